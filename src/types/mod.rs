@@ -1,0 +1,18 @@
+//! The words every other folder speaks: ids, amounts, instants, refusals and the one encoder.
+//!
+//! Owns: what a valid id, amount, price, date or instant is, and how each is written down.
+//! Promises: a value of one of these types is valid; arithmetic is checked, and where it rounds the
+//! method's name says in which direction.
+//! Refuses to know: what the values are for.
+
+mod amount;
+mod encode;
+mod id;
+mod refusal;
+mod time;
+
+pub use amount::{Asset, MAX_INT, Money, Points, Rate};
+pub use encode::{Fingerprint, Hash, Malformed, b64, b64_decode, decode, encode, hex};
+pub use id::{AccountId, BrandId, Currency, Ident, Kid, ParticipantId, PaymentId, UnitCode};
+pub use refusal::{Action, Refusal, Refused};
+pub use time::{Date, Month, Time};

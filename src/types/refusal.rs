@@ -1,0 +1,208 @@
+//! Refusals: every domain "no" that there is, in order of precedence.
+//!
+//! A refusal is data, not a fault: it has a stable code, an action for the till that receives it and a
+//! text that says what to do. Codes are only ever added.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+/// What a till should do with a refusal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// The request itself is wrong: change it.
+    FixRequest,
+    /// Ask the customer for another way to pay.
+    OtherTender,
+    /// Send the same again a little later.
+    Retry,
+    /// The issuer of the points, or the operator, must act first.
+    CallIssuer,
+}
+
+impl Action {
+    /// The code as programs read it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::FixRequest => "fix_request",
+            Self::OtherTender => "other_tender",
+            Self::Retry => "retry",
+            Self::CallIssuer => "call_issuer",
+        }
+    }
+}
+
+macro_rules! refusals {
+    ($($name:ident $code:literal $action:ident $burns:literal $text:literal)*) => {
+        /// A refusal code. The order is the order of precedence: of several reasons the first is given.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Refusal { $(#[doc = $text] $name,)* }
+
+        impl Refusal {
+            /// Every refusal, in order of precedence.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The stable code.
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// What a till should do.
+            pub fn action(self) -> Action {
+                match self { $(Self::$name => Action::$action,)* }
+            }
+
+            /// What it means and what to do, for people.
+            pub fn text(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// Whether the refusal depends on state that belongs to the request: it is then recorded in
+            /// the log and the command's id is spent. Evidence, key status, unknown things and windows of
+            /// time are not: the same request may succeed later.
+            pub fn burns(self) -> bool {
+                match self { $(Self::$name => $burns,)* }
+            }
+        }
+    };
+}
+
+refusals! {
+    // The shape of the evidence.
+    TooLarge "too_large" FixRequest false "The request is larger than allowed. Split it."
+    Malformed "malformed" FixRequest false "The request is not of the documented form. The detail names the place."
+    TokenMalformed "token_malformed" FixRequest false "The token is not a compact JWS: three base64url parts without padding, joined by dots."
+    TokenTooLarge "token_too_large" FixRequest false "The token is longer than 4 KiB. Send large lists as a batch."
+    TokenHeader "token_header" FixRequest false "The token's header must be exactly {alg, typ, kid} with alg EdDSA."
+    TokenType "token_type" FixRequest false "The token's typ is not one that is taken here."
+    TokenPayload "token_payload" FixRequest false "The token's payload does not follow the grammar of its typ. The detail names the member."
+    AudienceMismatch "audience_mismatch" FixRequest false "The token is for another network. Its aud must be this network's id."
+    SignatureInvalid "signature_invalid" FixRequest false "The signature does not verify under the key that the header names."
+    EvidenceMissing "evidence_missing" FixRequest false "The command lacks a signature that it needs: an approval, a consent or a proof of possession."
+    EvidenceMismatch "evidence_mismatch" FixRequest false "A signature that came along is for something else than this command."
+    NotDriven "not_driven" FixRequest false "This network runs on real time; a command cannot bring its own."
+    TimeBackwards "time_backwards" FixRequest false "The time given lies before the log's newest entry. Send commands in the order of their time."
+    // Who may.
+    KeyUnknown "key_unknown" CallIssuer false "The signing key is not registered in this network."
+    KeyPurpose "key_purpose" FixRequest false "A key of this purpose may not sign this. Use the key that the documentation names for the command."
+    KeyOwner "key_owner" FixRequest false "The key belongs to somebody else than the one this command concerns."
+    KeyRetired "key_retired" CallIssuer false "The key is retired: what it signed before counts, nothing new."
+    KeyCompromised "key_compromised" CallIssuer false "The key was reported compromised. Nothing that it signs counts any more."
+    KeyExpired "key_expired" CallIssuer false "The key's certificate is not valid at this time. Have it certified anew."
+    // Ids.
+    IdReused "id_reused" FixRequest false "This id was used for another request. Take a new id for a new request."
+    TokenConflict "token_conflict" CallIssuer true "A token with this jti but other content was taken in before."
+    RefConflict "ref_conflict" FixRequest true "This receipt was awarded before with other content."
+    ConsentUsed "consent_used" OtherTender true "This consent was used before. Ask the customer for a new one."
+    // Unknown and already there.
+    ParticipantUnknown "participant_unknown" FixRequest false "There is no such participant."
+    BrandUnknown "brand_unknown" FixRequest false "There is no such brand in this network."
+    UnitUnknown "unit_unknown" FixRequest false "There is no such unit in this network."
+    AccountUnknown "account_unknown" FixRequest false "There is no such account."
+    PaymentUnknown "payment_unknown" FixRequest false "There is no such payment."
+    TargetUnknown "target_unknown" FixRequest false "There is no such key."
+    AlreadyExists "already_exists" FixRequest true "Something of this name is there already, with other content."
+    SerialStale "serial_stale" FixRequest true "A version with this number or a higher one is in force. Take the next number."
+    // Time.
+    TokenExpired "token_expired" CallIssuer false "The token's exp has passed. Ask the issuer for a new one."
+    ConsentExpired "consent_expired" OtherTender false "The consent's time has passed. Ask the customer again."
+    OccurredAtOutOfWindow "occurred_at_out_of_window" CallIssuer false "occurred_at lies more than 30 days back, or ahead. The issuer's budget can open a backfill window."
+    NotYetValid "not_yet_valid" Retry false "This is not valid yet."
+    // Frozen.
+    NetworkFrozen "network_frozen" Retry true "The network is frozen by its operator."
+    BrandFrozen "brand_frozen" OtherTender true "The brand is frozen: nothing new may be issued or spent until it is released."
+    UnitFrozen "unit_frozen" OtherTender true "The unit is frozen: nothing new may be issued or spent until it is released."
+    AccountFrozen "account_frozen" OtherTender true "The account is frozen by its holder, its brand or the operator."
+    // Settings.
+    SettingInvalid "setting_invalid" FixRequest true "A setting is out of its range, or may not be changed after creation."
+    NoPrice "no_price" CallIssuer true "The unit has no price in this currency in force now."
+    UnitNotAccepted "unit_not_accepted" OtherTender true "This shop's brand does not accept this unit."
+    // Limits.
+    BudgetMissing "budget_missing" CallIssuer true "The key has no budget: the brand's root must sign one."
+    BudgetExpired "budget_expired" CallIssuer true "The key's budget has ended."
+    BudgetExceeded "budget_exceeded" CallIssuer true "The key's budget is used up. The brand's root can sign a larger one with the next serial."
+    HourlyCeilingExceeded "hourly_ceiling_exceeded" Retry true "The key issued as much as it may within one hour. Try again in the next hour."
+    IssueCapExceeded "issue_cap_exceeded" CallIssuer true "The unit's issue cap is reached."
+    TillLimitExceeded "till_limit_exceeded" OtherTender true "The till's limit per transaction, hour or day does not allow this."
+    AcceptanceCapExceeded "acceptance_cap_exceeded" OtherTender true "The shop's brand has taken as much of this unit today as it wants to."
+    // Amounts.
+    AmountTooSmall "amount_too_small" FixRequest true "The amount is below the minimum."
+    AmountTooLarge "amount_too_large" FixRequest true "The amount is above the maximum, or a sum would pass 2^53 - 1."
+    SharesMismatch "shares_mismatch" FixRequest true "The consents' shares do not add up to the amount, or a unit or account stands twice."
+    ConsentMismatch "consent_mismatch" OtherTender true "The consent is for another shop, till, payment or currency."
+    ConsentExceeded "consent_exceeded" OtherTender true "More points are needed than the customer agreed to."
+    InsufficientPoints "insufficient_points" OtherTender true "The account has too few spendable points."
+    TooManyLots "too_many_lots" CallIssuer true "The account holds points of more than 64 kinds of lots. A coarser expiry policy is needed."
+    TooManyHolds "too_many_holds" OtherTender true "The account has 64 payments open. Capture or void some first."
+    PaymentClosed "payment_closed" FixRequest true "The payment is captured, voided or past its deadline."
+    CaptureExceeded "capture_exceeded" FixRequest true "More would be captured than was authorised."
+    RefundExceeded "refund_exceeded" FixRequest true "More would be refunded than was captured."
+    // Batches.
+    BatchMismatch "batch_mismatch" FixRequest false "The lines do not match the count, total or root that the batch signs."
+    BatchLine "batch_line" FixRequest true "A line of the batch is not of the documented form."
+    BatchRejected "batch_rejected" FixRequest true "The batch is all or nothing, and some of its lines are refused. The detail names them."
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl FromStr for Refusal {
+    type Err = super::Malformed;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .iter()
+            .find(|r| r.code() == text)
+            .copied()
+            .ok_or_else(|| super::Malformed(format!("{text:?} is not a refusal code")))
+    }
+}
+
+impl Serialize for Refusal {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for Refusal {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Cow::<'de, str>::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A refusal with what it was about, for the person who has to mend it. The log records the code only.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// The code.
+    pub code: Refusal,
+    /// The member, number or id that was wrong; may be empty. Never personal data or a secret.
+    pub about: String,
+}
+
+impl Refused {
+    /// A refusal that says what it is about.
+    pub fn about(code: Refusal, about: impl fmt::Display) -> Self {
+        Self { code, about: about.to_string() }
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(code: Refusal) -> Self {
+        Self { code, about: String::new() }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.code.text())?;
+        if !self.about.is_empty() {
+            write!(f, " ({})", self.about)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refused {}
