@@ -175,6 +175,11 @@ impl Date {
         }
     }
 
+    /// Days since 1970-01-01, for windows of limits.
+    pub fn number(self) -> u64 {
+        u64::try_from(self.0).unwrap_or(0)
+    }
+
     /// The month the day is in.
     pub fn month(self) -> Month {
         let day = self.civil();

@@ -1,0 +1,290 @@
+//! One account: lots, holds, what is owed. Pure arithmetic on one record; the draft does the rest.
+//!
+//! Available, pending and held are functions of the lots, the holds and the instant; they are stored
+//! nowhere. Lots stay in spending order: earliest `until` first, never last.
+
+use crate::types::{Date, Kid, Month, PaymentId, Points, Refusal, Time, UnitCode};
+use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
+
+/// Most lots of one account, held ones not counted.
+pub const MAX_LOTS: usize = 64;
+/// Most open holds of one account.
+pub const MAX_HOLDS: usize = 64;
+
+/// Where points came from.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// For a purchase.
+    Earned,
+    /// Another brand paid for them.
+    Sponsored,
+    /// For points of another unit.
+    Exchanged,
+    /// A gesture of the brand.
+    Goodwill,
+    /// Given back by a refund after their date.
+    Reinstated,
+}
+
+/// What makes points alike: they can be spent through `until` (never expiring if there is none), from
+/// `from` on (at once if there is none), were earned in `month`, and come from `origin`.
+/// Written as an array.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Bucket(
+    /// `until`: the last day.
+    pub Option<Date>,
+    /// `from`: the first day.
+    pub Option<Date>,
+    /// `month`: when they were earned.
+    pub Month,
+    /// `origin`: where they came from.
+    pub Origin,
+);
+
+impl Bucket {
+    pub(super) fn comes_before(&self, other: &Self) -> bool {
+        self.order(other) == Ordering::Less
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        let key = |b: &Self| (b.0.is_none(), b.0, b.1, b.2, b.3);
+        key(self).cmp(&key(other))
+    }
+
+    fn spendable(&self, today: Date) -> bool {
+        self.1.is_none_or(|from| from <= today)
+    }
+}
+
+/// Points of one bucket. Written as `[bucket, points]`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Lot(
+    /// The bucket.
+    pub Bucket,
+    /// How many, never zero in a stored lot.
+    pub Points,
+);
+
+/// Points reserved for a payment.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hold {
+    /// The payment.
+    pub payment: PaymentId,
+    /// When they are free again.
+    pub until: Time,
+    /// What is reserved, in spending order.
+    pub lots: Vec<Lot>,
+}
+
+/// The account without its points.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// Its unit.
+    pub unit: UnitCode,
+    /// The unit's offset from UTC in minutes, so that the account knows its own days.
+    pub offset: i16,
+    /// The holder's key, once there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Kid>,
+    /// What a reversal could not take; later credits repay it first.
+    pub owed: Points,
+    /// Nothing new while true.
+    pub frozen: bool,
+}
+
+/// The holder of one unit's points.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// Everything but the points.
+    pub head: Head,
+    /// Free points, in spending order.
+    pub lots: Vec<Lot>,
+    /// Reserved points, in order of payment.
+    pub holds: Vec<Hold>,
+}
+
+fn sum(lots: &[Lot]) -> Points {
+    // A sum over an account's lots fits: finishing a draft checks every total against 2^53 − 1.
+    lots.iter().fold(Points::ZERO, |total, lot| total.plus(lot.1).unwrap_or(total))
+}
+
+impl Account {
+    /// An empty account.
+    pub fn new(unit: UnitCode, offset: i16, key: Option<Kid>) -> Self {
+        Self { head: Head { unit, offset, key, owed: Points::ZERO, frozen: false }, lots: vec![], holds: vec![] }
+    }
+
+    /// Points that can be spent at `at`.
+    pub fn available(&self, at: Time) -> Points {
+        let today = at.date(self.head.offset);
+        let spendable = |lot: &&Lot| lot.0.spendable(today) && !self.over(lot, at);
+        self.lots.iter().filter(spendable).fold(Points::ZERO, |total, lot| total.plus(lot.1).unwrap_or(total))
+    }
+
+    /// Points that cannot be spent yet at `at`.
+    pub fn pending(&self, at: Time) -> Points {
+        let today = at.date(self.head.offset);
+        let pending = |lot: &&Lot| !lot.0.spendable(today);
+        self.lots.iter().filter(pending).fold(Points::ZERO, |total, lot| total.plus(lot.1).unwrap_or(total))
+    }
+
+    /// Points reserved for payments.
+    pub fn held(&self) -> Points {
+        self.holds.iter().fold(Points::ZERO, |total, hold| total.plus(sum(&hold.lots)).unwrap_or(total))
+    }
+
+    /// available + held + pending: the balance that a leg states.
+    pub fn total(&self) -> Points {
+        self.held().plus(sum(&self.lots)).unwrap_or(Points::ZERO)
+    }
+
+    fn over(&self, lot: &Lot, at: Time) -> bool {
+        lot.0.0.is_some_and(|until| until.ends(self.head.offset) <= at)
+    }
+
+    /// When the account next needs attention.
+    pub fn due(&self) -> Option<Time> {
+        // Lots are in order of `until`, so the first one is the first to expire.
+        let expiry = self.lots.first().and_then(|lot| lot.0.0).map(|until| until.ends(self.head.offset));
+        let deadline = self.holds.iter().map(|hold| hold.until).min();
+        match (expiry, deadline) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Adds new points at `at`.
+    pub fn give(&mut self, lot: Lot, at: Time) -> Result<(), Refusal> {
+        self.mature(at.date(self.head.offset));
+        self.total().plus(lot.1).ok_or(Refusal::AmountTooLarge)?;
+        self.put(lot)
+    }
+
+    fn put(&mut self, lot: Lot) -> Result<(), Refusal> {
+        if lot.1.is_zero() {
+            return Ok(());
+        }
+        let place = self.lots.binary_search_by(|have| have.0.order(&lot.0));
+        match place {
+            Ok(found) => {
+                if let Some(have) = self.lots.get_mut(found) {
+                    have.1 = have.1.plus(lot.1).ok_or(Refusal::AmountTooLarge)?;
+                }
+            }
+            Err(_) if self.lots.len() >= MAX_LOTS => return Err(Refusal::TooManyLots),
+            Err(gap) => self.lots.insert(gap, lot),
+        }
+        Ok(())
+    }
+
+    /// Pending lots whose day has come join the free ones of their kind.
+    fn mature(&mut self, today: Date) {
+        if self.lots.iter().any(|lot| lot.0.1.is_some_and(|from| from <= today)) {
+            for Lot(bucket, points) in std::mem::take(&mut self.lots) {
+                let Bucket(until, from, month, origin) = bucket;
+                self.put_back(Lot(Bucket(until, from.filter(|from| *from > today), month, origin), points));
+            }
+        }
+    }
+
+    /// Takes points that can be spent at `at`, in spending order; nothing if there are too few.
+    pub fn draw(&mut self, points: Points, at: Time) -> Result<Vec<Lot>, Refusal> {
+        if self.available(at) < points {
+            return Err(Refusal::InsufficientPoints);
+        }
+        let today = at.date(self.head.offset);
+        self.mature(today);
+        Ok(draw_from(&mut self.lots, points, |lot| lot.0.spendable(today)))
+    }
+
+    /// Reserves points for a payment until a deadline.
+    pub fn hold(&mut self, payment: PaymentId, until: Time, points: Points, at: Time) -> Result<(), Refusal> {
+        if self.holds.len() >= MAX_HOLDS {
+            return Err(Refusal::TooManyHolds);
+        }
+        let lots = self.draw(points, at)?;
+        let place = self.holds.partition_point(|hold| hold.payment < payment);
+        self.holds.insert(place, Hold { payment, until, lots });
+        Ok(())
+    }
+
+    /// The hold of a payment.
+    pub fn hold_of(&self, payment: PaymentId) -> Option<&Hold> {
+        self.holds.iter().find(|hold| hold.payment == payment)
+    }
+
+    /// Takes up to `points` out of a payment's hold, in spending order.
+    pub fn draw_held(&mut self, payment: PaymentId, points: Points) -> Vec<Lot> {
+        let Some(hold) = self.holds.iter_mut().find(|hold| hold.payment == payment) else {
+            return vec![];
+        };
+        let taken = draw_from(&mut hold.lots, points, |_| true);
+        self.holds.retain(|hold| !hold.lots.is_empty());
+        taken
+    }
+
+    /// Gives what a payment still holds back to the free lots. Never refused: lots that a release
+    /// cannot place are merged into the latest bucket of the same `until` order (the account is full).
+    pub fn release(&mut self, payment: PaymentId) {
+        let Some(place) = self.holds.iter().position(|hold| hold.payment == payment) else {
+            return;
+        };
+        for lot in self.holds.remove(place).lots {
+            self.put_back(lot);
+        }
+    }
+
+    /// Adds points that were this account's before, and must find room: if 64 lots are there, the
+    /// bucket next in spending order takes them, which never shortens their life.
+    pub fn put_back(&mut self, lot: Lot) {
+        if self.put(lot).is_ok() {
+            return;
+        }
+        let next = self.lots.partition_point(|have| have.0.order(&lot.0) == Ordering::Less);
+        let room = next.min(self.lots.len().saturating_sub(1));
+        if let Some(have) = self.lots.get_mut(room) {
+            have.1 = have.1.plus(lot.1).unwrap_or(have.1);
+        }
+    }
+
+    /// Books what is due at `at`: first the holds whose deadline has come go back, then lots whose last
+    /// day is over leave. Returns how many points expired.
+    pub fn settle(&mut self, at: Time) -> Points {
+        while let Some(payment) = self.holds.iter().find(|hold| hold.until <= at).map(|hold| hold.payment) {
+            self.release(payment);
+        }
+        let gone: Vec<Lot> = self.lots.iter().filter(|lot| self.over(lot, at)).copied().collect();
+        if !gone.is_empty() {
+            self.lots.retain(|lot| !gone.contains(lot));
+        }
+        sum(&gone)
+    }
+}
+
+/// Takes `points` from the lots that `may` be taken, in order; the caller knows that there are enough,
+/// or takes what there is.
+fn draw_from(lots: &mut Vec<Lot>, points: Points, may: impl Fn(&Lot) -> bool) -> Vec<Lot> {
+    let mut left = points;
+    let mut taken = Vec::with_capacity(2);
+    for lot in lots.iter_mut() {
+        if left.is_zero() {
+            break;
+        }
+        if !may(lot) {
+            continue;
+        }
+        let part = left.min(lot.1);
+        if let (Some(stays), Some(rest)) = (lot.1.minus(part), left.minus(part)) {
+            lot.1 = stays;
+            left = rest;
+            taken.push(Lot(lot.0, part));
+        }
+    }
+    lots.retain(|lot| !lot.1.is_zero());
+    taken
+}

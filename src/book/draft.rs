@@ -1,0 +1,519 @@
+//! The draft on which a command is decided: committed state, an overlay, the parts in the making.
+//!
+//! Nothing leaves a draft but through [`Draft::finish`], which checks every sum; a refused draft is
+//! simply dropped. Within a batch, [`Draft::begin_line`] and [`Draft::end_line`] make each line all or
+//! nothing.
+
+use super::account::Account;
+use super::change::{Done, Leg, Place};
+use super::name::Name;
+use super::record::{self, Record};
+use crate::types::{
+    AccountId, Asset, BrandId, Currency, MAX_INT, ParticipantId, PaymentId, Refusal, Refused, Time, UnitCode,
+};
+use hashbrown::DefaultHashBuilder;
+use indexmap::IndexMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// What a source knows of a record.
+pub enum Found {
+    /// This is it.
+    Known(Arc<Record>),
+    /// There is none.
+    Absent,
+    /// The source must be asked to load it first.
+    NotLoaded,
+}
+
+/// Committed state, as far as it is at hand.
+pub trait Source {
+    /// Looks a record up.
+    fn find(&self, name: &Name) -> Found;
+}
+
+/// Why a decision stopped.
+#[derive(Debug)]
+pub enum Stop {
+    /// A domain "no".
+    Refused(Refused),
+    /// These records must be loaded; then decide again from the start.
+    Need(Vec<Name>),
+    /// The same command took effect in this entry: give its answer again.
+    Known(u64),
+    /// A sum that should be zero is not, or the like: a defect, never a refusal.
+    Bug(String),
+}
+
+impl From<Refusal> for Stop {
+    fn from(code: Refusal) -> Self {
+        Self::Refused(code.into())
+    }
+}
+
+impl From<Refused> for Stop {
+    fn from(no: Refused) -> Self {
+        Self::Refused(no)
+    }
+}
+
+/// Which part of the entry an effect stands in: this decides who can read it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum PartKey {
+    /// Line i of a batch (from 1).
+    Line(u16),
+    /// The holder of an account, and the account's brand.
+    Holder(AccountId),
+    /// Both sides of an obligation, smaller id first.
+    Pair(ParticipantId, ParticipantId),
+    /// One brand.
+    Brand(BrandId),
+    /// Everybody.
+    Public,
+}
+
+/// A finished part.
+#[derive(Debug)]
+pub struct PartOut {
+    /// Who it is for.
+    pub key: PartKey,
+    /// The payment that an obligation belongs to, and the cycle it falls into.
+    pub tag: Option<(PaymentId, u64)>,
+    /// What it records.
+    pub done: Done,
+}
+
+/// What a decided command leaves: parts for the log, and the records as they are now.
+#[derive(Debug)]
+pub struct Effects {
+    /// In the order of the entry.
+    pub parts: Vec<PartOut>,
+    /// Every record that changed, with its value after.
+    pub records: Vec<(Name, Option<Arc<Record>>)>,
+}
+
+struct Part {
+    key: PartKey,
+    tag: Option<(PaymentId, u64)>,
+    legs: Vec<Leg>,
+    /// Records this part changed, with their value before it did.
+    touched: Vec<(Name, Option<Arc<Record>>)>,
+    done: Option<Done>,
+}
+
+enum Undo {
+    Record(Name, Option<Option<Arc<Record>>>),
+    Total(Name, i64),
+}
+
+/// A record of a known shape.
+pub struct Of<T: 'static> {
+    record: Arc<Record>,
+    shape: fn(&Record) -> Option<&T>,
+}
+
+impl<T> Deref for Of<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        match (self.shape)(&self.record) {
+            Some(shape) => shape,
+            None => unreachable!("a record under another record's name"),
+        }
+    }
+}
+
+/// The draft of one entry.
+pub struct Draft<'a> {
+    source: &'a dyn Source,
+    /// Log time of the entry: every deadline compares with it.
+    pub at: Time,
+    /// The entry's place, if it is appended.
+    pub seq: u64,
+    now: IndexMap<Name, Option<Arc<Record>>, DefaultHashBuilder>,
+    parts: Vec<Part>,
+    /// Where the part of the current line stands, and what to undo if the line is refused.
+    line: Option<usize>,
+    undo: Vec<Undo>,
+}
+
+macro_rules! getters {
+    ($($(#[$doc:meta])* $get:ident($($arg:ident: $kind:ty),*) = $name:expr, $shape:ty, $unknown:expr;)*) => {
+        $($(#[$doc])* pub fn $get(&mut self, $($arg: $kind),*) -> Result<Of<$shape>, Stop> {
+            match self.get(&$name)? {
+                Some(record) => Ok(Of { record, shape: Record::$get }),
+                None => Err($unknown.into()),
+            }
+        })*
+    };
+}
+
+impl<'a> Draft<'a> {
+    /// An empty draft over committed state.
+    pub fn new(source: &'a dyn Source, seq: u64, at: Time) -> Self {
+        Self { source, at, seq, now: IndexMap::default(), parts: vec![], line: None, undo: vec![] }
+    }
+
+    /// The record as of `at`: what is due on it is booked first.
+    pub fn get(&mut self, name: &Name) -> Result<Option<Arc<Record>>, Stop> {
+        let record = match self.now.get(name) {
+            Some(record) => record.clone(),
+            None => match self.source.find(name) {
+                Found::Known(record) => Some(record),
+                Found::Absent => None,
+                Found::NotLoaded => return Err(Stop::Need(vec![name.clone()])),
+            },
+        };
+        match (name, &record) {
+            (Name::Account(id), Some(have)) if have.due().is_some_and(|due| due <= self.at) => {
+                self.book_due(*id, name, have.clone())?;
+                Ok(self.now.get(name).cloned().flatten())
+            }
+            _ => Ok(record),
+        }
+    }
+
+    fn book_due(&mut self, id: AccountId, name: &Name, record: Arc<Record>) -> Result<(), Stop> {
+        let at = self.at;
+        let part = self.part_of(id);
+        self.touch(part, name, Some(record));
+        let Some(Record::Account(account)) = self.overlay(name) else {
+            return Err(Stop::Bug(format!("{name} is not an account")));
+        };
+        let (unit, expired) = (account.head.unit, account.settle(at));
+        if !expired.is_zero() {
+            let shared = Place::Shared(unit, super::Shared::Expired);
+            self.move_points(part, unit, Place::Holder(id), shared, expired.signed())?;
+        }
+        Ok(())
+    }
+
+    getters! {
+        /// The network.
+        network() = Name::Network, record::Network, Stop::Bug("no network".into());
+        /// A participant.
+        participant(id: &ParticipantId) = Name::Participant(id.clone()), record::Participant, Refused::about(Refusal::ParticipantUnknown, id);
+        /// A brand.
+        brand(id: &BrandId) = Name::Brand(id.clone()), record::Brand, Refused::about(Refusal::BrandUnknown, id);
+        /// A key.
+        key(kid: crate::types::Kid) = Name::Key(kid), record::KeyRecord, Refused::about(Refusal::KeyUnknown, kid);
+        /// A budget.
+        budget(kid: crate::types::Kid) = Name::Budget(kid), record::Budget, Refused::about(Refusal::BudgetMissing, kid);
+        /// A unit.
+        unit(code: UnitCode) = Name::Unit(code), record::Unit, Refused::about(Refusal::UnitUnknown, code);
+        /// A unit's prices.
+        prices(code: UnitCode) = Name::Prices(code), record::Prices, Refused::about(Refusal::NoPrice, code);
+        /// An account.
+        account(id: AccountId) = Name::Account(id), Account, Refused::about(Refusal::AccountUnknown, id);
+        /// A payment.
+        payment(id: PaymentId) = Name::Payment(id), record::Payment, Refused::about(Refusal::PaymentUnknown, id);
+        /// A unit's share of a payment.
+        share(id: PaymentId, unit: UnitCode) = Name::Share(id, unit), record::Share, Stop::Bug(format!("{id} has no share of {unit}"));
+        /// The open cycle.
+        cycle() = Name::Cycle, record::Cycle, Stop::Bug("no cycle".into());
+    }
+
+    /// A total: 0 if nothing was booked.
+    pub fn total(&mut self, name: &Name) -> Result<i64, Stop> {
+        Ok(self.get(name)?.and_then(|record| record.total().copied()).unwrap_or(0))
+    }
+
+    /// Stores a record's value after, in the part of those who may read it.
+    pub fn put(&mut self, key: PartKey, name: Name, record: Option<Record>) -> Result<(), Stop> {
+        let before = self.get(&name)?;
+        let part = self.part(key);
+        self.touch(part, &name, before);
+        self.now.insert(name, record.map(Arc::new));
+        Ok(())
+    }
+
+    /// Changes an account; the closure's refusal leaves the draft as good as dropped.
+    pub fn change<R>(
+        &mut self,
+        id: AccountId,
+        change: impl FnOnce(&mut Account) -> Result<R, Refusal>,
+    ) -> Result<R, Stop> {
+        let name = Name::Account(id);
+        let before = self.get(&name)?;
+        let part = self.part_of(id);
+        self.touch(part, &name, before);
+        match self.overlay(&name) {
+            Some(Record::Account(account)) => change(account).map_err(|code| Refused::about(code, id).into()),
+            _ => Err(Refused::about(Refusal::AccountUnknown, id).into()),
+        }
+    }
+
+    /// Opens an account.
+    pub fn open(&mut self, id: AccountId, account: Account) -> Result<(), Stop> {
+        let key = self.line_key().unwrap_or(PartKey::Holder(id));
+        self.put(key, Name::Account(id), Some(Record::Account(account)))
+    }
+
+    /// Moves points between a holder's account and a shared account of its unit: from the first place
+    /// to the second, `amount` minor units (a negative amount moves the other way).
+    pub fn transfer(&mut self, id: AccountId, unit: UnitCode, to: super::Shared, amount: i64) -> Result<(), Stop> {
+        let part = self.part_of(id);
+        self.move_points(part, unit, Place::Holder(id), Place::Shared(unit, to), amount)
+    }
+
+    /// Moves points between two shared accounts in an account's part.
+    pub fn reroute(&mut self, id: AccountId, unit: UnitCode, from: super::Shared, to: super::Shared, amount: i64) -> Result<(), Stop> {
+        let part = self.part_of(id);
+        self.move_points(part, unit, Place::Shared(unit, from), Place::Shared(unit, to), amount)
+    }
+
+    fn move_points(&mut self, part: usize, unit: UnitCode, from: Place, to: Place, amount: i64) -> Result<(), Stop> {
+        let minus = amount.checked_neg().ok_or(Refusal::AmountTooLarge)?;
+        self.leg(part, from, Asset::Unit(unit), minus)?;
+        self.leg(part, to, Asset::Unit(unit), amount)
+    }
+
+    /// Books what `debtor` owes `creditor` for a payment: `amount` more (less if negative), both legs.
+    pub fn owe(
+        &mut self,
+        debtor: &ParticipantId,
+        creditor: &ParticipantId,
+        currency: Currency,
+        amount: i64,
+        payment: PaymentId,
+    ) -> Result<(), Stop> {
+        let cycle = self.cycle()?.open;
+        let (first, second) = if debtor < creditor { (debtor, creditor) } else { (creditor, debtor) };
+        let part = self.part(PartKey::Pair(first.clone(), second.clone()));
+        if let Some(open) = self.parts.get_mut(part) {
+            open.tag = Some((payment, cycle));
+        }
+        let minus = amount.checked_neg().ok_or(Refusal::AmountTooLarge)?;
+        let (has, owes) = (Place::Pair(creditor.clone(), debtor.clone()), Place::Pair(debtor.clone(), creditor.clone()));
+        self.leg(part, has, Asset::Money(currency), amount)?;
+        self.leg(part, owes, Asset::Money(currency), minus)
+    }
+
+    fn leg(&mut self, part: usize, place: Place, asset: Asset, amount: i64) -> Result<(), Stop> {
+        match (&place, asset) {
+            (Place::Shared(unit, shared), _) => self.add(Name::Shared(*unit, *shared), amount)?,
+            (Place::Pair(a, b), Asset::Money(currency)) if a < b => {
+                self.add(Name::Pair(a.clone(), b.clone(), currency), amount)?;
+            }
+            _ => {}
+        }
+        let legs = &mut self.parts.get_mut(part).ok_or_else(|| Stop::Bug("no such part".into()))?.legs;
+        match legs.iter_mut().find(|leg| leg.place == place && leg.asset == asset) {
+            Some(leg) => leg.amount = leg.amount.checked_add(amount).ok_or(Refusal::AmountTooLarge)?,
+            None => legs.push(Leg { place, asset, amount, after: None }),
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, name: Name, amount: i64) -> Result<(), Stop> {
+        let after = self.total(&name)?.checked_add(amount).filter(|sum| sum.unsigned_abs() <= MAX_INT);
+        let after = after.ok_or_else(|| Refused::about(Refusal::AmountTooLarge, &name))?;
+        if self.line.is_some() {
+            self.undo.push(Undo::Total(name.clone(), amount));
+        }
+        match self.now.get_mut(&name).and_then(Option::as_mut).and_then(Arc::get_mut) {
+            Some(Record::Total(total)) => *total = after,
+            _ => {
+                self.now.insert(name, Some(Arc::new(Record::Total(after))));
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins line i of a batch: its effects stand in a part of their own.
+    pub fn begin_line(&mut self, line: u16) {
+        self.undo.clear();
+        self.line = Some(self.parts.len());
+        self.parts.push(Part { key: PartKey::Line(line), tag: None, legs: vec![], touched: vec![], done: None });
+    }
+
+    /// Ends the line: closes its part, or undoes all that the line did.
+    pub fn end_line(&mut self, keep: bool) -> Result<(), Stop> {
+        let Some(at) = self.line.take() else {
+            return Err(Stop::Bug("no line was begun".into()));
+        };
+        if keep {
+            return self.close(at);
+        }
+        while let Some(step) = self.undo.pop() {
+            match step {
+                Undo::Record(name, Some(before)) => {
+                    self.now.insert(name, before);
+                }
+                Undo::Record(name, None) => {
+                    self.now.swap_remove(&name);
+                }
+                Undo::Total(name, amount) => {
+                    if let Some(Some(record)) = self.now.get_mut(&name)
+                        && let Record::Total(total) = Arc::make_mut(record)
+                    {
+                        *total = total.checked_sub(amount).ok_or_else(|| Stop::Bug(format!("{name} overflows")))?;
+                    }
+                }
+            }
+        }
+        if let Some(part) = self.parts.get_mut(at) {
+            part.legs.clear();
+            part.touched.clear();
+            part.done = Some(Done::default());
+        }
+        Ok(())
+    }
+
+    /// The part of the current line, if there is one.
+    pub fn line_key(&self) -> Option<PartKey> {
+        self.line.and_then(|at| self.parts.get(at)).map(|part| part.key.clone())
+    }
+
+    fn part_of(&mut self, id: AccountId) -> usize {
+        match self.line {
+            Some(line) => line,
+            None => self.part(PartKey::Holder(id)),
+        }
+    }
+
+    fn part(&mut self, key: PartKey) -> usize {
+        // Line parts are found by place only; of the others an entry has a handful, at the ends.
+        let found = match (&key, self.line) {
+            (PartKey::Line(_), Some(line)) => Some(line),
+            _ => self.parts.iter().position(|part| part.key == key),
+        };
+        found.unwrap_or_else(|| {
+            self.parts.push(Part { key, tag: None, legs: vec![], touched: vec![], done: None });
+            self.parts.len().saturating_sub(1)
+        })
+    }
+
+    fn touch(&mut self, part: usize, name: &Name, before: Option<Arc<Record>>) {
+        if self.line.is_some() {
+            self.undo.push(Undo::Record(name.clone(), self.now.get(name).cloned()));
+        }
+        if !self.now.contains_key(name) {
+            self.now.insert(name.clone(), before.clone());
+        }
+        if let Some(open) = self.parts.get_mut(part)
+            && !open.touched.iter().any(|(have, _)| have == name)
+        {
+            open.touched.push((name.clone(), before));
+        }
+    }
+
+    fn overlay(&mut self, name: &Name) -> Option<&mut Record> {
+        self.now.get_mut(name).and_then(Option::as_mut).map(Arc::make_mut)
+    }
+
+    fn close(&mut self, at: usize) -> Result<(), Stop> {
+        let Some(part) = self.parts.get_mut(at) else {
+            return Err(Stop::Bug("no such part".into()));
+        };
+        let mut done = Done::default();
+        let mut moved: Vec<(AccountId, i64)> = vec![];
+        for (name, before) in std::mem::take(&mut part.touched) {
+            let after = self.now.get(&name).cloned().flatten();
+            match (&name, before.as_deref(), after.as_deref()) {
+                (_, before, after) if before == after => {}
+                (Name::Account(id), before, Some(Record::Account(after))) => {
+                    let before = before.and_then(Record::account);
+                    account_changes(&mut done, *id, before, after);
+                    let had = before.map_or(0, |account| account.total().signed());
+                    moved.push((*id, after.total().signed().saturating_sub(had)));
+                }
+                _ => done.put(name, after),
+            }
+        }
+        done.legs = std::mem::take(&mut part.legs);
+        done.legs.retain(|leg| leg.amount != 0);
+        for leg in &mut done.legs {
+            leg.after = match (&leg.place, leg.asset) {
+                (Place::Holder(id), _) => balance(&self.now, *id),
+                (Place::Pair(a, b), Asset::Money(currency)) => pair_total(&self.now, a, b, currency),
+                _ => None,
+            };
+        }
+        check_sums(&done, &moved)?;
+        part.done = Some(done);
+        Ok(())
+    }
+
+    /// Checks every sum and hands the effects over. The only way out of a draft.
+    pub fn finish(mut self) -> Result<Effects, Stop> {
+        if self.line.is_some() {
+            return Err(Stop::Bug("a line is still open".into()));
+        }
+        for at in 0..self.parts.len() {
+            if self.parts.get(at).is_some_and(|part| part.done.is_none()) {
+                self.close(at)?;
+            }
+        }
+        self.parts.sort_by_key(|part| match part.key {
+            PartKey::Line(_) => 0,
+            PartKey::Holder(_) => 1,
+            PartKey::Pair(..) => 2,
+            PartKey::Brand(_) => 3,
+            PartKey::Public => 4,
+        });
+        let keep = |part: &Part| matches!(part.key, PartKey::Line(_)) || part.done.as_ref().is_some_and(|d| !d.is_empty());
+        let parts = self.parts.into_iter().filter(keep);
+        let parts = parts.map(|part| PartOut { key: part.key, tag: part.tag, done: part.done.unwrap_or_default() });
+        Ok(Effects { parts: parts.collect(), records: self.now.into_iter().collect() })
+    }
+}
+
+type Overlay = IndexMap<Name, Option<Arc<Record>>, DefaultHashBuilder>;
+
+fn balance(now: &Overlay, id: AccountId) -> Option<i64> {
+    let record = now.get(&Name::Account(id))?.as_deref()?;
+    record.account().map(|account| account.total().signed())
+}
+
+fn pair_total(now: &Overlay, a: &ParticipantId, b: &ParticipantId, currency: Currency) -> Option<i64> {
+    let (first, second) = if a < b { (a, b) } else { (b, a) };
+    let total = *now.get(&Name::Pair(first.clone(), second.clone(), currency))?.as_deref()?.total()?;
+    if a < b { Some(total) } else { total.checked_neg() }
+}
+
+/// What changed on an account: its head, and lots and holds one by one.
+fn account_changes(done: &mut Done, id: AccountId, before: Option<&Account>, after: &Account) {
+    if before.is_none_or(|account| account.head != after.head) {
+        done.heads.push((id, after.head.clone()));
+    }
+    let had = before.map_or(&[][..], |account| &account.lots);
+    for lot in had.iter().filter(|lot| !after.lots.iter().any(|now| now.0 == lot.0)) {
+        done.lots.push((id, lot.0, crate::types::Points::ZERO));
+    }
+    for lot in after.lots.iter().filter(|lot| !had.contains(lot)) {
+        done.lots.push((id, lot.0, lot.1));
+    }
+    let had = before.map_or(&[][..], |account| &account.holds);
+    for hold in had.iter().filter(|hold| after.hold_of(hold.payment).is_none()) {
+        done.holds.push((id, hold.payment, None));
+    }
+    for hold in after.holds.iter().filter(|hold| !had.contains(hold)) {
+        done.holds.push((id, hold.payment, Some(hold.clone())));
+    }
+}
+
+/// Every part sums to zero per asset, and what accounts have is what their legs say.
+fn check_sums(done: &Done, moved: &[(AccountId, i64)]) -> Result<(), Stop> {
+    for (at, leg) in done.legs.iter().enumerate() {
+        if done.legs.iter().take(at).any(|earlier| earlier.asset == leg.asset) {
+            continue;
+        }
+        let same = done.legs.iter().filter(|other| other.asset == leg.asset);
+        let sum = same.fold(0i128, |sum, leg| sum.saturating_add(i128::from(leg.amount)));
+        if sum != 0 {
+            return Err(Stop::Bug(format!("a part's {} legs sum to {sum}", leg.asset)));
+        }
+    }
+    let of = |id: AccountId| done.legs.iter().filter(move |leg| leg.place == Place::Holder(id));
+    for (id, change) in moved {
+        let legs = of(*id).fold(0i64, |sum, leg| sum.saturating_add(leg.amount));
+        if legs != *change {
+            return Err(Stop::Bug(format!("{id} changed by {change}, its legs say {legs}")));
+        }
+    }
+    let unmoved = |leg: &&Leg| matches!(leg.place, Place::Holder(id) if !moved.iter().any(|(m, _)| *m == id));
+    match done.legs.iter().find(unmoved) {
+        Some(leg) => Err(Stop::Bug(format!("a leg on {} that did not change", leg.place))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,25 @@
+//! The book: units' points on accounts, and the one way to change them.
+//!
+//! Owns: the records that make up state, their names, the draft on which a command is decided, and
+//! the movements of points: give, hold, release, take, restore, expire.
+//! Promises: amounts never go below zero; every part of an entry sums to zero per asset; what is due
+//! on a record is booked before anybody reads it; a refused draft leaves nothing behind.
+//! Refuses to know: people, wallets, signatures, where records are kept.
+
+mod account;
+mod change;
+mod draft;
+mod limit;
+mod moves;
+mod name;
+mod record;
+
+pub use account::{Account, Bucket, Head, Hold, Lot, MAX_HOLDS, MAX_LOTS, Origin};
+pub use change::{Apply, Done, Leg, Place, Shared};
+pub use draft::{Draft, Effects, Found, PartKey, PartOut, Source, Stop};
+pub use limit::{Draw, Limit, Measure};
+pub use name::{Name, Principal};
+pub use record::{
+    Acceptance, AcceptedUnit, Brand, Budget, Command, Cycle, Expiry, KeyRecord, KeyState, Network, Participant, Payment,
+    Price, Prices, Record, Root, Share, ShareTerms, Term, Tick, TillTerms, Unit, Used,
+};

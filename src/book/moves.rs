@@ -1,0 +1,97 @@
+//! Moves: the few ways in which points change hands. Each books the account and its legs together.
+
+use super::account::{Bucket, Lot, Origin};
+use super::change::Shared;
+use super::draft::{Draft, Stop};
+use crate::types::{AccountId, PaymentId, Points, Refusal, Time, UnitCode};
+
+impl Draft<'_> {
+    /// Issues points to an account: what it owes is repaid first, and what is past its date already
+    /// expires at once.
+    pub fn give(&mut self, id: AccountId, unit: UnitCode, lot: Lot) -> Result<(), Stop> {
+        let at = self.at;
+        let Lot(bucket, points) = lot;
+        let (repaid, expired, kept) = self.change(id, |account| {
+            let repaid = account.head.owed.min(points);
+            let rest = points.minus(repaid).ok_or(Refusal::AmountTooLarge)?;
+            account.head.owed = account.head.owed.minus(repaid).ok_or(Refusal::AmountTooLarge)?;
+            if bucket.0.is_some_and(|until| until.ends(account.head.offset) <= at) {
+                return Ok((repaid, rest, Points::ZERO));
+            }
+            account.give(Lot(bucket, rest), at)?;
+            Ok((repaid, Points::ZERO, rest))
+        })?;
+        self.from_issuance(id, unit, Shared::ClawedBack, repaid)?;
+        self.from_issuance(id, unit, Shared::Expired, expired)?;
+        self.transfer(id, unit, Shared::Issuance, kept.signed().checked_neg().ok_or(Refusal::AmountTooLarge)?)
+    }
+
+    fn from_issuance(&mut self, id: AccountId, unit: UnitCode, to: Shared, points: Points) -> Result<(), Stop> {
+        if points.is_zero() {
+            return Ok(());
+        }
+        self.reroute(id, unit, Shared::Issuance, to, points.signed())
+    }
+
+    /// Reserves points for a payment until its deadline.
+    pub fn hold(&mut self, id: AccountId, payment: PaymentId, until: Time, points: Points) -> Result<(), Stop> {
+        let at = self.at;
+        self.change(id, |account| account.hold(payment, until, points, at))
+    }
+
+    /// Gives back what a payment still holds; what is past its date expires in the same entry.
+    pub fn release(&mut self, id: AccountId, unit: UnitCode, payment: PaymentId) -> Result<(), Stop> {
+        let at = self.at;
+        let expired = self.change(id, |account| {
+            account.release(payment);
+            Ok(account.settle(at))
+        })?;
+        self.transfer(id, unit, Shared::Expired, expired.signed())
+    }
+
+    /// Spends points: out of the payment's hold, then, if that is short by rounding, out of the
+    /// account. Returns the lots, in the order of taking.
+    pub fn take(&mut self, id: AccountId, unit: UnitCode, payment: PaymentId, points: Points) -> Result<Vec<Lot>, Stop> {
+        let at = self.at;
+        let taken = self.change(id, |account| {
+            let mut taken = account.draw_held(payment, points);
+            let have = taken.iter().fold(Points::ZERO, |sum, lot| sum.plus(lot.1).unwrap_or(sum));
+            let short = points.minus(have).ok_or(Refusal::AmountTooLarge)?;
+            if !short.is_zero() {
+                taken.extend(account.draw(short, at)?);
+            }
+            Ok(taken)
+        })?;
+        self.transfer(id, unit, Shared::Redeemed, points.signed())?;
+        Ok(taken)
+    }
+
+    /// Gives spent points back, into the lots they came from. What is past its date lives on for the
+    /// unit's grace, once; after that it expires at once.
+    pub fn restore(&mut self, id: AccountId, unit: UnitCode, lots: &[Lot], grace_days: u32) -> Result<(), Stop> {
+        let at = self.at;
+        let (mut restored, mut expired) = (Points::ZERO, Points::ZERO);
+        self.change(id, |account| {
+            for lot in lots {
+                restored = restored.plus(lot.1).ok_or(Refusal::AmountTooLarge)?;
+                let over = |bucket: &Bucket| bucket.0.is_some_and(|until| until.ends(account.head.offset) <= at);
+                let Bucket(until, _, month, origin) = lot.0;
+                let again = Bucket(until.map(|day| day.plus_days(grace_days)), None, month, Origin::Reinstated);
+                if !over(&lot.0) {
+                    account.put_back(*lot);
+                } else if origin != Origin::Reinstated && !over(&again) {
+                    account.put_back(Lot(again, lot.1));
+                } else {
+                    expired = expired.plus(lot.1).ok_or(Refusal::AmountTooLarge)?;
+                }
+            }
+            Ok(())
+        })?;
+        let back = restored.minus(expired).ok_or(Refusal::AmountTooLarge)?;
+        self.transfer(id, unit, Shared::Redeemed, back.signed().checked_neg().ok_or(Refusal::AmountTooLarge)?)?;
+        if expired.is_zero() {
+            return Ok(());
+        }
+        self.reroute(id, unit, Shared::Redeemed, Shared::Expired, expired.signed())
+    }
+}

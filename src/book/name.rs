@@ -1,0 +1,180 @@
+//! Names of records: one ordered key space, natural order kept, nothing hashed.
+
+use super::limit::Measure;
+use super::change::Shared;
+use crate::types::{AccountId, BrandId, Currency, Ident, Kid, Malformed, ParticipantId, PaymentId, UnitCode};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+/// On whose behalf a command id is used: the scope in which it is unique.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Principal {
+    /// The operator of the network.
+    Operator,
+    /// A brand, whichever of its keys signs.
+    Brand(BrandId),
+    /// The holder of an account.
+    Account(AccountId),
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator => f.write_str("op"),
+            Self::Brand(brand) => brand.fmt(f),
+            Self::Account(account) => account.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Principal {
+    type Err = Malformed;
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        if text == "op" {
+            Ok(Self::Operator)
+        } else if text.starts_with("ac_") {
+            text.parse().map(Self::Account)
+        } else {
+            text.parse().map(Self::Brand)
+        }
+    }
+}
+
+impl Serialize for Principal {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Principal {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Cow::<'de, str>::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The name of one record of state.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Name {
+    /// What a brand accepts.
+    Acceptance(BrandId),
+    /// A holder's account.
+    Account(AccountId),
+    /// A brand.
+    Brand(BrandId),
+    /// What an issuing or till key may issue.
+    Budget(Kid),
+    /// A command id that took effect or was refused for good.
+    Command(Principal, Ident),
+    /// The cycle that is open.
+    Cycle,
+    /// A key.
+    Key(Kid),
+    /// What has been drawn on a limit; the brand is the one whose limit it is.
+    Limit(BrandId, Ident, Measure),
+    /// The network: genesis' content.
+    Network,
+    /// What stands between two participants, in the order of their ids: what the first has from the second.
+    Pair(ParticipantId, ParticipantId, Currency),
+    /// A participant.
+    Participant(ParticipantId),
+    /// A payment, as the shop's brand knows it.
+    Payment(PaymentId),
+    /// The published prices of a unit.
+    Prices(UnitCode),
+    /// The part of a payment that one unit bears, as its holder and its brand know it.
+    Share(PaymentId, UnitCode),
+    /// A unit's shared account: the total of its legs.
+    Shared(UnitCode, Shared),
+    /// The writer's current term.
+    Term,
+    /// Through when due work is swept.
+    Tick,
+    /// A unit.
+    Unit(UnitCode),
+    /// A token or batch that took effect, by its issuer and `jti`.
+    UsedToken(BrandId, Ident),
+    /// A receipt that points were given for, by brand, till and number.
+    UsedRef(BrandId, Ident, Ident),
+    /// A consent that took effect.
+    UsedConsent(AccountId, Ident),
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Acceptance(brand) => write!(f, "acceptance/{brand}"),
+            Self::Account(account) => write!(f, "account/{account}"),
+            Self::Brand(brand) => write!(f, "brand/{brand}"),
+            Self::Budget(kid) => write!(f, "budget/{kid}"),
+            Self::Command(principal, id) => write!(f, "command/{principal}/{id}"),
+            Self::Cycle => f.write_str("cycle"),
+            Self::Key(kid) => write!(f, "key/{kid}"),
+            Self::Limit(brand, subject, measure) => write!(f, "limit/{brand}/{subject}/{measure}"),
+            Self::Network => f.write_str("network"),
+            Self::Pair(a, b, currency) => write!(f, "pair/{a}:{b}/{currency}"),
+            Self::Participant(participant) => write!(f, "participant/{participant}"),
+            Self::Payment(payment) => write!(f, "payment/{payment}"),
+            Self::Prices(unit) => write!(f, "prices/{unit}"),
+            Self::Share(payment, unit) => write!(f, "share/{payment}/{unit}"),
+            Self::Shared(unit, shared) => write!(f, "shared/{unit}:{shared}"),
+            Self::Term => f.write_str("term"),
+            Self::Tick => f.write_str("tick"),
+            Self::Unit(unit) => write!(f, "unit/{unit}"),
+            Self::UsedToken(brand, jti) => write!(f, "used/jti/{brand}/{jti}"),
+            Self::UsedRef(brand, till, number) => write!(f, "used/ref/{brand}/{till}/{number}"),
+            Self::UsedConsent(account, jti) => write!(f, "used/consent/{account}/{jti}"),
+        }
+    }
+}
+
+impl FromStr for Name {
+    type Err = Malformed;
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let no = || Malformed(format!("{text:?} is not the name of a record"));
+        let fields: Vec<&str> = text.split('/').collect();
+        Ok(match fields.as_slice() {
+            ["acceptance", brand] => Self::Acceptance(brand.parse()?),
+            ["account", account] => Self::Account(account.parse()?),
+            ["brand", brand] => Self::Brand(brand.parse()?),
+            ["budget", kid] => Self::Budget(kid.parse()?),
+            ["command", principal, id] => Self::Command(principal.parse()?, id.parse()?),
+            ["cycle"] => Self::Cycle,
+            ["key", kid] => Self::Key(kid.parse()?),
+            ["limit", brand, subject, measure] => Self::Limit(brand.parse()?, subject.parse()?, measure.parse()?),
+            ["network"] => Self::Network,
+            ["pair", pair, currency] => {
+                let (a, b) = pair.split_once(':').ok_or_else(no)?;
+                Self::Pair(a.parse()?, b.parse()?, currency.parse()?)
+            }
+            ["participant", participant] => Self::Participant(participant.parse()?),
+            ["payment", payment] => Self::Payment(payment.parse()?),
+            ["prices", unit] => Self::Prices(unit.parse()?),
+            ["share", payment, unit] => Self::Share(payment.parse()?, unit.parse()?),
+            ["shared", place] => {
+                let (unit, shared) = place.split_once(':').ok_or_else(no)?;
+                Self::Shared(unit.parse()?, shared.parse()?)
+            }
+            ["term"] => Self::Term,
+            ["tick"] => Self::Tick,
+            ["unit", unit] => Self::Unit(unit.parse()?),
+            ["used", "jti", brand, jti] => Self::UsedToken(brand.parse()?, jti.parse()?),
+            ["used", "ref", brand, till, number] => Self::UsedRef(brand.parse()?, till.parse()?, number.parse()?),
+            ["used", "consent", account, jti] => Self::UsedConsent(account.parse()?, jti.parse()?),
+            _ => return Err(no()),
+        })
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Cow::<'de, str>::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,439 @@
+//! Records: everything that state remembers, one shape each, written as canonical JSON.
+
+use super::account::{Account, Lot};
+use super::limit::Limit;
+use super::name::Name;
+use crate::sign::{PublicKey, Purpose};
+use crate::types::{
+    BrandId, Currency, Date, Fingerprint, Hash, Ident, Kid, Malformed, Money, ParticipantId, Points, Rate, Refusal,
+    Time, UnitCode, decode, encode,
+};
+use serde::{Deserialize, Serialize};
+
+/// The network: what genesis fixed for ever, and whether the operator froze it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// BLAKE3 of genesis' `pub`: the `aud` of everything signed.
+    pub net: Hash,
+    /// How many operator roots must sign.
+    pub threshold: u8,
+    /// The operator's root keys.
+    pub roots: Vec<Kid>,
+    /// Currencies, in the order of genesis.
+    pub currencies: Vec<Currency>,
+    /// Whether commands bring their own time.
+    pub driven: bool,
+    /// Nothing new while true.
+    pub frozen: bool,
+}
+
+/// A legal entity that owes and is owed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Participant {
+    /// The currency it settles in.
+    pub currency: Currency,
+}
+
+/// A brand's root key and, if it named one, its recovery key.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Root {
+    /// The root key.
+    pub root: Kid,
+    /// The key that may replace a lost root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Kid>,
+}
+
+/// A brand.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Brand {
+    /// The legal entity that answers for its points.
+    pub participant: ParticipantId,
+    /// Its keys of last resort.
+    pub root: Root,
+    /// Nothing new while true.
+    pub frozen: bool,
+}
+
+/// What became of a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyState {
+    /// It may sign.
+    Active,
+    /// What it signed counts; nothing new.
+    Retired,
+    /// Nothing that it signs counts from here on.
+    Compromised,
+}
+
+/// What a till key may do.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TillTerms {
+    /// The shop.
+    pub store: Ident,
+    /// The till.
+    pub till: Ident,
+    /// The legal entity that the shop belongs to.
+    pub participant: ParticipantId,
+    /// Most money's worth of points a payment may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_payment: Option<Money>,
+    /// The same for an hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_hour: Option<Money>,
+    /// The same for a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_day: Option<Money>,
+}
+
+/// A key. One key, one purpose, one owner, one network, for ever.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRecord {
+    /// The key itself.
+    pub key: PublicKey,
+    /// What it may sign.
+    pub purpose: Purpose,
+    /// Whose it is.
+    pub owner: super::name::Principal,
+    /// Its state.
+    pub state: KeyState,
+    /// First instant of validity, in Unix seconds.
+    pub from: u64,
+    /// First instant after validity, in Unix seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
+    /// For till keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub till: Option<TillTerms>,
+}
+
+/// What a key may issue, signed by the brand's root.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// The unit it may issue.
+    pub unit: UnitCode,
+    /// A higher serial replaces a lower one.
+    pub serial: u64,
+    /// Most points ever, counted over all serials.
+    pub ceiling: Points,
+    /// Most points in an hour.
+    pub hourly: Points,
+    /// First instant after the budget, in Unix seconds.
+    pub until: u64,
+    /// Receipts of these instants (Unix seconds, from and until) are taken however late, free of the
+    /// hourly ceiling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backfill: Option<(u64, u64)>,
+}
+
+/// When points of a unit expire.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Expiry {
+    /// Never.
+    Never,
+    /// So many days after earning, rounded up to the end of a block of 1, 3 or 12 calendar months if
+    /// `round` is given.
+    Days {
+        /// Days after earning.
+        n: u32,
+        /// Months of the block.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        round: Option<u32>,
+    },
+    /// So many months after earning, rounded like days.
+    Months {
+        /// Months after earning.
+        n: u32,
+        /// Months of the block.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        round: Option<u32>,
+    },
+    /// On a day of the year (month, day), the next one that is at least `least` days away.
+    Yearly {
+        /// Month 1 to 12.
+        month: u32,
+        /// Day 1 to 31.
+        day: u32,
+        /// Days that points live at least.
+        least: u32,
+    },
+}
+
+impl Expiry {
+    /// The last day on which points earned on `day` can be spent; `None` for never.
+    pub fn until(&self, day: Date) -> Option<Date> {
+        let rounded = |date: Date, round: &Option<u32>| round.map_or(date, |months| date.end_of_block(months));
+        match self {
+            Self::Never => None,
+            Self::Days { n, round } => Some(rounded(day.plus_days(*n), round)),
+            Self::Months { n, round } => Some(rounded(day.plus_months(*n), round)),
+            Self::Yearly { month, day: of, least } => Some(day.plus_days(*least).next_anniversary(*month, *of)),
+        }
+    }
+}
+
+/// One brand's points: the public settings.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unit {
+    /// Whose points they are.
+    pub brand: BrandId,
+    /// A higher version replaces a lower one.
+    pub version: u64,
+    /// Decimal places of a point, 0 to 4: amounts count the smallest.
+    pub scale: u8,
+    /// The unit's fixed offset from UTC in minutes: where its days begin and end.
+    pub offset: i16,
+    /// When points expire.
+    pub expiry: Expiry,
+    /// Days before earned points can be spent.
+    pub pending_days: u32,
+    /// Days that points given back after their date live on, once.
+    pub grace_days: u32,
+    /// Most points outstanding plus gone, ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issue_cap: Option<Points>,
+    /// Fewest points in one payment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_spend: Option<Points>,
+    /// Nothing new while true.
+    pub frozen: bool,
+}
+
+/// One version of a unit's prices in one currency.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Counts up per unit.
+    pub version: u64,
+    /// In this currency.
+    pub currency: Currency,
+    /// First instant, in Unix seconds.
+    pub from: u64,
+    /// First instant after it, in Unix seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
+    /// What a point is worth at the issuer's own shops.
+    pub home: Rate,
+    /// What a consumer gets for it elsewhere.
+    pub till: Rate,
+    /// What the issuer pays the shop's participant.
+    pub settle: Rate,
+    /// What the issuer charges another participant for a point issued on its account.
+    pub issue: Rate,
+}
+
+/// A unit's prices: those in force and those announced, oldest first, at most 64.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prices {
+    /// By version.
+    pub versions: Vec<Price>,
+}
+
+/// One unit that a brand takes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptedUnit {
+    /// The unit.
+    pub unit: UnitCode,
+    /// Most money's worth of it a day (UTC), in the payment's currency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_day: Option<Money>,
+}
+
+/// Whose units a brand takes, its own aside.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acceptance {
+    /// A higher version replaces a lower one.
+    pub version: u64,
+    /// The units.
+    pub units: Vec<AcceptedUnit>,
+}
+
+/// What one unit bears of a payment, as both sides of the obligation know it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShareTerms {
+    /// The unit.
+    pub unit: UnitCode,
+    /// The consent that it rests on.
+    pub consent: Ident,
+    /// X_k, the share of the bill.
+    pub amount: Money,
+    /// P_k, the points that it takes in full.
+    pub points: Points,
+    /// O_k, what the issuer's participant owes for it in full.
+    pub obligation: Money,
+    /// The issuer's participant.
+    pub issuer: ParticipantId,
+    /// The version of the prices that was applied.
+    pub price: u64,
+}
+
+/// A payment. Open means: now is before the deadline, and it is not closed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Payment {
+    /// The shop's brand.
+    pub brand: BrandId,
+    /// The shop's legal entity.
+    pub participant: ParticipantId,
+    /// The shop.
+    pub store: Ident,
+    /// The till.
+    pub till: Ident,
+    /// The shop's receipt number.
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Ident>,
+    /// The currency of all its amounts.
+    pub currency: Currency,
+    /// X, the amount paid with points.
+    pub amount: Money,
+    /// One for each unit.
+    pub shares: Vec<ShareTerms>,
+    /// c, captured so far.
+    pub captured: Money,
+    /// r, refunded so far.
+    pub refunded: Money,
+    /// When an open payment lapses.
+    pub deadline: Time,
+    /// Captured for the last time, or voided.
+    pub closed: bool,
+}
+
+impl Payment {
+    /// Whether it can be captured or voided at `at`.
+    pub fn open(&self, at: Time) -> bool {
+        !self.closed && at < self.deadline
+    }
+}
+
+/// The part of a payment that rests on one account: who bears it and which lots it took.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// Whose points.
+    pub account: crate::types::AccountId,
+    /// What was taken and not given back, in the order of taking; refunds give back from the end.
+    pub taken: Vec<Lot>,
+}
+
+/// A single-use id that took effect: where, and a fingerprint of its content.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Used(
+    /// The entry.
+    pub u64,
+    /// The part.
+    pub u16,
+    /// Of the token's signing input or the line's bytes.
+    pub Fingerprint,
+);
+
+/// A command id that took effect or was refused for good.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// The entry that it made, or that records its refusal.
+    pub seq: u64,
+    /// Of the principal, the type and the signing input.
+    pub fingerprint: Fingerprint,
+    /// The refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refusal>,
+}
+
+/// The cycle that is open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cycle {
+    /// Its number, from 1.
+    pub open: u64,
+}
+
+/// The writer's term.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Term {
+    /// Counts the starts of a writer, from 1.
+    pub term: u64,
+}
+
+/// How far due work is swept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tick {
+    /// Nothing due up to here is left.
+    pub through: Time,
+}
+
+macro_rules! records {
+    ($($variant:ident($shape:ty) = $name:pat, $get:ident;)*) => {
+        /// One record of state.
+        #[derive(Clone, PartialEq, Eq, Debug)]
+        pub enum Record { $(#[allow(missing_docs)] $variant($shape),)* }
+
+        impl Record {
+            /// The canonical bytes.
+            pub fn encode(&self) -> Vec<u8> {
+                match self { $(Self::$variant(r) => encode(r),)* }
+            }
+
+            /// Reads the record of that name.
+            pub fn decode(name: &Name, bytes: &[u8]) -> Result<Self, Malformed> {
+                match name { $($name => decode(bytes).map(Self::$variant),)* }
+            }
+
+            $(
+                /// The record as this shape, if it is one.
+                pub fn $get(&self) -> Option<&$shape> {
+                    match self { Self::$variant(r) => Some(r), _ => None }
+                }
+            )*
+        }
+
+        impl Serialize for Record {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                match self { $(Self::$variant(r) => r.serialize(s),)* }
+            }
+        }
+    };
+}
+
+records! {
+    Acceptance(Acceptance) = Name::Acceptance(_), acceptance;
+    Account(Account) = Name::Account(_), account;
+    Brand(Brand) = Name::Brand(_), brand;
+    Budget(Budget) = Name::Budget(_), budget;
+    Command(Command) = Name::Command(..), command;
+    Cycle(Cycle) = Name::Cycle, cycle;
+    Key(KeyRecord) = Name::Key(_), key;
+    Limit(Limit) = Name::Limit(..), limit;
+    Network(Network) = Name::Network, network;
+    Participant(Participant) = Name::Participant(_), participant;
+    Payment(Payment) = Name::Payment(_), payment;
+    Prices(Prices) = Name::Prices(_), prices;
+    Share(Share) = Name::Share(..), share;
+    Term(Term) = Name::Term, term;
+    Tick(Tick) = Name::Tick, tick;
+    Total(i64) = Name::Shared(..) | Name::Pair(..), total;
+    Unit(Unit) = Name::Unit(_), unit;
+    Used(Used) = Name::UsedToken(..) | Name::UsedRef(..) | Name::UsedConsent(..), used;
+}
+
+impl Record {
+    /// When the record next needs attention: the earliest deadline of a hold or expiry of a lot.
+    pub fn due(&self) -> Option<Time> {
+        self.account().and_then(Account::due)
+    }
+}

@@ -1,0 +1,223 @@
+//! Commands: read from their evidence, never stored beside it.
+//!
+//! Reading checks form, audience and every signature. Which key may sign what, and whether it counts
+//! at this time, is the decision's business.
+
+use super::kind::Kind;
+use crate::network::{
+    Asked, DefineUnit, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount, RegisterBrand,
+    RegisterParticipant, RevokeKey,
+};
+use crate::payments::{Authorise, Capture, Consent, Refund, Void};
+use crate::points::{Batch, Lines};
+use crate::prices::{PublishAcceptance, PublishPrices};
+use crate::sign::{
+    Approval, CommandClaims, Jws, KeyBudget, KeyCert, PaymentConsent, PointBatch, PointToken, PublicKey, Typ,
+};
+use crate::types::{Fingerprint, Hash, Ident, Kid, Refusal, Refused, b64};
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// What arrives: the command's JWS first, then approvals and consents; for a batch its lines as well.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Compact JWS.
+    pub jws: Vec<String>,
+    /// NDJSON lines of a batch.
+    pub lines: Option<Arc<[u8]>>,
+}
+
+/// What is asked for.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub enum Body {
+    RegisterParticipant(RegisterParticipant),
+    RegisterBrand(RegisterBrand),
+    Certify(KeyCert),
+    Revoke(RevokeKey),
+    RevokeAccountKey(RevokeKey),
+    SetBudget(KeyBudget),
+    DefineUnit(DefineUnit),
+    PublishPrices(PublishPrices),
+    PublishAcceptance(PublishAcceptance),
+    FreezeNetwork(FreezeNetwork),
+    FreezeBrand(FreezeBrand),
+    FreezeUnit(FreezeUnit),
+    FreezeAccount(FreezeAccount),
+    OpenAccount(OpenAccount),
+    Issue(Box<PointToken>),
+    Batch(Box<Batch>),
+    Authorise(Authorise, Vec<Consent>),
+    Capture(Capture),
+    Void(Void),
+    Refund(Refund),
+}
+
+impl Body {
+    /// The kind of entry that it makes.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::RegisterParticipant(_) => Kind::ParticipantRegistered,
+            Self::RegisterBrand(_) => Kind::BrandRegistered,
+            Self::Certify(_) => Kind::KeyCertified,
+            Self::Revoke(_) => Kind::KeyRevoked,
+            Self::RevokeAccountKey(_) => Kind::AccountKeyRevoked,
+            Self::SetBudget(_) => Kind::BudgetSet,
+            Self::DefineUnit(_) => Kind::UnitDefined,
+            Self::PublishPrices(_) => Kind::PricesPublished,
+            Self::PublishAcceptance(_) => Kind::AcceptancePublished,
+            Self::FreezeNetwork(_) => Kind::NetworkFrozen,
+            Self::FreezeBrand(_) => Kind::BrandFrozen,
+            Self::FreezeUnit(_) => Kind::UnitFrozen,
+            Self::FreezeAccount(_) => Kind::AccountFrozen,
+            Self::OpenAccount(_) => Kind::AccountOpened,
+            Self::Issue(_) => Kind::PointsIssued,
+            Self::Batch(_) => Kind::PointsBatch,
+            Self::Authorise(..) => Kind::PaymentAuthorised,
+            Self::Capture(_) => Kind::PaymentCaptured,
+            Self::Void(_) => Kind::PaymentVoided,
+            Self::Refund(_) => Kind::PaymentRefunded,
+        }
+    }
+
+    /// Keys that the statement itself carries: it is signed by keys that nobody registered yet.
+    fn own_keys(&self) -> Vec<PublicKey> {
+        match self {
+            Self::RegisterBrand(args) => std::iter::once(args.root).chain(args.recovery).collect(),
+            Self::Certify(cert) => vec![cert.key],
+            Self::OpenAccount(args) => vec![args.key],
+            _ => vec![],
+        }
+    }
+}
+
+/// A command whose evidence verified.
+#[derive(Debug)]
+pub struct Command {
+    /// Who asks.
+    pub asked: Asked,
+    /// What for.
+    pub body: Body,
+    /// The evidence, in the order of its parts.
+    pub jws: Vec<Jws>,
+}
+
+/// Looks a public key up by its id; what it answers needs no trust, since an id is the key's own hash.
+pub type Keys<'a> = &'a dyn Fn(Kid) -> Option<PublicKey>;
+
+impl Command {
+    /// Reads and checks a request. `net` is this network's id.
+    pub fn read(request: &Request, net: Hash, keys: Keys) -> Result<Self, Refused> {
+        let command = Self::read_unsigned(request, net)?;
+        let own = command.body.own_keys();
+        for one in &command.jws {
+            let kid = one.kid();
+            let key = own.iter().find(|key| key.kid() == kid).copied().or_else(|| keys(kid));
+            one.verify(&key.ok_or_else(|| Refused::about(Refusal::KeyUnknown, kid))?)?;
+        }
+        Ok(command)
+    }
+
+    /// Reads a request without verifying its signatures: to measure, never to decide.
+    pub fn read_unsigned(request: &Request, net: Hash) -> Result<Self, Refused> {
+        let jws = request.jws.iter().map(|text| Jws::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        let Some((first, others)) = jws.split_first() else {
+            return Err(Refused::about(Refusal::EvidenceMissing, "no token"));
+        };
+        let lines = request.lines.clone().map(Lines::split);
+        let (mut body, cid) = read_first(first, net, lines)?;
+        let mut approvals = vec![];
+        for other in others {
+            match (other.typ(), &mut body) {
+                (Typ::Approval, _) => approvals.push(read_approval(other, first, net)?),
+                (Typ::PaymentConsent, Body::Authorise(_, consents)) => consents.push(read_consent(other, net)?),
+                (typ, _) => return Err(Refused::about(Refusal::TokenType, typ)),
+            }
+        }
+        let fingerprint = Fingerprint::of(&first.identity().0);
+        Ok(Self { asked: Asked { kid: first.kid(), approvals, cid, fingerprint }, body, jws })
+    }
+}
+
+fn audience(aud: Hash, net: Hash) -> Result<(), Refused> {
+    if aud == net { Ok(()) } else { Err(Refused::about(Refusal::AudienceMismatch, aud)) }
+}
+
+fn read_approval(approval: &Jws, of: &Jws, net: Hash) -> Result<Kid, Refused> {
+    let claims: Approval = approval.payload()?;
+    audience(claims.aud, net)?;
+    if claims.digest == of.identity() {
+        Ok(approval.kid())
+    } else {
+        Err(Refused::about(Refusal::EvidenceMismatch, "an approval of something else"))
+    }
+}
+
+fn read_consent(consent: &Jws, net: Hash) -> Result<Consent, Refused> {
+    let claims: PaymentConsent = consent.payload()?;
+    audience(claims.aud, net)?;
+    Ok(Consent { kid: consent.kid(), fingerprint: Fingerprint::of(&consent.identity().0), claims })
+}
+
+/// The statement itself, and its command id. A certificate or budget is its own id.
+fn read_first(jws: &Jws, net: Hash, lines: Option<Lines>) -> Result<(Body, Option<Ident>), Refused> {
+    if lines.is_some() != (jws.typ() == Typ::PointBatch) {
+        return Err(Refused::about(Refusal::EvidenceMismatch, "lines come with a batch, and a batch with lines"));
+    }
+    let own_id = || b64(&jws.identity().0).parse::<Ident>().ok();
+    match jws.typ() {
+        Typ::PointToken => {
+            let claims: PointToken = jws.payload()?;
+            audience(claims.aud, net)?;
+            Ok((Body::Issue(Box::new(claims)), None))
+        }
+        Typ::PointBatch => {
+            let claims: PointBatch = jws.payload()?;
+            audience(claims.aud, net)?;
+            Ok((Body::Batch(Box::new(Batch::check(claims, lines.unwrap_or_default())?)), None))
+        }
+        Typ::KeyCert => {
+            let claims: KeyCert = jws.payload()?;
+            audience(claims.aud, net)?;
+            Ok((Body::Certify(claims), own_id()))
+        }
+        Typ::KeyBudget => {
+            let claims: KeyBudget = jws.payload()?;
+            audience(claims.aud, net)?;
+            Ok((Body::SetBudget(claims), own_id()))
+        }
+        Typ::Command => {
+            let claims: CommandClaims = jws.payload()?;
+            audience(claims.aud, net)?;
+            Ok((read_command(&claims)?, Some(claims.cid)))
+        }
+        typ => Err(Refused::about(Refusal::TokenType, format!("{typ} does not stand alone"))),
+    }
+}
+
+fn read_command(claims: &CommandClaims) -> Result<Body, Refused> {
+    fn args<T: DeserializeOwned>(claims: &CommandClaims) -> Result<T, Refused> {
+        serde_json::from_str(claims.args.get())
+            .map_err(|e| Refused::about(Refusal::TokenPayload, format!("args of {}: {e}", claims.kind)))
+    }
+    let kind = Kind::ALL.iter().find(|kind| !kind.command().is_empty() && kind.command() == claims.kind);
+    Ok(match kind {
+        Some(Kind::ParticipantRegistered) => Body::RegisterParticipant(args(claims)?),
+        Some(Kind::BrandRegistered) => Body::RegisterBrand(args(claims)?),
+        Some(Kind::KeyRevoked) => Body::Revoke(args(claims)?),
+        Some(Kind::AccountKeyRevoked) => Body::RevokeAccountKey(args(claims)?),
+        Some(Kind::UnitDefined) => Body::DefineUnit(args(claims)?),
+        Some(Kind::PricesPublished) => Body::PublishPrices(args(claims)?),
+        Some(Kind::AcceptancePublished) => Body::PublishAcceptance(args(claims)?),
+        Some(Kind::NetworkFrozen) => Body::FreezeNetwork(args(claims)?),
+        Some(Kind::BrandFrozen) => Body::FreezeBrand(args(claims)?),
+        Some(Kind::UnitFrozen) => Body::FreezeUnit(args(claims)?),
+        Some(Kind::AccountFrozen) => Body::FreezeAccount(args(claims)?),
+        Some(Kind::AccountOpened) => Body::OpenAccount(args(claims)?),
+        Some(Kind::PaymentAuthorised) => Body::Authorise(args(claims)?, vec![]),
+        Some(Kind::PaymentCaptured) => Body::Capture(args(claims)?),
+        Some(Kind::PaymentVoided) => Body::Void(args(claims)?),
+        Some(Kind::PaymentRefunded) => Body::Refund(args(claims)?),
+        _ => return Err(Refused::about(Refusal::TokenPayload, format!("kind {:?} is not a command", claims.kind))),
+    })
+}

@@ -1,0 +1,191 @@
+//! The decision: one command, on one draft, at one instant.
+
+use super::command::{Body, Command};
+use super::entry::{Answer, EntryBody, assemble};
+use crate::book::{self, Draft, Effects, Found, Name, PartKey, Principal, Record, Source, Stop};
+use crate::network::{self, Asked};
+use crate::types::{PaymentId, Refusal, Refused};
+use crate::{payments, points, prices};
+use std::sync::Arc;
+
+/// A decided command: its entry, its answer and the records after it.
+#[derive(Debug)]
+pub struct Decision {
+    /// What the log gets.
+    pub entry: EntryBody,
+    /// What the caller gets.
+    pub answer: Answer,
+    /// What state becomes.
+    pub records: Vec<(Name, Option<Arc<Record>>)>,
+}
+
+/// Decides a command. The order is: known id, keys' purposes, then the command's own rules.
+pub fn decide(mut draft: Draft, command: &Command) -> Result<Decision, Stop> {
+    let (seq, at) = (draft.seq, draft.at);
+    let principal = principal(&mut draft, command)?;
+    known(&mut draft, &principal, &command.asked)?;
+    check_purposes(&mut draft, command)?;
+    let mut outcome = Outcome::default();
+    run(&mut draft, command, &mut outcome)?;
+    if let Some(cid) = &command.asked.cid {
+        let name = Name::Command(principal.clone(), cid.clone());
+        let record = book::Command { seq, fingerprint: command.asked.fingerprint, refused: None };
+        draft.put(part_of(&principal), name, Some(Record::Command(record)))?;
+    }
+    let Effects { parts, records } = draft.finish()?;
+    let kind = command.body.kind();
+    let entry = assemble(kind, command, parts, &outcome.verdicts)?;
+    let answer = Answer::new(seq, at, kind, outcome.payment, &outcome.verdicts);
+    Ok(Decision { entry, answer, records })
+}
+
+#[derive(Default)]
+struct Outcome {
+    payment: Option<PaymentId>,
+    verdicts: Vec<points::Verdict>,
+}
+
+/// Which part the record of a command's id stands in.
+pub(super) fn part_of(principal: &Principal) -> PartKey {
+    match principal {
+        Principal::Operator => PartKey::Public,
+        Principal::Brand(brand) => PartKey::Brand(brand.clone()),
+        Principal::Account(account) => PartKey::Holder(*account),
+    }
+}
+
+/// Who asks: the owner of the key that signed, or, for a statement that brings its own key, whom it
+/// introduces.
+pub(super) fn principal(draft: &mut Draft, command: &Command) -> Result<Principal, Stop> {
+    match (&command.body, draft.get(&Name::Key(command.asked.kid))?) {
+        (_, Some(record)) => match record.key() {
+            Some(key) => Ok(key.owner.clone()),
+            None => Err(Stop::Bug("a key's record is no key".into())),
+        },
+        (Body::RegisterBrand(args), None) => Ok(Principal::Brand(args.brand.clone())),
+        (Body::OpenAccount(args), None) => Ok(Principal::Account(args.account)),
+        (_, None) => Err(Refused::about(Refusal::KeyUnknown, command.asked.kid).into()),
+    }
+}
+
+/// The same id again: the same answer, or a conflict.
+fn known(draft: &mut Draft, principal: &Principal, asked: &Asked) -> Result<(), Stop> {
+    let Some(cid) = &asked.cid else {
+        return Ok(());
+    };
+    let record = draft.get(&Name::Command(principal.clone(), cid.clone()))?;
+    match record.as_deref().and_then(Record::command) {
+        None => Ok(()),
+        Some(before) if before.fingerprint != asked.fingerprint => Err(Refused::about(Refusal::IdReused, cid).into()),
+        Some(before) => Err(match before.refused {
+            Some(code) => Refused::about(code, format!("as refused in entry {}", before.seq)).into(),
+            None => Stop::Known(before.seq),
+        }),
+    }
+}
+
+/// Every registered key that signed something here may sign that sort of thing.
+fn check_purposes(draft: &mut Draft, command: &Command) -> Result<(), Stop> {
+    for jws in &command.jws {
+        if let Some(record) = draft.get(&Name::Key(jws.kid()))?
+            && record.key().is_some_and(|key| !key.purpose.may_sign(jws.typ()))
+        {
+            return Err(Refused::about(Refusal::KeyPurpose, jws.typ()).into());
+        }
+    }
+    Ok(())
+}
+
+fn run(draft: &mut Draft, command: &Command, outcome: &mut Outcome) -> Result<(), Stop> {
+    let asked = &command.asked;
+    match &command.body {
+        Body::RegisterParticipant(args) => network::register_participant(draft, asked, args),
+        Body::RegisterBrand(args) => network::register_brand(draft, asked, args),
+        Body::Certify(cert) => network::certify(draft, asked, cert),
+        Body::Revoke(args) => network::revoke(draft, asked, args, false),
+        Body::RevokeAccountKey(args) => network::revoke(draft, asked, args, true),
+        Body::SetBudget(claims) => network::set_budget(draft, asked, claims),
+        Body::DefineUnit(args) => network::define_unit(draft, asked, args),
+        Body::PublishPrices(args) => prices::publish_prices(draft, asked, args),
+        Body::PublishAcceptance(args) => prices::publish_acceptance(draft, asked, args),
+        Body::FreezeNetwork(args) => network::freeze_network(draft, asked, args),
+        Body::FreezeBrand(args) => network::freeze_brand(draft, asked, args),
+        Body::FreezeUnit(args) => network::freeze_unit(draft, asked, args),
+        Body::FreezeAccount(args) => network::freeze_account(draft, asked, args),
+        Body::OpenAccount(args) => network::open_account(draft, asked, args),
+        Body::Issue(token) => points::issue(draft, asked, token),
+        Body::Batch(batch) => {
+            outcome.verdicts = points::take_batch(draft, asked, batch)?;
+            Ok(())
+        }
+        Body::Authorise(args, consents) => {
+            outcome.payment = Some(payments::authorise(draft, asked, args, consents)?);
+            Ok(())
+        }
+        Body::Capture(args) => {
+            outcome.payment = Some(args.payment);
+            payments::capture(draft, asked, args)
+        }
+        Body::Void(args) => {
+            outcome.payment = Some(args.payment);
+            payments::void(draft, asked, args)
+        }
+        Body::Refund(args) => {
+            outcome.payment = Some(args.payment);
+            payments::refund(draft, asked, args)
+        }
+    }
+}
+
+/// What a command is going to touch, as far as it says itself: a hint that saves rounds of loading,
+/// never an answer.
+pub fn hints(source: &dyn Source, command: &Command) -> Vec<Name> {
+    let mut names = vec![Name::Network];
+    names.extend(command.jws.iter().map(|jws| Name::Key(jws.kid())));
+    if let (Some(cid), Found::Known(record)) = (&command.asked.cid, source.find(&Name::Key(command.asked.kid)))
+        && let Some(key) = record.key()
+    {
+        names.push(Name::Command(key.owner.clone(), cid.clone()));
+    }
+    match &command.body {
+        Body::Issue(token) => {
+            names.push(Name::UsedToken(token.iss.clone(), token.jti.clone()));
+            names.push(Name::Account(token.sub));
+            names.push(Name::Unit(token.unit));
+            names.push(Name::Brand(token.iss.clone()));
+            names.push(Name::Budget(command.asked.kid));
+            if let Some(reference) = &token.reference {
+                let till = token.till.clone().unwrap_or_default();
+                names.push(Name::UsedRef(token.iss.clone(), till, reference.clone()));
+            }
+        }
+        Body::Batch(batch) => {
+            let iss = &batch.claims.iss;
+            names.push(Name::UsedToken(iss.clone(), batch.claims.jti.clone()));
+            names.push(Name::Unit(batch.claims.unit));
+            names.push(Name::Brand(iss.clone()));
+            names.push(Name::Budget(command.asked.kid));
+            for line in batch.awards().flatten() {
+                names.push(Name::Account(line.award.sub));
+                if let Some(reference) = &line.award.reference {
+                    let till = line.award.till.clone().unwrap_or_default();
+                    names.push(Name::UsedRef(iss.clone(), till, reference.clone()));
+                }
+            }
+        }
+        Body::Authorise(_, consents) => {
+            for consent in consents {
+                names.push(Name::Account(consent.claims.account));
+                names.push(Name::UsedConsent(consent.claims.account, consent.claims.jti.clone()));
+            }
+            names.extend(consents.first().map(|c| Name::Acceptance(c.claims.payee.clone())));
+        }
+        Body::Capture(args) => names.push(Name::Payment(args.payment)),
+        Body::Void(args) => names.push(Name::Payment(args.payment)),
+        Body::Refund(args) => names.push(Name::Payment(args.payment)),
+        Body::OpenAccount(args) => names.extend([Name::Account(args.account), Name::Unit(args.unit)]),
+        Body::FreezeAccount(args) => names.push(Name::Account(args.account)),
+        _ => {}
+    }
+    names
+}

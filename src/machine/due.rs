@@ -1,0 +1,44 @@
+//! Entries that nobody asks for: a writer's term, and the sweep of due work.
+
+use super::decide::Decision;
+use super::entry::{Answer, EntryBody, PartBody, PubBody};
+use super::kind::Kind;
+use crate::book::{Done, Draft, Effects, Name, PartKey, Record, Stop, Term, Tick};
+use crate::types::{AccountId, Time, encode};
+
+/// A writer begins: the next term.
+pub fn term(mut draft: Draft) -> Result<Decision, Stop> {
+    let (seq, at) = (draft.seq, draft.at);
+    let before = draft.get(&Name::Term)?;
+    let last = match before.as_deref() {
+        Some(Record::Term(term)) => term.term,
+        _ => 0,
+    };
+    let term = Term { term: last.checked_add(1).ok_or_else(|| Stop::Bug("terms overflow".into()))? };
+    draft.put(PartKey::Public, Name::Term, Some(Record::Term(term)))?;
+    let Effects { parts, records } = draft.finish()?;
+    let mut done = Done::default();
+    for part in parts {
+        done = part.done;
+    }
+    let entry = EntryBody { kind: Kind::Term, public: Some(encode(&PubBody { jws: vec![], done })), parts: vec![] };
+    Ok(Decision { entry, answer: Answer::new(seq, at, Kind::Term, None, &[]), records })
+}
+
+/// Sweeps accounts whose work is due by `at`, in the order given (deadline, then account). With
+/// `through`, nothing due up to there is left afterwards.
+pub fn sweep(mut draft: Draft, accounts: &[AccountId], through: Option<Time>) -> Result<Decision, Stop> {
+    let (seq, at) = (draft.seq, draft.at);
+    for account in accounts {
+        // Reading books what is due.
+        draft.get(&Name::Account(*account))?;
+    }
+    if let Some(through) = through {
+        draft.put(PartKey::Public, Name::Tick, Some(Record::Tick(Tick { through })))?;
+    }
+    let Effects { parts, records } = draft.finish()?;
+    let body = |done: Done| encode(&PartBody { done: Some(done), ..PartBody::default() });
+    let parts = parts.into_iter().map(|part| body(part.done)).collect();
+    let entry = EntryBody { kind: Kind::Tick, public: None, parts };
+    Ok(Decision { entry, answer: Answer::new(seq, at, Kind::Tick, None, &[]), records })
+}

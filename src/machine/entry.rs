@@ -1,0 +1,221 @@
+//! Entries: how a decision is written down, and what its caller is told.
+
+use super::command::Command;
+use super::kind::Kind;
+use crate::book::{Done, PartKey, PartOut, Stop};
+use crate::log::{self, Envelope, PartsRef};
+use crate::points::Verdict;
+use crate::sign::Jws;
+use crate::types::{Hash, Malformed, PaymentId, Time, decode, encode};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// The body of a part: everything but its salt. A `said` part has `jws` alone and may be erased; a
+/// line of a batch has line, verdict and effects; all others have effects.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartBody {
+    /// Evidence: what was asked, an approval, or a consent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub jws: Option<Jws>,
+    /// A line of a batch, as it came.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub line: Option<String>,
+    /// What became of the line.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verdict: Option<Verdict>,
+    /// The payment that an obligation belongs to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payment: Option<PaymentId>,
+    /// The cycle that an obligation falls into.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cycle: Option<u64>,
+    /// Effects.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub done: Option<Done>,
+}
+
+/// The `pub` of a public entry, genesis and snapshots aside: evidence and effects.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PubBody {
+    /// Evidence.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub jws: Vec<Jws>,
+    /// Effects.
+    pub done: Done,
+}
+
+/// The `pub` of a snapshot: the RFC 6962 root over all state records, in the order of their names, as
+/// of an earlier entry. A leaf is the name, a zero byte and the record's canonical bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// The entry.
+    pub of: u64,
+    /// The root.
+    pub root: Hash,
+    /// How many records.
+    pub rows: u64,
+}
+
+/// An entry that is decided and not yet sealed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EntryBody {
+    /// What it is.
+    pub kind: Kind,
+    /// `pub`, canonical.
+    pub public: Option<Vec<u8>>,
+    /// Bodies of the parts, canonical.
+    pub parts: Vec<Vec<u8>>,
+}
+
+/// An entry ready for the log.
+#[derive(Debug, Clone)]
+pub struct Sealed {
+    /// Its place.
+    pub seq: u64,
+    /// The envelope's bytes.
+    pub envelope: Vec<u8>,
+    /// The parts' bytes.
+    pub parts: Vec<Vec<u8>>,
+    /// BLAKE3 of the envelope: the next one's `prev`.
+    pub hash: Hash,
+    /// RFC 6962 leaf hash of the envelope.
+    pub leaf: Hash,
+}
+
+/// Puts a decided command into the form of its kind.
+pub(super) fn assemble(
+    kind: Kind,
+    command: &Command,
+    parts: Vec<PartOut>,
+    verdicts: &[Verdict],
+) -> Result<EntryBody, Stop> {
+    if kind.is_public() {
+        let mut done = Done::default();
+        for part in parts {
+            merge(&mut done, part.done);
+        }
+        let public = encode(&PubBody { jws: command.jws.clone(), done });
+        return Ok(EntryBody { kind, public: Some(public), parts: vec![] });
+    }
+    let said = command.jws.iter().map(|jws| PartBody { jws: Some(jws.clone()), ..PartBody::default() });
+    let mut bodies: Vec<Vec<u8>> = said.map(|body| encode(&body)).collect();
+    let mut lines = match &command.body {
+        super::Body::Batch(batch) => batch.lines.iter().zip(verdicts.iter()).collect(),
+        _ => vec![],
+    }
+    .into_iter();
+    for part in parts {
+        let mut body = PartBody::default();
+        if let PartKey::Line(_) = part.key {
+            let Some((line, verdict)) = lines.next() else {
+                return Err(Stop::Bug("more parts than lines".into()));
+            };
+            let text = std::str::from_utf8(line).map_err(|_| Stop::Bug("a line is not text".into()))?;
+            body.line = Some(text.into());
+            body.verdict = Some(*verdict);
+        }
+        (body.payment, body.cycle) = part.tag.unzip();
+        body.done = (!part.done.is_empty()).then_some(part.done);
+        bodies.push(encode(&body));
+    }
+    Ok(EntryBody { kind, public: None, parts: bodies })
+}
+
+fn merge(all: &mut Done, part: Done) {
+    all.legs.extend(part.legs);
+    all.heads.extend(part.heads);
+    all.lots.extend(part.lots);
+    all.holds.extend(part.holds);
+    all.put.extend(part.put);
+}
+
+/// Seals an entry: salts its parts, hashes them, writes the envelope.
+pub fn seal(
+    body: EntryBody,
+    seq: u64,
+    prev: Hash,
+    at: Time,
+    salts: &mut dyn FnMut() -> [u8; 16],
+) -> Result<Sealed, Malformed> {
+    let parts = body.parts.iter().map(|part| log::seal(salts(), part)).collect::<Result<Vec<_>, _>>()?;
+    let refer = if parts.is_empty() {
+        PartsRef::NONE
+    } else {
+        let leaves: Vec<Hash> = parts.iter().map(|part| log::leaf_hash(part)).collect();
+        let n = u32::try_from(parts.len()).map_err(|e| Malformed(e.to_string()))?;
+        PartsRef { n, root: log::root_of(&leaves) }
+    };
+    let public = match body.public {
+        Some(bytes) => {
+            let text = String::from_utf8(bytes).map_err(|e| Malformed(e.to_string()))?;
+            Some(RawValue::from_string(text).map_err(|e| Malformed(e.to_string()))?)
+        }
+        None => None,
+    };
+    let envelope = Envelope { v: log::VERSION, seq, prev, at, kind: body.kind.text().into(), public, parts: refer };
+    envelope.check()?;
+    let bytes = envelope.encode();
+    Ok(Sealed { seq, hash: Envelope::hash(&bytes), leaf: log::leaf_hash(&bytes), envelope: bytes, parts })
+}
+
+/// A line of a batch that did not go in as new.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LineVerdict {
+    /// Its number, from 1.
+    pub line: u64,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+/// What the caller of a command is told: a function of its entry, so the same for every repeat.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Answer {
+    /// The entry.
+    pub seq: u64,
+    /// Its kind.
+    pub kind: String,
+    /// Log time.
+    pub at: Time,
+    /// The payment it made or moved.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payment: Option<PaymentId>,
+    /// For a batch: how many lines gave points.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub awarded: Option<u64>,
+    /// For a batch: the lines that gave none, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub others: Vec<LineVerdict>,
+}
+
+impl Answer {
+    /// The answer to a command.
+    pub fn new(seq: u64, at: Time, kind: Kind, payment: Option<PaymentId>, verdicts: &[Verdict]) -> Self {
+        let numbered = verdicts.iter().zip(1u64..);
+        let others = numbered.filter(|(verdict, _)| **verdict != Verdict::Ok);
+        let others: Vec<_> = others.map(|(verdict, line)| LineVerdict { line, verdict: *verdict }).collect();
+        let awarded = (kind == Kind::PointsBatch).then(|| {
+            u64::try_from(verdicts.len().saturating_sub(others.len())).unwrap_or(u64::MAX)
+        });
+        Self { seq, kind: kind.text().into(), at, payment, awarded, others }
+    }
+}
+
+/// Opens an entry's parts.
+pub fn bodies<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Result<Vec<PartBody>, Malformed> {
+    parts.map(|part| log::open(part).and_then(|(_, body)| decode(&body))).collect()
+}
+
+/// The answer again, from the entry itself.
+pub fn answer(envelope: &Envelope, parts: &[PartBody]) -> Result<Answer, Malformed> {
+    let kind: Kind = envelope.kind.parse()?;
+    let verdicts: Vec<Verdict> = parts.iter().filter_map(|part| part.verdict).collect();
+    let puts = parts.iter().filter_map(|part| part.done.as_ref()).flat_map(Done::puts);
+    let payment = puts.into_iter().find_map(|(name, _)| match name {
+        crate::book::Name::Payment(id) => Some(*id),
+        _ => None,
+    });
+    Ok(Answer::new(envelope.seq, envelope.at, kind, payment, &verdicts))
+}

@@ -1,0 +1,83 @@
+//! Kinds: the closed list of what an entry can be.
+
+use crate::types::Malformed;
+use std::fmt;
+use std::str::FromStr;
+
+macro_rules! kinds {
+    ($($name:ident $text:literal $public:literal $command:literal $doc:literal)*) => {
+        /// What an entry is.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Kind { $(#[doc = $doc] $name,)* }
+
+        impl Kind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// As the envelope writes it.
+            pub fn text(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// Whether content and evidence stand in the envelope, for everybody.
+            pub fn is_public(self) -> bool {
+                match self { $(Self::$name => $public,)* }
+            }
+
+            /// The `kind` of the command that makes it; empty if another typ or no command does.
+            pub fn command(self) -> &'static str {
+                match self { $(Self::$name => $command,)* }
+            }
+
+            /// What it means, for people.
+            pub fn doc(self) -> &'static str {
+                match self { $(Self::$name => $doc,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    Genesis "genesis" true "" "The network begins."
+    Term "term" true "" "A writer begins its term."
+    ParticipantRegistered "participant.registered" true "participant.register" "A legal entity joins."
+    BrandRegistered "brand.registered" true "brand.register" "A brand joins with its root key."
+    BrandFrozen "brand.frozen" true "brand.freeze" "A brand is frozen or released."
+    NetworkFrozen "network.frozen" true "network.freeze" "The network is frozen or released."
+    KeyCertified "key.certified" true "" "A root certifies a key."
+    KeyRevoked "key.revoked" true "key.revoke" "A key is retired, reported compromised or restored."
+    BudgetSet "budget.set" true "" "A brand's root lets a key issue points."
+    UnitDefined "unit.defined" true "unit.define" "A unit is created or its settings change."
+    UnitFrozen "unit.frozen" true "unit.freeze" "A unit is frozen or released."
+    PricesPublished "prices.published" true "prices.publish" "A version of a unit's prices is published."
+    AcceptancePublished "acceptance.published" true "acceptance.publish" "A brand publishes whose units it takes."
+    Snapshot "snapshot" true "" "The root over all state records as of an earlier entry."
+    AccountOpened "account.opened" false "account.open" "An account is opened, or gets its key."
+    AccountFrozen "account.frozen" false "account.freeze" "An account is frozen or released."
+    AccountKeyRevoked "account.key_revoked" false "account.key_revoke" "The key of an account is revoked."
+    PointsIssued "points.issued" false "" "A point token is taken in."
+    PointsBatch "points.batch" false "" "A signed batch of awards is taken in."
+    PaymentAuthorised "payment.authorised" false "payment.authorise" "Points are held for a bill, or taken at once."
+    PaymentCaptured "payment.captured" false "payment.capture" "Points of a payment are taken."
+    PaymentVoided "payment.voided" false "payment.void" "What a payment still holds is released."
+    PaymentRefunded "payment.refunded" false "payment.refund" "Points of a payment are given back."
+    Tick "tick" false "" "Due work is swept: holds past their deadline, lots past their date."
+    Refused "refused" false "" "Commands were refused for good: their ids are spent."
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = Malformed;
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        Self::ALL
+            .iter()
+            .find(|kind| kind.text() == text)
+            .copied()
+            .ok_or_else(|| Malformed(format!("{text:?} is not a kind of entry")))
+    }
+}

@@ -1,0 +1,66 @@
+//! Recorded refusals: a command that was refused for a reason of state has spent its id.
+
+use super::command::Command;
+use super::decide::{Decision, part_of, principal};
+use super::entry::{Answer, EntryBody, PartBody};
+use super::kind::Kind;
+use crate::book::{self, Draft, Draw, Effects, Measure, Name, Principal, Record, Source, Stop};
+use crate::types::{Fingerprint, Ident, Refusal, Time, encode};
+
+/// Refusals that the log records for one principal in an hour; what comes after is refused all the
+/// same, and not recorded.
+const QUOTA: u64 = 1_000;
+
+/// One refusal to record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Burnt {
+    /// Who asked.
+    pub principal: Principal,
+    /// Under which id.
+    pub cid: Ident,
+    /// Recognises the same command coming again.
+    pub fingerprint: Fingerprint,
+    /// What it was told.
+    pub code: Refusal,
+}
+
+/// The record that a refusal leaves, if it leaves one: it has an id of its own, its reason is one of
+/// state, and the id was not known before.
+pub fn burn(source: &dyn Source, at: Time, command: &Command, code: Refusal) -> Option<Burnt> {
+    let cid = command.asked.cid.clone().filter(|_| code.burns())?;
+    let mut draft = Draft::new(source, 0, at);
+    let principal = principal(&mut draft, command).ok()?;
+    match draft.get(&Name::Command(principal.clone(), cid.clone())) {
+        Ok(None) => Some(Burnt { principal, cid, fingerprint: command.asked.fingerprint, code }),
+        _ => None,
+    }
+}
+
+/// The entry that records refusals; `None` if every principal's quota is used up.
+pub fn record_refusals(mut draft: Draft, burnt: &[Burnt]) -> Result<Option<Decision>, Stop> {
+    let (seq, at) = (draft.seq, draft.at);
+    let mut recorded = false;
+    for one in burnt {
+        if let Principal::Brand(brand) = &one.principal {
+            let subject = "refused".parse().map_err(|_| Stop::Bug("a plain word is an id".into()))?;
+            let measure = Measure::RefusedHour;
+            let draw = Draw { brand, subject, measure, offset: 0, amount: 1, ceiling: QUOTA };
+            match draft.draw(draw, one.code) {
+                Err(Stop::Refused(_)) => continue,
+                other => other?,
+            }
+        }
+        let name = Name::Command(one.principal.clone(), one.cid.clone());
+        let record = book::Command { seq, fingerprint: one.fingerprint, refused: Some(one.code) };
+        draft.put(part_of(&one.principal), name, Some(Record::Command(record)))?;
+        recorded = true;
+    }
+    if !recorded {
+        return Ok(None);
+    }
+    let Effects { parts, records } = draft.finish()?;
+    let body = |done| encode(&PartBody { done: Some(done), ..PartBody::default() });
+    let parts = parts.into_iter().map(|part| body(part.done)).collect();
+    let entry = EntryBody { kind: Kind::Refused, public: None, parts };
+    Ok(Some(Decision { entry, answer: Answer::new(seq, at, Kind::Refused, None, &[]), records }))
+}

@@ -1,0 +1,129 @@
+//! Certificates, revocation, budgets.
+
+use super::register::put_key;
+use super::signer::{Asked, brand_root, operator, unless_refused};
+use crate::book::{Budget, Draft, KeyRecord, KeyState, Name, PartKey, Principal, Record, Stop, TillTerms};
+use crate::sign::{KeyBudget, KeyCert, Purpose};
+use crate::types::{Kid, Refusal, Refused};
+use serde::{Deserialize, Serialize};
+
+/// Takes a certificate: a brand's root certifies its issuing, till and approver keys, the operator its
+/// log, operations and approver keys. The new key proves its possession by an approval.
+pub fn certify(draft: &mut Draft, asked: &Asked, cert: &KeyCert) -> Result<(), Stop> {
+    let kid = cert.key.kid();
+    if !asked.approvals.contains(&kid) {
+        return Err(Refused::about(Refusal::EvidenceMissing, "the new key signs an approval of its certificate").into());
+    }
+    let owner: Principal =
+        cert.owner.parse().map_err(|_| Refused::about(Refusal::TokenPayload, "owner: a brand's id, or op"))?;
+    let allowed = match &owner {
+        Principal::Operator => {
+            operator(draft, asked)?;
+            matches!(cert.purpose, Purpose::Log | Purpose::Operations | Purpose::Approver)
+        }
+        Principal::Brand(brand) => {
+            if brand_root(draft, asked.kid)? != *brand {
+                return Err(Refused::about(Refusal::KeyOwner, asked.kid).into());
+            }
+            matches!(cert.purpose, Purpose::Issuing | Purpose::Till | Purpose::Approver)
+        }
+        Principal::Account(_) => false,
+    };
+    if !allowed {
+        return Err(Refused::about(Refusal::KeyPurpose, "this root does not certify keys of this purpose").into());
+    }
+    if (cert.purpose == Purpose::Till) != cert.till.is_some() {
+        return Err(Refused::about(Refusal::TokenPayload, "till: stands in certificates of tills, and only there").into());
+    }
+    if let Some(till) = &cert.till {
+        draft.participant(&till.participant)?;
+    }
+    let till = cert.till.clone().map(|t| TillTerms {
+        store: t.store,
+        till: t.till,
+        participant: t.participant,
+        per_payment: t.per_payment,
+        per_hour: t.per_hour,
+        per_day: t.per_day,
+    });
+    let state = KeyState::Active;
+    let record =
+        KeyRecord { key: cert.key, purpose: cert.purpose, owner, state, from: cert.from, until: cert.until, till };
+    put_key(draft, PartKey::Public, record)
+}
+
+/// `key.revoke`: by the root of the key's brand, or by the operator. Only the root restores a retired key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeKey {
+    /// The key.
+    pub key: Kid,
+    /// What it becomes.
+    pub state: KeyState,
+}
+
+/// Changes the state of a key. Keys of accounts have a kind of their own, since their entries are not
+/// public: `of_account` tells which is meant.
+pub fn revoke(draft: &mut Draft, asked: &Asked, args: &RevokeKey, of_account: bool) -> Result<(), Stop> {
+    let name = Name::Key(args.key);
+    let Some(Record::Key(mut key)) = draft.get(&name)?.as_deref().cloned() else {
+        return Err(Refused::about(Refusal::TargetUnknown, args.key).into());
+    };
+    let brand = match &key.owner {
+        Principal::Brand(brand) => Some(brand.clone()),
+        Principal::Operator => None,
+        Principal::Account(account) => {
+            let unit = draft.account(*account)?.head.unit;
+            Some(draft.unit(unit)?.brand.clone())
+        }
+    };
+    if of_account != matches!(key.owner, Principal::Account(_)) {
+        return Err(Refused::about(Refusal::TargetUnknown, args.key).into());
+    }
+    let by_root = brand.is_some() && unless_refused(brand_root(draft, asked.kid))? == brand;
+    if !by_root {
+        operator(draft, asked)?;
+    }
+    let restores = args.state == KeyState::Active;
+    // A compromised key never comes back: somebody else may have it.
+    if key.state == KeyState::Compromised || (restores && !by_root) {
+        return Err(Refused::about(Refusal::SettingInvalid, "state").into());
+    }
+    key.state = args.state;
+    let part = match key.owner {
+        Principal::Account(account) => PartKey::Holder(account),
+        Principal::Operator | Principal::Brand(_) => PartKey::Public,
+    };
+    draft.put(part, name, Some(Record::Key(key)))
+}
+
+/// Takes a budget, signed by the root of the key's brand. A higher serial replaces; what was issued
+/// counts on.
+pub fn set_budget(draft: &mut Draft, asked: &Asked, claims: &KeyBudget) -> Result<(), Stop> {
+    let brand = brand_root(draft, asked.kid)?;
+    let key = draft.key(claims.key)?;
+    if key.owner != Principal::Brand(brand.clone()) {
+        return Err(Refused::about(Refusal::KeyOwner, claims.key).into());
+    }
+    if !matches!(key.purpose, Purpose::Issuing | Purpose::Till) {
+        return Err(Refused::about(Refusal::KeyPurpose, claims.key).into());
+    }
+    if draft.unit(claims.unit)?.brand != brand {
+        return Err(Refused::about(Refusal::KeyOwner, claims.unit).into());
+    }
+    let name = Name::Budget(claims.key);
+    if let Some(have) = draft.get(&name)?.as_deref().and_then(Record::budget)
+        && (claims.serial <= have.serial || claims.unit != have.unit)
+    {
+        return Err(Refused::about(Refusal::SerialStale, format!("serial {} is in force", have.serial)).into());
+    }
+    let budget = Budget {
+        unit: claims.unit,
+        serial: claims.serial,
+        ceiling: claims.ceiling,
+        hourly: claims.hourly,
+        until: claims.until,
+        backfill: claims.backfill.map(|window| (window.from, window.until)),
+    };
+    draft.put(PartKey::Public, name, Some(Record::Budget(budget)))
+}

@@ -1,0 +1,17 @@
+//! The network: participants, brands, keys, budgets, units, accounts' opening, freezing.
+//!
+//! Owns: who is in the network, which key may sign what, and the public settings of units.
+//! Promises: a key's validity is judged at the entry's own time, here and nowhere else.
+//! Refuses to know: what points are worth and how they are paid with.
+
+mod freeze;
+mod keys;
+mod register;
+mod signer;
+mod units;
+
+pub use freeze::{FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, freeze_account, freeze_brand, freeze_network, freeze_unit};
+pub use keys::{RevokeKey, certify, revoke, set_budget};
+pub use register::{OpenAccount, RegisterBrand, RegisterParticipant, open_account, register_brand, register_participant};
+pub use signer::{Asked, is_active, operator, signer, unless_refused};
+pub use units::{DefineUnit, define_unit};

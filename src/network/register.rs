@@ -1,0 +1,133 @@
+//! Participants, brands and accounts come into the network.
+
+use super::signer::{Asked, operator, signer};
+use crate::book::{
+    Account, Brand, Draft, KeyRecord, KeyState, Name, PartKey, Participant, Principal, Record, Root, Stop,
+};
+use crate::sign::{PublicKey, Purpose};
+use crate::types::{AccountId, BrandId, Currency, ParticipantId, Refusal, Refused, UnitCode};
+use serde::{Deserialize, Serialize};
+
+/// `participant.register`, signed by the operator.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterParticipant {
+    /// Its id.
+    pub participant: ParticipantId,
+    /// The currency it settles in.
+    pub currency: Currency,
+}
+
+/// Registers a legal entity.
+pub fn register_participant(draft: &mut Draft, asked: &Asked, args: &RegisterParticipant) -> Result<(), Stop> {
+    operator(draft, asked)?;
+    if !draft.network()?.currencies.contains(&args.currency) {
+        return Err(Refused::about(Refusal::SettingInvalid, format!("currency {}", args.currency)).into());
+    }
+    absent(draft, Name::Participant(args.participant.clone()))?;
+    let record = Record::Participant(Participant { currency: args.currency });
+    draft.put(PartKey::Public, Name::Participant(args.participant.clone()), Some(record))
+}
+
+/// `brand.register`, signed by the brand's own root, approved by the operator.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterBrand {
+    /// Its id.
+    pub brand: BrandId,
+    /// The legal entity that answers for its points.
+    pub participant: ParticipantId,
+    /// Its root key, which signs this.
+    pub root: PublicKey,
+    /// A key that may replace a lost root; it signs an approval.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recovery: Option<PublicKey>,
+}
+
+/// Registers a brand with its root key.
+pub fn register_brand(draft: &mut Draft, asked: &Asked, args: &RegisterBrand) -> Result<(), Stop> {
+    let root = args.root.kid();
+    if asked.kid != root {
+        return Err(Refused::about(Refusal::EvidenceMismatch, "the brand's own root signs its registration").into());
+    }
+    operator(draft, asked)?;
+    draft.participant(&args.participant)?;
+    absent(draft, Name::Brand(args.brand.clone()))?;
+    let recovery = args.recovery.map(|key| key.kid());
+    if recovery.is_some_and(|kid| !asked.approvals.contains(&kid)) {
+        return Err(Refused::about(Refusal::EvidenceMissing, "the recovery key signs an approval").into());
+    }
+    let brand = Brand { participant: args.participant.clone(), root: Root { root, recovery }, frozen: false };
+    draft.put(PartKey::Public, Name::Brand(args.brand.clone()), Some(Record::Brand(brand)))?;
+    let owner = Principal::Brand(args.brand.clone());
+    put_key(draft, PartKey::Public, new_key(args.root, Purpose::BrandRoot, owner.clone(), draft.at.seconds()))?;
+    match args.recovery {
+        Some(key) => put_key(draft, PartKey::Public, new_key(key, Purpose::Recovery, owner, draft.at.seconds())),
+        None => Ok(()),
+    }
+}
+
+/// `account.open`: by the holder's own key for a new account, or by the brand's issuing key, then with
+/// an approval by the holder's key (this may also give its first key to an account that an award
+/// opened).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenAccount {
+    /// Its id: 128 random bits, chosen by whoever opens it.
+    pub account: AccountId,
+    /// Its unit.
+    pub unit: UnitCode,
+    /// The holder's key.
+    pub key: PublicKey,
+}
+
+/// Opens an account with a key, or gives a key to an account that has none.
+pub fn open_account(draft: &mut Draft, asked: &Asked, args: &OpenAccount) -> Result<(), Stop> {
+    let unit = draft.unit(args.unit)?;
+    let kid = args.key.kid();
+    let own = asked.kid == kid;
+    if !own {
+        let key = signer(draft, asked.kid, &[Purpose::Issuing])?;
+        if key.owner != Principal::Brand(unit.brand.clone()) {
+            return Err(Refused::about(Refusal::KeyOwner, asked.kid).into());
+        }
+        if !asked.approvals.contains(&kid) {
+            return Err(Refused::about(Refusal::EvidenceMissing, "the holder's key signs an approval").into());
+        }
+    }
+    let name = Name::Account(args.account);
+    let part = PartKey::Holder(args.account);
+    match draft.get(&name)? {
+        None => draft.open(args.account, Account::new(args.unit, unit.offset, Some(kid)))?,
+        Some(record) => {
+            let keyless = record.account().is_some_and(|a| a.head.unit == args.unit && a.head.key.is_none());
+            if own || !keyless {
+                return Err(Refused::about(Refusal::AlreadyExists, args.account).into());
+            }
+            draft.change(args.account, |account| {
+                account.head.key = Some(kid);
+                Ok(())
+            })?;
+        }
+    }
+    let from = draft.at.seconds();
+    put_key(draft, part, new_key(args.key, Purpose::Account, Principal::Account(args.account), from))
+}
+
+pub(super) fn new_key(key: PublicKey, purpose: Purpose, owner: Principal, from: u64) -> KeyRecord {
+    KeyRecord { key, purpose, owner, state: KeyState::Active, from, until: None, till: None }
+}
+
+/// One key, one purpose, one owner, for ever: a key that is registered is never registered again.
+pub(super) fn put_key(draft: &mut Draft, part: PartKey, record: KeyRecord) -> Result<(), Stop> {
+    let name = Name::Key(record.key.kid());
+    absent(draft, name.clone())?;
+    draft.put(part, name, Some(Record::Key(record)))
+}
+
+fn absent(draft: &mut Draft, name: Name) -> Result<(), Stop> {
+    match draft.get(&name)? {
+        None => Ok(()),
+        Some(_) => Err(Refused::about(Refusal::AlreadyExists, name).into()),
+    }
+}

@@ -1,0 +1,103 @@
+//! Units: a brand defines its points and their public settings.
+
+use super::signer::{Asked, brand_root};
+use crate::book::{Draft, Expiry, Name, PartKey, Record, Stop, Unit};
+use crate::types::{Points, Refusal, Refused, UnitCode};
+use serde::{Deserialize, Serialize};
+
+/// `unit.define`: creates a unit (version 1) or changes its settings (the next version), signed by the
+/// brand's root. Scale and offset are fixed at creation; what was issued keeps its dates.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DefineUnit {
+    /// Its code.
+    pub unit: UnitCode,
+    /// 1, then one more for each change.
+    pub version: u64,
+    /// Decimal places, 0 to 4.
+    pub scale: u8,
+    /// Offset from UTC in minutes, −840 to 840.
+    pub offset: i16,
+    /// When points expire.
+    pub expiry: Expiry,
+    /// Days before points can be spent, at most 366.
+    #[serde(default)]
+    pub pending_days: u32,
+    /// Days that points given back after their date live on, at most 366.
+    #[serde(default)]
+    pub grace_days: u32,
+    /// Most points ever issued.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub issue_cap: Option<Points>,
+    /// Fewest points in a payment.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub min_spend: Option<Points>,
+}
+
+/// Most days or months that an expiry policy may name: a hundred years.
+const MOST_DAYS: u32 = 36_525;
+
+fn expiry_is_valid(expiry: &Expiry) -> bool {
+    let block = |round: &Option<u32>| matches!(round, None | Some(1 | 3 | 12));
+    match expiry {
+        Expiry::Never => true,
+        Expiry::Days { n, round } => *n <= MOST_DAYS && block(round),
+        Expiry::Months { n, round } => *n <= MOST_DAYS / 30 && block(round),
+        Expiry::Yearly { month, day, least } => {
+            // A leap year, so that 29 February can be named.
+            let exists = format!("2024-{month:02}-{day:02}").parse::<crate::types::Date>().is_ok();
+            exists && *least <= MOST_DAYS
+        }
+    }
+}
+
+fn invalid(setting: &str) -> Stop {
+    Refused::about(Refusal::SettingInvalid, setting).into()
+}
+
+/// Creates a unit or changes its settings.
+pub fn define_unit(draft: &mut Draft, asked: &Asked, args: &DefineUnit) -> Result<(), Stop> {
+    let brand = brand_root(draft, asked.kid)?;
+    if args.scale > 4 {
+        return Err(invalid("scale: 0 to 4"));
+    }
+    if !(-840..=840).contains(&args.offset) {
+        return Err(invalid("offset: -840 to 840 minutes"));
+    }
+    if !expiry_is_valid(&args.expiry) {
+        return Err(invalid("expiry"));
+    }
+    if args.pending_days > 366 || args.grace_days > 366 {
+        return Err(invalid("pending_days, grace_days: at most 366"));
+    }
+    let name = Name::Unit(args.unit);
+    let before = draft.get(&name)?;
+    let mut frozen = false;
+    let mut next = 1;
+    if let Some(have) = before.as_deref().and_then(Record::unit) {
+        if have.brand != brand {
+            return Err(Refused::about(Refusal::AlreadyExists, args.unit).into());
+        }
+        if have.scale != args.scale || have.offset != args.offset {
+            return Err(invalid("scale and offset are fixed at creation"));
+        }
+        frozen = have.frozen;
+        next = have.version.saturating_add(1);
+    }
+    if args.version != next {
+        return Err(Refused::about(Refusal::SerialStale, format!("the next version is {next}")).into());
+    }
+    let unit = Unit {
+        brand,
+        version: args.version,
+        scale: args.scale,
+        offset: args.offset,
+        expiry: args.expiry.clone(),
+        pending_days: args.pending_days,
+        grace_days: args.grace_days,
+        issue_cap: args.issue_cap,
+        min_spend: args.min_spend,
+        frozen,
+    };
+    draft.put(PartKey::Public, name, Some(Record::Unit(unit)))
+}

@@ -1,0 +1,36 @@
+//! Payments: authorise, capture, void, refund.
+//!
+//! Owns: a payment's numbers (authorised, captured, refunded, deadline) and what each step books.
+//! Promises: with n = captured − refunded, a share stands at points(n) = ceil(P·n/X) and
+//! obligation(n) = floor(O·n/X) after every step, so a full refund ends at exactly zero.
+//! Refuses to know: who the holder is, and how a consent reached the till.
+
+mod authorise;
+mod capture;
+
+pub use authorise::{Authorise, Consent, authorise};
+pub use capture::{Capture, Refund, Void, capture, refund, void};
+
+use crate::book::{Draft, KeyRecord, Of, Payment, Principal, Stop};
+use crate::network::{Asked, signer};
+use crate::sign::Purpose;
+use crate::types::{BrandId, PaymentId, Refusal, Refused};
+
+/// The till that signed, and its brand.
+fn till(draft: &mut Draft, asked: &Asked) -> Result<(Of<KeyRecord>, BrandId), Stop> {
+    let key = signer(draft, asked.kid, &[Purpose::Till])?;
+    match &key.owner {
+        Principal::Brand(brand) => {
+            let brand = brand.clone();
+            Ok((key, brand))
+        }
+        _ => Err(Refused::about(Refusal::KeyOwner, asked.kid).into()),
+    }
+}
+
+/// A payment of the brand whose till asks; another brand's is as good as unknown.
+fn own_payment(draft: &mut Draft, asked: &Asked, id: PaymentId) -> Result<Payment, Stop> {
+    let (_, brand) = till(draft, asked)?;
+    let payment = (*draft.payment(id)?).clone();
+    if payment.brand == brand { Ok(payment) } else { Err(Refused::about(Refusal::PaymentUnknown, id).into()) }
+}

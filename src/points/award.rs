@@ -1,0 +1,243 @@
+//! One award, and the key's budget that it draws on.
+
+use crate::book::{
+    Account, Bucket, Budget, Draft, Limit, Lot, Measure, Name, Of, Origin, PartKey, Principal, Record, Shared, Stop,
+    Unit, Used,
+};
+use crate::network::{Asked, signer};
+use crate::sign::{Award, PointToken, Purpose};
+use crate::types::{
+    AccountId, BrandId, Fingerprint, Ident, Kid, Malformed, Money, Points, Refusal, Refused, Time, UnitCode,
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
+
+/// How far back `occurred_at` is believed, in seconds: 30 days.
+const BELIEVED: u64 = 30 * 86_400;
+/// How far ahead a till's clock may be, in seconds.
+const AHEAD: u64 = 300;
+
+/// An award with the fingerprint of the bytes that ask for it.
+#[derive(Clone, Debug)]
+pub struct AwardLine {
+    /// What is asked for.
+    pub award: Award,
+    /// Of the line's bytes, or the token's signing input.
+    pub fingerprint: Fingerprint,
+}
+
+/// What became of an award.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// The points are there.
+    Ok,
+    /// The same line gave points for this receipt before: nothing more happens.
+    AlreadyDone,
+    /// Nothing happened.
+    Refused(Refusal),
+}
+
+impl Serialize for Verdict {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(match self {
+            Self::Ok => "ok",
+            Self::AlreadyDone => "already_done",
+            Self::Refused(code) => code.code(),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Verdict {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        match &*Cow::<'de, str>::deserialize(d)? {
+            "ok" => Ok(Self::Ok),
+            "already_done" => Ok(Self::AlreadyDone),
+            code => code.parse().map(Self::Refused).map_err(|e: Malformed| serde::de::Error::custom(e)),
+        }
+    }
+}
+
+/// The issuing side of an entry: the unit, the budget, and what has been drawn so far. It is read once
+/// an entry and written once, however many lines draw on it.
+pub(super) struct Issuer {
+    pub brand: BrandId,
+    pub code: UnitCode,
+    pub unit: Of<Unit>,
+    budget: Of<Budget>,
+    subject: Ident,
+    issued: Limit,
+    hour: Limit,
+    /// What the unit's cap still allows; `None` without a cap.
+    room: Option<u64>,
+}
+
+impl Issuer {
+    /// Checks that the key may issue this unit now, and puts the brand's part first in the entry's
+    /// draft.
+    pub fn open(draft: &mut Draft, kid: Kid, iss: &BrandId, code: UnitCode) -> Result<Self, Stop> {
+        let key = signer(draft, kid, &[Purpose::Issuing, Purpose::Till])?;
+        if key.owner != Principal::Brand(iss.clone()) {
+            return Err(Refused::about(Refusal::KeyOwner, iss).into());
+        }
+        let unit = draft.unit(code)?;
+        if unit.brand != *iss {
+            return Err(Refused::about(Refusal::KeyOwner, code).into());
+        }
+        if draft.network()?.frozen {
+            return Err(Refusal::NetworkFrozen.into());
+        }
+        if draft.brand(iss)?.frozen {
+            return Err(Refused::about(Refusal::BrandFrozen, iss).into());
+        }
+        if unit.frozen {
+            return Err(Refused::about(Refusal::UnitFrozen, code).into());
+        }
+        let budget = draft.budget(kid)?;
+        if budget.unit != code {
+            return Err(Refused::about(Refusal::BudgetMissing, format!("the budget is for {}", budget.unit)).into());
+        }
+        if budget.until <= draft.at.seconds() {
+            return Err(Refused::about(Refusal::BudgetExpired, kid).into());
+        }
+        let subject: Ident = kid.to_string().parse().map_err(|_| Stop::Bug("a key's id is an id".into()))?;
+        let mut drawn = |measure| {
+            let record = draft.get(&Name::Limit(iss.clone(), subject.clone(), measure))?;
+            Ok::<Limit, Stop>(record.as_deref().and_then(Record::limit).copied().unwrap_or_default())
+        };
+        let (issued, hour) = (drawn(Measure::Issued)?, drawn(Measure::IssuedHour)?);
+        let out = draft.total(&Name::Shared(code, Shared::Issuance))?.unsigned_abs();
+        let room = unit.issue_cap.map(|cap| cap.get().saturating_sub(out));
+        Ok(Self { brand: iss.clone(), code, unit, budget, subject, issued, hour, room })
+    }
+
+    /// What the draws would be after this award; nothing changes yet.
+    fn draw(&self, points: u64, backfill: bool, at: Time) -> Result<(Limit, Limit, Option<u64>), Refusal> {
+        let issued = self.issued.draw(0, points, self.budget.ceiling.get()).ok_or(Refusal::BudgetExceeded)?;
+        let hour = if backfill {
+            self.hour
+        } else {
+            let window = Measure::IssuedHour.window(at, 0);
+            self.hour.draw(window, points, self.budget.hourly.get()).ok_or(Refusal::HourlyCeilingExceeded)?
+        };
+        let room = match self.room {
+            Some(room) => Some(room.checked_sub(points).ok_or(Refusal::IssueCapExceeded)?),
+            None => None,
+        };
+        Ok((issued, hour, room))
+    }
+
+    /// Books the award, in the current line's part or the holder's.
+    pub fn award(&mut self, draft: &mut Draft, line: &AwardLine, part: u16) -> Result<Verdict, Stop> {
+        let award = &line.award;
+        check_amounts(award)?;
+        let used = award.reference.as_ref().map(|reference| {
+            let till = award.till.clone().unwrap_or_default();
+            Name::UsedRef(self.brand.clone(), till, reference.clone())
+        });
+        if let Some(name) = &used
+            && let Some(before) = draft.get(name)?.as_deref().and_then(Record::used)
+        {
+            let same = before.2 == line.fingerprint;
+            return if same { Ok(Verdict::AlreadyDone) } else { Err(Refused::about(Refusal::RefConflict, name).into()) };
+        }
+        let (happened, backfill) = self.happened(award, draft.at)?;
+        self.account(draft, award.sub)?;
+        let after = self.draw(award.amount.get(), backfill, draft.at)?;
+        let lot = Lot(self.bucket(award, happened, draft.at), award.amount);
+        draft.give(award.sub, self.code, lot)?;
+        if let Some(name) = used {
+            let key = draft.line_key().unwrap_or(PartKey::Holder(award.sub));
+            draft.put(key, name, Some(Record::Used(Used(draft.seq, part, line.fingerprint))))?;
+        }
+        (self.issued, self.hour, self.room) = after;
+        Ok(Verdict::Ok)
+    }
+
+    fn happened(&self, award: &Award, at: Time) -> Result<(Time, bool), Refusal> {
+        let Some(seconds) = award.occurred_at else {
+            return Ok((at, false));
+        };
+        let happened = Time::from_seconds(seconds).ok_or(Refusal::OccurredAtOutOfWindow)?;
+        let now = at.seconds();
+        let backfill = self.budget.backfill.is_some_and(|(from, until)| from <= seconds && seconds < until);
+        let believed = seconds <= now.saturating_add(AHEAD) && seconds >= now.saturating_sub(BELIEVED);
+        if backfill || believed { Ok((happened, backfill)) } else { Err(Refusal::OccurredAtOutOfWindow) }
+    }
+
+    fn account(&self, draft: &mut Draft, id: AccountId) -> Result<(), Stop> {
+        match draft.get(&Name::Account(id))?.as_deref().and_then(Record::account) {
+            None => draft.open(id, Account::new(self.code, self.unit.offset, None)),
+            Some(account) if account.head.unit != self.code => {
+                Err(Refused::about(Refusal::AccountUnknown, format!("{id} holds no {}", self.code)).into())
+            }
+            Some(account) if account.head.frozen => Err(Refused::about(Refusal::AccountFrozen, id).into()),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn bucket(&self, award: &Award, happened: Time, at: Time) -> Bucket {
+        let offset = self.unit.offset;
+        let day = award.business_date.unwrap_or_else(|| happened.date(offset));
+        let until = award.until.or_else(|| self.unit.expiry.until(day));
+        let pending = self.unit.pending_days;
+        let from = award.from.or_else(|| (pending > 0).then(|| day.plus_days(pending)));
+        let from = from.filter(|from| *from > at.date(offset));
+        let goodwill = award.reason.as_ref().is_some_and(|reason| reason.as_str() == "goodwill");
+        let origin = if goodwill { Origin::Goodwill } else { Origin::Earned };
+        Bucket(until, from, day.month(), origin)
+    }
+
+    /// Writes what was drawn into the brand's part.
+    pub fn close(self, draft: &mut Draft) -> Result<(), Stop> {
+        for (measure, limit) in [(Measure::Issued, self.issued), (Measure::IssuedHour, self.hour)] {
+            let name = Name::Limit(self.brand.clone(), self.subject.clone(), measure);
+            draft.put(PartKey::Brand(self.brand.clone()), name, Some(Record::Limit(limit)))?;
+        }
+        Ok(())
+    }
+}
+
+fn check_amounts(award: &Award) -> Result<(), Refused> {
+    if award.amount.is_zero() {
+        return Err(Refused::about(Refusal::AmountTooSmall, "at least 1"));
+    }
+    if let Some(lines) = &award.lines {
+        let sum = lines.iter().try_fold(Points::ZERO, |sum, line| sum.plus(line.points));
+        if sum != Some(award.amount) {
+            return Err(Refused::about(Refusal::SharesMismatch, "lines: their points sum to the amount"));
+        }
+        if let Some(sale) = &award.sale
+            && lines.iter().try_fold(Money::ZERO, |sum, line| sum.plus(line.amount)) != Some(sale.amount)
+        {
+            return Err(Refused::about(Refusal::SharesMismatch, "lines: their amounts sum to the sale"));
+        }
+    }
+    Ok(())
+}
+
+/// Marks a token's or batch's id as used; the same one again is known, another content is a conflict.
+pub(super) fn use_token(draft: &mut Draft, iss: &BrandId, jti: &Ident, asked: &Asked) -> Result<(), Stop> {
+    let name = Name::UsedToken(iss.clone(), jti.clone());
+    match draft.get(&name)?.as_deref().and_then(Record::used) {
+        Some(used) if used.2 == asked.fingerprint => Err(Stop::Known(used.0)),
+        Some(_) => Err(Refused::about(Refusal::TokenConflict, jti).into()),
+        None => {
+            let used = Record::Used(Used(draft.seq, 0, asked.fingerprint));
+            draft.put(PartKey::Brand(iss.clone()), name, Some(used))
+        }
+    }
+}
+
+/// Takes a token in.
+pub fn issue(draft: &mut Draft, asked: &Asked, token: &PointToken) -> Result<(), Stop> {
+    use_token(draft, &token.iss, &token.jti, asked)?;
+    if token.exp <= draft.at.seconds() {
+        return Err(Refused::about(Refusal::TokenExpired, &token.jti).into());
+    }
+    let mut issuer = Issuer::open(draft, asked.kid, &token.iss, token.unit)?;
+    let line = AwardLine { award: token.award(), fingerprint: asked.fingerprint };
+    match issuer.award(draft, &line, 0)? {
+        Verdict::Ok | Verdict::AlreadyDone => issuer.close(draft),
+        Verdict::Refused(code) => Err(code.into()),
+    }
+}

@@ -1,0 +1,12 @@
+//! Points come into being: tokens and batches of awards.
+//!
+//! Owns: what an award must fulfil, and the dates and lots that it makes.
+//! Promises: points exist from the entry that takes them in; a receipt is awarded once; a key never
+//! issues more than its budget; a refused line changes nothing.
+//! Refuses to know: who the holder is.
+
+mod award;
+mod batch;
+
+pub use award::{AwardLine, Verdict, issue};
+pub use batch::{Batch, Lines, MAX_LINES, take_batch};

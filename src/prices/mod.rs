@@ -1,0 +1,172 @@
+//! Prices and acceptance: what a unit is worth where, and who takes it.
+//!
+//! Owns: published versions of prices, acceptance lists, the price that applies at an instant.
+//! Promises: a published version is never altered; what was offered or held before a change keeps
+//! the version it was made with.
+//! Refuses to know: whose points are spent.
+
+use crate::book::{
+    Acceptance, AcceptedUnit, Draft, Draw, Measure, Name, PartKey, Price, Prices, Principal, Record, Stop,
+};
+use crate::network::{Asked, signer};
+use crate::sign::Purpose;
+use crate::types::{BrandId, Currency, Ident, Money, Rate, Refusal, Refused, UnitCode};
+use serde::{Deserialize, Serialize};
+
+/// Most versions that are kept: in force and announced.
+const MOST_VERSIONS: usize = 64;
+/// Most units on an acceptance list.
+const MOST_UNITS: usize = 1_000;
+
+/// `prices.publish`, signed by the brand's root.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishPrices {
+    /// The unit.
+    pub unit: UnitCode,
+    /// 1, then one more for each publication.
+    pub version: u64,
+    /// In this currency.
+    pub currency: Currency,
+    /// First instant, in Unix seconds; not in the past, but for the first version in a currency.
+    pub from: u64,
+    /// First instant after it; until the next version if absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub until: Option<u64>,
+    /// At the issuer's own shops.
+    pub home: Rate,
+    /// To a consumer elsewhere.
+    pub till: Rate,
+    /// From the issuer to the shop's participant.
+    pub settle: Rate,
+    /// From another participant to the issuer.
+    pub issue: Rate,
+}
+
+fn root_of_unit(draft: &mut Draft, asked: &Asked, brand: &BrandId) -> Result<(), Stop> {
+    let key = signer(draft, asked.kid, &[Purpose::BrandRoot])?;
+    if key.owner == Principal::Brand(brand.clone()) {
+        Ok(())
+    } else {
+        Err(Refused::about(Refusal::KeyOwner, asked.kid).into())
+    }
+}
+
+/// Publishes a version of a unit's prices.
+pub fn publish_prices(draft: &mut Draft, asked: &Asked, args: &PublishPrices) -> Result<(), Stop> {
+    let brand = draft.unit(args.unit)?.brand.clone();
+    root_of_unit(draft, asked, &brand)?;
+    if !draft.network()?.currencies.contains(&args.currency) {
+        return Err(Refused::about(Refusal::SettingInvalid, format!("currency {}", args.currency)).into());
+    }
+    let name = Name::Prices(args.unit);
+    let before = draft.get(&name)?;
+    let mut prices = before.as_deref().and_then(Record::prices).cloned().unwrap_or_default();
+    let next = prices.versions.last().map_or(1, |last| last.version.saturating_add(1));
+    if args.version != next {
+        return Err(Refused::about(Refusal::SerialStale, format!("the next version is {next}")).into());
+    }
+    let now = draft.at.seconds();
+    let first = !prices.versions.iter().any(|price| price.currency == args.currency);
+    if (args.from < now && !first) || args.until.is_some_and(|until| until <= args.from) {
+        return Err(Refused::about(Refusal::SettingInvalid, "from, until: not in the past, and in order").into());
+    }
+    prices.versions.push(Price {
+        version: args.version,
+        currency: args.currency,
+        from: args.from,
+        until: args.until,
+        home: args.home,
+        till: args.till,
+        settle: args.settle,
+        issue: args.issue,
+    });
+    forget_replaced(&mut prices, now);
+    if prices.versions.len() > MOST_VERSIONS {
+        return Err(Refused::about(Refusal::SettingInvalid, "more than 64 versions in force or announced").into());
+    }
+    draft.put(PartKey::Public, name, Some(Record::Prices(prices)))
+}
+
+/// Versions that can never apply again leave state; the log keeps them.
+fn forget_replaced(prices: &mut Prices, now: u64) {
+    let all = prices.versions.clone();
+    prices.versions.retain(|price| {
+        let replaced = all.iter().any(|other| {
+            other.version > price.version && other.currency == price.currency && other.from <= now && other.until.is_none()
+        });
+        !replaced
+    });
+}
+
+/// The price of a unit that applies now: of the versions in force the latest.
+pub fn price_now(draft: &mut Draft, unit: UnitCode, currency: Currency) -> Result<Price, Stop> {
+    let now = draft.at.seconds();
+    let prices = draft.prices(unit)?;
+    let in_force = |price: &&Price| {
+        price.currency == currency && price.from <= now && price.until.is_none_or(|until| now < until)
+    };
+    prices
+        .versions
+        .iter()
+        .rev()
+        .find(in_force)
+        .cloned()
+        .ok_or_else(|| Refused::about(Refusal::NoPrice, format!("{unit} in {currency}")).into())
+}
+
+/// `acceptance.publish`, signed by the brand's root: whose units it takes from now on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishAcceptance {
+    /// The brand.
+    pub brand: BrandId,
+    /// 1, then one more for each publication.
+    pub version: u64,
+    /// The units; its own are taken anyway.
+    pub units: Vec<AcceptedUnit>,
+}
+
+/// Publishes what a brand accepts.
+pub fn publish_acceptance(draft: &mut Draft, asked: &Asked, args: &PublishAcceptance) -> Result<(), Stop> {
+    root_of_unit(draft, asked, &args.brand)?;
+    let distinct = args.units.iter().enumerate().all(|(at, a)| !args.units.iter().take(at).any(|b| b.unit == a.unit));
+    if args.units.len() > MOST_UNITS || !distinct {
+        return Err(Refused::about(Refusal::SettingInvalid, "units: each once, at most 1,000").into());
+    }
+    for accepted in &args.units {
+        draft.unit(accepted.unit)?;
+    }
+    let name = Name::Acceptance(args.brand.clone());
+    let next = draft.get(&name)?.as_deref().and_then(Record::acceptance).map_or(1, |a| a.version.saturating_add(1));
+    if args.version != next {
+        return Err(Refused::about(Refusal::SerialStale, format!("the next version is {next}")).into());
+    }
+    let record = Acceptance { version: args.version, units: args.units.clone() };
+    draft.put(PartKey::Public, name, Some(Record::Acceptance(record)))
+}
+
+/// Counts `amount` against what a shop's brand takes of a unit a day; refused if it does not take it.
+pub fn accept(draft: &mut Draft, shop: &BrandId, unit: UnitCode, offset: i16, amount: Money) -> Result<(), Stop> {
+    let list = draft.get(&Name::Acceptance(shop.clone()))?;
+    let accepted = list.as_deref().and_then(Record::acceptance);
+    let accepted = accepted.and_then(|a| a.units.iter().find(|accepted| accepted.unit == unit));
+    let Some(accepted) = accepted else {
+        return Err(Refused::about(Refusal::UnitNotAccepted, format!("{unit} at {shop}")).into());
+    };
+    match accepted.per_day {
+        None => Ok(()),
+        Some(ceiling) => {
+            let subject = unit.as_str().parse().map_err(|_| Stop::Bug("a unit's code is an id".into()))?;
+            let draw = Draw {
+                brand: shop,
+                subject,
+                measure: Measure::AcceptedDay,
+                offset,
+                amount: amount.get(),
+                ceiling: ceiling.get(),
+            };
+            draft.draw(draw, Refusal::AcceptanceCapExceeded)
+        }
+    }
+}
