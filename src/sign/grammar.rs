@@ -10,6 +10,7 @@ use crate::types::{MAX_INT, Refusal, Refused};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -110,16 +111,15 @@ impl<'de> Visitor<'de> for Level {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let below = self.below::<A::Error>()?;
-        let mut seen: Vec<&'de str> = Vec::new();
+        let mut seen: BTreeSet<&'de str> = BTreeSet::new();
         // A name is borrowed, so it has no escapes: one spelling, and bytes can be compared.
         while let Some(name) = members.next_key::<&'de str>()? {
             if !is_name(name) {
                 return Err(A::Error::custom(NAME));
             }
-            if seen.contains(&name) {
+            if !seen.insert(name) {
                 return Err(A::Error::custom(TWICE));
             }
-            seen.push(name);
             members.next_value_seed(Self(below.0))?;
         }
         Ok(())
