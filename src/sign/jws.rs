@@ -18,7 +18,7 @@ use std::fmt;
 /// The longest token, in bytes of its text.
 pub const MAX_TOKEN: usize = 4096;
 
-/// The longest header, encoded. Ours have 118 to 139 characters; the rest is for white space.
+/// The longest header, encoded. Ours have 116 to 127 characters; the rest is for white space.
 const MAX_HEADER: usize = 256;
 
 /// A well-formed signed statement. Its signature may still be wrong.
