@@ -21,12 +21,12 @@ impl Draft<'_> {
             account.give(Lot(bucket, rest), at)?;
             Ok((repaid, Points::ZERO, rest))
         })?;
-        self.from_issuance(id, unit, Shared::ClawedBack, repaid)?;
-        self.from_issuance(id, unit, Shared::Expired, expired)?;
+        self.issue_into(id, unit, Shared::ClawedBack, repaid)?;
+        self.issue_into(id, unit, Shared::Expired, expired)?;
         self.transfer(id, unit, Shared::Issuance, kept.signed().checked_neg().ok_or(Refusal::AmountTooLarge)?)
     }
 
-    fn from_issuance(&mut self, id: AccountId, unit: UnitCode, to: Shared, points: Points) -> Result<(), Stop> {
+    fn issue_into(&mut self, id: AccountId, unit: UnitCode, to: Shared, points: Points) -> Result<(), Stop> {
         if points.is_zero() {
             return Ok(());
         }

@@ -103,7 +103,7 @@ pub struct Command {
 }
 
 /// Looks a public key up by its id; what it answers needs no trust, since an id is the key's own hash.
-pub type Keys<'a> = &'a dyn Fn(Kid) -> Option<PublicKey>;
+type Keys<'a> = &'a dyn Fn(Kid) -> Option<PublicKey>;
 
 impl Command {
     /// Reads and checks a request. `net` is this network's id.

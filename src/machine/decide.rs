@@ -2,7 +2,7 @@
 
 use super::command::{Body, Command};
 use super::entry::{Answer, EntryBody, assemble};
-use crate::book::{self, Draft, Effects, Found, Name, PartKey, Principal, Record, Source, Stop};
+use crate::book::{self, Draft, Effects, Found, Name, PartKey, PartOut, Principal, Record, Source, Stop};
 use crate::network::{self, Asked};
 use crate::types::{PaymentId, Refusal, Refused};
 use crate::{payments, points, prices};
@@ -15,6 +15,8 @@ pub struct Decision {
     pub entry: EntryBody,
     /// What the caller gets.
     pub answer: Answer,
+    /// The effects, part by part, for followers.
+    pub parts: Vec<PartOut>,
     /// What state becomes.
     pub records: Vec<(Name, Option<Arc<Record>>)>,
 }
@@ -34,9 +36,9 @@ pub fn decide(mut draft: Draft, command: &Command) -> Result<Decision, Stop> {
     }
     let Effects { parts, records } = draft.finish()?;
     let kind = command.body.kind();
-    let entry = assemble(kind, command, parts, &outcome.verdicts)?;
+    let entry = assemble(kind, command, &parts, &outcome.verdicts)?;
     let answer = Answer::new(seq, at, kind, outcome.payment, &outcome.verdicts);
-    Ok(Decision { entry, answer, records })
+    Ok(Decision { entry, answer, parts, records })
 }
 
 #[derive(Default)]

@@ -1,9 +1,9 @@
 //! Entries that nobody asks for: a writer's term, and the sweep of due work.
 
 use super::decide::Decision;
-use super::entry::{Answer, EntryBody, PartBody, PubBody};
+use super::entry::{Answer, EntryBody, PubBody, effects_only};
 use super::kind::Kind;
-use crate::book::{Done, Draft, Effects, Name, PartKey, Record, Stop, Term, Tick};
+use crate::book::{Draft, Effects, Name, PartKey, Record, Stop, Term, Tick};
 use crate::types::{AccountId, Time, encode};
 
 /// A writer begins: the next term.
@@ -17,12 +17,9 @@ pub fn term(mut draft: Draft) -> Result<Decision, Stop> {
     let term = Term { term: last.checked_add(1).ok_or_else(|| Stop::Bug("terms overflow".into()))? };
     draft.put(PartKey::Public, Name::Term, Some(Record::Term(term)))?;
     let Effects { parts, records } = draft.finish()?;
-    let mut done = Done::default();
-    for part in parts {
-        done = part.done;
-    }
+    let done = parts.first().map(|part| part.done.clone()).unwrap_or_default();
     let entry = EntryBody { kind: Kind::Term, public: Some(encode(&PubBody { jws: vec![], done })), parts: vec![] };
-    Ok(Decision { entry, answer: Answer::new(seq, at, Kind::Term, None, &[]), records })
+    Ok(Decision { entry, answer: Answer::new(seq, at, Kind::Term, None, &[]), parts, records })
 }
 
 /// Sweeps accounts whose work is due by `at`, in the order given (deadline, then account). With
@@ -37,8 +34,7 @@ pub fn sweep(mut draft: Draft, accounts: &[AccountId], through: Option<Time>) ->
         draft.put(PartKey::Public, Name::Tick, Some(Record::Tick(Tick { through })))?;
     }
     let Effects { parts, records } = draft.finish()?;
-    let body = |done: Done| encode(&PartBody { done: Some(done), ..PartBody::default() });
-    let parts = parts.into_iter().map(|part| body(part.done)).collect();
-    let entry = EntryBody { kind: Kind::Tick, public: None, parts };
-    Ok(Decision { entry, answer: Answer::new(seq, at, Kind::Tick, None, &[]), records })
+    let bodies = parts.iter().map(|part| effects_only(&part.done)).collect();
+    let entry = EntryBody { kind: Kind::Tick, public: None, parts: bodies };
+    Ok(Decision { entry, answer: Answer::new(seq, at, Kind::Tick, None, &[]), parts, records })
 }

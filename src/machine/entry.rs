@@ -1,10 +1,10 @@
 //! Entries: how a decision is written down, and what its caller is told.
 
-use super::command::Command;
+use super::command::{Body, Command};
 use super::kind::Kind;
 use crate::book::{Done, PartKey, PartOut, Stop};
 use crate::log::{self, Envelope, PartsRef};
-use crate::points::Verdict;
+use crate::points::{Lines, Verdict};
 use crate::sign::Jws;
 use crate::types::{Hash, Malformed, PaymentId, Time, decode, encode};
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,28 @@ pub struct PartBody {
     /// Effects.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub done: Option<Done>,
+}
+
+/// A part body in the writing: the same members in the same order, borrowed.
+#[derive(Serialize, Default)]
+struct Writing<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jws: Option<&'a Jws>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<Verdict>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment: Option<PaymentId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cycle: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    done: Option<&'a Done>,
+}
+
+/// The bytes of a part that has effects only.
+pub(super) fn effects_only(done: &Done) -> Vec<u8> {
+    encode(&Writing { done: Some(done), ..Writing::default() })
 }
 
 /// The `pub` of a public entry, genesis and snapshots aside: evidence and effects.
@@ -89,47 +111,45 @@ pub struct Sealed {
 pub(super) fn assemble(
     kind: Kind,
     command: &Command,
-    parts: Vec<PartOut>,
+    parts: &[PartOut],
     verdicts: &[Verdict],
 ) -> Result<EntryBody, Stop> {
     if kind.is_public() {
         let mut done = Done::default();
         for part in parts {
-            merge(&mut done, part.done);
+            merge(&mut done, &part.done);
         }
         let public = encode(&PubBody { jws: command.jws.clone(), done });
         return Ok(EntryBody { kind, public: Some(public), parts: vec![] });
     }
-    let said = command.jws.iter().map(|jws| PartBody { jws: Some(jws.clone()), ..PartBody::default() });
-    let mut bodies: Vec<Vec<u8>> = said.map(|body| encode(&body)).collect();
-    let mut lines = match &command.body {
-        super::Body::Batch(batch) => batch.lines.iter().zip(verdicts.iter()).collect(),
-        _ => vec![],
-    }
-    .into_iter();
+    let said = command.jws.iter().map(|jws| encode(&Writing { jws: Some(jws), ..Writing::default() }));
+    let mut bodies: Vec<Vec<u8>> = Vec::with_capacity(command.jws.len().saturating_add(parts.len()));
+    bodies.extend(said);
+    let none = Lines::default();
+    let lines = match &command.body {
+        Body::Batch(batch) => &batch.lines,
+        _ => &none,
+    };
+    let mut lines = lines.iter().zip(verdicts);
     for part in parts {
-        let mut body = PartBody::default();
+        let mut body = Writing { done: (!part.done.is_empty()).then_some(&part.done), ..Writing::default() };
         if let PartKey::Line(_) = part.key {
-            let Some((line, verdict)) = lines.next() else {
-                return Err(Stop::Bug("more parts than lines".into()));
-            };
-            let text = std::str::from_utf8(line).map_err(|_| Stop::Bug("a line is not text".into()))?;
-            body.line = Some(text.into());
+            let (line, verdict) = lines.next().ok_or_else(|| Stop::Bug("more parts than lines".into()))?;
+            body.line = Some(std::str::from_utf8(line).map_err(|_| Stop::Bug("a line is not text".into()))?);
             body.verdict = Some(*verdict);
         }
         (body.payment, body.cycle) = part.tag.unzip();
-        body.done = (!part.done.is_empty()).then_some(part.done);
         bodies.push(encode(&body));
     }
     Ok(EntryBody { kind, public: None, parts: bodies })
 }
 
-fn merge(all: &mut Done, part: Done) {
-    all.legs.extend(part.legs);
-    all.heads.extend(part.heads);
-    all.lots.extend(part.lots);
-    all.holds.extend(part.holds);
-    all.put.extend(part.put);
+fn merge(all: &mut Done, part: &Done) {
+    all.legs.extend_from_slice(&part.legs);
+    all.heads.extend_from_slice(&part.heads);
+    all.lots.extend_from_slice(&part.lots);
+    all.holds.extend_from_slice(&part.holds);
+    all.put.extend_from_slice(&part.put);
 }
 
 /// Seals an entry: salts its parts, hashes them, writes the envelope.

@@ -2,10 +2,10 @@
 
 use super::command::Command;
 use super::decide::{Decision, part_of, principal};
-use super::entry::{Answer, EntryBody, PartBody};
+use super::entry::{Answer, EntryBody, effects_only};
 use super::kind::Kind;
 use crate::book::{self, Draft, Draw, Effects, Measure, Name, Principal, Record, Source, Stop};
-use crate::types::{Fingerprint, Ident, Refusal, Time, encode};
+use crate::types::{Fingerprint, Ident, Refusal, Time};
 
 /// Refusals that the log records for one principal in an hour; what comes after is refused all the
 /// same, and not recorded.
@@ -59,8 +59,7 @@ pub fn record_refusals(mut draft: Draft, burnt: &[Burnt]) -> Result<Option<Decis
         return Ok(None);
     }
     let Effects { parts, records } = draft.finish()?;
-    let body = |done| encode(&PartBody { done: Some(done), ..PartBody::default() });
-    let parts = parts.into_iter().map(|part| body(part.done)).collect();
-    let entry = EntryBody { kind: Kind::Refused, public: None, parts };
-    Ok(Some(Decision { entry, answer: Answer::new(seq, at, Kind::Refused, None, &[]), records }))
+    let bodies = parts.iter().map(|part| effects_only(&part.done)).collect();
+    let entry = EntryBody { kind: Kind::Refused, public: None, parts: bodies };
+    Ok(Some(Decision { entry, answer: Answer::new(seq, at, Kind::Refused, None, &[]), parts, records }))
 }

@@ -96,8 +96,9 @@ pub fn authorise(draft: &mut Draft, asked: &Asked, args: &Authorise, consents: &
     if args.capture {
         step(draft, shop.id, &mut payment, Step::Capture { amount: args.amount, last: true })?;
     }
-    draft.put(PartKey::Brand(brand), Name::Payment(shop.id), Some(Record::Payment(payment)))?;
-    Ok(shop.id)
+    let id = shop.id;
+    draft.put(PartKey::Brand(brand), Name::Payment(id), Some(Record::Payment(payment)))?;
+    Ok(id)
 }
 
 fn check_bill(draft: &mut Draft, args: &Authorise, consents: &[Consent]) -> Result<(), Stop> {

@@ -74,7 +74,7 @@ pub(super) struct Issuer {
 impl Issuer {
     /// Checks that the key may issue this unit now, and puts the brand's part first in the entry's
     /// draft.
-    pub fn open(draft: &mut Draft, kid: Kid, iss: &BrandId, code: UnitCode) -> Result<Self, Stop> {
+    pub(super) fn open(draft: &mut Draft, kid: Kid, iss: &BrandId, code: UnitCode) -> Result<Self, Stop> {
         let key = signer(draft, kid, &[Purpose::Issuing, Purpose::Till])?;
         if key.owner != Principal::Brand(iss.clone()) {
             return Err(Refused::about(Refusal::KeyOwner, iss).into());
@@ -127,7 +127,7 @@ impl Issuer {
     }
 
     /// Books the award, in the current line's part or the holder's.
-    pub fn award(&mut self, draft: &mut Draft, line: &AwardLine, part: u16) -> Result<Verdict, Stop> {
+    pub(super) fn award(&mut self, draft: &mut Draft, line: &AwardLine, part: u16) -> Result<Verdict, Stop> {
         let award = &line.award;
         check_amounts(award)?;
         let used = award.reference.as_ref().map(|reference| {
@@ -188,7 +188,7 @@ impl Issuer {
     }
 
     /// Writes what was drawn into the brand's part.
-    pub fn close(self, draft: &mut Draft) -> Result<(), Stop> {
+    pub(super) fn close(self, draft: &mut Draft) -> Result<(), Stop> {
         for (measure, limit) in [(Measure::Issued, self.issued), (Measure::IssuedHour, self.hour)] {
             let name = Name::Limit(self.brand.clone(), self.subject.clone(), measure);
             draft.put(PartKey::Brand(self.brand.clone()), name, Some(Record::Limit(limit)))?;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub const MAX_LINES: usize = 10_000;
 
 /// Most bytes of a line.
-pub const MAX_LINE: usize = 1_024;
+const MAX_LINE: usize = 1_024;
 
 /// The lines of a batch as they came, and where each begins and ends.
 #[derive(Clone, Debug, Default)]

@@ -10,7 +10,7 @@ use crate::book::{
 };
 use crate::network::{Asked, signer};
 use crate::sign::Purpose;
-use crate::types::{BrandId, Currency, Ident, Money, Rate, Refusal, Refused, UnitCode};
+use crate::types::{BrandId, Currency, Money, Rate, Refusal, Refused, UnitCode};
 use serde::{Deserialize, Serialize};
 
 /// Most versions that are kept: in force and announced.

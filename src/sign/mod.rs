@@ -12,6 +12,12 @@ mod jws;
 mod key;
 mod purpose;
 
+mod claims;
+
+pub use claims::{
+    Approval, Award, CommandClaims, KeyBudget, KeyCert, OnLineError, PaymentConsent, PointBatch, PointToken, Sale, SaleLine,
+    TillClaims, Window,
+};
 pub use grammar::{MAX_DEPTH, object};
 pub use jws::{Jws, MAX_TOKEN, sign};
 pub use key::{PublicKey, SecretKey, Verifier};

@@ -128,12 +128,13 @@ pub struct AccountId(pub u128);
 const BASE32: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// Reverse of [`BASE32`]; 255 marks what is not in it.
+#[allow(clippy::as_conversions, clippy::indexing_slicing)] // evaluated by the compiler, or not at all
 const UNBASE32: [u8; 256] = {
     let mut table = [255u8; 256];
-    let mut i = 0;
-    while i < 32 {
-        table[BASE32[i] as usize] = i as u8;
-        i += 1;
+    let mut digit = 0u8;
+    while digit < 32 {
+        table[BASE32[digit as usize] as usize] = digit;
+        digit += 1;
     }
     table
 };
@@ -143,7 +144,7 @@ impl AccountId {
         let mut out = *b"ac_00000000000000000000000000";
         let mut rest = self.0;
         for slot in out.iter_mut().skip(3).rev() {
-            if let Some(letter) = BASE32.get((rest & 31) as usize) {
+            if let Some(letter) = usize::try_from(rest & 31).ok().and_then(|digit| BASE32.get(digit)) {
                 *slot = *letter;
             }
             rest >>= 5;

@@ -16,6 +16,10 @@ const MICROS: i64 = 1_000_000;
 /// 9999-12-31T23:59:59.999999Z.
 const LAST: i64 = 253_402_300_799_999_999;
 
+fn minutes(offset: i16) -> i64 {
+    i64::from(offset).saturating_mul(60 * MICROS)
+}
+
 impl Time {
     /// From microseconds since the epoch; `None` outside the years 1970 to 9999.
     pub fn from_micros(micros: i64) -> Option<Self> {
@@ -55,7 +59,7 @@ impl Time {
 
     /// The calendar day at a fixed offset from UTC, in minutes.
     pub fn date(self, offset: i16) -> Date {
-        let local = self.0.saturating_add(i64::from(offset) * 60 * MICROS);
+        let local = self.0.saturating_add(minutes(offset));
         Date(i32::try_from(local.div_euclid(86_400 * MICROS)).unwrap_or(0))
     }
 }
@@ -126,7 +130,7 @@ impl Date {
 
     /// The first instant of the day at an offset from UTC in minutes.
     pub fn starts(self, offset: i16) -> Time {
-        let micros = i64::from(self.0) * 86_400 * MICROS - i64::from(offset) * 60 * MICROS;
+        let micros = i64::from(self.0).saturating_mul(86_400 * MICROS).saturating_sub(minutes(offset));
         Time(micros.clamp(0, LAST))
     }
 

@@ -1,0 +1,187 @@
+//! The writer's memory: what it used lately, and everything that state does not show yet.
+//!
+//! Owns: which records are at hand, which are pinned, and which are known to be absent.
+//! Promises: a record that changed after the state's cursor is never forgotten, so memory together with
+//! a fresh read of state is always current. Bounded: unpinned records are forgotten in turns.
+//! Refuses to know: what the records mean.
+
+use crate::book::{Found, Name, Record, Source};
+use crate::types::Time;
+use hashbrown::HashMap;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// What is known of a name: a record or its absence, and the entry that last changed it (0: as loaded).
+#[derive(Clone)]
+struct Known {
+    record: Option<Arc<Record>>,
+    seq: u64,
+}
+
+/// Records that one entry changed, as followers get them too.
+pub(crate) type Changes = Arc<Vec<(Name, Option<Arc<Record>>)>>;
+
+/// See the module.
+pub(crate) struct Memory {
+    /// Two generations: what is found in the old one moves to the young one; when the young one is full
+    /// the old one is forgotten, pinned records aside.
+    young: RefCell<HashMap<Name, Known>>,
+    old: RefCell<HashMap<Name, Known>>,
+    half: usize,
+    /// Changes that state does not show yet, oldest first.
+    pinned: VecDeque<(u64, Changes)>,
+    pinned_rows: usize,
+    /// Deadlines of pinned records, and the earliest that state may hold.
+    due: BTreeSet<(Time, Name)>,
+    state_due: Option<Time>,
+}
+
+impl Memory {
+    /// A memory for about `rows` unpinned records; `state_due` is the earliest deadline in state.
+    pub(crate) fn new(rows: usize, state_due: Option<Time>) -> Self {
+        Self {
+            young: RefCell::default(),
+            old: RefCell::default(),
+            half: rows.max(2) / 2,
+            pinned: VecDeque::new(),
+            pinned_rows: 0,
+            due: BTreeSet::new(),
+            state_due,
+        }
+    }
+
+    fn get(&self, name: &Name) -> Option<Known> {
+        if let Some(known) = self.young.borrow().get(name) {
+            return Some(known.clone());
+        }
+        let known = self.old.borrow_mut().remove(name)?;
+        self.young.borrow_mut().insert(name.clone(), known.clone());
+        Some(known)
+    }
+
+    /// Whether a lookup would need loading.
+    pub(crate) fn lacks(&self, name: &Name) -> bool {
+        !self.young.borrow().contains_key(name) && self.get(name).is_none()
+    }
+
+    /// Takes what state answered; what memory knows itself is newer and stays.
+    pub(crate) fn loaded(&mut self, name: Name, record: Option<Arc<Record>>) {
+        if self.lacks(&name) {
+            self.young.get_mut().insert(name, Known { record, seq: 0 });
+        }
+    }
+
+    /// Takes the changes of an entry that is being committed.
+    pub(crate) fn changed(&mut self, seq: u64, changes: &Changes) {
+        for (name, record) in changes.iter() {
+            if let Name::Account(_) = name {
+                self.note_due(name, record.as_deref());
+            }
+            self.old.get_mut().remove(name);
+            self.young.get_mut().insert(name.clone(), Known { record: record.clone(), seq });
+        }
+        self.pinned_rows += changes.len();
+        self.pinned.push_back((seq, changes.clone()));
+    }
+
+    fn note_due(&mut self, name: &Name, record: Option<&Record>) {
+        let before = self.get(name).filter(|known| known.seq > 0).and_then(|known| known.record?.due());
+        let after = record.and_then(Record::due);
+        if before == after {
+            return;
+        }
+        if let Some(due) = before {
+            self.due.remove(&(due, name.clone()));
+        }
+        if let Some(due) = after {
+            self.due.insert((due, name.clone()));
+        }
+    }
+
+    /// State shows everything through `seq` now: those records need no pin any more.
+    pub(crate) fn projected(&mut self, seq: u64) {
+        while self.pinned.front().is_some_and(|(at, _)| *at <= seq) {
+            let Some((at, changes)) = self.pinned.pop_front() else { return };
+            self.pinned_rows -= changes.len();
+            for (name, _) in changes.iter() {
+                self.unpin(at, name);
+            }
+        }
+        self.forget();
+    }
+
+    fn unpin(&mut self, at: u64, name: &Name) {
+        let mut young = self.young.get_mut().entry_ref(name);
+        let known = match &mut young {
+            hashbrown::hash_map::EntryRef::Occupied(known) => known.get_mut(),
+            hashbrown::hash_map::EntryRef::Vacant(_) => match self.old.get_mut().get_mut(name) {
+                Some(known) => known,
+                None => return,
+            },
+        };
+        // A later entry changed it again: that one's turn will come.
+        if known.seq != at {
+            return;
+        }
+        known.seq = 0;
+        if let Some(due) = known.record.as_ref().and_then(|record| record.due()) {
+            self.due.remove(&(due, name.clone()));
+            self.state_due = Some(self.state_due.map_or(due, |have| have.min(due)));
+        }
+        // Single-use ids are looked up once; keeping them would push accounts out.
+        if matches!(name, Name::UsedRef(..) | Name::UsedToken(..) | Name::UsedConsent(..) | Name::Command(..)) {
+            self.young.get_mut().remove(name);
+            self.old.get_mut().remove(name);
+        }
+    }
+
+    fn forget(&mut self) {
+        if self.young.get_mut().len() <= self.half {
+            return;
+        }
+        let young = std::mem::take(self.young.get_mut());
+        let old = std::mem::replace(self.old.get_mut(), young);
+        let pinned = old.into_iter().filter(|(_, known)| known.seq > 0);
+        self.young.get_mut().extend(pinned);
+    }
+
+    /// How many changed records wait for state.
+    pub(crate) fn pinned_rows(&self) -> usize {
+        self.pinned_rows
+    }
+
+    /// The earliest instant at which work may be due; never later than the truth.
+    pub(crate) fn next_due(&self) -> Option<Time> {
+        let pinned = self.due.first().map(|(due, _)| *due);
+        match (pinned, self.state_due) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Pinned accounts due by `through`, in order.
+    pub(crate) fn pinned_due(&self, through: Time, limit: usize) -> Vec<(Time, Name)> {
+        self.due.iter().take_while(|(due, _)| *due <= through).take(limit).cloned().collect()
+    }
+
+    /// Whether a name's newest value is not in state yet.
+    pub(crate) fn is_pinned(&self, name: &Name) -> bool {
+        self.get(name).is_some_and(|known| known.seq > 0)
+    }
+
+    /// State was asked: this is the earliest deadline it still holds for records that are not pinned.
+    pub(crate) fn set_state_due(&mut self, due: Option<Time>) {
+        self.state_due = due;
+    }
+}
+
+impl Source for Memory {
+    fn find(&self, name: &Name) -> Found {
+        match self.get(name) {
+            Some(Known { record: Some(record), .. }) => Found::Known(record),
+            Some(Known { record: None, .. }) => Found::Absent,
+            None => Found::NotLoaded,
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Claims: the payload of each typ, a closed grammar. Unknown members are errors.
+//!
+//! Instants are Unix seconds, dates `YYYY-MM-DD`, amounts integers. `aud` is the network's id (hex).
+
+use super::{PublicKey, Purpose};
+use crate::types::{
+    AccountId, BrandId, Currency, Date, Hash, Ident, Kid, Money, ParticipantId, Points, UnitCode,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// What a purchase cost.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sale {
+    /// The amount.
+    pub amount: Money,
+    /// Its currency.
+    pub currency: Currency,
+}
+
+/// Points for one line of a receipt.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SaleLine {
+    /// The line, as the shop counts.
+    pub id: Ident,
+    /// What it cost.
+    pub amount: Money,
+    /// Points for it.
+    pub points: Points,
+}
+
+/// An award: what a token grants, and what a line of a batch is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Award {
+    /// The account that gets the points; it is opened if there is none.
+    pub sub: AccountId,
+    /// How many points, in the unit's minor units, at least 1.
+    pub amount: Points,
+    /// The shop's receipt number: points are given for it once.
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none", default)]
+    pub reference: Option<Ident>,
+    /// The shop.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub store: Option<Ident>,
+    /// The till.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub till: Option<Ident>,
+    /// When it happened; now if absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub occurred_at: Option<u64>,
+    /// The shop's own day.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub business_date: Option<Date>,
+    /// A code for why, such as `goodwill`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<Ident>,
+    /// A campaign's code.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub campaign: Option<Ident>,
+    /// The last day of these points; by the unit's policy if absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub until: Option<Date>,
+    /// Their first day; by the unit's policy if absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub from: Option<Date>,
+    /// Points by line of the receipt; they sum to the amount.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lines: Option<Vec<SaleLine>>,
+    /// What was bought for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sale: Option<Sale>,
+}
+
+/// `point-token+jwt`: an award of its own, signed by an issuing key.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PointToken {
+    /// The network.
+    pub aud: Hash,
+    /// The brand.
+    pub iss: BrandId,
+    /// The token's id: it takes effect once.
+    pub jti: Ident,
+    /// The unit.
+    pub unit: UnitCode,
+    /// When it was made; of no effect.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub iat: Option<u64>,
+    /// First instant at which it is no longer taken in.
+    pub exp: u64,
+    /// See [`Award::sub`].
+    pub sub: AccountId,
+    /// See [`Award::amount`].
+    pub amount: Points,
+    /// See [`Award::reference`].
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none", default)]
+    pub reference: Option<Ident>,
+    /// See [`Award::store`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub store: Option<Ident>,
+    /// See [`Award::till`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub till: Option<Ident>,
+    /// See [`Award::occurred_at`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub occurred_at: Option<u64>,
+    /// See [`Award::business_date`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub business_date: Option<Date>,
+    /// See [`Award::reason`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<Ident>,
+    /// See [`Award::campaign`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub campaign: Option<Ident>,
+    /// See [`Award::until`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub until: Option<Date>,
+    /// See [`Award::from`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub from: Option<Date>,
+    /// See [`Award::lines`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lines: Option<Vec<SaleLine>>,
+    /// See [`Award::sale`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sale: Option<Sale>,
+}
+
+impl PointToken {
+    /// The award in it.
+    pub fn award(&self) -> Award {
+        Award {
+            sub: self.sub,
+            amount: self.amount,
+            reference: self.reference.clone(),
+            store: self.store.clone(),
+            till: self.till.clone(),
+            occurred_at: self.occurred_at,
+            business_date: self.business_date,
+            reason: self.reason.clone(),
+            campaign: self.campaign.clone(),
+            until: self.until,
+            from: self.from,
+            lines: self.lines.clone(),
+            sale: self.sale.clone(),
+        }
+    }
+}
+
+/// What a batch does with a line that is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnLineError {
+    /// All or nothing.
+    Reject,
+    /// The others go in.
+    Skip,
+}
+
+/// `point-batch+jwt`: signs count, total and root of up to 10,000 award lines (NDJSON).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PointBatch {
+    /// The network.
+    pub aud: Hash,
+    /// The brand.
+    pub iss: BrandId,
+    /// The batch's id: it takes effect once.
+    pub jti: Ident,
+    /// The unit.
+    pub unit: UnitCode,
+    /// When it was made; of no effect.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub iat: Option<u64>,
+    /// First instant at which it is no longer taken in.
+    pub exp: u64,
+    /// Lines.
+    pub count: u64,
+    /// Sum of their amounts.
+    pub total: Points,
+    /// RFC 6962 root over the lines' bytes, without line ends.
+    pub root: Hash,
+    /// What to do with a line that is refused.
+    pub on_line_error: OnLineError,
+}
+
+/// `payment-consent+jwt`: a holder agrees to spend points of one account in one payment.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaymentConsent {
+    /// The network.
+    pub aud: Hash,
+    /// The consent's id: it takes effect once.
+    pub jti: Ident,
+    /// Whose points.
+    pub account: AccountId,
+    /// The shop's brand.
+    pub payee: BrandId,
+    /// The command id under which the till will ask.
+    pub payment: Ident,
+    /// The till, if only that one may.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub till: Option<Ident>,
+    /// This account's share of the bill.
+    pub amount: Money,
+    /// Its currency.
+    pub currency: Currency,
+    /// Most points it may take.
+    pub points: Points,
+    /// Until when the points may be held, at the most.
+    pub deadline: u64,
+    /// When it was made; of no effect.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub iat: Option<u64>,
+    /// First instant at which it is no longer taken: at most 5 minutes ahead when it is.
+    pub exp: u64,
+}
+
+/// What the certificate of a till adds.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TillClaims {
+    /// The shop.
+    pub store: Ident,
+    /// The till.
+    pub till: Ident,
+    /// The legal entity that the shop belongs to.
+    pub participant: ParticipantId,
+    /// Most money's worth of points in one payment.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub per_payment: Option<Money>,
+    /// The same for an hour.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub per_hour: Option<Money>,
+    /// The same for a day.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub per_day: Option<Money>,
+}
+
+/// `key-cert+jwt`: a root certifies a key. The key itself signs an approval of the certificate, which
+/// proves its possession.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyCert {
+    /// The network.
+    pub aud: Hash,
+    /// The key.
+    pub key: PublicKey,
+    /// What it may sign.
+    pub purpose: Purpose,
+    /// Whose it is: a brand's id, or `op`.
+    pub owner: String,
+    /// First instant of validity.
+    pub from: u64,
+    /// First instant after it; for ever if absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub until: Option<u64>,
+    /// For tills.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub till: Option<TillClaims>,
+}
+
+/// `key-budget+jwt`: a brand's root lets a key issue points.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyBudget {
+    /// The network.
+    pub aud: Hash,
+    /// The key that may issue.
+    pub key: Kid,
+    /// The unit that it may issue.
+    pub unit: UnitCode,
+    /// A higher serial replaces a lower one.
+    pub serial: u64,
+    /// Most points ever, over all serials.
+    pub ceiling: Points,
+    /// Most points in an hour.
+    pub hourly: Points,
+    /// First instant after the budget.
+    pub until: u64,
+    /// Receipts of these instants are taken however late.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub backfill: Option<Window>,
+}
+
+/// A window of time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// First instant.
+    pub from: u64,
+    /// First instant after it.
+    pub until: u64,
+}
+
+/// `approval+jwt`: its signer agrees to the one statement with this digest, or proves with it that it
+/// has the key which the statement names.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// The network.
+    pub aud: Hash,
+    /// SHA-256 of the signing input of what is approved.
+    pub digest: Hash,
+    /// When it was made; of no effect.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub iat: Option<u64>,
+}
+
+/// `command+jwt`: everything else that somebody may ask for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandClaims {
+    /// The network.
+    pub aud: Hash,
+    /// The command's id, unique for its principal.
+    pub cid: Ident,
+    /// What is asked for, such as `payment.capture`.
+    pub kind: String,
+    /// The arguments, by kind.
+    pub args: Box<RawValue>,
+}
