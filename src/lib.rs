@@ -17,20 +17,7 @@
         clippy::panic
     )
 )]
-pub mod types;
-#[cfg_attr(
-    not(test),
-    deny(
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::float_arithmetic,
-        clippy::panic
-    )
-)]
-pub mod sign;
+pub mod book;
 #[cfg_attr(
     not(test),
     deny(
@@ -56,7 +43,7 @@ pub mod log;
         clippy::panic
     )
 )]
-pub mod book;
+pub mod machine;
 #[cfg_attr(
     not(test),
     deny(
@@ -82,7 +69,7 @@ pub mod network;
         clippy::panic
     )
 )]
-pub mod prices;
+pub mod payments;
 #[cfg_attr(
     not(test),
     deny(
@@ -108,7 +95,7 @@ pub mod points;
         clippy::panic
     )
 )]
-pub mod payments;
+pub mod prices;
 #[cfg_attr(
     not(test),
     deny(
@@ -121,4 +108,22 @@ pub mod payments;
         clippy::panic
     )
 )]
-pub mod machine;
+pub mod sign;
+#[cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::float_arithmetic,
+        clippy::panic
+    )
+)]
+pub mod types;
+
+// Shell: the only code that can fail for outside reasons.
+pub mod clock;
+pub mod engine;
+pub mod store;
