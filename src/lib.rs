@@ -18,3 +18,17 @@
     )
 )]
 pub mod types;
+
+// The shell: the only code that can fail for outside reasons. A fault is an answer there too, never a panic.
+#[cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic
+    )
+)]
+pub mod store;
