@@ -124,6 +124,5 @@ pub mod sign;
 pub mod types;
 
 // Shell: the only code that can fail for outside reasons.
-pub mod clock;
 pub mod engine;
 pub mod store;
