@@ -2,9 +2,24 @@
 //!
 //! The map. A folder imports only folders listed before it; `tests/tidy.rs` holds that.
 //!
-//! Pure: no async, I/O, clock, randomness or floats.
+//! Pure (no async, I/O, clock, randomness or floats; in these folders an unchecked operation is a wrong
+//! one, since amounts are somebody's money):
+//!
+//! - [`types`]: ids, amounts, instants, refusals, the one encoder
+//! - [`sign`]: keys, purposes, the one form of signed statement
+//! - [`log`]: envelope, parts, chain, tree, tiles, checkpoint, proof; knows nothing of points
+//! - [`book`]: records, state, draft, change; accounts, lots, holds, limits
+//! - [`network`]: participants, brands, keys, budgets, units, freezing
+//! - [`prices`]: published values, acceptance
+//! - [`points`]: tokens, batches
+//! - [`payments`]: authorise, capture, void, refund
+//! - [`machine`]: kinds, commands, evidence; decide, answer, verify
+//!
+//! Shell (the only code that can fail for outside reasons):
+//!
+//! - [`store`]: log and state, durably
+//! - [`engine`]: queue, writer, memory, following
 
-// In the pure folders an unchecked operation is a wrong one: amounts are somebody's money.
 #[cfg_attr(
     not(test),
     deny(
@@ -17,85 +32,7 @@
         clippy::panic
     )
 )]
-pub mod book;
-#[cfg_attr(
-    not(test),
-    deny(
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::float_arithmetic,
-        clippy::panic
-    )
-)]
-pub mod log;
-#[cfg_attr(
-    not(test),
-    deny(
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::float_arithmetic,
-        clippy::panic
-    )
-)]
-pub mod machine;
-#[cfg_attr(
-    not(test),
-    deny(
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::float_arithmetic,
-        clippy::panic
-    )
-)]
-pub mod network;
-#[cfg_attr(
-    not(test),
-    deny(
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::float_arithmetic,
-        clippy::panic
-    )
-)]
-pub mod payments;
-#[cfg_attr(
-    not(test),
-    deny(
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::float_arithmetic,
-        clippy::panic
-    )
-)]
-pub mod points;
-#[cfg_attr(
-    not(test),
-    deny(
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::float_arithmetic,
-        clippy::panic
-    )
-)]
-pub mod prices;
+pub mod types;
 #[cfg_attr(
     not(test),
     deny(
@@ -121,8 +58,85 @@ pub mod sign;
         clippy::panic
     )
 )]
-pub mod types;
+pub mod log;
+#[cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::float_arithmetic,
+        clippy::panic
+    )
+)]
+pub mod book;
+#[cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::float_arithmetic,
+        clippy::panic
+    )
+)]
+pub mod network;
+#[cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::float_arithmetic,
+        clippy::panic
+    )
+)]
+pub mod prices;
+#[cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::float_arithmetic,
+        clippy::panic
+    )
+)]
+pub mod points;
+#[cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::float_arithmetic,
+        clippy::panic
+    )
+)]
+pub mod payments;
+#[cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::float_arithmetic,
+        clippy::panic
+    )
+)]
+pub mod machine;
 
-// Shell: the only code that can fail for outside reasons.
-pub mod engine;
 pub mod store;
+pub mod engine;

@@ -171,7 +171,7 @@ impl Writer {
     /// Begins a term: the first entry of every writer.
     pub(crate) fn begin(&mut self, now: Time) -> Result<Vec<Arc<Commit>>, Failure> {
         let at = self.log_time(now);
-        self.decide_own(at, |draft| machine::term(draft))?;
+        self.decide_own(at, machine::term)?;
         self.append()
     }
 
