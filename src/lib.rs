@@ -138,5 +138,9 @@ pub mod payments;
 )]
 pub mod machine;
 
+pub mod clock;
 pub mod store;
+pub mod views;
 pub mod engine;
+pub mod app;
+pub mod cli;

@@ -18,6 +18,7 @@ use crate::types::{Time, decode};
 use crate::views;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A running network over a data folder.
 pub struct Network {
@@ -38,6 +39,23 @@ pub struct Tuning {
     pub pace: Pace,
     /// Records that the writer keeps at hand.
     pub memory_rows: usize,
+}
+
+impl Tuning {
+    /// The defaults, for a data folder.
+    pub fn at(dir: &Path) -> Self {
+        let pace = Pace {
+            queue: 16_384,
+            max_batch: 4_096,
+            max_lines: 20_000,
+            pinned_rows: 400_000,
+            rows_per_run: 200_000,
+            patience: Duration::from_secs(30),
+            publish: Duration::from_secs(1),
+            checkpoint: dir.join("checkpoint"),
+        };
+        Self { pace, memory_rows: 1_000_000 }
+    }
 }
 
 fn fault(e: impl std::fmt::Display) -> Failure {
@@ -127,7 +145,8 @@ impl Network {
         };
         let setup = Setup { memory_rows: tuning.memory_rows, salts: Box::new(clock::salts()), crash: None };
         // A driven network's terms begin at the time of its last entry: the clock has no say in it.
-        let now = if genesis.driven && stores.read.tip().map_err(fault)?.is_some() { Time::default() } else { at };
+        let now =
+            if genesis.driven && stores.read.tip().map_err(fault)?.is_some() { Time::default() } else { at };
         let core = Core::open(setup, stores, signer, &genesis, now)?;
         let engine = Engine::start(core, genesis.net(), tuning.pace.clone(), clock::now)?;
         let views = views::Reader::open(dir).map_err(fault)?;
@@ -148,7 +167,10 @@ fn guard_fork(dir: &Path, read: &Reader, genesis: &Genesis) -> Result<(), Failur
     };
     let key: LogVerifier = vkey(&genesis.origin, genesis.log.as_bytes()).parse().map_err(fault)?;
     let outside = key.verify(&note).map_err(|e| {
-        fault(format!("{}: {e}. If the file is damaged and you are sure of the log, remove it.", dir.join("checkpoint").display()))
+        fault(format!(
+            "{}: {e}. If the file is damaged and you are sure of the log, remove it.",
+            dir.join("checkpoint").display()
+        ))
     })?;
     let size = read.tip().map_err(fault)?.map_or(0, |tip| tip.seq + 1);
     if outside.size > size {

@@ -84,7 +84,7 @@ impl Core {
             let next = self.state.cursor()?.map_or(0, |place| place.seq + 1);
             let entries = self.read.read(next, CHUNK, CHUNK_BYTES).map_err(fault)?;
             let Some(last) = entries.last().map(|entry| entry.seq) else { break };
-            let commits = entries.iter().map(|e| self.writer.recover(e)).collect::<Result<Vec<_>, _>>()?;
+            let commits = self.writer.recover(&entries)?;
             self.state.take(&commits)?;
             self.writer.projected(last);
         }

@@ -65,6 +65,8 @@ pub struct Progress {
 struct Shared {
     /// Sizes, not seqs: 0 is nothing.
     committed: AtomicU64,
+    /// How many durable commits there were.
+    commits: AtomicU64,
     followed: Vec<AtomicU64>,
     /// Changed records that wait, by follower.
     waiting: Vec<AtomicUsize>,
@@ -138,6 +140,20 @@ impl Future for Ticket {
     }
 }
 
+/// A way to the writer that can be cloned and sent to tasks.
+#[derive(Clone)]
+pub struct Handle(mpsc::Sender<Message>);
+
+impl Handle {
+    /// Hands a checked command to the writer; waits if its queue is full.
+    pub async fn submit(&self, command: Command, at: Option<Time>) -> Ticket {
+        let (reply, answer) = oneshot::channel();
+        // If the writer is gone the reply is dropped, and the ticket says so.
+        let _ = self.0.send(Message::Do(Box::new(Job { command, at }), reply)).await;
+        Ticket(answer)
+    }
+}
+
 /// A running engine. Dropping it closes it.
 pub struct Engine {
     net: Hash,
@@ -198,11 +214,14 @@ impl Engine {
         Ticket(answer)
     }
 
-    /// The same from an async task.
-    pub async fn submit_async(&self, command: Command, at: Option<Time>) -> Ticket {
-        let (reply, answer) = oneshot::channel();
-        let _ = self.queue.send(Message::Do(Box::new(Job { command, at }), reply)).await;
-        Ticket(answer)
+    /// A way to the writer for async tasks.
+    pub fn handle(&self) -> Handle {
+        Handle(self.queue.clone())
+    }
+
+    /// Durable commits so far.
+    pub fn commits(&self) -> u64 {
+        self.shared.commits.load(Ordering::Relaxed)
     }
 
     /// Checks a request, has it decided, and waits for the answer.
@@ -463,6 +482,7 @@ impl Desk {
             return;
         }
         self.shared.publish(&commits);
+        self.shared.commits.fetch_add(1, Ordering::Relaxed);
         self.writer.checkpoint().clone_into(&mut lock(&self.shared.checkpoint));
         let rows = commits.iter().map(|commit| commit.records.len()).sum();
         for (orders, waiting) in self.orders.iter().zip(&self.shared.waiting) {

@@ -171,8 +171,15 @@ impl std::fmt::Display for Figures {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "tallyhouse {} on {}\n{}\n", self.version, self.machine, self.durability)?;
         if !self.payments.is_empty() {
-            writeln!(f, "payments, each caller waiting for its own durable answer (two signatures as evidence)")?;
-            writeln!(f, "{:>8} {:>10} {:>9} {:>9} {:>9} {:>9} {:>8}", "callers", "per s", "p50 ms", "p90 ms", "p99 ms", "max ms", "a commit")?;
+            writeln!(
+                f,
+                "payments, each caller waiting for its own durable answer (two signatures as evidence)"
+            )?;
+            writeln!(
+                f,
+                "{:>8} {:>10} {:>9} {:>9} {:>9} {:>9} {:>8}",
+                "callers", "per s", "p50 ms", "p90 ms", "p99 ms", "max ms", "a commit"
+            )?;
         }
         for row in &self.payments {
             writeln!(
@@ -182,7 +189,11 @@ impl std::fmt::Display for Figures {
             )?;
         }
         if let Some(row) = &self.awards {
-            writeln!(f, "\nawards in signed batches of {} over {} accounts, zipfian, receipts checked for repeats", row.lines, row.accounts)?;
+            writeln!(
+                f,
+                "\nawards in signed batches of {} over {} accounts, zipfian, receipts checked for repeats",
+                row.lines, row.accounts
+            )?;
             writeln!(
                 f,
                 "{:.0} per s durable ({} in {:.2} s; followers {:.2} s later); {:.0} bytes an award, everything included",
