@@ -2,9 +2,24 @@
 //!
 //! The map. A folder imports only folders listed before it; `tests/tidy.rs` holds that.
 //!
-//! Pure: no async, I/O, clock, randomness or floats.
+//! Pure (no async, I/O, clock, randomness or floats; in these folders an unchecked operation is a wrong
+//! one, since amounts are somebody's money):
+//!
+//! - [`types`]: ids, amounts, instants, refusals, the one encoder
+//! - [`sign`]: keys, purposes, the one form of signed statement
+//! - [`log`]: envelope, parts, chain, tree, tiles, checkpoint, proof; knows nothing of points
+//! - [`book`]: records, state, draft, change; accounts, lots, holds, limits
+//! - [`network`]: participants, brands, keys, budgets, units, freezing
+//! - [`prices`]: published values, acceptance
+//! - [`points`]: tokens, batches
+//! - [`payments`]: authorise, capture, void, refund
+//! - [`machine`]: kinds, commands, evidence; decide, answer, verify
+//!
+//! Shell (the only code that can fail for outside reasons):
+//!
+//! - [`store`]: log and state, durably
+//! - [`engine`]: queue, writer, memory, following
 
-// In the pure folders an unchecked operation is a wrong one: amounts are somebody's money.
 #[cfg_attr(
     not(test),
     deny(
@@ -122,3 +137,6 @@ pub mod payments;
     )
 )]
 pub mod machine;
+
+pub mod store;
+pub mod engine;

@@ -116,7 +116,11 @@ fn sum(lots: &[Lot]) -> Points {
 impl Account {
     /// An empty account.
     pub fn new(unit: UnitCode, offset: i16, key: Option<Kid>) -> Self {
-        Self { head: Head { unit, offset, key, owed: Points::ZERO, frozen: false }, lots: vec![], holds: vec![] }
+        Self {
+            head: Head { unit, offset, key, owed: Points::ZERO, frozen: false },
+            lots: vec![],
+            holds: vec![],
+        }
     }
 
     /// Points that can be spent at `at`.

@@ -38,7 +38,12 @@ pub enum Shared {
 impl Shared {
     /// All of them.
     pub const ALL: [Self; 7] = [
-        Self::Issuance, Self::Redeemed, Self::Exchanged, Self::Transit, Self::Expired, Self::ClawedBack,
+        Self::Issuance,
+        Self::Redeemed,
+        Self::Exchanged,
+        Self::Transit,
+        Self::Expired,
+        Self::ClawedBack,
         Self::Forfeited,
     ];
 
@@ -249,7 +254,8 @@ impl Done {
         for leg in &self.legs {
             if let Some((name, amount)) = total_of(leg) {
                 let before = state.record(&name).and_then(|r| r.total().copied()).unwrap_or(0);
-                let after = before.checked_add(amount).ok_or_else(|| Malformed(format!("{name} overflows")))?;
+                let after =
+                    before.checked_add(amount).ok_or_else(|| Malformed(format!("{name} overflows")))?;
                 state.store(name, Some(Arc::new(Record::Total(after))));
             }
         }

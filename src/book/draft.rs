@@ -250,18 +250,38 @@ impl<'a> Draft<'a> {
 
     /// Moves points between a holder's account and a shared account of its unit: from the first place
     /// to the second, `amount` minor units (a negative amount moves the other way).
-    pub fn transfer(&mut self, id: AccountId, unit: UnitCode, to: super::Shared, amount: i64) -> Result<(), Stop> {
+    pub fn transfer(
+        &mut self,
+        id: AccountId,
+        unit: UnitCode,
+        to: super::Shared,
+        amount: i64,
+    ) -> Result<(), Stop> {
         let part = self.part_of(id);
         self.move_points(part, unit, Place::Holder(id), Place::Shared(unit, to), amount)
     }
 
     /// Moves points between two shared accounts in an account's part.
-    pub fn reroute(&mut self, id: AccountId, unit: UnitCode, from: super::Shared, to: super::Shared, amount: i64) -> Result<(), Stop> {
+    pub fn reroute(
+        &mut self,
+        id: AccountId,
+        unit: UnitCode,
+        from: super::Shared,
+        to: super::Shared,
+        amount: i64,
+    ) -> Result<(), Stop> {
         let part = self.part_of(id);
         self.move_points(part, unit, Place::Shared(unit, from), Place::Shared(unit, to), amount)
     }
 
-    fn move_points(&mut self, part: usize, unit: UnitCode, from: Place, to: Place, amount: i64) -> Result<(), Stop> {
+    fn move_points(
+        &mut self,
+        part: usize,
+        unit: UnitCode,
+        from: Place,
+        to: Place,
+        amount: i64,
+    ) -> Result<(), Stop> {
         let minus = amount.checked_neg().ok_or(Refusal::AmountTooLarge)?;
         self.leg(part, from, Asset::Unit(unit), minus)?;
         self.leg(part, to, Asset::Unit(unit), amount)
@@ -283,7 +303,8 @@ impl<'a> Draft<'a> {
             open.tag = Some((payment, cycle));
         }
         let minus = amount.checked_neg().ok_or(Refusal::AmountTooLarge)?;
-        let (has, owes) = (Place::Pair(creditor.clone(), debtor.clone()), Place::Pair(debtor.clone(), creditor.clone()));
+        let (has, owes) =
+            (Place::Pair(creditor.clone(), debtor.clone()), Place::Pair(debtor.clone(), creditor.clone()));
         self.leg(part, has, Asset::Money(currency), amount)?;
         self.leg(part, owes, Asset::Money(currency), minus)
     }
@@ -323,7 +344,13 @@ impl<'a> Draft<'a> {
     pub fn begin_line(&mut self, line: u16) {
         self.undo.clear();
         self.line = Some(self.parts.len());
-        self.parts.push(Part { key: PartKey::Line(line), tag: None, legs: vec![], touched: vec![], done: None });
+        self.parts.push(Part {
+            key: PartKey::Line(line),
+            tag: None,
+            legs: vec![],
+            touched: vec![],
+            done: None,
+        });
     }
 
     /// Ends the line: closes its part, or undoes all that the line did.
@@ -346,7 +373,9 @@ impl<'a> Draft<'a> {
                     if let Some(Some(record)) = self.now.get_mut(&name)
                         && let Record::Total(total) = Arc::make_mut(record)
                     {
-                        *total = total.checked_sub(amount).ok_or_else(|| Stop::Bug(format!("{name} overflows")))?;
+                        *total = total
+                            .checked_sub(amount)
+                            .ok_or_else(|| Stop::Bug(format!("{name} overflows")))?;
                     }
                 }
             }
@@ -451,9 +480,12 @@ impl<'a> Draft<'a> {
             PartKey::Brand(_) => 3,
             PartKey::Public => 4,
         });
-        let keep = |part: &Part| matches!(part.key, PartKey::Line(_)) || part.done.as_ref().is_some_and(|d| !d.is_empty());
+        let keep = |part: &Part| {
+            matches!(part.key, PartKey::Line(_)) || part.done.as_ref().is_some_and(|d| !d.is_empty())
+        };
         let parts = self.parts.into_iter().filter(keep);
-        let parts = parts.map(|part| PartOut { key: part.key, tag: part.tag, done: part.done.unwrap_or_default() });
+        let parts =
+            parts.map(|part| PartOut { key: part.key, tag: part.tag, done: part.done.unwrap_or_default() });
         Ok(Effects { parts: parts.collect(), records: self.now.into_iter().collect() })
     }
 }

@@ -20,6 +20,6 @@ pub use draft::{Draft, Effects, Found, Of, PartKey, PartOut, Source, Stop};
 pub use limit::{Draw, Limit, Measure};
 pub use name::{Name, Principal};
 pub use record::{
-    Acceptance, AcceptedUnit, Brand, Budget, Command, Cycle, Expiry, KeyRecord, KeyState, Network, Participant, Payment,
-    Price, Prices, Record, Root, Share, ShareTerms, Term, Tick, TillTerms, Unit, Used,
+    Acceptance, AcceptedUnit, Brand, Budget, Command, Cycle, Expiry, KeyRecord, KeyState, Network,
+    Participant, Payment, Price, Prices, Record, Root, Share, ShareTerms, Term, Tick, TillTerms, Unit, Used,
 };

@@ -34,7 +34,13 @@ impl Draft<'_> {
     }
 
     /// Reserves points for a payment until its deadline.
-    pub fn hold(&mut self, id: AccountId, payment: PaymentId, until: Time, points: Points) -> Result<(), Stop> {
+    pub fn hold(
+        &mut self,
+        id: AccountId,
+        payment: PaymentId,
+        until: Time,
+        points: Points,
+    ) -> Result<(), Stop> {
         let at = self.at;
         self.change(id, |account| account.hold(payment, until, points, at))
     }
@@ -51,7 +57,13 @@ impl Draft<'_> {
 
     /// Spends points: out of the payment's hold, then, if that is short by rounding, out of the
     /// account. Returns the lots, in the order of taking.
-    pub fn take(&mut self, id: AccountId, unit: UnitCode, payment: PaymentId, points: Points) -> Result<Vec<Lot>, Stop> {
+    pub fn take(
+        &mut self,
+        id: AccountId,
+        unit: UnitCode,
+        payment: PaymentId,
+        points: Points,
+    ) -> Result<Vec<Lot>, Stop> {
         let at = self.at;
         let taken = self.change(id, |account| {
             let mut taken = account.draw_held(payment, points);
@@ -68,15 +80,23 @@ impl Draft<'_> {
 
     /// Gives spent points back, into the lots they came from. What is past its date lives on for the
     /// unit's grace, once; after that it expires at once.
-    pub fn restore(&mut self, id: AccountId, unit: UnitCode, lots: &[Lot], grace_days: u32) -> Result<(), Stop> {
+    pub fn restore(
+        &mut self,
+        id: AccountId,
+        unit: UnitCode,
+        lots: &[Lot],
+        grace_days: u32,
+    ) -> Result<(), Stop> {
         let at = self.at;
         let (mut restored, mut expired) = (Points::ZERO, Points::ZERO);
         self.change(id, |account| {
             for lot in lots {
                 restored = restored.plus(lot.1).ok_or(Refusal::AmountTooLarge)?;
-                let over = |bucket: &Bucket| bucket.0.is_some_and(|until| until.ends(account.head.offset) <= at);
+                let over =
+                    |bucket: &Bucket| bucket.0.is_some_and(|until| until.ends(account.head.offset) <= at);
                 let Bucket(until, _, month, origin) = lot.0;
-                let again = Bucket(until.map(|day| day.plus_days(grace_days)), None, month, Origin::Reinstated);
+                let again =
+                    Bucket(until.map(|day| day.plus_days(grace_days)), None, month, Origin::Reinstated);
                 if !over(&lot.0) {
                     account.put_back(*lot);
                 } else if origin != Origin::Reinstated && !over(&again) {
@@ -88,7 +108,12 @@ impl Draft<'_> {
             Ok(())
         })?;
         let back = restored.minus(expired).ok_or(Refusal::AmountTooLarge)?;
-        self.transfer(id, unit, Shared::Redeemed, back.signed().checked_neg().ok_or(Refusal::AmountTooLarge)?)?;
+        self.transfer(
+            id,
+            unit,
+            Shared::Redeemed,
+            back.signed().checked_neg().ok_or(Refusal::AmountTooLarge)?,
+        )?;
         if expired.is_zero() {
             return Ok(());
         }

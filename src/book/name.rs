@@ -1,7 +1,7 @@
 //! Names of records: one ordered key space, natural order kept, nothing hashed.
 
-use super::limit::Measure;
 use super::change::Shared;
+use super::limit::Measure;
 use crate::types::{AccountId, BrandId, Currency, Ident, Kid, Malformed, ParticipantId, PaymentId, UnitCode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -142,7 +142,9 @@ impl FromStr for Name {
             ["command", principal, id] => Self::Command(principal.parse()?, id.parse()?),
             ["cycle"] => Self::Cycle,
             ["key", kid] => Self::Key(kid.parse()?),
-            ["limit", brand, subject, measure] => Self::Limit(brand.parse()?, subject.parse()?, measure.parse()?),
+            ["limit", brand, subject, measure] => {
+                Self::Limit(brand.parse()?, subject.parse()?, measure.parse()?)
+            }
             ["network"] => Self::Network,
             ["pair", pair, currency] => {
                 let (a, b) = pair.split_once(':').ok_or_else(no)?;
@@ -160,7 +162,9 @@ impl FromStr for Name {
             ["tick"] => Self::Tick,
             ["unit", unit] => Self::Unit(unit.parse()?),
             ["used", "jti", brand, jti] => Self::UsedToken(brand.parse()?, jti.parse()?),
-            ["used", "ref", brand, till, number] => Self::UsedRef(brand.parse()?, till.parse()?, number.parse()?),
+            ["used", "ref", brand, till, number] => {
+                Self::UsedRef(brand.parse()?, till.parse()?, number.parse()?)
+            }
             ["used", "consent", account, jti] => Self::UsedConsent(account.parse()?, jti.parse()?),
             _ => return Err(no()),
         })

@@ -5,8 +5,8 @@ use super::limit::Limit;
 use super::name::Name;
 use crate::sign::{PublicKey, Purpose};
 use crate::types::{
-    BrandId, Currency, Date, Fingerprint, Hash, Ident, Kid, Malformed, Money, ParticipantId, Points, Rate, Refusal,
-    Time, UnitCode, decode, encode,
+    BrandId, Currency, Date, Fingerprint, Hash, Ident, Kid, Malformed, Money, ParticipantId, Points, Rate,
+    Refusal, Time, UnitCode, decode, encode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -171,12 +171,15 @@ pub enum Expiry {
 impl Expiry {
     /// The last day on which points earned on `day` can be spent; `None` for never.
     pub fn until(&self, day: Date) -> Option<Date> {
-        let rounded = |date: Date, round: &Option<u32>| round.map_or(date, |months| date.end_of_block(months));
+        let rounded =
+            |date: Date, round: &Option<u32>| round.map_or(date, |months| date.end_of_block(months));
         match self {
             Self::Never => None,
             Self::Days { n, round } => Some(rounded(day.plus_days(*n), round)),
             Self::Months { n, round } => Some(rounded(day.plus_months(*n), round)),
-            Self::Yearly { month, day: of, least } => Some(day.plus_days(*least).next_anniversary(*month, *of)),
+            Self::Yearly { month, day: of, least } => {
+                Some(day.plus_days(*least).next_anniversary(*month, *of))
+            }
         }
     }
 }

@@ -130,7 +130,8 @@ impl Memory {
             self.state_due = Some(self.state_due.map_or(due, |have| have.min(due)));
         }
         // Single-use ids are looked up once; keeping them would push accounts out.
-        if matches!(name, Name::UsedRef(..) | Name::UsedToken(..) | Name::UsedConsent(..) | Name::Command(..)) {
+        if matches!(name, Name::UsedRef(..) | Name::UsedToken(..) | Name::UsedConsent(..) | Name::Command(..))
+        {
             self.young.get_mut().remove(name);
             self.old.get_mut().remove(name);
         }

@@ -130,7 +130,9 @@ impl Command {
         for other in others {
             match (other.typ(), &mut body) {
                 (Typ::Approval, _) => approvals.push(read_approval(other, first, net)?),
-                (Typ::PaymentConsent, Body::Authorise(_, consents)) => consents.push(read_consent(other, net)?),
+                (Typ::PaymentConsent, Body::Authorise(_, consents)) => {
+                    consents.push(read_consent(other, net)?)
+                }
                 (typ, _) => return Err(Refused::about(Refusal::TokenType, typ)),
             }
         }
@@ -162,7 +164,10 @@ fn read_consent(consent: &Jws, net: Hash) -> Result<Consent, Refused> {
 /// The statement itself, and its command id. A certificate or budget is its own id.
 fn read_first(jws: &Jws, net: Hash, lines: Option<Lines>) -> Result<(Body, Option<Ident>), Refused> {
     if lines.is_some() != (jws.typ() == Typ::PointBatch) {
-        return Err(Refused::about(Refusal::EvidenceMismatch, "lines come with a batch, and a batch with lines"));
+        return Err(Refused::about(
+            Refusal::EvidenceMismatch,
+            "lines come with a batch, and a batch with lines",
+        ));
     }
     let own_id = || b64(&jws.identity().0).parse::<Ident>().ok();
     match jws.typ() {
@@ -218,6 +223,11 @@ fn read_command(claims: &CommandClaims) -> Result<Body, Refused> {
         Some(Kind::PaymentCaptured) => Body::Capture(args(claims)?),
         Some(Kind::PaymentVoided) => Body::Void(args(claims)?),
         Some(Kind::PaymentRefunded) => Body::Refund(args(claims)?),
-        _ => return Err(Refused::about(Refusal::TokenPayload, format!("kind {:?} is not a command", claims.kind))),
+        _ => {
+            return Err(Refused::about(
+                Refusal::TokenPayload,
+                format!("kind {:?} is not a command", claims.kind),
+            ));
+        }
     })
 }

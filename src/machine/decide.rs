@@ -78,7 +78,9 @@ fn known(draft: &mut Draft, principal: &Principal, asked: &Asked) -> Result<(), 
     let record = draft.get(&Name::Command(principal.clone(), cid.clone()))?;
     match record.as_deref().and_then(Record::command) {
         None => Ok(()),
-        Some(before) if before.fingerprint != asked.fingerprint => Err(Refused::about(Refusal::IdReused, cid).into()),
+        Some(before) if before.fingerprint != asked.fingerprint => {
+            Err(Refused::about(Refusal::IdReused, cid).into())
+        }
         Some(before) => Err(match before.refused {
             Some(code) => Refused::about(code, format!("as refused in entry {}", before.seq)).into(),
             None => Stop::Known(before.seq),
@@ -144,7 +146,8 @@ fn run(draft: &mut Draft, command: &Command, outcome: &mut Outcome) -> Result<()
 pub fn hints(source: &dyn Source, command: &Command) -> Vec<Name> {
     let mut names = vec![Name::Network];
     names.extend(command.jws.iter().map(|jws| Name::Key(jws.kid())));
-    if let (Some(cid), Found::Known(record)) = (&command.asked.cid, source.find(&Name::Key(command.asked.kid)))
+    if let (Some(cid), Found::Known(record)) =
+        (&command.asked.cid, source.find(&Name::Key(command.asked.kid)))
         && let Some(key) = record.key()
     {
         names.push(Name::Command(key.owner.clone(), cid.clone()));

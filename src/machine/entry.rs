@@ -97,6 +97,8 @@ pub struct EntryBody {
 pub struct Sealed {
     /// Its place.
     pub seq: u64,
+    /// Log time.
+    pub at: Time,
     /// The envelope's bytes.
     pub envelope: Vec<u8>,
     /// The parts' bytes.
@@ -175,10 +177,58 @@ pub fn seal(
         }
         None => None,
     };
-    let envelope = Envelope { v: log::VERSION, seq, prev, at, kind: body.kind.text().into(), public, parts: refer };
+    let envelope =
+        Envelope { v: log::VERSION, seq, prev, at, kind: body.kind.text().into(), public, parts: refer };
     envelope.check()?;
     let bytes = envelope.encode();
-    Ok(Sealed { seq, hash: Envelope::hash(&bytes), leaf: log::leaf_hash(&bytes), envelope: bytes, parts })
+    Ok(Sealed { seq, at, hash: Envelope::hash(&bytes), leaf: log::leaf_hash(&bytes), envelope: bytes, parts })
+}
+
+/// The effects of one part, with the payment and cycle that an obligation is tagged with.
+#[derive(Debug, Clone)]
+pub struct Effect {
+    /// Payment and cycle.
+    pub tag: Option<(PaymentId, u64)>,
+    /// What the part records.
+    pub done: Done,
+}
+
+/// An entry as followers see it: what happened, without evidence.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Its place.
+    pub seq: u64,
+    /// BLAKE3 of its envelope.
+    pub hash: Hash,
+    /// Log time.
+    pub at: Time,
+    /// What it is.
+    pub kind: Kind,
+    /// Its effects, in the order of its parts.
+    pub effects: Vec<Effect>,
+}
+
+impl Event {
+    /// The event of a stored entry.
+    pub fn read(envelope: &Envelope, hash: Hash, parts: &[log::Slot]) -> Result<Self, Malformed> {
+        let kind: Kind = envelope.kind.parse()?;
+        let mut effects = vec![];
+        match (&envelope.public, kind) {
+            (_, Kind::Genesis | Kind::Snapshot) | (None, _) => {}
+            (Some(public), _) => {
+                let body: PubBody = decode(public.get().as_bytes())?;
+                effects.push(Effect { tag: None, done: body.done });
+            }
+        }
+        for part in parts {
+            if let log::Slot::Whole(bytes) = part {
+                let body: PartBody = decode(&log::open(bytes)?.1)?;
+                let tag = body.payment.zip(body.cycle);
+                effects.extend(body.done.map(|done| Effect { tag, done }));
+            }
+        }
+        Ok(Self { seq: envelope.seq, hash, at: envelope.at, kind, effects })
+    }
 }
 
 /// A line of a batch that did not go in as new.
@@ -216,9 +266,8 @@ impl Answer {
         let numbered = verdicts.iter().zip(1u64..);
         let others = numbered.filter(|(verdict, _)| **verdict != Verdict::Ok);
         let others: Vec<_> = others.map(|(verdict, line)| LineVerdict { line, verdict: *verdict }).collect();
-        let awarded = (kind == Kind::PointsBatch).then(|| {
-            u64::try_from(verdicts.len().saturating_sub(others.len())).unwrap_or(u64::MAX)
-        });
+        let awarded = (kind == Kind::PointsBatch)
+            .then(|| u64::try_from(verdicts.len().saturating_sub(others.len())).unwrap_or(u64::MAX));
         Self { seq, kind: kind.text().into(), at, payment, awarded, others }
     }
 }

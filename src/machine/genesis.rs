@@ -57,14 +57,16 @@ impl Genesis {
     pub fn check(&self) -> Result<(), Malformed> {
         let wrong = |what: &str| Err(Malformed(format!("genesis: {what}")));
         let threshold = usize::from(self.threshold);
-        let distinct = self.roots.iter().enumerate().all(|(at, key)| !self.roots.iter().take(at).any(|k| k == key));
+        let distinct =
+            self.roots.iter().enumerate().all(|(at, key)| !self.roots.iter().take(at).any(|k| k == key));
         if threshold == 0 || threshold > self.roots.len() || !distinct {
             return wrong("1 to n of n different roots must sign");
         }
         if self.currencies.is_empty() {
             return wrong("at least one currency");
         }
-        let scaled = |c: &CurrencySetting| c.minor <= 4 && c.scale >= c.minor && c.scale.saturating_sub(c.minor) <= 4;
+        let scaled =
+            |c: &CurrencySetting| c.minor <= 4 && c.scale >= c.minor && c.scale.saturating_sub(c.minor) <= 4;
         if !self.currencies.iter().all(scaled) {
             return wrong("a currency's scale is its minor digits plus 0 to 4");
         }
@@ -107,7 +109,10 @@ impl Genesis {
             (Name::Cycle, Record::Cycle(Cycle { open: 1 })),
             (Name::Key(self.log.kid()), Record::Key(key(&self.log, Purpose::Log))),
         ];
-        let roots = self.roots.iter().map(|root| (Name::Key(root.kid()), Record::Key(key(root, Purpose::OperatorRoot))));
+        let roots = self
+            .roots
+            .iter()
+            .map(|root| (Name::Key(root.kid()), Record::Key(key(root, Purpose::OperatorRoot))));
         records.extend(roots);
         records.into_iter().map(|(name, record)| (name, Arc::new(record))).collect()
     }

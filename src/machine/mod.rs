@@ -17,7 +17,9 @@ mod verify;
 pub use command::{Body, Command, Request};
 pub use decide::{Decision, decide, hints};
 pub use due::{sweep, term};
-pub use entry::{Answer, EntryBody, LineVerdict, PartBody, PubBody, Sealed, Snapshot, answer, bodies, seal};
+pub use entry::{
+    Answer, Effect, EntryBody, Event, LineVerdict, PartBody, PubBody, Sealed, Snapshot, answer, bodies, seal,
+};
 pub use genesis::{CurrencySetting, Genesis};
 pub use kind::Kind;
 pub use refuse::{Burnt, burn, record_refusals};

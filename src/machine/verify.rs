@@ -11,7 +11,7 @@ use super::entry::{EntryBody, PartBody, PubBody, Snapshot, bodies};
 use super::genesis::Genesis;
 use super::kind::Kind;
 use crate::book::{Apply, Done, Draft, Found, Name, Record, Source, Stop};
-use crate::log::{Envelope, Slot, parts_root, open};
+use crate::log::{Envelope, Slot, open, parts_root};
 use crate::sign::Jws;
 use crate::types::{AccountId, Malformed, Time, decode};
 use indexmap::IndexMap;
@@ -76,7 +76,8 @@ struct Overlay<'a> {
 
 impl Overlay<'_> {
     fn take(&mut self, done: &Done) -> Result<(), Broken> {
-        let missing = |name: &Name| matches!(self.source.find(name), Found::NotLoaded) && !self.now.contains_key(name);
+        let missing =
+            |name: &Name| matches!(self.source.find(name), Found::NotLoaded) && !self.now.contains_key(name);
         let need: Vec<Name> = done.names().into_iter().filter(missing).collect();
         if !need.is_empty() {
             return Err(Broken::Need(need));
@@ -114,7 +115,11 @@ fn public(envelope: &Envelope) -> Result<&[u8], Malformed> {
 pub fn check_form(entry: Stored) -> Result<Kind, Malformed> {
     let kind = kind_of(entry.envelope)?;
     if usize::try_from(entry.envelope.parts.n).ok() != Some(entry.parts.len()) {
-        return Err(Malformed(format!("parts.n is {}, {} are there", entry.envelope.parts.n, entry.parts.len())));
+        return Err(Malformed(format!(
+            "parts.n is {}, {} are there",
+            entry.envelope.parts.n,
+            entry.parts.len()
+        )));
     }
     if parts_root(entry.parts) != entry.envelope.parts.root {
         return Err(Malformed("the parts do not have the root that the envelope states".into()));
@@ -179,7 +184,13 @@ pub fn check(entry: Stored, state: &dyn Source, signatures: bool) -> Result<Chec
     Ok(checked)
 }
 
-fn again(entry: Stored, kind: Kind, state: &dyn Source, signatures: bool, checked: &mut Checked) -> Result<(), Broken> {
+fn again(
+    entry: Stored,
+    kind: Kind,
+    state: &dyn Source,
+    signatures: bool,
+    checked: &mut Checked,
+) -> Result<(), Broken> {
     let draft = Draft::new(state, entry.envelope.seq, entry.envelope.at);
     let recorded = recorded(entry, kind)?;
     let decision = match kind {
@@ -191,7 +202,8 @@ fn again(entry: Stored, kind: Kind, state: &dyn Source, signatures: bool, checke
         _ => {
             let request = request(entry, kind)?;
             let command = read(&request, state, signatures)?;
-            checked.signatures = if signatures { u64::try_from(command.jws.len()).unwrap_or(u64::MAX) } else { 0 };
+            checked.signatures =
+                if signatures { u64::try_from(command.jws.len()).unwrap_or(u64::MAX) } else { 0 };
             decide(draft, &command)?
         }
     };
@@ -304,7 +316,9 @@ fn check_refused(entry: Stored, state: &dyn Source) -> Result<Records, Broken> {
         }
         for (name, record) in done.puts() {
             let fits = match (name, record) {
-                (Name::Command(..), Some(Record::Command(c))) => c.refused.is_some() && c.seq == entry.envelope.seq,
+                (Name::Command(..), Some(Record::Command(c))) => {
+                    c.refused.is_some() && c.seq == entry.envelope.seq
+                }
                 (Name::Limit(_, _, crate::book::Measure::RefusedHour), Some(Record::Limit(_))) => true,
                 _ => false,
             };

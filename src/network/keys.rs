@@ -12,10 +12,16 @@ use serde::{Deserialize, Serialize};
 pub fn certify(draft: &mut Draft, asked: &Asked, cert: &KeyCert) -> Result<(), Stop> {
     let kid = cert.key.kid();
     if !asked.approvals.contains(&kid) {
-        return Err(Refused::about(Refusal::EvidenceMissing, "the new key signs an approval of its certificate").into());
+        return Err(Refused::about(
+            Refusal::EvidenceMissing,
+            "the new key signs an approval of its certificate",
+        )
+        .into());
     }
-    let owner: Principal =
-        cert.owner.parse().map_err(|_| Refused::about(Refusal::TokenPayload, "owner: a brand's id, or op"))?;
+    let owner: Principal = cert
+        .owner
+        .parse()
+        .map_err(|_| Refused::about(Refusal::TokenPayload, "owner: a brand's id, or op"))?;
     let allowed = match &owner {
         Principal::Operator => {
             operator(draft, asked)?;
@@ -30,10 +36,16 @@ pub fn certify(draft: &mut Draft, asked: &Asked, cert: &KeyCert) -> Result<(), S
         Principal::Account(_) => false,
     };
     if !allowed {
-        return Err(Refused::about(Refusal::KeyPurpose, "this root does not certify keys of this purpose").into());
+        return Err(
+            Refused::about(Refusal::KeyPurpose, "this root does not certify keys of this purpose").into()
+        );
     }
     if (cert.purpose == Purpose::Till) != cert.till.is_some() {
-        return Err(Refused::about(Refusal::TokenPayload, "till: stands in certificates of tills, and only there").into());
+        return Err(Refused::about(
+            Refusal::TokenPayload,
+            "till: stands in certificates of tills, and only there",
+        )
+        .into());
     }
     if let Some(till) = &cert.till {
         draft.participant(&till.participant)?;
@@ -47,8 +59,15 @@ pub fn certify(draft: &mut Draft, asked: &Asked, cert: &KeyCert) -> Result<(), S
         per_day: t.per_day,
     });
     let state = KeyState::Active;
-    let record =
-        KeyRecord { key: cert.key, purpose: cert.purpose, owner, state, from: cert.from, until: cert.until, till };
+    let record = KeyRecord {
+        key: cert.key,
+        purpose: cert.purpose,
+        owner,
+        state,
+        from: cert.from,
+        until: cert.until,
+        till,
+    };
     put_key(draft, PartKey::Public, record)
 }
 
@@ -115,7 +134,9 @@ pub fn set_budget(draft: &mut Draft, asked: &Asked, claims: &KeyBudget) -> Resul
     if let Some(have) = draft.get(&name)?.as_deref().and_then(Record::budget)
         && (claims.serial <= have.serial || claims.unit != have.unit)
     {
-        return Err(Refused::about(Refusal::SerialStale, format!("serial {} is in force", have.serial)).into());
+        return Err(
+            Refused::about(Refusal::SerialStale, format!("serial {} is in force", have.serial)).into()
+        );
     }
     let budget = Budget {
         unit: claims.unit,

@@ -10,8 +10,13 @@ mod register;
 mod signer;
 mod units;
 
-pub use freeze::{FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, freeze_account, freeze_brand, freeze_network, freeze_unit};
+pub use freeze::{
+    FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, freeze_account, freeze_brand, freeze_network,
+    freeze_unit,
+};
 pub use keys::{RevokeKey, certify, revoke, set_budget};
-pub use register::{OpenAccount, RegisterBrand, RegisterParticipant, open_account, register_brand, register_participant};
+pub use register::{
+    OpenAccount, RegisterBrand, RegisterParticipant, open_account, register_brand, register_participant,
+};
 pub use signer::{Asked, is_active, operator, signer, unless_refused};
 pub use units::{DefineUnit, define_unit};

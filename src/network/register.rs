@@ -19,7 +19,11 @@ pub struct RegisterParticipant {
 }
 
 /// Registers a legal entity.
-pub fn register_participant(draft: &mut Draft, asked: &Asked, args: &RegisterParticipant) -> Result<(), Stop> {
+pub fn register_participant(
+    draft: &mut Draft,
+    asked: &Asked,
+    args: &RegisterParticipant,
+) -> Result<(), Stop> {
     operator(draft, asked)?;
     if !draft.network()?.currencies.contains(&args.currency) {
         return Err(Refused::about(Refusal::SettingInvalid, format!("currency {}", args.currency)).into());
@@ -48,7 +52,9 @@ pub struct RegisterBrand {
 pub fn register_brand(draft: &mut Draft, asked: &Asked, args: &RegisterBrand) -> Result<(), Stop> {
     let root = args.root.kid();
     if asked.kid != root {
-        return Err(Refused::about(Refusal::EvidenceMismatch, "the brand's own root signs its registration").into());
+        return Err(
+            Refused::about(Refusal::EvidenceMismatch, "the brand's own root signs its registration").into()
+        );
     }
     operator(draft, asked)?;
     draft.participant(&args.participant)?;
@@ -60,9 +66,15 @@ pub fn register_brand(draft: &mut Draft, asked: &Asked, args: &RegisterBrand) ->
     let brand = Brand { participant: args.participant.clone(), root: Root { root, recovery }, frozen: false };
     draft.put(PartKey::Public, Name::Brand(args.brand.clone()), Some(Record::Brand(brand)))?;
     let owner = Principal::Brand(args.brand.clone());
-    put_key(draft, PartKey::Public, new_key(args.root, Purpose::BrandRoot, owner.clone(), draft.at.seconds()))?;
+    put_key(
+        draft,
+        PartKey::Public,
+        new_key(args.root, Purpose::BrandRoot, owner.clone(), draft.at.seconds()),
+    )?;
     match args.recovery {
-        Some(key) => put_key(draft, PartKey::Public, new_key(key, Purpose::Recovery, owner, draft.at.seconds())),
+        Some(key) => {
+            put_key(draft, PartKey::Public, new_key(key, Purpose::Recovery, owner, draft.at.seconds()))
+        }
         None => Ok(()),
     }
 }

@@ -9,7 +9,8 @@ use crate::network::{Asked, signer};
 use crate::prices::{accept, price_now};
 use crate::sign::{PaymentConsent, Purpose};
 use crate::types::{
-    BrandId, Currency, Fingerprint, Ident, Kid, Money, ParticipantId, PaymentId, Points, Refusal, Refused, Time,
+    BrandId, Currency, Fingerprint, Ident, Kid, Money, ParticipantId, PaymentId, Points, Refusal, Refused,
+    Time,
 };
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +59,12 @@ struct Shop<'a> {
 }
 
 /// Holds the points, and takes them at once if so asked.
-pub fn authorise(draft: &mut Draft, asked: &Asked, args: &Authorise, consents: &[Consent]) -> Result<PaymentId, Stop> {
+pub fn authorise(
+    draft: &mut Draft,
+    asked: &Asked,
+    args: &Authorise,
+    consents: &[Consent],
+) -> Result<PaymentId, Stop> {
     let (key, brand) = till(draft, asked)?;
     let terms = key.till.as_ref().ok_or_else(|| Stop::Bug("a till without terms".into()))?;
     if draft.network()?.frozen {
@@ -75,7 +81,9 @@ pub fn authorise(draft: &mut Draft, asked: &Asked, args: &Authorise, consents: &
     for consent in consents {
         let share = hold_share(draft, asked, &shop, args, consent)?;
         if shares.iter().any(|have: &ShareTerms| have.unit == share.unit) {
-            return Err(Refused::about(Refusal::SharesMismatch, format!("{} stands twice", share.unit)).into());
+            return Err(
+                Refused::about(Refusal::SharesMismatch, format!("{} stands twice", share.unit)).into()
+            );
         }
         shares.push(share);
     }
@@ -119,15 +127,23 @@ fn check_bill(draft: &mut Draft, args: &Authorise, consents: &[Consent]) -> Resu
     Ok(())
 }
 
-fn draw_till(draft: &mut Draft, asked: &Asked, brand: &BrandId, terms: &TillTerms, amount: Money) -> Result<(), Stop> {
+fn draw_till(
+    draft: &mut Draft,
+    asked: &Asked,
+    brand: &BrandId,
+    terms: &TillTerms,
+    amount: Money,
+) -> Result<(), Stop> {
     if terms.per_payment.is_some_and(|most| amount > most) {
         return Err(Refused::about(Refusal::TillLimitExceeded, "per payment").into());
     }
     let windows = [(Measure::TakenHour, terms.per_hour), (Measure::TakenDay, terms.per_day)];
     for (measure, ceiling) in windows {
         if let Some(ceiling) = ceiling {
-            let subject = asked.kid.to_string().parse().map_err(|_| Stop::Bug("a key's id is an id".into()))?;
-            let draw = Draw { brand, subject, measure, offset: 0, amount: amount.get(), ceiling: ceiling.get() };
+            let subject =
+                asked.kid.to_string().parse().map_err(|_| Stop::Bug("a key's id is an id".into()))?;
+            let draw =
+                Draw { brand, subject, measure, offset: 0, amount: amount.get(), ceiling: ceiling.get() };
             draft.draw(draw, Refusal::TillLimitExceeded)?;
         }
     }

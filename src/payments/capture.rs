@@ -85,7 +85,9 @@ pub(super) fn step(draft: &mut Draft, id: PaymentId, payment: &mut Payment, what
     let before = net(payment)?;
     let open = payment.open(draft.at);
     match what {
-        Step::Capture { .. } | Step::Void if !open => return Err(Refused::about(Refusal::PaymentClosed, id).into()),
+        Step::Capture { .. } | Step::Void if !open => {
+            return Err(Refused::about(Refusal::PaymentClosed, id).into());
+        }
         Step::Capture { amount, last } => {
             let captured = payment.captured.plus(amount).filter(|c| *c <= payment.amount);
             let left = payment.amount.minus(payment.captured).unwrap_or_default();
@@ -97,7 +99,8 @@ pub(super) fn step(draft: &mut Draft, id: PaymentId, payment: &mut Payment, what
         Step::Void => payment.closed = true,
         Step::Refund { amount } => {
             let refunded = payment.refunded.plus(amount).filter(|r| *r <= payment.captured);
-            let over = || Refused::about(Refusal::RefundExceeded, format!("{before} are captured and not refunded"));
+            let over =
+                || Refused::about(Refusal::RefundExceeded, format!("{before} are captured and not refunded"));
             payment.refunded = refunded.ok_or_else(over)?;
             positive(amount)?;
         }
@@ -105,7 +108,8 @@ pub(super) fn step(draft: &mut Draft, id: PaymentId, payment: &mut Payment, what
     let after = net(payment)?;
     for terms in &payment.shares {
         let mut share = (*draft.share(id, terms.unit)?).clone();
-        let (had, has) = (points_at(terms, before, payment.amount)?, points_at(terms, after, payment.amount)?);
+        let (had, has) =
+            (points_at(terms, before, payment.amount)?, points_at(terms, after, payment.amount)?);
         if let Some(more) = has.minus(had) {
             let taken = draft.take(share.account, terms.unit, id, more)?;
             for lot in taken {
@@ -135,7 +139,11 @@ fn join(taken: &mut Vec<Lot>, lot: Lot) {
 }
 
 fn positive(amount: Money) -> Result<(), Stop> {
-    if amount.is_zero() { Err(Refused::about(Refusal::AmountTooSmall, "amount: at least 1").into()) } else { Ok(()) }
+    if amount.is_zero() {
+        Err(Refused::about(Refusal::AmountTooSmall, "amount: at least 1").into())
+    } else {
+        Ok(())
+    }
 }
 
 fn book_obligation(

@@ -1,8 +1,8 @@
 //! One award, and the key's budget that it draws on.
 
 use crate::book::{
-    Account, Bucket, Budget, Draft, Limit, Lot, Measure, Name, Of, Origin, PartKey, Principal, Record, Shared, Stop,
-    Unit, Used,
+    Account, Bucket, Budget, Draft, Limit, Lot, Measure, Name, Of, Origin, PartKey, Principal, Record,
+    Shared, Stop, Unit, Used,
 };
 use crate::network::{Asked, signer};
 use crate::sign::{Award, PointToken, Purpose};
@@ -94,7 +94,9 @@ impl Issuer {
         }
         let budget = draft.budget(kid)?;
         if budget.unit != code {
-            return Err(Refused::about(Refusal::BudgetMissing, format!("the budget is for {}", budget.unit)).into());
+            return Err(
+                Refused::about(Refusal::BudgetMissing, format!("the budget is for {}", budget.unit)).into()
+            );
         }
         if budget.until <= draft.at.seconds() {
             return Err(Refused::about(Refusal::BudgetExpired, kid).into());
@@ -138,7 +140,11 @@ impl Issuer {
             && let Some(before) = draft.get(name)?.as_deref().and_then(Record::used)
         {
             let same = before.2 == line.fingerprint;
-            return if same { Ok(Verdict::AlreadyDone) } else { Err(Refused::about(Refusal::RefConflict, name).into()) };
+            return if same {
+                Ok(Verdict::AlreadyDone)
+            } else {
+                Err(Refused::about(Refusal::RefConflict, name).into())
+            };
         }
         let (happened, backfill) = self.happened(award, draft.at)?;
         self.account(draft, award.sub)?;

@@ -24,7 +24,8 @@ pub struct Lines {
 impl Lines {
     /// Splits NDJSON at its line feeds; a last line feed may be there or not.
     pub fn split(bytes: Arc<[u8]>) -> Self {
-        let mut ends: Vec<usize> = bytes.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(at, _)| at).collect();
+        let mut ends: Vec<usize> =
+            bytes.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(at, _)| at).collect();
         if bytes.last().is_some_and(|b| *b != b'\n') {
             ends.push(bytes.len());
         }
@@ -63,7 +64,10 @@ impl Batch {
     /// Reads the lines and checks count, total and root. Costs no state, so it runs before the writer.
     pub fn check(claims: PointBatch, lines: Lines) -> Result<Self, Refused> {
         if lines.len() > MAX_LINES {
-            return Err(Refused::about(Refusal::TooLarge, format!("{} lines, at most {MAX_LINES}", lines.len())));
+            return Err(Refused::about(
+                Refusal::TooLarge,
+                format!("{} lines, at most {MAX_LINES}", lines.len()),
+            ));
         }
         // A line is kept in the log as it came: at most 1 KiB of text.
         for (at, line) in lines.iter().enumerate() {

@@ -69,7 +69,9 @@ pub fn publish_prices(draft: &mut Draft, asked: &Asked, args: &PublishPrices) ->
     let now = draft.at.seconds();
     let first = !prices.versions.iter().any(|price| price.currency == args.currency);
     if (args.from < now && !first) || args.until.is_some_and(|until| until <= args.from) {
-        return Err(Refused::about(Refusal::SettingInvalid, "from, until: not in the past, and in order").into());
+        return Err(
+            Refused::about(Refusal::SettingInvalid, "from, until: not in the past, and in order").into()
+        );
     }
     prices.versions.push(Price {
         version: args.version,
@@ -83,7 +85,9 @@ pub fn publish_prices(draft: &mut Draft, asked: &Asked, args: &PublishPrices) ->
     });
     forget_replaced(&mut prices, now);
     if prices.versions.len() > MOST_VERSIONS {
-        return Err(Refused::about(Refusal::SettingInvalid, "more than 64 versions in force or announced").into());
+        return Err(
+            Refused::about(Refusal::SettingInvalid, "more than 64 versions in force or announced").into()
+        );
     }
     draft.put(PartKey::Public, name, Some(Record::Prices(prices)))
 }
@@ -93,7 +97,10 @@ fn forget_replaced(prices: &mut Prices, now: u64) {
     let all = prices.versions.clone();
     prices.versions.retain(|price| {
         let replaced = all.iter().any(|other| {
-            other.version > price.version && other.currency == price.currency && other.from <= now && other.until.is_none()
+            other.version > price.version
+                && other.currency == price.currency
+                && other.from <= now
+                && other.until.is_none()
         });
         !replaced
     });
@@ -130,7 +137,8 @@ pub struct PublishAcceptance {
 /// Publishes what a brand accepts.
 pub fn publish_acceptance(draft: &mut Draft, asked: &Asked, args: &PublishAcceptance) -> Result<(), Stop> {
     root_of_unit(draft, asked, &args.brand)?;
-    let distinct = args.units.iter().enumerate().all(|(at, a)| !args.units.iter().take(at).any(|b| b.unit == a.unit));
+    let distinct =
+        args.units.iter().enumerate().all(|(at, a)| !args.units.iter().take(at).any(|b| b.unit == a.unit));
     if args.units.len() > MOST_UNITS || !distinct {
         return Err(Refused::about(Refusal::SettingInvalid, "units: each once, at most 1,000").into());
     }
@@ -138,7 +146,8 @@ pub fn publish_acceptance(draft: &mut Draft, asked: &Asked, args: &PublishAccept
         draft.unit(accepted.unit)?;
     }
     let name = Name::Acceptance(args.brand.clone());
-    let next = draft.get(&name)?.as_deref().and_then(Record::acceptance).map_or(1, |a| a.version.saturating_add(1));
+    let next =
+        draft.get(&name)?.as_deref().and_then(Record::acceptance).map_or(1, |a| a.version.saturating_add(1));
     if args.version != next {
         return Err(Refused::about(Refusal::SerialStale, format!("the next version is {next}")).into());
     }
@@ -147,7 +156,13 @@ pub fn publish_acceptance(draft: &mut Draft, asked: &Asked, args: &PublishAccept
 }
 
 /// Counts `amount` against what a shop's brand takes of a unit a day; refused if it does not take it.
-pub fn accept(draft: &mut Draft, shop: &BrandId, unit: UnitCode, offset: i16, amount: Money) -> Result<(), Stop> {
+pub fn accept(
+    draft: &mut Draft,
+    shop: &BrandId,
+    unit: UnitCode,
+    offset: i16,
+    amount: Money,
+) -> Result<(), Stop> {
     let list = draft.get(&Name::Acceptance(shop.clone()))?;
     let accepted = list.as_deref().and_then(Record::acceptance);
     let accepted = accepted.and_then(|a| a.units.iter().find(|accepted| accepted.unit == unit));

@@ -15,8 +15,8 @@ mod purpose;
 mod claims;
 
 pub use claims::{
-    Approval, Award, CommandClaims, KeyBudget, KeyCert, OnLineError, PaymentConsent, PointBatch, PointToken, Sale, SaleLine,
-    TillClaims, Window,
+    Approval, Award, CommandClaims, KeyBudget, KeyCert, OnLineError, PaymentConsent, PointBatch, PointToken,
+    Sale, SaleLine, TillClaims, Window,
 };
 pub use grammar::{MAX_DEPTH, object};
 pub use jws::{Jws, MAX_TOKEN, sign};

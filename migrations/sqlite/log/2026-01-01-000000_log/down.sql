@@ -1,0 +1,4 @@
+DROP TABLE tip;
+DROP TABLE parts;
+DROP TABLE entry;
+PRAGMA application_id = 0;

@@ -1,0 +1,4 @@
+DROP TABLE cursor;
+DROP INDEX state_due;
+DROP TABLE state;
+PRAGMA application_id = 0;

@@ -1,0 +1,89 @@
+//! The engine: one writer, its followers, and what keeps them right.
+//!
+//! Owns: the queue of commands, group commit, the writer's memory, following, back-pressure, recovery.
+//! Promises: an answer is given once its entry is durable; each follower takes every entry once, in
+//! order; after a kill at any point all of it comes back to the same state.
+//! Refuses to know: how things are stored, and what commands mean.
+//!
+//! [`Core`] is all of it without threads, stepped by its caller; [`Engine`] puts threads around it.
+
+mod core;
+mod follow;
+mod memory;
+mod run;
+mod writer;
+
+pub use self::core::{Core, Stores};
+pub use follow::{Follower, StateFollower, state_root};
+pub use run::{Engine, Pace, Progress, Ticket};
+pub use writer::{Job, Outcome, Writer, open_entry};
+
+use crate::book::{Name, Record};
+use crate::machine::Event;
+use crate::types::Refused;
+use std::sync::Arc;
+
+/// A committed entry on its way to the followers.
+#[derive(Debug)]
+pub struct Commit {
+    /// What happened.
+    pub event: Event,
+    /// The records that it changed, with their values after; empty where an entry was read back from
+    /// the log for a follower that does not need them.
+    pub records: Arc<Vec<(Name, Option<Arc<Record>>)>>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure {
+    /// A domain "no": nothing was changed.
+    #[error("{0}")]
+    Refused(Refused),
+    /// Another writer took over; this one changed nothing more.
+    #[error("another writer took over")]
+    Deposed,
+    /// Something broke. Whether the command took effect is not known: ask again under the same id.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Where a crash can be simulated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Point {
+    /// All is decided, nothing is on disk.
+    BeforeAppend,
+    /// All is on disk, nobody was answered.
+    AfterAppend,
+    /// A follower has work, and has written none of it.
+    BeforeFollow,
+    /// A follower has committed, and told nobody.
+    AfterFollow,
+}
+
+/// Says whether the process dies here; tests only.
+pub type Crash = Arc<dyn Fn(Point) -> bool + Send + Sync>;
+
+/// What an engine is given besides its stores.
+pub struct Setup {
+    /// Records kept at hand beside the pinned ones.
+    pub memory_rows: usize,
+    /// Salts of parts: 16 random bytes each.
+    pub salts: Box<dyn FnMut() -> [u8; 16] + Send>,
+    /// Simulated crashes.
+    pub crash: Option<Crash>,
+}
+
+impl Setup {
+    fn reach(&self, point: Point) -> Result<(), Failure> {
+        reach(&self.crash, point)
+    }
+}
+
+fn reach(crash: &Option<Crash>, point: Point) -> Result<(), Failure> {
+    match crash {
+        Some(dies) if dies(point) => {
+            Err(Failure::Unavailable(format!("died at {point:?}, as the test asked")))
+        }
+        _ => Ok(()),
+    }
+}

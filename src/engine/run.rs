@@ -1,0 +1,540 @@
+//! The engine with threads: one for the writer, one for each follower.
+
+use super::core::Core;
+use super::follow::{Follower, state_root};
+use super::writer::{Job, Outcome, Writer};
+use super::{Commit, Failure};
+use crate::book::{Account, Name, Record};
+use crate::machine::{Answer, Command, Request, Snapshot};
+use crate::sign::PublicKey;
+use crate::store;
+use crate::types::{AccountId, Hash, Kid, Time};
+use hashbrown::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// How an engine runs.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    /// Commands that may wait in the queue.
+    pub queue: usize,
+    /// Commands in one commit.
+    pub max_batch: usize,
+    /// Lines of batches in one commit.
+    pub max_lines: usize,
+    /// Changed records that may wait for state; beyond it the writer waits.
+    pub pinned_rows: usize,
+    /// Changed records in one run of a follower.
+    pub rows_per_run: usize,
+    /// How long a wait for followers may take before commands are answered "unavailable".
+    pub patience: Duration,
+    /// How often the newest checkpoint is written beside the database.
+    pub publish: Duration,
+    /// Where it is written.
+    pub checkpoint: PathBuf,
+}
+
+enum Message {
+    Do(Box<Job>, oneshot::Sender<Outcome>),
+    Snapshot(Snapshot, oneshot::Sender<Outcome>),
+    Stop,
+}
+
+enum Order {
+    Take(Vec<Arc<Commit>>),
+    Snapshot(oneshot::Sender<Result<Option<Snapshot>, Failure>>),
+}
+
+/// How far everybody is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Progress {
+    /// Entries committed.
+    pub committed: u64,
+    /// Entries that state shows.
+    pub state: u64,
+    /// Entries that the slowest other follower shows.
+    pub views: u64,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Sizes, not seqs: 0 is nothing.
+    committed: AtomicU64,
+    followed: Vec<AtomicU64>,
+    /// Changed records that wait, by follower.
+    waiting: Vec<AtomicUsize>,
+    moved: Condvar,
+    lock: Mutex<()>,
+    /// Accounts that changed and that state may not show yet.
+    fresh: Mutex<HashMap<AccountId, (u64, Arc<Record>)>>,
+    keys: RwLock<HashMap<Kid, PublicKey>>,
+    failed: Mutex<Option<Failure>>,
+    checkpoint: Mutex<String>,
+}
+
+/// Public keys kept at hand; they can be loaded again.
+const KEYS: usize = 200_000;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn fault(e: impl std::fmt::Display) -> Failure {
+    Failure::Unavailable(e.to_string())
+}
+
+impl Shared {
+    fn fail(&self, failure: Failure) {
+        lock(&self.failed).get_or_insert(failure);
+        self.wake();
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        lock(&self.failed).clone()
+    }
+
+    fn wake(&self) {
+        let _held = lock(&self.lock);
+        self.moved.notify_all();
+    }
+
+    /// Waits until `ready`, a failure, or the end of patience.
+    fn wait(&self, patience: Duration, ready: impl Fn(&Self) -> bool) -> Result<(), Failure> {
+        let held = lock(&self.lock);
+        let wait = |_: &mut ()| !ready(self) && self.failure().is_none();
+        let waited = self.moved.wait_timeout_while(held, patience, wait);
+        let (held, timeout) = waited.unwrap_or_else(std::sync::PoisonError::into_inner);
+        drop(held);
+        match self.failure() {
+            Some(failure) => Err(failure),
+            None if timeout.timed_out() && !ready(self) => {
+                Err(fault("the followers are too far behind; try again"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// An answer to come.
+pub struct Ticket(oneshot::Receiver<Outcome>);
+
+impl Ticket {
+    /// Waits on this thread.
+    pub fn wait(self) -> Outcome {
+        self.0.blocking_recv().unwrap_or_else(|_| Err(fault("the engine stopped before it answered")))
+    }
+}
+
+impl Future for Ticket {
+    type Output = Outcome;
+    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Outcome> {
+        let answer = std::pin::Pin::new(&mut self.0).poll(cx);
+        answer.map(|got| got.unwrap_or_else(|_| Err(fault("the engine stopped before it answered"))))
+    }
+}
+
+/// A running engine. Dropping it closes it.
+pub struct Engine {
+    net: Hash,
+    pace: Pace,
+    queue: mpsc::Sender<Message>,
+    orders: Vec<Sender<Order>>,
+    read: Arc<dyn store::Read>,
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Puts threads around a core. `clock` is asked for the time of commands in networks that are not
+    /// driven.
+    pub fn start(
+        core: Core,
+        net: Hash,
+        pace: Pace,
+        clock: impl Fn() -> Time + Send + 'static,
+    ) -> Result<Self, Failure> {
+        let Core { writer, state, others, read, waiting: _ } = core.settled()?;
+        let (queue, jobs) = mpsc::channel(pace.queue);
+        let size = writer.tip().map_or(0, |tip| tip.seq + 1);
+        let followers = others.len() + 1;
+        let shared = Arc::new(Shared {
+            committed: AtomicU64::new(size),
+            followed: (0..followers).map(|_| AtomicU64::new(size)).collect(),
+            waiting: (0..followers).map(|_| AtomicUsize::new(0)).collect(),
+            checkpoint: Mutex::new(writer.checkpoint().to_owned()),
+            ..Shared::default()
+        });
+        let mut threads = vec![];
+        let mut orders = vec![];
+        for (which, follower) in std::iter::once(state).chain(others).enumerate() {
+            let (sender, receiver) = channel();
+            let (shared, read, rows) = (shared.clone(), read.clone(), pace.rows_per_run);
+            let name = follower.name().to_owned();
+            let run = move || follower_thread(which, follower, receiver, &shared, &*read, rows);
+            threads.push(std::thread::Builder::new().name(name).spawn(run).map_err(fault)?);
+            orders.push(sender);
+        }
+        let desk = Desk { writer, shared: shared.clone(), orders: orders.clone(), pace: pace.clone() };
+        let run = move || desk.run(jobs, clock);
+        threads.insert(0, std::thread::Builder::new().name("writer".into()).spawn(run).map_err(fault)?);
+        Ok(Self { net, pace, queue, orders, read, shared, threads })
+    }
+
+    /// Reads and checks a request: form, audience, signatures. Costs no turn of the writer.
+    pub fn check(&self, request: &Request) -> Result<Command, Failure> {
+        Command::read(request, self.net, &|kid| self.key(kid)).map_err(Failure::Refused)
+    }
+
+    /// Hands a checked command to the writer; waits if its queue is full.
+    pub fn submit(&self, command: Command, at: Option<Time>) -> Ticket {
+        let (reply, answer) = oneshot::channel();
+        // If the writer is gone the reply is dropped, and the ticket says so.
+        let _ = self.queue.blocking_send(Message::Do(Box::new(Job { command, at }), reply));
+        Ticket(answer)
+    }
+
+    /// The same from an async task.
+    pub async fn submit_async(&self, command: Command, at: Option<Time>) -> Ticket {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.queue.send(Message::Do(Box::new(Job { command, at }), reply)).await;
+        Ticket(answer)
+    }
+
+    /// Checks a request, has it decided, and waits for the answer.
+    pub fn ask(&self, request: &Request, at: Option<Time>) -> Outcome {
+        self.submit(self.check(request)?, at).wait()
+    }
+
+    /// Has the root over all of state recorded in the log.
+    pub fn snapshot(&self) -> Outcome {
+        let (reply, made) = oneshot::channel();
+        let gone = || fault("the engine has stopped");
+        self.orders.first().ok_or_else(gone)?.send(Order::Snapshot(reply)).map_err(|_| gone())?;
+        let made = made.blocking_recv().map_err(|_| gone())??;
+        let snapshot = made.ok_or_else(|| fault("state is empty"))?;
+        let (reply, answer) = oneshot::channel();
+        let _ = self.queue.blocking_send(Message::Snapshot(snapshot, reply));
+        Ticket(answer).wait()
+    }
+
+    fn key(&self, kid: Kid) -> Option<PublicKey> {
+        let known =
+            self.shared.keys.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&kid).copied();
+        if known.is_some() {
+            return known;
+        }
+        let name = Name::Key(kid);
+        let row = self.read.load(&[name.to_string()]).ok()?.rows.pop()?;
+        let key = Record::decode(&name, &row.value).ok()?.key()?.key;
+        self.shared.learn(kid, key);
+        Some(key)
+    }
+
+    /// How far everybody is.
+    pub fn progress(&self) -> Progress {
+        let mut followed = self.shared.followed.iter().map(|size| size.load(Ordering::Acquire));
+        let state = followed.next().unwrap_or(0);
+        let committed = self.shared.committed.load(Ordering::Acquire);
+        Progress { committed, state, views: followed.min().unwrap_or(state) }
+    }
+
+    /// Waits until state and views show the entry.
+    pub fn wait_for(&self, seq: u64) -> Result<(), Failure> {
+        let there = |shared: &Shared| shared.followed.iter().all(|size| size.load(Ordering::Acquire) > seq);
+        self.shared.wait(self.pace.patience, there)
+    }
+
+    /// Waits until state and views show everything that is committed now.
+    pub fn settle(&self) -> Result<(), Failure> {
+        match self.shared.committed.load(Ordering::Acquire).checked_sub(1) {
+            Some(seq) => self.wait_for(seq),
+            None => Ok(()),
+        }
+    }
+
+    /// An account as of the newest commit.
+    pub fn account(&self, id: AccountId) -> Result<Option<Account>, Failure> {
+        let fresh = lock(&self.shared.fresh).get(&id).map(|(_, record)| record.clone());
+        let record = match fresh {
+            Some(record) => record,
+            None => {
+                let name = Name::Account(id);
+                let rows = self.read.load(&[name.to_string()]).map_err(fault)?.rows;
+                match rows.first() {
+                    Some(row) => Arc::new(Record::decode(&name, &row.value).map_err(fault)?),
+                    None => return Ok(None),
+                }
+            }
+        };
+        Ok(record.account().cloned())
+    }
+
+    /// The newest checkpoint.
+    pub fn checkpoint(&self) -> String {
+        lock(&self.shared.checkpoint).clone()
+    }
+
+    /// What readers see.
+    pub fn read(&self) -> &Arc<dyn store::Read> {
+        &self.read
+    }
+
+    /// The network's id.
+    pub fn net(&self) -> Hash {
+        self.net
+    }
+
+    /// Answers what was accepted, brings the followers to the end and stops.
+    pub fn close(mut self) -> Result<(), Failure> {
+        self.stop();
+        match self.shared.failure() {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+
+    fn stop(&mut self) {
+        let _ = self.queue.blocking_send(Message::Stop);
+        self.orders.clear();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                self.shared.fail(fault("a thread of the engine panicked"));
+            }
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    fn learn(&self, kid: Kid, key: PublicKey) {
+        let mut keys = self.keys.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if keys.len() >= KEYS {
+            keys.clear();
+        }
+        keys.insert(kid, key);
+    }
+
+    /// Makes committed entries visible to readers.
+    fn publish(&self, commits: &[Arc<Commit>]) {
+        let mut fresh = lock(&self.fresh);
+        for commit in commits {
+            for (name, record) in commit.records.iter() {
+                let Some(record) = record else { continue };
+                match (name, &**record) {
+                    (Name::Account(id), _) => {
+                        fresh.insert(*id, (commit.event.seq, record.clone()));
+                    }
+                    (Name::Key(kid), Record::Key(key)) => self.learn(*kid, key.key),
+                    _ => {}
+                }
+            }
+        }
+        drop(fresh);
+        if let Some(last) = commits.last() {
+            self.committed.store(last.event.seq + 1, Ordering::Release);
+        }
+    }
+
+    fn forget_fresh(&self, commits: &[Arc<Commit>], through: u64) {
+        let mut fresh = lock(&self.fresh);
+        for commit in commits {
+            for (name, _) in commit.records.iter() {
+                if let Name::Account(id) = name
+                    && fresh.get(id).is_some_and(|(seq, _)| *seq <= through)
+                {
+                    fresh.remove(id);
+                }
+            }
+        }
+    }
+}
+
+/// The writer's desk: its thread.
+struct Desk {
+    writer: Writer,
+    shared: Arc<Shared>,
+    orders: Vec<Sender<Order>>,
+    pace: Pace,
+}
+
+type Waiting = (Job, oneshot::Sender<Outcome>);
+
+impl Desk {
+    fn run(mut self, mut jobs: mpsc::Receiver<Message>, clock: impl Fn() -> Time) {
+        let mut published = std::time::Instant::now();
+        let mut stopping = false;
+        while !stopping {
+            let Some(first) = jobs.blocking_recv() else { break };
+            let mut batch = vec![];
+            let mut snapshot = None;
+            let mut lines = 0;
+            let mut next = Some(first);
+            while let Some(message) = next {
+                match message {
+                    Message::Do(job, reply) => {
+                        lines += lines_of(&job.command);
+                        batch.push((*job, reply));
+                    }
+                    Message::Snapshot(made, reply) => snapshot = Some((made, reply)),
+                    Message::Stop => stopping = true,
+                }
+                let full = batch.len() >= self.pace.max_batch || lines >= self.pace.max_lines;
+                let go_on = !full && snapshot.is_none() && !stopping;
+                next = if go_on { jobs.try_recv().ok() } else { None };
+            }
+            if stopping {
+                // What was accepted before the stop is answered.
+                jobs.close();
+                while let Some(message) = jobs.blocking_recv() {
+                    if let Message::Do(job, reply) = message {
+                        batch.push((*job, reply));
+                    }
+                }
+            }
+            if let Err(failure) = self.turn(batch, snapshot, clock()) {
+                self.shared.fail(failure);
+                return;
+            }
+            if published.elapsed() >= self.pace.publish || stopping {
+                self.publish_checkpoint();
+                published = std::time::Instant::now();
+            }
+        }
+    }
+
+    fn turn(
+        &mut self,
+        batch: Vec<Waiting>,
+        snapshot: Option<(Snapshot, oneshot::Sender<Outcome>)>,
+        now: Time,
+    ) -> Result<(), Failure> {
+        let state = self.shared.followed.first().map_or(0, |size| size.load(Ordering::Acquire));
+        if let Some(seq) = state.checked_sub(1) {
+            self.writer.projected(seq);
+        }
+        let most = self.pace.pinned_rows;
+        let room = |shared: &Shared| shared.waiting.iter().all(|rows| rows.load(Ordering::Acquire) <= most);
+        if !room(&self.shared)
+            && let Err(failure) = self.shared.wait(self.pace.patience, room)
+        {
+            for (_, reply) in batch {
+                let _ = reply.send(Err(failure.clone()));
+            }
+            return self.shared.failure().map_or(Ok(()), Err);
+        }
+        let (jobs, replies): (Vec<Job>, Vec<_>) = batch.into_iter().unzip();
+        match self.writer.commit(&jobs, now) {
+            Ok((outcomes, commits)) => {
+                self.pass_on(commits);
+                for (outcome, reply) in outcomes.into_iter().zip(replies) {
+                    let _ = reply.send(outcome);
+                }
+            }
+            Err(failure) => {
+                // Whether it was written is not known: nobody is told anything but that.
+                for reply in replies {
+                    let _ = reply.send(Err(failure.clone()));
+                }
+                return Err(failure);
+            }
+        }
+        if let Some((made, reply)) = snapshot {
+            let commits = self.writer.snapshot(made, now)?;
+            let answer =
+                commits.last().map(|c| Answer::new(c.event.seq, c.event.at, c.event.kind, None, &[]));
+            self.pass_on(commits);
+            let _ = reply.send(answer.ok_or_else(|| fault("no snapshot was written")));
+        }
+        Ok(())
+    }
+
+    fn pass_on(&self, commits: Vec<Arc<Commit>>) {
+        if commits.is_empty() {
+            return;
+        }
+        self.shared.publish(&commits);
+        self.writer.checkpoint().clone_into(&mut lock(&self.shared.checkpoint));
+        let rows = commits.iter().map(|commit| commit.records.len()).sum();
+        for (orders, waiting) in self.orders.iter().zip(&self.shared.waiting) {
+            waiting.fetch_add(rows, Ordering::AcqRel);
+            let _ = orders.send(Order::Take(commits.clone()));
+        }
+    }
+
+    /// Keeps the newest checkpoint outside the database too: a copy that was restored too old is
+    /// noticed by it.
+    fn publish_checkpoint(&self) {
+        let temporary = self.pace.checkpoint.with_extension("new");
+        let written = std::fs::write(&temporary, self.writer.checkpoint())
+            .and_then(|()| std::fs::rename(&temporary, &self.pace.checkpoint));
+        if let Err(e) = written {
+            eprintln!(
+                "warning: the checkpoint could not be written to {}: {e}",
+                self.pace.checkpoint.display()
+            );
+        }
+    }
+}
+
+fn lines_of(command: &Command) -> usize {
+    match &command.body {
+        crate::machine::Body::Batch(batch) => batch.lines.len(),
+        _ => 1,
+    }
+}
+
+fn follower_thread(
+    which: usize,
+    mut follower: Box<dyn Follower>,
+    orders: Receiver<Order>,
+    shared: &Shared,
+    read: &dyn store::Read,
+    rows_per_run: usize,
+) {
+    while let Ok(first) = orders.recv() {
+        // A moment's patience: what arrives together is written together.
+        std::thread::sleep(Duration::from_millis(1));
+        let mut commits: Vec<Arc<Commit>> = vec![];
+        let mut rows = 0;
+        let mut ask = None;
+        let mut next = Some(first);
+        while let Some(order) = next {
+            match order {
+                Order::Take(more) => {
+                    rows += more.iter().map(|commit| commit.records.len()).sum::<usize>();
+                    commits.extend(more);
+                }
+                Order::Snapshot(reply) => ask = Some(reply),
+            }
+            next = if rows < rows_per_run && ask.is_none() { orders.try_recv().ok() } else { None };
+        }
+        if let Err(failure) = follower.take(&commits) {
+            shared.fail(failure);
+            return;
+        }
+        if let Some(last) = commits.last() {
+            let seq = last.event.seq;
+            if let (Some(size), Some(waiting)) = (shared.followed.get(which), shared.waiting.get(which)) {
+                size.store(seq + 1, Ordering::Release);
+                waiting.fetch_sub(rows, Ordering::AcqRel);
+            }
+            if which == 0 {
+                shared.forget_fresh(&commits, seq);
+            }
+            shared.wake();
+        }
+        if let Some(reply) = ask {
+            let _ = reply.send(state_root(read));
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! The writer: takes what waits, decides each command on the state left by the one before, commits the
+//! batch durably at once, and only then answers.
+//!
+//! Owns: the order of everything, and the memory it decides on.
+//! Promises: an answer is given after its entry is on disk; after a commit whose outcome is unknown it
+//! answers nobody, forgets all it knows and is done for.
+//! Refuses to know: threads and queues. It is stepped by whoever owns it.
+
+use super::memory::{Changes, Memory};
+use super::{Commit, Failure, Setup};
+use crate::book::{Draft, Name, Record, Source, Stop};
+use crate::log::{Chain, Envelope, Frontier, LogSigner, Slot};
+use crate::machine::{self, Answer, Burnt, Command, Decision, EntryBody, Event, Genesis, Sealed, Snapshot};
+use crate::store::{self, AppendError, NewEntry, Place, StoredEntry, StoredPart, TipRecord};
+use crate::types::{AccountId, Hash, Refusal, Refused, Time, encode};
+use std::sync::Arc;
+
+/// Accounts swept in one tick.
+const TURN: usize = 500;
+/// How far behind the log a command's own time may lie, in seconds, before it is refused.
+const LATE: u64 = 60;
+
+/// A command that waits for its decision.
+pub struct Job {
+    /// The command, its evidence verified.
+    pub command: Command,
+    /// In a driven network, its time.
+    pub at: Option<Time>,
+}
+
+/// What a job came to.
+pub type Outcome = Result<Answer, Failure>;
+
+/// See the module.
+pub struct Writer {
+    setup: Setup,
+    log: Box<dyn store::Log>,
+    read: Arc<dyn store::Read>,
+    signer: LogSigner,
+    memory: Memory,
+    driven: bool,
+    tip: Option<Place>,
+    at: Time,
+    tree: Frontier,
+    /// Decided and sealed, not yet committed.
+    ready: Vec<(Sealed, Arc<Commit>, Option<Answer>)>,
+    burnt: Vec<Burnt>,
+    checkpoint: String,
+}
+
+fn fault(e: impl std::fmt::Display) -> Failure {
+    Failure::Unavailable(e.to_string())
+}
+
+/// A stored entry in the log's own shapes.
+pub fn open_entry(entry: &StoredEntry) -> Result<(Envelope, Vec<Slot>), Failure> {
+    let envelope = Envelope::decode(&entry.envelope)
+        .map_err(|e| fault(format!("entry {} of the log cannot be read: {e}", entry.seq)))?;
+    let slot = |part: &StoredPart| match part {
+        StoredPart::Whole(bytes) => Slot::Whole(bytes.clone()),
+        StoredPart::Erased(leaf) => Slot::Erased(*leaf),
+    };
+    Ok((envelope, entry.parts.iter().map(slot).collect()))
+}
+
+impl Writer {
+    /// A writer at the log's end, its memory empty.
+    pub(crate) fn open(
+        setup: Setup,
+        mut log: Box<dyn store::Log>,
+        read: Arc<dyn store::Read>,
+        signer: LogSigner,
+        genesis: &Genesis,
+    ) -> Result<Self, Failure> {
+        let tip = log.tip().map_err(fault)?;
+        let state_due = read.next_due().map_err(fault)?.and_then(Time::from_micros);
+        let memory = Memory::new(setup.memory_rows, state_due);
+        let mut writer = Self {
+            setup,
+            log,
+            read,
+            signer,
+            memory,
+            driven: genesis.driven,
+            tip: None,
+            at: Time::default(),
+            tree: Chain::start().tree().clone(),
+            ready: vec![],
+            burnt: vec![],
+            checkpoint: String::new(),
+        };
+        if let Some(tip) = tip {
+            writer.stand_at(&tip)?;
+        }
+        Ok(writer)
+    }
+
+    /// Takes the log's end over, after checking that it is one.
+    fn stand_at(&mut self, tip: &TipRecord) -> Result<(), Failure> {
+        let last = self.read.read_envelopes(tip.seq, 1).map_err(fault)?;
+        let broken = |what: &str| fault(format!("the log is broken at its end (entry {}): {what}", tip.seq));
+        let bytes = &last.first().ok_or_else(|| broken("the last entry is missing"))?.bytes;
+        if Envelope::hash(bytes) != tip.hash {
+            return Err(broken("the last entry is not the one that the tip names"));
+        }
+        self.at = Envelope::decode(bytes).map_err(|e| broken(&e.to_string()))?.at;
+        self.tree = Frontier::from_bytes(&tip.edge).map_err(|e| broken(&e.0))?;
+        if self.tree.size() != tip.seq + 1 {
+            return Err(broken("the tree is of another size"));
+        }
+        self.tip = Some(tip.place());
+        self.checkpoint.clone_from(&tip.checkpoint);
+        Ok(())
+    }
+
+    /// The log's end.
+    pub fn tip(&self) -> Option<Place> {
+        self.tip
+    }
+
+    /// Log time of the last entry.
+    pub fn last_at(&self) -> Time {
+        self.at
+    }
+
+    /// The newest checkpoint.
+    pub fn checkpoint(&self) -> &str {
+        &self.checkpoint
+    }
+
+    /// How many changed records wait for state.
+    pub fn waiting_rows(&self) -> usize {
+        self.memory.pinned_rows()
+    }
+
+    /// State shows everything through this entry.
+    pub fn projected(&mut self, seq: u64) {
+        self.memory.projected(seq);
+    }
+
+    /// Takes entries over that are in the log and not yet in state: how a writer comes back.
+    pub(crate) fn recover(&mut self, entry: &StoredEntry) -> Result<Arc<Commit>, Failure> {
+        let (envelope, parts) = open_entry(entry)?;
+        let stored = machine::Stored { envelope: &envelope, parts: &parts };
+        let records = loop {
+            match machine::apply(stored, &self.memory) {
+                Ok(records) => break records,
+                Err(machine::Broken::Need(names)) => self.load(names)?,
+                Err(machine::Broken::Wrong(what)) => {
+                    return Err(fault(format!("entry {} cannot be taken over: {what}", entry.seq)));
+                }
+            }
+        };
+        let event = Event::read(&envelope, Envelope::hash(&entry.envelope), &parts).map_err(fault)?;
+        let records: Changes = Arc::new(records);
+        self.memory.changed(entry.seq, &records);
+        Ok(Arc::new(Commit { event, records }))
+    }
+
+    /// Writes genesis.
+    pub(crate) fn found(&mut self, genesis: &Genesis, at: Time) -> Result<Vec<Arc<Commit>>, Failure> {
+        genesis.check().map_err(fault)?;
+        let records = genesis.records(at).into_iter().map(|(name, record)| (name, Some(record))).collect();
+        self.at = at;
+        let sealed =
+            machine::seal(genesis.entry(), 0, genesis.net(), at, &mut *self.setup.salts).map_err(fault)?;
+        self.push(sealed, machine::Kind::Genesis, vec![], records, None);
+        self.append()
+    }
+
+    /// Begins a term: the first entry of every writer.
+    pub(crate) fn begin(&mut self, now: Time) -> Result<Vec<Arc<Commit>>, Failure> {
+        let at = self.log_time(now);
+        self.decide_own(at, machine::term)?;
+        self.append()
+    }
+
+    fn log_time(&self, now: Time) -> Time {
+        now.max(self.at.next())
+    }
+
+    fn next_seq(&self) -> u64 {
+        let decided = self.ready.last().map(|(sealed, ..)| sealed.seq);
+        decided.or(self.tip.map(|tip| tip.seq)).map_or(0, |seq| seq + 1)
+    }
+
+    fn load(&mut self, mut names: Vec<Name>) -> Result<(), Failure> {
+        names.retain(|name| self.memory.lacks(name));
+        names.sort_unstable();
+        names.dedup();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let mut keyed: Vec<(String, Name)> = names.into_iter().map(|name| (name.to_string(), name)).collect();
+        keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let (keys, names): (Vec<String>, Vec<Name>) = keyed.into_iter().unzip();
+        let mut rows = self.read.load(&keys).map_err(fault)?.rows.into_iter().peekable();
+        for (key, name) in keys.iter().zip(names) {
+            let row = rows.next_if(|row| row.key == *key);
+            let record = match row {
+                Some(row) => Some(Arc::new(Record::decode(&name, &row.value).map_err(|e| {
+                    fault(format!(
+                        "state holds something else under {key}: {e}; `tallyhouse rebuild` makes it anew"
+                    ))
+                })?)),
+                None => None,
+            };
+            self.memory.loaded(name, record);
+        }
+        Ok(())
+    }
+
+    /// Decides all jobs and commits them at once. The outcomes are in the order of the jobs; they may be
+    /// told only because this returned.
+    pub fn commit(&mut self, jobs: &[Job], now: Time) -> Result<(Vec<Outcome>, Vec<Arc<Commit>>), Failure> {
+        // The keys first: who signed decides under which name a command's id is looked up.
+        let keys = jobs.iter().flat_map(|job| &job.command.jws).map(|jws| Name::Key(jws.kid()));
+        self.load(keys.collect())?;
+        let names = jobs.iter().flat_map(|job| machine::hints(&self.memory, &job.command)).collect();
+        self.load(names)?;
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            outcomes.push(self.decide(job, now)?);
+        }
+        self.flush_refusals()?;
+        let commits = self.append()?;
+        Ok((outcomes, commits))
+    }
+
+    fn decide(&mut self, job: &Job, now: Time) -> Result<Outcome, Failure> {
+        let time = match (self.driven, job.at) {
+            (true, Some(at)) if at.plus_seconds(LATE) < self.at => {
+                let about = format!("the log is at {}", self.at);
+                return Ok(Err(Failure::Refused(Refused::about(Refusal::TimeBackwards, about))));
+            }
+            (true, at) => at.unwrap_or(self.at),
+            (false, Some(_)) => return Ok(Err(Failure::Refused(Refusal::NotDriven.into()))),
+            (false, None) => now,
+        };
+        let waits = |burnt: &Burnt| Some(&burnt.cid) == job.command.asked.cid.as_ref();
+        if self.burnt.iter().any(waits) {
+            self.flush_refusals()?;
+        }
+        self.sweep(time)?;
+        let at = self.log_time(time);
+        loop {
+            let draft = Draft::new(&self.memory, self.next_seq(), at);
+            match machine::decide(draft, &job.command) {
+                Ok(decision) => {
+                    let answer = decision.answer.clone();
+                    self.take(decision, at)?;
+                    return Ok(Ok(answer));
+                }
+                Err(Stop::Need(names)) => self.load(names)?,
+                Err(Stop::Known(seq)) => return self.answer_again(seq).map(Ok),
+                Err(Stop::Bug(what)) => {
+                    return Ok(Err(fault(format!("a defect, nothing was changed: {what}"))));
+                }
+                Err(Stop::Refused(no)) => {
+                    self.burnt.extend(machine::burn(&self.memory, at, &job.command, no.code));
+                    return Ok(Err(Failure::Refused(no)));
+                }
+            }
+        }
+    }
+
+    /// The answer of an earlier entry, perhaps of this very batch.
+    fn answer_again(&self, seq: u64) -> Result<Answer, Failure> {
+        let here = self.ready.iter().find(|(sealed, ..)| sealed.seq == seq);
+        if let Some((_, _, Some(answer))) = here {
+            return Ok(answer.clone());
+        }
+        answer_of(&*self.read, seq)
+    }
+
+    fn take(&mut self, decision: Decision, at: Time) -> Result<(), Failure> {
+        let Decision { entry, answer, parts, records } = decision;
+        let kind = entry.kind;
+        let sealed = self.seal(entry, at)?;
+        self.push(sealed, kind, parts, records, Some(answer));
+        Ok(())
+    }
+
+    fn seal(&mut self, entry: EntryBody, at: Time) -> Result<Sealed, Failure> {
+        let prev = match self.ready.last() {
+            Some((sealed, ..)) => sealed.hash,
+            None => self.tip.map_or(Hash::default(), |tip| tip.hash),
+        };
+        machine::seal(entry, self.next_seq(), prev, at, &mut *self.setup.salts).map_err(fault)
+    }
+
+    fn push(
+        &mut self,
+        sealed: Sealed,
+        kind: machine::Kind,
+        parts: Vec<crate::book::PartOut>,
+        records: machine::Records,
+        answer: Option<Answer>,
+    ) {
+        self.at = sealed.at;
+        let effects =
+            parts.into_iter().map(|part| machine::Effect { tag: part.tag, done: part.done }).collect();
+        let event = Event { seq: sealed.seq, hash: sealed.hash, at: sealed.at, kind, effects };
+        let records: Changes = Arc::new(records);
+        self.memory.changed(sealed.seq, &records);
+        self.ready.push((sealed, Arc::new(Commit { event, records }), answer));
+    }
+
+    fn decide_own(&mut self, at: Time, own: impl Fn(Draft) -> Result<Decision, Stop>) -> Result<(), Failure> {
+        loop {
+            match own(Draft::new(&self.memory, self.next_seq(), at)) {
+                Ok(decision) => return self.take(decision, at),
+                Err(Stop::Need(names)) => self.load(names)?,
+                Err(stop) => return Err(fault(format!("{stop:?}"))),
+            }
+        }
+    }
+
+    fn flush_refusals(&mut self) -> Result<(), Failure> {
+        let burnt = std::mem::take(&mut self.burnt);
+        if burnt.is_empty() {
+            return Ok(());
+        }
+        let at = self.at.next();
+        loop {
+            let draft = Draft::new(&self.memory, self.next_seq(), at);
+            match machine::record_refusals(draft, &burnt) {
+                Ok(Some(decision)) => return self.take(decision, at),
+                Ok(None) => return Ok(()),
+                Err(Stop::Need(names)) => self.load(names)?,
+                Err(stop) => return Err(fault(format!("{stop:?}"))),
+            }
+        }
+    }
+
+    /// Sweeps all work that is due by `time`, in small turns.
+    pub(crate) fn sweep(&mut self, time: Time) -> Result<(), Failure> {
+        while self.memory.next_due().is_some_and(|due| due <= time) {
+            let (accounts, last) = self.due_turn(time)?;
+            if accounts.is_empty() {
+                return Ok(());
+            }
+            let at = self.log_time(time);
+            let through = last.then_some(time);
+            self.decide_own(at, |draft| machine::sweep(draft, &accounts, through))?;
+        }
+        Ok(())
+    }
+
+    /// The next accounts to sweep, in order, and whether they are the last.
+    fn due_turn(&mut self, time: Time) -> Result<(Vec<AccountId>, bool), Failure> {
+        let limit = TURN + self.memory.pinned_due(time, TURN).len() + 1;
+        let kept = self.read.due(i64::MAX, limit).map_err(fault)?.rows;
+        let asked_all = kept.len() < limit;
+        let mut due = self.memory.pinned_due(time, TURN + 1);
+        let mut earliest_later = None;
+        for row in kept {
+            let name: Name = row.key.parse().map_err(fault)?;
+            let Some(at) = row.due.and_then(Time::from_micros) else { continue };
+            if self.memory.is_pinned(&name) {
+                continue;
+            }
+            if at > time {
+                earliest_later = Some(at);
+                break;
+            }
+            let record = Record::decode(&name, &row.value).map_err(fault)?;
+            self.memory.loaded(name.clone(), Some(Arc::new(record)));
+            due.push((at, name));
+        }
+        due.sort_unstable();
+        due.dedup();
+        let last = due.len() <= TURN && (asked_all || earliest_later.is_some());
+        if last {
+            self.memory.set_state_due(earliest_later);
+        }
+        let ids = due.into_iter().take(TURN).filter_map(|(_, name)| match name {
+            Name::Account(id) => Some(id),
+            _ => None,
+        });
+        Ok((ids.collect(), last))
+    }
+
+    /// Records the root over all of state, as a follower made it.
+    pub(crate) fn snapshot(&mut self, snapshot: Snapshot, now: Time) -> Result<Vec<Arc<Commit>>, Failure> {
+        let public = Some(encode(&snapshot));
+        let entry = EntryBody { kind: machine::Kind::Snapshot, public, parts: vec![] };
+        let at = if self.driven { self.at.next() } else { self.log_time(now) };
+        let sealed = self.seal(entry, at)?;
+        self.push(sealed, machine::Kind::Snapshot, vec![], vec![], None);
+        self.append()
+    }
+
+    /// Commits what is ready: one append, one fsync, one checkpoint.
+    pub(crate) fn append(&mut self) -> Result<Vec<Arc<Commit>>, Failure> {
+        let Some((last, ..)) = self.ready.last() else {
+            return Ok(vec![]);
+        };
+        let to = Place { seq: last.seq, hash: last.hash };
+        for (sealed, ..) in &self.ready {
+            self.tree.push(sealed.leaf);
+        }
+        let checkpoint = self.signer.sign(self.tree.size(), self.tree.root());
+        let mut commits = Vec::with_capacity(self.ready.len());
+        let mut entries = Vec::with_capacity(self.ready.len());
+        for (sealed, commit, _) in self.ready.drain(..) {
+            entries.push(NewEntry { seq: sealed.seq, envelope: sealed.envelope, parts: sealed.parts });
+            commits.push(commit);
+        }
+        let tip = TipRecord { seq: to.seq, hash: to.hash, edge: self.tree.to_bytes(), checkpoint };
+        self.setup.reach(super::Point::BeforeAppend)?;
+        self.log.append(self.tip, &entries, &tip).map_err(|e| match e {
+            AppendError::Deposed => Failure::Deposed,
+            other => fault(other),
+        })?;
+        self.setup.reach(super::Point::AfterAppend)?;
+        self.tip = Some(to);
+        self.checkpoint = tip.checkpoint;
+        Ok(commits)
+    }
+}
+
+/// The answer of an entry in the log.
+pub(crate) fn answer_of(read: &dyn store::Read, seq: u64) -> Result<Answer, Failure> {
+    let stored = read.read(seq, 1, usize::MAX).map_err(fault)?;
+    let entry =
+        stored.first().filter(|entry| entry.seq == seq).ok_or_else(|| fault(format!("no entry {seq}")))?;
+    let (envelope, parts) = open_entry(entry)?;
+    let whole = parts.iter().filter_map(|part| match part {
+        Slot::Whole(bytes) => Some(bytes.as_slice()),
+        Slot::Erased(_) => None,
+    });
+    let bodies = machine::bodies(whole).map_err(fault)?;
+    machine::answer(&envelope, &bodies).map_err(fault)
+}
+
+impl Source for Writer {
+    fn find(&self, name: &Name) -> crate::book::Found {
+        self.memory.find(name)
+    }
+}

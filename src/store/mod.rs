@@ -1,0 +1,20 @@
+//! The store: keeps the log and the state, durably, and interprets nothing.
+//!
+//! Owns: the files of a data folder (`log.sqlite`, `state.sqlite`, `lock`), their schema, and how parts
+//! are packed. `port` says what a store does; `sqlite` does it.
+//! Promises: what `append` and `put` returned `Ok` for is there, whole, in its order; what they refused
+//! is not there at all; one writer a folder; nothing that was erased can be read from the files again.
+//! Refuses to know: what an envelope, a part or a record means. It checks no hash and no signature.
+
+mod chunk;
+mod fault;
+mod port;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+
+pub use fault::{AppendError, Fault, PutError};
+pub use port::{
+    Envelope, Kept, Loaded, Log, NewEntry, Place, Read, Row, State, StoredEntry, StoredPart, TipRecord,
+};
+pub use sqlite::{Reader, Sqlite, SqliteLog, SqliteState};

@@ -1,0 +1,236 @@
+//! One SQLite file: how it is opened, and how its errors are named.
+//!
+//! Owns: the settings of every connection, the migrations, and the test whether a file is ours.
+//! Promises: a file that opened is of this program and of this version's schema.
+//! Refuses to know: what its tables hold.
+
+use super::super::fault::Fault;
+use crate::types::Hash;
+use diesel::connection::SimpleConnection;
+use diesel::migration::{Migration, MigrationSource, MigrationVersion};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Integer};
+use diesel::sqlite::{Sqlite, SqliteConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+const LOG: EmbeddedMigrations = embed_migrations!("migrations/sqlite/log");
+const STATE: EmbeddedMigrations = embed_migrations!("migrations/sqlite/state");
+
+/// Bytes of a page. Measured with 4, 8 and 16 KiB: single commits and large batches of the log differ
+/// little; for the state 8 KiB looks up fastest (rows stand in inner pages too, so small pages make deep
+/// trees) and large pages are dearest to write when few rows of each are touched.
+pub(super) const PAGE: u32 = 8192;
+/// How large a write-ahead file grows before a commit moves its pages into place, in pages (64 MiB).
+const WAL_PAGES: u32 = 8192;
+/// What a write-ahead file may keep on disk when it starts over: keeping it saves growing it again.
+const WAL_KEPT: u32 = 128 * 1024 * 1024;
+
+/// Which of the two files.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    Log,
+    State,
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Mode {
+    Write,
+    Read,
+    /// Moving the write-ahead file into place, nothing else.
+    Keep,
+}
+
+impl Kind {
+    pub(super) fn path(self, dir: &Path) -> PathBuf {
+        dir.join(match self {
+            Self::Log => "log.sqlite",
+            Self::State => "state.sqlite",
+        })
+    }
+
+    pub(super) fn migrations(self) -> EmbeddedMigrations {
+        match self {
+            Self::Log => LOG,
+            Self::State => STATE,
+        }
+    }
+
+    /// The `application_id` that the first migration sets.
+    fn mark(self) -> i32 {
+        match self {
+            Self::Log => i32::from_be_bytes(*b"THlg"),
+            Self::State => i32::from_be_bytes(*b"THst"),
+        }
+    }
+
+    /// KiB of page cache. With the pool's eight readers all connections together stay within 64 MiB.
+    fn cache(self, mode: Mode) -> u32 {
+        match (self, mode) {
+            (Self::Log, Mode::Write) => 3 * 1024,
+            (Self::State, Mode::Write) => 24 * 1024,
+            (Self::Log, Mode::Read) => 1024,
+            (Self::State, Mode::Read) => 8 * 1024,
+            (_, Mode::Keep) => 256,
+        }
+    }
+
+    /// The log answers for what was acknowledged, so each commit is on disk. The state can be made again
+    /// from the log, so its commits need to be in order only. In the log, freed space is overwritten:
+    /// what was erased is gone.
+    fn durability(self) -> &'static str {
+        match self {
+            Self::Log => "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;",
+            Self::State => "PRAGMA synchronous=NORMAL; PRAGMA secure_delete=OFF;",
+        }
+    }
+}
+
+/// An open file.
+pub(super) struct File {
+    pub(super) connection: SqliteConnection,
+    path: PathBuf,
+    mode: Mode,
+}
+
+impl Drop for File {
+    /// A writer leaves the whole database in its main file, if readers let it; else the next one does it.
+    fn drop(&mut self) {
+        if self.mode == Mode::Write {
+            let _ = self.connection.batch_execute("PRAGMA busy_timeout=0; PRAGMA wal_checkpoint(TRUNCATE)");
+        }
+    }
+}
+
+impl File {
+    /// Opens a file of `dir`. The writer makes it if it is not there and migrates it; a reader expects it
+    /// to be there and up to date.
+    pub(super) fn open(dir: &Path, kind: Kind, mode: Mode) -> Result<Self, Fault> {
+        let path = kind.path(dir);
+        let foreign = |path: &Path, why: String| Fault::Foreign { path: path.to_path_buf(), why };
+        let url = url(&path, mode)?;
+        let connection = SqliteConnection::establish(&url)
+            .map_err(|e| foreign(&path, format!("it does not open: {e}")))?;
+        let mut file = Self { connection, path, mode };
+        file.recognise(kind).map_err(|why| foreign(&file.path, why))?;
+        file.settle(kind, mode)?;
+        file.migrate(kind, mode).map_err(|why| foreign(&file.path, why))?;
+        Ok(file)
+    }
+
+    /// Refuses a file that is not a database, or another program's, before anything is changed in it.
+    fn recognise(&mut self, kind: Kind) -> Result<(), String> {
+        let not_a_database = |e: diesel::result::Error| format!("it does not read as a database: {e}");
+        let mark: i32 =
+            number::<Integer, _>("PRAGMA application_id", &mut self.connection).map_err(not_a_database)?;
+        let tables: i64 = number::<BigInt, _>("SELECT count(*) FROM sqlite_schema", &mut self.connection)
+            .map_err(not_a_database)?;
+        if mark == kind.mark() || (mark == 0 && tables == 0) {
+            return Ok(());
+        }
+        Err(format!("it is the database of another program (application id {mark:#010x})"))
+    }
+
+    fn settle(&mut self, kind: Kind, mode: Mode) -> Result<(), Fault> {
+        let (cache, durability) = (kind.cache(mode), kind.durability());
+        let common = format!(
+            "PRAGMA busy_timeout=5000; PRAGMA cache_size=-{cache}; PRAGMA temp_store=MEMORY; \
+             PRAGMA mmap_size=0; PRAGMA trusted_schema=OFF;"
+        );
+        let writing = format!(
+            "PRAGMA page_size={PAGE}; PRAGMA journal_mode=WAL; {durability} \
+             PRAGMA wal_autocheckpoint={WAL_PAGES}; PRAGMA journal_size_limit={WAL_KEPT};"
+        );
+        self.run("prepare the connection", |connection| {
+            connection.batch_execute(&common)?;
+            if mode == Mode::Write { connection.batch_execute(&writing) } else { Ok(()) }
+        })
+    }
+
+    fn migrate(&mut self, kind: Kind, mode: Mode) -> Result<(), String> {
+        let broken = |e| format!("its schema cannot be brought up to date: {e}");
+        if mode == Mode::Write {
+            self.connection.run_pending_migrations(kind.migrations()).map_err(broken)?;
+        }
+        let known = known(kind).map_err(broken)?;
+        let applied: BTreeSet<_> =
+            self.connection.applied_migrations().map_err(broken)?.into_iter().collect();
+        if let Some(version) = applied.difference(&known).next() {
+            return Err(format!("a newer version of this program wrote it (schema {version})"));
+        }
+        if let Some(version) = known.difference(&applied).next() {
+            return Err(format!("it lacks schema {version}; let the writer open it first"));
+        }
+        Ok(())
+    }
+
+    /// Runs a query or several; `doing` completes "could not …".
+    pub(super) fn run<T>(
+        &mut self,
+        doing: &'static str,
+        work: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
+    ) -> Result<T, Fault> {
+        work(&mut self.connection).map_err(|source| self.fault(doing, source))
+    }
+
+    pub(super) fn fault(&self, doing: &'static str, source: diesel::result::Error) -> Fault {
+        Fault::Database { path: self.path.clone(), doing, source }
+    }
+
+    pub(super) fn damaged(&self, at: impl ToString, why: impl ToString) -> Fault {
+        Fault::Damaged { path: self.path.clone(), at: at.to_string(), why: why.to_string() }
+    }
+
+    /// A number that was written by [`integer`].
+    pub(super) fn seq(&self, kept: i64) -> Result<u64, Fault> {
+        u64::try_from(kept).map_err(|_| self.damaged(kept, "a seq below 0"))
+    }
+
+    /// A hash that was written as 32 bytes.
+    pub(super) fn hash(&self, at: u64, kept: Vec<u8>) -> Result<Hash, Fault> {
+        kept.try_into().map(Hash).map_err(|_| self.damaged(at, "a hash that has not 32 bytes"))
+    }
+}
+
+/// A seq as SQLite keeps it.
+pub(super) fn integer(seq: u64) -> Result<i64, Fault> {
+    i64::try_from(seq).map_err(|_| Fault::Unfit(format!("the seq {seq} is too large")))
+}
+
+/// A limit as SQLite takes it; what does not fit is no limit.
+pub(super) fn at_most(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+fn known(kind: Kind) -> diesel::migration::Result<BTreeSet<MigrationVersion<'static>>> {
+    let migrations: Vec<Box<dyn Migration<Sqlite>>> = kind.migrations().migrations()?;
+    Ok(migrations.iter().map(|m| m.name().version().as_owned()).collect())
+}
+
+fn number<T, N>(query: &str, connection: &mut SqliteConnection) -> QueryResult<N>
+where
+    T: diesel::sql_types::SingleValue + 'static,
+    N: diesel::deserialize::FromSqlRow<T, Sqlite> + 'static,
+    Sqlite: diesel::expression::QueryMetadata<T>,
+    diesel::expression::SqlLiteral<T>: diesel::query_dsl::LoadQuery<'static, SqliteConnection, N>,
+{
+    diesel::dsl::sql::<T>(query).get_result(connection)
+}
+
+/// The path as a URI, which is where SQLite takes the mode from.
+fn url(path: &Path, mode: Mode) -> Result<String, Fault> {
+    let text = path.to_str().ok_or_else(|| Fault::Foreign {
+        path: path.to_path_buf(),
+        why: "its path is not valid UTF-8".into(),
+    })?;
+    let escaped = text.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    // A file that nobody made yet is the writer's to make.
+    let mode = match mode {
+        Mode::Write => "rwc",
+        Mode::Read => "ro",
+        Mode::Keep => "rw",
+    };
+    Ok(format!("file:{escaped}?mode={mode}"))
+}

@@ -1,0 +1,299 @@
+//! The log's writer on SQLite.
+//!
+//! Owns: `log.sqlite` for writing: envelopes, chunks of parts, the tip.
+//! Promises: one durable commit an append, begun by a compare-and-swap on the tip.
+//! Refuses to know: what is appended; reading it back is `reader`'s.
+
+use super::super::chunk::{Packer, Unpacker};
+use super::super::fault::{AppendError, Fault};
+use super::super::port::{Log, NewEntry, Place, TipRecord};
+use super::file::{File, PAGE, integer};
+use super::keeper::Keeper;
+use super::statement::{Tuple, insert};
+use crate::types::Hash;
+use diesel::prelude::*;
+use diesel::query_builder::AstPass;
+use diesel::sql_types::{BigInt, Binary, Integer};
+use diesel::sqlite::{Sqlite, SqliteConnection};
+use std::path::Path;
+use std::sync::Arc;
+
+diesel::table! {
+    entry (seq) {
+        seq -> BigInt,
+        envelope -> Binary,
+    }
+}
+
+diesel::table! {
+    parts (id) {
+        id -> BigInt,
+        bytes -> Binary,
+    }
+}
+
+diesel::table! {
+    tip (id) {
+        id -> Integer,
+        seq -> BigInt,
+        hash -> Binary,
+        edge -> Binary,
+        checkpoint -> Text,
+    }
+}
+
+/// A chunk's id is its entry's seq times this, plus the index of its first part.
+const STRIDE: i64 = 16_384;
+/// Pages that any commit writes: the last page of either table and the tip's.
+const PAGES_A_COMMIT: usize = 3;
+
+/// The writer's hand on the log.
+pub struct SqliteLog {
+    // Before the file: its connection closes first, so that the writer's is the last and tidies up.
+    keeper: Keeper,
+    file: File,
+    packer: Packer,
+    unpacker: Unpacker,
+    _lock: Arc<std::fs::File>,
+}
+
+struct EntryRow<'a> {
+    seq: i64,
+    envelope: &'a [u8],
+}
+
+impl Tuple for EntryRow<'_> {
+    type Id = EntryRow<'static>;
+    const INSERT: &'static str = "INSERT INTO entry (seq, envelope) VALUES";
+    const AFTER: &'static str = "";
+
+    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_bind_param::<BigInt, _>(&self.seq)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Binary, _>(self.envelope)
+    }
+}
+
+struct PartsRow {
+    id: i64,
+    bytes: Vec<u8>,
+}
+
+impl Tuple for PartsRow {
+    type Id = PartsRow;
+    const INSERT: &'static str = "INSERT INTO parts (id, bytes) VALUES";
+    const AFTER: &'static str = "";
+
+    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_bind_param::<BigInt, _>(&self.id)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Binary, [u8]>(&self.bytes)
+    }
+}
+
+/// Why the transaction of an append ended early.
+enum Ended {
+    Deposed,
+    Broken(diesel::result::Error),
+}
+
+impl From<diesel::result::Error> for Ended {
+    fn from(e: diesel::result::Error) -> Self {
+        Self::Broken(e)
+    }
+}
+
+impl SqliteLog {
+    pub(super) fn new(dir: &Path, file: File, lock: Arc<std::fs::File>) -> Result<Self, Fault> {
+        let zstd = |source| Fault::Folder { path: dir.to_path_buf(), source };
+        Ok(Self {
+            keeper: Keeper::start(dir)?,
+            file,
+            packer: Packer::new().map_err(zstd)?,
+            unpacker: Unpacker::new().map_err(zstd)?,
+            _lock: lock,
+        })
+    }
+
+    fn pack(&mut self, entries: &[NewEntry]) -> Result<Vec<PartsRow>, Fault> {
+        let mut rows = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let first = first_id(entry.seq)?;
+            self.packer
+                .pack(&entry.parts, |chunk| {
+                    rows.push(PartsRow { id: chunk_id(first, chunk.first), bytes: chunk.bytes });
+                })
+                .map_err(|why| Fault::Unfit(format!("entry {}: {why}", entry.seq)))?;
+        }
+        Ok(rows)
+    }
+
+    /// The chunk that holds a part.
+    fn chunk_of(&mut self, seq: u64, index: usize) -> Result<Option<PartsRow>, Fault> {
+        let first = first_id(seq)?;
+        let id = i64::try_from(index).ok().filter(|index| *index < STRIDE).map(|i| first.saturating_add(i));
+        let Some(id) = id else { return Ok(None) };
+        let row: Option<(i64, Vec<u8>)> = self.file.run("find the part to erase", |connection| {
+            parts::table
+                .filter(parts::id.between(first, id))
+                .order(parts::id.desc())
+                .first(connection)
+                .optional()
+        })?;
+        Ok(row.map(|(id, bytes)| PartsRow { id, bytes }))
+    }
+
+    /// Moves everything into place and empties the write-ahead file, which may still hold old bytes.
+    fn flush(&mut self) -> Result<(), Fault> {
+        let (busy, _, _) = self.file.run("empty the write-ahead file", |connection| {
+            diesel::dsl::sql::<(Integer, Integer, Integer)>("PRAGMA wal_checkpoint(TRUNCATE)")
+                .get_result::<(i32, i32, i32)>(connection)
+        })?;
+        if busy == 0 {
+            return Ok(());
+        }
+        let held = "a reader holds on to old pages; erase again when it is done";
+        Err(self
+            .file
+            .fault("empty the write-ahead file", diesel::result::Error::QueryBuilderError(held.into())))
+    }
+}
+
+impl Log for SqliteLog {
+    fn tip(&mut self) -> Result<Option<TipRecord>, Fault> {
+        read_tip(&mut self.file)
+    }
+
+    fn append(
+        &mut self,
+        from: Option<Place>,
+        entries: &[NewEntry],
+        tip: &TipRecord,
+    ) -> Result<(), AppendError> {
+        follows(from, entries, tip)?;
+        let chunks = self.pack(entries)?;
+        let mut rows = Vec::with_capacity(entries.len());
+        for entry in entries {
+            rows.push(EntryRow { seq: integer(entry.seq)?, envelope: &entry.envelope });
+        }
+        let to = integer(tip.seq)?;
+        let from = match from {
+            Some(place) => Some((integer(place.seq)?, place.hash)),
+            None => None,
+        };
+        let done = self.file.connection.immediate_transaction(|connection| {
+            if !move_tip(connection, from, to, tip)? {
+                return Err(Ended::Deposed);
+            }
+            insert(connection, &rows)?;
+            Ok(insert(connection, &chunks)?)
+        });
+        match done {
+            Ok(()) => {
+                let envelopes = entries.iter().map(|e| e.envelope.len());
+                let bytes: usize = chunks.iter().map(|c| c.bytes.len()).chain(envelopes).sum();
+                let page = usize::try_from(PAGE).unwrap_or(usize::MAX);
+                self.keeper.wrote(bytes.saturating_add(page.saturating_mul(PAGES_A_COMMIT)));
+                Ok(())
+            }
+            Err(Ended::Deposed) => Err(AppendError::Deposed),
+            Err(Ended::Broken(source)) => Err(self.file.fault("append entries", source).into()),
+        }
+    }
+
+    fn erase_part(&mut self, seq: u64, index: usize, leaf: Hash) -> Result<(), Fault> {
+        let at = format!("entry {seq}, part {index}");
+        let unfit = |why: &dyn std::fmt::Display| Fault::Unfit(format!("{at}: {why}"));
+        let chunk = self.chunk_of(seq, index)?.ok_or_else(|| unfit(&"there is no such part"))?;
+        let first = usize::try_from(chunk.id.rem_euclid(STRIDE)).unwrap_or(usize::MAX);
+        let erased = self
+            .packer
+            .erase(&mut self.unpacker, &chunk.bytes, index.saturating_sub(first), leaf)
+            .map_err(|why| unfit(&why))?;
+        if let Some(bytes) = erased {
+            self.file.run("erase a part", |connection| {
+                diesel::update(parts::table.find(chunk.id)).set(parts::bytes.eq(bytes)).execute(connection)
+            })?;
+        }
+        // Also when it was erased before: that time, a reader may have been in the way.
+        self.flush()
+    }
+}
+
+/// The compare-and-swap: whether the tip was where it should be, and has moved.
+fn move_tip(
+    connection: &mut SqliteConnection,
+    from: Option<(i64, Hash)>,
+    to: i64,
+    new: &TipRecord,
+) -> QueryResult<bool> {
+    let values = (
+        tip::seq.eq(to),
+        tip::hash.eq(&new.hash.0[..]),
+        tip::edge.eq(&new.edge),
+        tip::checkpoint.eq(&new.checkpoint),
+    );
+    let moved = match from {
+        Some((seq, hash)) => diesel::update(tip::table.find(1))
+            .filter(tip::seq.eq(seq).and(tip::hash.eq(&hash.0[..])))
+            .set(values)
+            .execute(connection)?,
+        None => diesel::insert_into(tip::table)
+            .values((tip::id.eq(1), values))
+            .on_conflict_do_nothing()
+            .execute(connection)?,
+    };
+    Ok(moved == 1)
+}
+
+/// Whether the entries follow `from` one by one and end at the tip.
+fn follows(from: Option<Place>, entries: &[NewEntry], tip: &TipRecord) -> Result<(), Fault> {
+    let unfit = |why: String| Err(Fault::Unfit(why));
+    let mut next = match from {
+        Some(place) => place.seq.saturating_add(1),
+        None => 0,
+    };
+    for entry in entries {
+        if entry.seq != next {
+            return unfit(format!("entry {} comes where {next} should", entry.seq));
+        }
+        next = next.saturating_add(1);
+    }
+    if next.checked_sub(1) != Some(tip.seq) {
+        return unfit(format!("the tip is {}, but {next} is the next entry", tip.seq));
+    }
+    Ok(())
+}
+
+pub(super) fn read_tip(file: &mut File) -> Result<Option<TipRecord>, Fault> {
+    let row: Option<(i64, Vec<u8>, Vec<u8>, String)> = file.run("read the tip", |connection| {
+        tip::table
+            .find(1)
+            .select((tip::seq, tip::hash, tip::edge, tip::checkpoint))
+            .first(connection)
+            .optional()
+    })?;
+    let Some((seq, hash, edge, checkpoint)) = row else { return Ok(None) };
+    let seq = file.seq(seq)?;
+    Ok(Some(TipRecord { seq, hash: file.hash(seq, hash)?, edge, checkpoint }))
+}
+
+/// The id of an entry's first chunk.
+pub(super) fn first_id(seq: u64) -> Result<i64, Fault> {
+    let too_large = || Fault::Unfit(format!("the seq {seq} is too large"));
+    integer(seq)?.checked_mul(STRIDE).ok_or_else(too_large)
+}
+
+/// The id that the last possible chunk of an entry would have.
+pub(super) fn last_id(first: i64) -> i64 {
+    first.saturating_add(STRIDE - 1)
+}
+
+/// The entry and the part that a chunk begins with.
+pub(super) fn place_of(id: i64) -> (i64, i64) {
+    (id.div_euclid(STRIDE), id.rem_euclid(STRIDE))
+}
+
+fn chunk_id(first: i64, part: usize) -> i64 {
+    first.saturating_add(i64::try_from(part).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,66 @@
+//! The store on SQLite: two files in one folder.
+//!
+//! Owns: the folder's lock, and which connections are open: one writer of the log, one of the state, a
+//! small pool of readers, and one that moves the log's write-ahead file into place in the background.
+//! Promises: a second writer is refused; dropping the last handle closes the files and frees the folder.
+//! Refuses to know: what is in the log and the state.
+
+mod file;
+mod keeper;
+mod log;
+mod reader;
+mod state;
+mod statement;
+#[cfg(test)]
+mod tests;
+
+use super::fault::Fault;
+use file::{File, Kind, Mode};
+use std::fs::TryLockError;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use log::SqliteLog;
+pub use reader::Reader;
+pub use state::SqliteState;
+
+/// A data folder, opened by its one writer. The three faces go to the threads that use them.
+pub struct Sqlite {
+    /// The writer's hand on the log.
+    pub log: SqliteLog,
+    /// The follower's hand on the state.
+    pub state: SqliteState,
+    /// Reads; clone it freely.
+    pub reader: Reader,
+}
+
+impl Sqlite {
+    /// Opens the folder, making it and its files if they are not there, and bringing their schema up to
+    /// date.
+    pub fn open(dir: &Path) -> Result<Self, Fault> {
+        let lock = Arc::new(lock(dir)?);
+        let log = File::open(dir, Kind::Log, Mode::Write)?;
+        let state = File::open(dir, Kind::State, Mode::Write)?;
+        Ok(Self {
+            log: SqliteLog::new(dir, log, Arc::clone(&lock))?,
+            state: SqliteState::new(state, lock),
+            reader: Reader::open(dir)?,
+        })
+    }
+}
+
+/// Takes the folder for its writer. The lock is the open file's, so it ends with the process at latest.
+fn lock(dir: &Path) -> Result<std::fs::File, Fault> {
+    let at = |path: &Path| {
+        let path = path.to_path_buf();
+        |source| Fault::Folder { path, source }
+    };
+    std::fs::create_dir_all(dir).map_err(at(dir))?;
+    let path = dir.join("lock");
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(at(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Fault::InUse(dir.to_path_buf())),
+        Err(TryLockError::Error(source)) => Err(Fault::Folder { path, source }),
+    }
+}

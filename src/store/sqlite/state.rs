@@ -1,0 +1,182 @@
+//! The state's follower on SQLite.
+//!
+//! Owns: `state.sqlite` for writing: records and the cursor.
+//! Promises: one commit a put, begun by a compare-and-swap on the cursor.
+//! Refuses to know: what a record says; reading is `reader`'s.
+
+use super::super::fault::{Fault, PutError};
+use super::super::port::{Place, Row, State};
+use super::file::{File, integer};
+use super::statement::{Delete, Tuple, insert};
+use crate::types::Hash;
+use diesel::prelude::*;
+use diesel::query_builder::AstPass;
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sqlite::{Sqlite, SqliteConnection};
+use std::sync::Arc;
+
+diesel::table! {
+    state (key) {
+        key -> Text,
+        value -> Binary,
+        seq -> BigInt,
+        due -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    cursor (id) {
+        id -> Integer,
+        seq -> BigInt,
+        hash -> Binary,
+    }
+}
+
+/// The follower's hand on the state.
+pub struct SqliteState {
+    file: File,
+    _lock: Arc<std::fs::File>,
+}
+
+struct StateRow<'a> {
+    key: &'a str,
+    value: &'a [u8],
+    seq: i64,
+    due: Option<i64>,
+}
+
+impl Tuple for StateRow<'_> {
+    type Id = StateRow<'static>;
+    const INSERT: &'static str = "INSERT INTO state (key, value, seq, due) VALUES";
+    const AFTER: &'static str = " ON CONFLICT (key) DO UPDATE SET \
+        value = excluded.value, seq = excluded.seq, due = excluded.due";
+
+    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_bind_param::<Text, _>(self.key)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Binary, _>(self.value)?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(&self.seq)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<BigInt>, _>(&self.due)
+    }
+}
+
+/// Why the transaction of a put ended early.
+enum Ended {
+    Stale,
+    Broken(diesel::result::Error),
+}
+
+impl From<diesel::result::Error> for Ended {
+    fn from(e: diesel::result::Error) -> Self {
+        Self::Broken(e)
+    }
+}
+
+impl SqliteState {
+    pub(super) fn new(file: File, lock: Arc<std::fs::File>) -> Self {
+        Self { file, _lock: lock }
+    }
+}
+
+impl State for SqliteState {
+    fn cursor(&mut self) -> Result<Option<Place>, Fault> {
+        let row = self.file.run("read the cursor", read_cursor)?;
+        place(&self.file, row)
+    }
+
+    fn put(&mut self, from: Option<Place>, to: Place, rows: &[Row]) -> Result<(), PutError> {
+        in_order(rows)?;
+        let mut changed = Vec::with_capacity(rows.len());
+        let mut gone = Vec::new();
+        for row in rows {
+            match &row.value {
+                Some(value) => {
+                    changed.push(StateRow { key: &row.key, value, seq: integer(row.seq)?, due: row.due })
+                }
+                None => gone.push(row.key.as_str()),
+            }
+        }
+        let to = (integer(to.seq)?, to.hash);
+        let from = match from {
+            Some(place) => Some((integer(place.seq)?, place.hash)),
+            None => None,
+        };
+        let done = self.file.connection.immediate_transaction(|connection| {
+            if !move_cursor(connection, from, to)? {
+                return Err(Ended::Stale);
+            }
+            // Each key comes once, so changes and deletions do not meet.
+            insert(connection, &changed)?;
+            if !gone.is_empty() {
+                Delete { keys: json(&gone) }.execute(connection)?;
+            }
+            Ok(())
+        });
+        done.map_err(|ended| match ended {
+            Ended::Stale => PutError::Stale,
+            Ended::Broken(source) => self.file.fault("put records", source).into(),
+        })
+    }
+
+    fn wipe(&mut self) -> Result<(), Fault> {
+        self.file.run("forget the state", |connection| {
+            connection.immediate_transaction(|connection| {
+                diesel::delete(state::table).execute(connection)?;
+                diesel::delete(cursor::table).execute(connection).map(|_| ())
+            })
+        })
+    }
+}
+
+/// Keys as an array for the statements that take many.
+pub(super) fn json<T: serde::Serialize>(keys: &[T]) -> String {
+    // Strings always serialise.
+    serde_json::to_string(keys).unwrap_or_default()
+}
+
+pub(super) fn read_cursor(connection: &mut SqliteConnection) -> QueryResult<Option<(i64, Vec<u8>)>> {
+    cursor::table.find(1).select((cursor::seq, cursor::hash)).first(connection).optional()
+}
+
+pub(super) fn place(file: &File, row: Option<(i64, Vec<u8>)>) -> Result<Option<Place>, Fault> {
+    let Some((seq, hash)) = row else { return Ok(None) };
+    let seq = file.seq(seq)?;
+    Ok(Some(Place { seq, hash: file.hash(seq, hash)? }))
+}
+
+/// The compare-and-swap: whether the cursor was where it should be, and has moved.
+fn move_cursor(
+    connection: &mut SqliteConnection,
+    from: Option<(i64, Hash)>,
+    to: (i64, Hash),
+) -> QueryResult<bool> {
+    let values = (cursor::seq.eq(to.0), cursor::hash.eq(&to.1.0[..]));
+    let moved = match from {
+        Some((seq, hash)) => diesel::update(cursor::table.find(1))
+            .filter(cursor::seq.eq(seq).and(cursor::hash.eq(&hash.0[..])))
+            .set(values)
+            .execute(connection)?,
+        None => diesel::insert_into(cursor::table)
+            .values((cursor::id.eq(1), values))
+            .on_conflict_do_nothing()
+            .execute(connection)?,
+    };
+    Ok(moved == 1)
+}
+
+/// Sorted runs are what makes a put fast, and each key once is what makes it mean one thing.
+fn in_order(rows: &[Row]) -> Result<(), Fault> {
+    let mut before = "";
+    for row in rows {
+        if row.key.as_str() <= before {
+            return Err(Fault::Unfit(format!("the key {:?} does not come after {before:?}", row.key)));
+        }
+        if row.key.bytes().any(|byte| byte < b' ') {
+            return Err(Fault::Unfit(format!("the key {:?} contains a control character", row.key)));
+        }
+        before = &row.key;
+    }
+    Ok(())
+}
