@@ -43,6 +43,19 @@ impl Tour {
         tour
     }
 
+    /// Adds awards until the log has so many entries.
+    pub fn lengthen(&mut self, entries: u64) {
+        let unit = id("TWIN");
+        while self.node.chain.next_seq() < entries {
+            let now = self.now;
+            self.submit(|world, cid| {
+                let brand = &world.brands[3];
+                let token = world.token(brand, unit, cid, world.holder(unit, 0).account, 1, now);
+                world.issue(&brand.issuing[0], &token)
+            });
+        }
+    }
+
     /// The places of the entries of each kind.
     pub fn by_kind(&self) -> BTreeMap<String, Vec<usize>> {
         let mut kinds = BTreeMap::<String, Vec<usize>>::new();

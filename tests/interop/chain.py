@@ -21,8 +21,8 @@ def check(lines, net=None):
         # Before the first entry stands nothing: its `prev` is the hash of its own `pub`.
         genesis = line[line.find(b',"pub":') + 7 : line.rfind(b',"parts":')]
         before = blake3(lines[n - 1] if n else genesis).hexdigest()
-        if envelope["prev"] != before or envelope["seq"] != n:
-            raise ValueError(f"line {n + 1} does not follow: prev {envelope['prev']}, wanted {before}")
+        if envelope.get("prev") != before or envelope.get("seq") != n:
+            raise ValueError(f"line {n + 1} does not follow: prev {envelope.get('prev')}, wanted {before}")
         if n == 0 and net and before != net:
             raise ValueError(f"this is network {before}, wanted {net}")
 

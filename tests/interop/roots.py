@@ -127,4 +127,7 @@ def main(envelopes, parts_file, checkpoint, *bundles):
     )
 
 
-main(*sys.argv[1:])
+try:
+    main(*sys.argv[1:])
+except (KeyError, OSError, ValueError) as error:
+    fail(f"not readable: {error!r}")

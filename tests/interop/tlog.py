@@ -146,4 +146,7 @@ def main(folder, vkey, *older):
     )
 
 
-main(*sys.argv[1:])
+try:
+    main(*sys.argv[1:])
+except (KeyError, OSError, ValueError) as error:
+    fail(f"not readable: {error!r}")

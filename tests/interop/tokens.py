@@ -83,4 +83,7 @@ def main(verb, path):
         {"verify": verify, "make": make}[verb](json.load(file))
 
 
-main(*sys.argv[1:])
+try:
+    main(*sys.argv[1:])
+except (KeyError, OSError, ValueError) as error:
+    fail(f"not readable: {error!r}")
