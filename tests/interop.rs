@@ -149,7 +149,8 @@ fn rejects(command: &mut Command, name: &str) {
 
 /// A log as it is exported: envelopes.ndjson, parts.ndjson, proof.json and `static`.
 struct Export {
-    folder: tempfile::TempDir,
+    /// Under the target folder, made anew by each run: what a static holds is never dropped.
+    folder: PathBuf,
     tour: Tour,
     vkey: String,
 }
@@ -159,14 +160,18 @@ impl Export {
         let mut tour = Tour::take();
         tour.lengthen(SIZE);
         let signer = LogSigner::new(&tour.world.genesis.origin, &SEED).expect("a log's name");
-        let export = Self { folder: tempfile::tempdir().expect("a folder"), tour, vkey: signer.vkey() };
+        let folder = workshop().join("export");
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).expect("an old export can be removed");
+        }
+        let export = Self { folder, tour, vkey: signer.vkey() };
         export.write_lines();
         export.write_static(&signer);
         export
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.join(name)
     }
 
     fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
@@ -231,7 +236,7 @@ impl Export {
     /// The export again in a folder of its own, with one bit of one byte of a file flipped.
     fn tampered(&self, name: &str, byte: impl FnOnce(usize) -> usize) -> tempfile::TempDir {
         let copy = tempfile::tempdir().expect("a folder");
-        copy_folder(self.folder.path(), copy.path());
+        copy_folder(&self.folder, copy.path());
         let path = copy.path().join(name);
         let mut bytes = std::fs::read(&path).expect("a file");
         let at = byte(bytes.len());
@@ -276,7 +281,7 @@ fn tlog(folder: &Path) -> Command {
 
 #[test]
 fn the_chain_holds_for_blake3() {
-    let said = accepts(&mut chain(EXPORT.folder.path()), "chain.py");
+    let said = accepts(&mut chain(&EXPORT.folder), "chain.py");
     assert!(said.contains(&format!("{SIZE} envelopes")), "{said}");
     let copy = EXPORT.tampered("envelopes.ndjson", |len| len / 3);
     rejects(&mut chain(copy.path()), "chain.py");
@@ -286,7 +291,7 @@ fn the_chain_holds_for_blake3() {
 
 #[test]
 fn the_roots_hold_for_pymerkle() {
-    let said = accepts(&mut roots(EXPORT.folder.path()), "roots.py");
+    let said = accepts(&mut roots(&EXPORT.folder), "roots.py");
     assert!(said.contains("1 proofs"), "{said}");
     let parts = std::fs::read_to_string(EXPORT.path("parts.ndjson")).expect("parts");
     let salt = parts.find(r#"\"salt\":\""#).expect("a salt") + 12;
@@ -302,7 +307,7 @@ fn the_roots_hold_for_pymerkle() {
 
 #[test]
 fn the_log_holds_for_aics_tlog() {
-    let said = accepts(&mut tlog(EXPORT.folder.path()), "tlog.py");
+    let said = accepts(&mut tlog(&EXPORT.folder), "tlog.py");
     assert!(said.contains(&format!("{SIZE} entries")) && said.contains("3 of them signed"), "{said}");
     let names = [
         "checkpoint",
