@@ -203,6 +203,22 @@ impl PureNode {
     }
 }
 
+impl PureNode {
+    /// An entry with the root over all of state: a leaf is the name, a zero byte and the record's bytes.
+    pub fn snapshot(&mut self, at: Time) {
+        let rows = self.state.bytes();
+        let leaves = rows
+            .iter()
+            .map(|(name, record)| tallyhouse::log::leaf_hash(&[name.as_bytes(), &[0], record].concat()));
+        let root = tallyhouse::log::root_of(&leaves.collect::<Vec<_>>());
+        let of = self.chain.tip().expect("an entry").seq;
+        let snapshot = machine::Snapshot { of, root, rows: rows.len() as u64 };
+        let public = Some(tallyhouse::types::encode(&snapshot));
+        let at = self.instant(at);
+        self.append(EntryBody { kind: machine::Kind::Snapshot, public, parts: vec![] }, at);
+    }
+}
+
 /// Calls `each` with every entry in the form it would come from a log.
 fn entries(sealed: &[Sealed], mut each: impl FnMut(Stored)) {
     for entry in sealed {
