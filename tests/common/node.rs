@@ -71,6 +71,8 @@ pub struct PureNode {
     pub state: State,
     pub chain: Chain,
     pub entries: Vec<Sealed>,
+    /// What was submitted, and when: to do the same elsewhere.
+    pub asked: Vec<(Request, Time)>,
     /// Sweep what is due before each command; if not, only what a command reads is booked.
     pub ticking: bool,
     verify: bool,
@@ -85,6 +87,7 @@ impl PureNode {
             state: State::default(),
             chain: Chain::start(),
             entries: vec![],
+            asked: vec![],
             ticking: true,
             verify: world.signing,
             salts: Rng::new(world.seed ^ 0x5a17),
@@ -117,6 +120,7 @@ impl PureNode {
 
     /// One command from the outside, at `at` or as soon after the last entry as there is an instant.
     pub fn submit(&mut self, request: &Request, at: Time) -> Result<Answer, Refused> {
+        self.asked.push((request.clone(), at));
         let command = self.read(request)?;
         if self.ticking {
             self.tick(at);
