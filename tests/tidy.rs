@@ -102,7 +102,7 @@ fn has_word(line: &str, word: &str) -> bool {
         let before = line[..at].chars().next_back();
         let after = line[at + word.len()..].chars().next();
         let open = word.ends_with(is_name);
-        !before.is_some_and(is_name) && !(open && after.is_some_and(is_name))
+        !(before.is_some_and(is_name) || open && after.is_some_and(is_name))
     })
 }
 
