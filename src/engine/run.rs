@@ -11,7 +11,7 @@ use crate::store;
 use crate::types::{AccountId, Hash, Kid, Time};
 use hashbrown::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
 use std::thread::JoinHandle;
@@ -42,6 +42,8 @@ pub struct Pace {
 enum Message {
     Do(Box<Job>, oneshot::Sender<Outcome>),
     Snapshot(Snapshot, oneshot::Sender<Outcome>),
+    /// Sweep what is due by now: real time goes on when nobody asks for anything.
+    Tick,
     Stop,
 }
 
@@ -76,6 +78,7 @@ struct Shared {
     fresh: Mutex<HashMap<AccountId, (u64, Arc<Record>)>>,
     keys: RwLock<HashMap<Kid, PublicKey>>,
     failed: Mutex<Option<Failure>>,
+    stopping: AtomicBool,
     checkpoint: Mutex<String>,
 }
 
@@ -176,6 +179,7 @@ impl Engine {
     ) -> Result<Self, Failure> {
         let Core { writer, state, others, read, waiting: _ } = core.settled()?;
         let (queue, jobs) = mpsc::channel(pace.queue);
+        let driven = writer.is_driven();
         let size = writer.tip().map_or(0, |tip| tip.seq + 1);
         let followers = others.len() + 1;
         let shared = Arc::new(Shared {
@@ -198,6 +202,11 @@ impl Engine {
         let desk = Desk { writer, shared: shared.clone(), orders: orders.clone(), pace: pace.clone() };
         let run = move || desk.run(jobs, clock);
         threads.insert(0, std::thread::Builder::new().name("writer".into()).spawn(run).map_err(fault)?);
+        if !driven {
+            let (queue, shared) = (queue.clone(), shared.clone());
+            let run = move || ticker(&queue, &shared);
+            threads.push(std::thread::Builder::new().name("ticker".into()).spawn(run).map_err(fault)?);
+        }
         Ok(Self { net, pace, queue, orders, read, shared, threads })
     }
 
@@ -318,6 +327,8 @@ impl Engine {
     }
 
     fn stop(&mut self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.wake();
         let _ = self.queue.blocking_send(Message::Stop);
         self.orders.clear();
         for thread in self.threads.drain(..) {
@@ -396,6 +407,7 @@ impl Desk {
             let Some(first) = jobs.blocking_recv() else { break };
             let mut batch = vec![];
             let mut snapshot = None;
+            let mut tick = false;
             let mut lines = 0;
             let mut next = Some(first);
             while let Some(message) = next {
@@ -405,6 +417,7 @@ impl Desk {
                         batch.push((*job, reply));
                     }
                     Message::Snapshot(made, reply) => snapshot = Some((made, reply)),
+                    Message::Tick => tick = true,
                     Message::Stop => stopping = true,
                 }
                 let full = batch.len() >= self.pace.max_batch || lines >= self.pace.max_lines;
@@ -420,7 +433,9 @@ impl Desk {
                     }
                 }
             }
-            if let Err(failure) = self.turn(batch, snapshot, clock()) {
+            let now = clock();
+            let swept = if tick { self.sweep(now) } else { Ok(()) };
+            if let Err(failure) = swept.and_then(|()| self.turn(batch, snapshot, now)) {
                 self.shared.fail(failure);
                 return;
             }
@@ -429,6 +444,13 @@ impl Desk {
                 published = std::time::Instant::now();
             }
         }
+    }
+
+    fn sweep(&mut self, now: Time) -> Result<(), Failure> {
+        self.writer.sweep(now)?;
+        let commits = self.writer.append()?;
+        self.pass_on(commits);
+        Ok(())
     }
 
     fn turn(
@@ -510,6 +532,18 @@ fn lines_of(command: &Command) -> usize {
     match &command.body {
         crate::machine::Body::Batch(batch) => batch.lines.len(),
         _ => 1,
+    }
+}
+
+/// How often a network on real time looks for due work when nobody asks for anything.
+const TICK: Duration = Duration::from_secs(1);
+
+fn ticker(queue: &mpsc::Sender<Message>, shared: &Shared) {
+    let over = |shared: &Shared| shared.stopping.load(Ordering::Acquire);
+    // Waiting ends with the second, or early when the engine stops or has failed.
+    while shared.wait(TICK, over).is_err() && !over(shared) && shared.failure().is_none() {
+        // A full queue means that commands are coming: they sweep what is due themselves.
+        let _ = queue.try_send(Message::Tick);
     }
 }
 

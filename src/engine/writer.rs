@@ -113,6 +113,11 @@ impl Writer {
         Ok(())
     }
 
+    /// Whether commands bring their own time.
+    pub fn is_driven(&self) -> bool {
+        self.driven
+    }
+
     /// The log's end.
     pub fn tip(&self) -> Option<Place> {
         self.tip
