@@ -17,8 +17,13 @@
 //!
 //! Shell (the only code that can fail for outside reasons):
 //!
+//! - [`config`]: sizes and intervals of a node
+//! - [`clock`]: the one gate to the time of day and to chance
 //! - [`store`]: log and state, durably
+//! - [`views`]: typed tables for people's questions
 //! - [`engine`]: queue, writer, memory, following
+//! - [`app`]: a network as a value, made of a folder; verification
+//! - [`cli`]: one file a verb
 
 #[cfg_attr(
     not(test),
@@ -138,6 +143,7 @@ pub mod payments;
 )]
 pub mod machine;
 
+pub mod config;
 pub mod clock;
 pub mod store;
 pub mod views;

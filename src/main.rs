@@ -1,3 +1,7 @@
-//! The program: hands over to the command line.
+//! The program. Everything is in the library, see `cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tallyhouse::cli::main()
+}

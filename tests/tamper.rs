@@ -53,7 +53,8 @@ fn network() -> (tempfile::TempDir, Tour) {
     let key: &SecretKey = &tour.world.log.secret;
     let genesis = tour.world.genesis.clone();
     let begins = common::world::beginning();
-    let network = Network::create(dir.path(), genesis, key, begins, &Tuning::at(dir.path())).expect("a network");
+    let network =
+        Network::create(dir.path(), genesis, key, begins, &Tuning::at(dir.path())).expect("a network");
     for (request, at) in &tour.node.asked {
         // What the tour was refused is refused here too.
         let _ = network.engine.ask(request, Some(*at));
@@ -137,7 +138,10 @@ fn a_spoiled_value_in_any_column_of_any_table_is_found() {
     assert!(tried.len() >= 15, "too few places: {tried:#?}");
     let named = |file: &str, word: &str| {
         for row in tried.iter().filter(|row| row.starts_with(file)) {
-            assert!(row.split_once(": ").is_some_and(|(_, found)| found.contains(word)), "does not name the place: {row}");
+            assert!(
+                row.split_once(": ").is_some_and(|(_, found)| found.contains(word)),
+                "does not name the place: {row}"
+            );
         }
     };
     named("state.sqlite", "state");
@@ -157,8 +161,9 @@ fn rewrite(dir: &Path, seq: u64, envelope: &[u8]) {
 fn a_spoiled_member_of_any_kind_of_envelope_is_found_and_named() {
     let (dir, _) = network();
     let mut db = connect(&dir.path().join("log.sqlite"));
-    let rows: Vec<Bytes> =
-        diesel::sql_query("SELECT envelope AS bytes FROM entry ORDER BY seq").load(&mut db).expect("envelopes");
+    let rows: Vec<Bytes> = diesel::sql_query("SELECT envelope AS bytes FROM entry ORDER BY seq")
+        .load(&mut db)
+        .expect("envelopes");
     drop(db);
     let mut seen = std::collections::BTreeSet::new();
     for (seq, row) in rows.into_iter().enumerate() {

@@ -4,11 +4,14 @@
 //! Promises: a folder that cannot be trusted (a log cut or restored too old, a foreign key) is not opened.
 //! Refuses to know: what commands mean.
 
+mod rebuild;
 mod verify;
 
+pub use rebuild::rebuild;
 pub use verify::{Finding, Options, Report, verify};
 
 use crate::clock;
+use crate::config::Config;
 use crate::engine::{Commit, Core, Engine, Failure, Follower, Pace, Setup, StateFollower, Stores};
 use crate::log::{LogSigner, LogVerifier, vkey};
 use crate::machine::{Event, Genesis};
@@ -44,17 +47,25 @@ pub struct Tuning {
 impl Tuning {
     /// The defaults, for a data folder.
     pub fn at(dir: &Path) -> Self {
+        match Config::parse("") {
+            Ok(config) => Self::of(&config, dir),
+            Err(e) => unreachable!("the built-in configuration: {e}"),
+        }
+    }
+
+    /// As configured, for a data folder.
+    pub fn of(config: &Config, dir: &Path) -> Self {
         let pace = Pace {
-            queue: 16_384,
-            max_batch: 4_096,
-            max_lines: 20_000,
-            pinned_rows: 400_000,
-            rows_per_run: 200_000,
-            patience: Duration::from_secs(30),
-            publish: Duration::from_secs(1),
+            queue: config.writer.queue,
+            max_batch: config.writer.max_batch,
+            max_lines: config.writer.max_lines,
+            pinned_rows: config.writer.pinned_rows,
+            rows_per_run: config.follow.rows_per_run,
+            patience: Duration::from_millis(config.writer.patience_ms),
+            publish: Duration::from_millis(config.checkpoint.publish_ms),
             checkpoint: dir.join("checkpoint"),
         };
-        Self { pace, memory_rows: 1_000_000 }
+        Self { pace, memory_rows: config.writer.memory_rows }
     }
 }
 
@@ -148,7 +159,7 @@ impl Network {
         let now =
             if genesis.driven && stores.read.tip().map_err(fault)?.is_some() { Time::default() } else { at };
         let core = Core::open(setup, stores, signer, &genesis, now)?;
-        let engine = Engine::start(core, genesis.net(), tuning.pace.clone(), clock::now)?;
+        let engine = Engine::start(core, genesis.net(), tuning.pace.clone(), watched(genesis.driven))?;
         let views = views::Reader::open(dir).map_err(fault)?;
         Ok(Self { engine, views, genesis, dir: dir.into() })
     }
@@ -156,6 +167,19 @@ impl Network {
     /// Answers what was accepted, brings everything to the log's end, and stops.
     pub fn close(self) -> Result<(), Failure> {
         self.engine.close()
+    }
+}
+
+/// The machine's clock. On real time it is watched: a clock that was set says so once and for all, since
+/// deadlines compare with it.
+fn watched(driven: bool) -> impl FnMut() -> Result<Time, String> + Send {
+    let mut watch = clock::Watch::start();
+    move || match watch.look() {
+        Some(step) if !driven => Err(format!(
+            "the machine's clock moved {:.1} s against its monotonic clock; set it right and start again",
+            step as f64 / 1e6
+        )),
+        _ => Ok(clock::now()),
     }
 }
 

@@ -170,12 +170,12 @@ pub struct Engine {
 
 impl Engine {
     /// Puts threads around a core. `clock` is asked for the time of commands in networks that are not
-    /// driven.
+    /// driven; if it says that it cannot be trusted the writer stops.
     pub fn start(
         core: Core,
         net: Hash,
         pace: Pace,
-        clock: impl Fn() -> Time + Send + 'static,
+        clock: impl FnMut() -> Result<Time, String> + Send + 'static,
     ) -> Result<Self, Failure> {
         let Core { writer, state, others, read, waiting: _ } = core.settled()?;
         let (queue, jobs) = mpsc::channel(pace.queue);
@@ -400,7 +400,7 @@ struct Desk {
 type Waiting = (Job, oneshot::Sender<Outcome>);
 
 impl Desk {
-    fn run(mut self, mut jobs: mpsc::Receiver<Message>, clock: impl Fn() -> Time) {
+    fn run(mut self, mut jobs: mpsc::Receiver<Message>, mut clock: impl FnMut() -> Result<Time, String>) {
         let mut published = std::time::Instant::now();
         let mut stopping = false;
         while !stopping {
@@ -433,9 +433,13 @@ impl Desk {
                     }
                 }
             }
-            let now = clock();
-            let swept = if tick { self.sweep(now) } else { Ok(()) };
-            if let Err(failure) = swept.and_then(|()| self.turn(batch, snapshot, now)) {
+            let turn = clock().map_err(fault).and_then(|now| {
+                if tick {
+                    self.sweep(now)?;
+                }
+                self.turn(batch, snapshot, now)
+            });
+            if let Err(failure) = turn {
                 self.shared.fail(failure);
                 return;
             }

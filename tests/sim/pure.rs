@@ -2,10 +2,10 @@
 
 use super::super::common::node::{PureNode, replay_by_applying, replay_by_checking};
 use super::super::common::world::World;
+use super::super::common::world::beginning;
 use super::generate::{Cast, Generator};
 use super::model::Model;
 use super::{Tally, agree, compare, founded};
-use super::super::common::world::beginning;
 
 /// Steps between two comparisons of everything.
 const LOOK: u64 = 250;
@@ -44,7 +44,8 @@ pub fn run(seed: u64, steps: u64) -> Result<Tally, String> {
 
 fn look(model: &mut Model, node: &PureNode) -> Result<(), String> {
     let at = node.chain.last_at().expect("not empty");
-    let records: Vec<_> = node.state.0.iter().map(|(name, record)| (name.clone(), (**record).clone())).collect();
+    let records: Vec<_> =
+        node.state.0.iter().map(|(name, record)| (name.clone(), (**record).clone())).collect();
     if model.seq != node.chain.next_seq() {
         return Err(format!("{} entries, the model says {}", node.chain.next_seq(), model.seq));
     }

@@ -6,6 +6,7 @@ mod payments;
 mod world;
 
 use crate::app::{Options, Tuning, verify};
+use crate::cli::{CliError, Context, Exit};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -41,9 +42,6 @@ pub struct Args {
     /// Where to measure: a folder on the disk in question.
     #[arg(long)]
     folder: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Everything that was measured.
@@ -117,13 +115,19 @@ fn verified(what: &'static str, dir: &Path, signatures: bool) -> Result<Verified
     })
 }
 
-/// Measures.
-pub fn run(args: &Args) -> Result<Figures, String> {
+/// Measures and prints.
+pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let base = args.folder.clone().unwrap_or_else(std::env::temp_dir);
     let dir = base.join(format!("tallyhouse-bench-{}", std::process::id()));
-    let figures = measure(args, &dir);
+    let figures = measure(&args, &dir);
     let _ = std::fs::remove_dir_all(&dir);
-    figures
+    let figures = figures.map_err(CliError::Fault)?;
+    if context.json {
+        context.say_json(&figures)?;
+    } else {
+        write!(context.out, "{figures}")?;
+    }
+    Ok(Exit::Ok)
 }
 
 fn measure(args: &Args, dir: &Path) -> Result<Figures, String> {
