@@ -18,6 +18,7 @@
 //! Shell (the only code that can fail for outside reasons):
 //!
 //! - [`store`]: log and state, durably
+//! - [`views`]: tables made for people's questions: movements, payments, flows, obligations
 //! - [`engine`]: queue, writer, memory, following
 
 #[cfg_attr(
@@ -139,4 +140,5 @@ pub mod payments;
 pub mod machine;
 
 pub mod store;
+pub mod views;
 pub mod engine;
