@@ -18,6 +18,7 @@
 //! Shell (the only code that can fail for outside reasons):
 //!
 //! - [`store`]: log and state, durably
+//! - [`tiles`]: the tree's hashes, proofs, the public log as files
 //! - [`engine`]: queue, writer, memory, following
 
 #[cfg_attr(
@@ -139,4 +140,5 @@ pub mod payments;
 pub mod machine;
 
 pub mod store;
+pub mod tiles;
 pub mod engine;
