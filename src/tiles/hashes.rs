@@ -74,7 +74,7 @@ impl Hashes {
 
     /// `count` hashes of a level from one on; the log has them.
     fn level(&self, level: u8, from: u64, count: usize) -> Result<Vec<Hash>, Fault> {
-        let mut hashes = self.from_file(level, from, count);
+        let mut hashes = self.on_disk(level, from, count);
         match level.checked_sub(1) {
             None => {
                 while hashes.len() < count {
@@ -94,7 +94,7 @@ impl Hashes {
     }
 
     /// As many of these hashes as the level's file surely has; a file that is gone or cut has none.
-    fn from_file(&self, level: u8, from: u64, count: usize) -> Vec<Hash> {
+    fn on_disk(&self, level: u8, from: u64, count: usize) -> Vec<Hash> {
         let kept = self.kept.load(Ordering::Acquire).checked_shr(8 * u32::from(level)).unwrap_or(0);
         let have = usize::try_from(kept.saturating_sub(from)).unwrap_or(usize::MAX).min(count);
         if have == 0 {
