@@ -12,7 +12,7 @@ mod hashes;
 mod keeper;
 mod site;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use edge::{Edge, Filled};
 pub use hashes::{Hashes, Parts, prove};
