@@ -17,9 +17,12 @@
 //!
 //! Shell (the only code that can fail for outside reasons):
 //!
+//! - [`config`]: sizes and intervals of a node
+//! - [`clock`]: the one gate to the time of day and to chance
 //! - [`store`]: log and state, durably
 //! - [`tiles`]: the tree's hashes, proofs, the public log as files
 //! - [`engine`]: queue, writer, memory, following
+//! - [`cli`]: one file a verb
 
 #[cfg_attr(
     not(test),
@@ -139,6 +142,42 @@ pub mod payments;
 )]
 pub mod machine;
 
+#[cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic
+    )
+)]
+pub mod config;
+#[cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic
+    )
+)]
+pub mod clock;
 pub mod store;
 pub mod tiles;
 pub mod engine;
+#[cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic
+    )
+)]
+pub mod cli;

@@ -15,6 +15,7 @@ mod writer;
 
 pub use self::core::{Core, Stores};
 pub use follow::{Follower, StateFollower, state_root};
+pub use memory::{Changes, Memory, load};
 pub use run::{Engine, Pace, Progress, Ticket};
 pub use writer::{Job, Outcome, Writer, open_entry};
 

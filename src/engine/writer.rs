@@ -6,7 +6,7 @@
 //! answers nobody, forgets all it knows and is done for.
 //! Refuses to know: threads and queues. It is stepped by whoever owns it.
 
-use super::memory::{Changes, Memory};
+use super::memory::{Changes, Memory, load};
 use super::{Commit, Failure, Setup};
 use crate::book::{Draft, Name, Record, Source, Stop};
 use crate::log::{Chain, Envelope, Frontier, LogSigner, Slot};
@@ -184,30 +184,8 @@ impl Writer {
         decided.or(self.tip.map(|tip| tip.seq)).map_or(0, |seq| seq + 1)
     }
 
-    fn load(&mut self, mut names: Vec<Name>) -> Result<(), Failure> {
-        names.retain(|name| self.memory.lacks(name));
-        names.sort_unstable();
-        names.dedup();
-        if names.is_empty() {
-            return Ok(());
-        }
-        let mut keyed: Vec<(String, Name)> = names.into_iter().map(|name| (name.to_string(), name)).collect();
-        keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let (keys, names): (Vec<String>, Vec<Name>) = keyed.into_iter().unzip();
-        let mut rows = self.read.load(&keys).map_err(fault)?.rows.into_iter().peekable();
-        for (key, name) in keys.iter().zip(names) {
-            let row = rows.next_if(|row| row.key == *key);
-            let record = match row {
-                Some(row) => Some(Arc::new(Record::decode(&name, &row.value).map_err(|e| {
-                    fault(format!(
-                        "state holds something else under {key}: {e}; `tallyhouse rebuild` makes it anew"
-                    ))
-                })?)),
-                None => None,
-            };
-            self.memory.loaded(name, record);
-        }
-        Ok(())
+    fn load(&mut self, names: Vec<Name>) -> Result<(), Failure> {
+        load(&mut self.memory, &*self.read, names)
     }
 
     /// Decides all jobs and commits them at once. The outcomes are in the order of the jobs; they may be

@@ -5,6 +5,36 @@ use crate::book::{Draft, Expiry, Name, PartKey, Record, Stop, Unit};
 use crate::types::{Points, Refusal, Refused, UnitCode};
 use serde::{Deserialize, Serialize};
 
+/// An offset from UTC as text: sign, two digits of hours, colon, two digits of minutes.
+mod written_offset {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::borrow::Cow;
+
+    pub(super) fn serialize<S: Serializer>(offset: &i16, s: S) -> Result<S::Ok, S::Error> {
+        let (sign, minutes) = (if *offset < 0 { '-' } else { '+' }, offset.unsigned_abs());
+        s.collect_str(&format_args!("{sign}{:02}:{:02}", minutes / 60, minutes % 60))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<i16, D::Error> {
+        let text = Cow::<'de, str>::deserialize(d)?;
+        read(&text).ok_or_else(|| D::Error::custom("an offset from UTC such as +01:00 or -05:30"))
+    }
+
+    fn read(text: &str) -> Option<i16> {
+        let [sign @ (b'+' | b'-'), rest @ ..] = text.as_bytes() else { return None };
+        let &[h1, h2, b':', m1, m2] = rest else { return None };
+        let digit = |byte: u8| char::from(byte).to_digit(10).and_then(|digit| i16::try_from(digit).ok());
+        let two = |a, b| digit(a)?.checked_mul(10)?.checked_add(digit(b)?);
+        let minutes = two(m1, m2).filter(|minutes| *minutes < 60)?;
+        let all = two(h1, h2)?.checked_mul(60)?.checked_add(minutes)?;
+        match sign {
+            b'-' if all == 0 => None,
+            b'-' => all.checked_neg(),
+            _ => Some(all),
+        }
+    }
+}
+
 /// `unit.define`: creates a unit (version 1) or changes its settings (the next version), signed by the
 /// brand's root. Scale and offset are fixed at creation; what was issued keeps its dates.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,7 +46,9 @@ pub struct DefineUnit {
     pub version: u64,
     /// Decimal places, 0 to 4.
     pub scale: u8,
-    /// Offset from UTC in minutes, −840 to 840.
+    /// Offset from UTC in minutes, −840 to 840; written as RFC 3339 does, `+01:00` or `-05:30`, since a
+    /// signed statement has no negative numbers. Zero is `+00:00`.
+    #[serde(with = "written_offset")]
     pub offset: i16,
     /// When points expire.
     pub expiry: Expiry,
@@ -100,4 +132,47 @@ pub fn define_unit(draft: &mut Draft, asked: &Asked, args: &DefineUnit) -> Resul
         frozen,
     };
     draft.put(PartKey::Public, name, Some(Record::Unit(unit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sign::{Jws, SecretKey, Typ, sign};
+    use crate::types::encode;
+
+    fn unit(offset: i16) -> DefineUnit {
+        DefineUnit {
+            unit: "KINO".parse().expect("a unit"),
+            version: 1,
+            scale: 0,
+            offset,
+            expiry: Expiry::Never,
+            pending_days: 0,
+            grace_days: 0,
+            issue_cap: None,
+            min_spend: None,
+        }
+    }
+
+    #[test]
+    fn a_unit_west_of_greenwich_can_be_signed() {
+        let key = SecretKey::from_seed([1; 32]);
+        for offset in [-840, -300, -1, 0, 59, 60, 840] {
+            let token = sign(&key, Typ::Command, &encode(&unit(offset)));
+            let jws = Jws::parse(&token).expect("within the grammar of signed statements");
+            assert_eq!(jws.payload::<DefineUnit>().map(|args| args.offset), Ok(offset));
+        }
+    }
+
+    #[test]
+    fn an_offset_has_one_spelling() {
+        let with = |offset: &str| {
+            let text = String::from_utf8(encode(&unit(60))).expect("text").replace("+01:00", offset);
+            serde_json::from_str::<DefineUnit>(&text).map(|args| args.offset).ok()
+        };
+        assert_eq!((with("-05:30"), with("+00:00")), (Some(-330), Some(0)));
+        for wrong in ["-00:00", "01:00", "+1:00", "+01:60", "+01:0", "+01-00", ""] {
+            assert_eq!(with(wrong), None, "{wrong}");
+        }
+    }
 }

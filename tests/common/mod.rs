@@ -1,0 +1,9 @@
+//! What the tests share: a small world of brands, tills and holders, and a node without a disk.
+//!
+//! Promises: the same seed makes the same keys, ids and requests.
+
+#![allow(dead_code, unreachable_pub, missing_docs)]
+
+pub mod node;
+pub mod rng;
+pub mod world;

@@ -1,0 +1,244 @@
+//! A node without a disk: the pure code, driven the way the writer drives it.
+//!
+//! Owns: state as a map of records, the chain, and every sealed entry.
+//! Promises: what it answers is what the pure core decides. `replay_*` rebuild state from the entries
+//! alone, by taking effects over and by deciding everything again.
+//! Refuses to know: crashes, eviction, lag; the engine's driver has those.
+
+use super::rng::Rng;
+use super::world::{World, beginning};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use tallyhouse::book::{Draft, Found, Name, Record, Source, Stop};
+use tallyhouse::log::{Chain, Envelope, Slot};
+use tallyhouse::machine::{
+    self, Answer, Broken, Command, Decision, EntryBody, Records, Request, Sealed, Stored, apply, bodies,
+    burn, check, decide, record_refusals, seal, sweep, term,
+};
+use tallyhouse::sign::{Jws, PublicKey};
+use tallyhouse::types::{AccountId, Hash, Kid, Refusal, Refused, Time};
+
+/// State in memory: everything is at hand.
+#[derive(Clone, Default)]
+pub struct State(pub HashMap<Name, Arc<Record>>);
+
+impl Source for State {
+    fn find(&self, name: &Name) -> Found {
+        self.0.get(name).map_or(Found::Absent, |record| Found::Known(record.clone()))
+    }
+}
+
+impl State {
+    pub fn get(&self, name: &Name) -> Option<&Record> {
+        self.0.get(name).map(|record| &**record)
+    }
+
+    pub fn take(&mut self, records: Records) {
+        for (name, record) in records {
+            match record {
+                Some(record) => drop(self.0.insert(name, record)),
+                None => drop(self.0.remove(&name)),
+            }
+        }
+    }
+
+    /// Every record in the order of its name's text, as canonical bytes: what a snapshot would hash.
+    pub fn bytes(&self) -> BTreeMap<String, Vec<u8>> {
+        self.0.iter().map(|(name, record)| (name.to_string(), record.encode())).collect()
+    }
+
+    /// Accounts with work due by `at`, in order of deadline and account.
+    pub fn due(&self, at: Time) -> Vec<AccountId> {
+        let mut due: Vec<(Time, AccountId)> = self
+            .0
+            .iter()
+            .filter_map(|(name, record)| match name {
+                Name::Account(id) => record.due().filter(|due| *due <= at).map(|due| (due, *id)),
+                _ => None,
+            })
+            .collect();
+        due.sort_unstable();
+        due.into_iter().map(|(_, id)| id).collect()
+    }
+}
+
+/// Accounts of one tick, at most: a busy instant takes several.
+const SWEEP: usize = 256;
+
+/// The node.
+pub struct PureNode {
+    pub net: Hash,
+    pub state: State,
+    pub chain: Chain,
+    pub entries: Vec<Sealed>,
+    /// Sweep what is due before each command; if not, only what a command reads is booked.
+    pub ticking: bool,
+    verify: bool,
+    salts: Rng,
+}
+
+impl PureNode {
+    /// Genesis and the first term. Signatures are verified if the world makes any.
+    pub fn new(world: &World) -> Self {
+        let mut node = Self {
+            net: world.net,
+            state: State::default(),
+            chain: Chain::start(),
+            entries: vec![],
+            ticking: true,
+            verify: world.signing,
+            salts: Rng::new(world.seed ^ 0x5a17),
+        };
+        node.append(world.genesis.entry(), beginning());
+        let records = world.genesis.records(beginning());
+        node.state.take(records.into_iter().map(|(name, record)| (name, Some(record))).collect());
+        let decided = term(node.draft(node.instant(beginning()))).expect("a term is never refused");
+        node.commit(decided, node.instant(beginning()));
+        node
+    }
+
+    /// A node whose network is founded and ready for trade.
+    pub fn founded(world: &World) -> Self {
+        let mut node = Self::new(world);
+        for request in world.founding() {
+            node.submit(&request, beginning()).unwrap_or_else(|no| panic!("founding: {no}"));
+        }
+        node
+    }
+
+    /// The instant of the next entry if `at` is wanted: never before the last one.
+    pub fn instant(&self, at: Time) -> Time {
+        self.chain.last_at().map_or(at, |last| at.max(last.next()))
+    }
+
+    fn draft(&self, at: Time) -> Draft<'_> {
+        Draft::new(&self.state, self.chain.next_seq(), at)
+    }
+
+    /// One command from the outside, at `at` or as soon after the last entry as there is an instant.
+    pub fn submit(&mut self, request: &Request, at: Time) -> Result<Answer, Refused> {
+        let command = self.read(request)?;
+        if self.ticking {
+            self.tick(at);
+        }
+        let at = self.instant(at);
+        match decide(self.draft(at), &command) {
+            Ok(decision) => Ok(self.commit(decision, at)),
+            Err(Stop::Known(seq)) => Ok(self.answer(seq)),
+            Err(Stop::Refused(no)) => {
+                self.burn(&command, no.code, at);
+                Err(no)
+            }
+            Err(stop) => panic!("{stop:?} for {:?}", command.body),
+        }
+    }
+
+    fn read(&self, request: &Request) -> Result<Command, Refused> {
+        let key = |kid: Kid| -> Option<PublicKey> {
+            self.state.get(&Name::Key(kid)).and_then(Record::key).map(|record| record.key)
+        };
+        if self.verify {
+            return Command::read(request, self.net, &key);
+        }
+        let command = Command::read_unsigned(request, self.net)?;
+        // What reading with signatures refuses besides wrong signatures: keys that nobody knows.
+        let own: Vec<Kid> = match &command.body {
+            machine::Body::RegisterBrand(args) => vec![args.root.kid()],
+            machine::Body::Certify(cert) => vec![cert.key.kid()],
+            machine::Body::OpenAccount(args) => vec![args.key.kid()],
+            _ => vec![],
+        };
+        let unknown = command.jws.iter().map(Jws::kid).find(|kid| !own.contains(kid) && key(*kid).is_none());
+        unknown.map_or(Ok(command), |kid| Err(Refused::about(Refusal::KeyUnknown, kid)))
+    }
+
+    /// Sweeps everything due by `at`.
+    pub fn tick(&mut self, at: Time) {
+        loop {
+            let due = self.state.due(at);
+            if due.is_empty() {
+                return;
+            }
+            let now = self.instant(at);
+            let last = due.len() <= SWEEP;
+            let turn = &due[..due.len().min(SWEEP)];
+            let decided = sweep(self.draft(now), turn, last.then_some(at)).expect("a sweep is never refused");
+            self.commit(decided, now);
+        }
+    }
+
+    fn burn(&mut self, command: &Command, code: Refusal, at: Time) {
+        let Some(burnt) = burn(&self.state, at, command, code) else { return };
+        let at = self.instant(at);
+        if let Some(decided) = record_refusals(self.draft(at), &[burnt]).expect("recording is never refused")
+        {
+            self.commit(decided, at);
+        }
+    }
+
+    fn commit(&mut self, decision: Decision, at: Time) -> Answer {
+        self.append(decision.entry, at);
+        self.state.take(decision.records);
+        decision.answer
+    }
+
+    fn append(&mut self, body: EntryBody, at: Time) {
+        let prev = match (self.chain.tip(), &body.public) {
+            (Some(tip), _) => tip.hash,
+            (None, genesis) => Hash::blake3(genesis.as_deref().unwrap_or_default()),
+        };
+        let salts = &mut self.salts;
+        let sealed = seal(body, self.chain.next_seq(), prev, at, &mut || salts.salt());
+        let sealed = sealed.unwrap_or_else(|e| panic!("an entry that cannot be sealed: {e}"));
+        self.chain.accept(&sealed.envelope).unwrap_or_else(|e| panic!("an entry that does not follow: {e}"));
+        self.entries.push(sealed);
+    }
+
+    /// The answer that an entry gave, made from the entry alone.
+    pub fn answer(&self, seq: u64) -> Answer {
+        let entry = &self.entries[usize::try_from(seq).expect("fits")];
+        let envelope = Envelope::decode(&entry.envelope).expect("our own envelope");
+        let parts = bodies(entry.parts.iter().map(Vec::as_slice)).expect("our own parts");
+        machine::answer(&envelope, &parts).expect("our own entry")
+    }
+}
+
+/// Calls `each` with every entry in the form it would come from a log.
+fn entries(sealed: &[Sealed], mut each: impl FnMut(Stored)) {
+    for entry in sealed {
+        let envelope = Envelope::decode(&entry.envelope).expect("our own envelope");
+        let parts: Vec<Slot> = entry.parts.iter().cloned().map(Slot::Whole).collect();
+        each(Stored { envelope: &envelope, parts: &parts });
+    }
+}
+
+fn broken(entry: Stored, broken: &Broken) -> ! {
+    panic!("entry {} ({}): {broken:?}", entry.envelope.seq, entry.envelope.kind)
+}
+
+/// State from nothing, by taking recorded effects over.
+pub fn replay_by_applying(sealed: &[Sealed]) -> State {
+    let mut state = State::default();
+    entries(sealed, |entry| match apply(entry, &state) {
+        Ok(records) => state.take(records),
+        Err(e) => broken(entry, &e),
+    });
+    state
+}
+
+/// State from nothing, by deciding every entry again; also the number of signatures that were verified.
+pub fn replay_by_checking(sealed: &[Sealed], signatures: bool) -> (State, u64) {
+    let (mut state, mut verified) = (State::default(), 0);
+    let mut chain = Chain::start();
+    entries(sealed, |entry| {
+        chain.accept(&entry.envelope.encode()).unwrap_or_else(|e| panic!("{e}"));
+        match check(entry, &state, signatures) {
+            Ok(checked) => {
+                verified += checked.signatures;
+                state.take(checked.records);
+            }
+            Err(e) => broken(entry, &e),
+        }
+    });
+    (state, verified)
+}
