@@ -20,7 +20,11 @@
 //! - [`config`]: sizes and intervals of a node
 //! - [`clock`]: the one gate to the time of day and to chance
 //! - [`store`]: log and state, durably
+<<<<<<< HEAD
 //! - [`tiles`]: the tree's hashes, proofs, the public log as files
+=======
+//! - [`views`]: tables made for people's questions: movements, payments, flows, obligations
+>>>>>>> views
 //! - [`engine`]: queue, writer, memory, following
 //! - [`cli`]: one file a verb
 
@@ -167,6 +171,7 @@ pub mod config;
 )]
 pub mod clock;
 pub mod store;
+pub mod views;
 pub mod tiles;
 pub mod engine;
 #[cfg_attr(
