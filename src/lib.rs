@@ -21,6 +21,7 @@
 //! - [`clock`]: the one gate to the time of day and to chance
 //! - [`store`]: log and state, durably
 //! - [`views`]: typed tables for people's questions
+//! - [`tiles`]: the public log's hash tiles, as files
 //! - [`engine`]: queue, writer, memory, following
 //! - [`app`]: a network as a value, made of a folder; verification
 //! - [`cli`]: one file a verb
@@ -147,6 +148,7 @@ pub mod config;
 pub mod clock;
 pub mod store;
 pub mod views;
+pub mod tiles;
 pub mod engine;
 pub mod app;
 pub mod cli;
