@@ -4,6 +4,7 @@ use super::super::common::node::{PureNode, replay_by_applying, replay_by_checkin
 use super::super::common::world::World;
 use super::generate::{Cast, Generator};
 use super::model::Model;
+use tallyhouse::types::Time;
 use super::{Tally, agree, compare, founded};
 use super::super::common::world::beginning;
 
@@ -43,7 +44,8 @@ pub fn run(seed: u64, steps: u64) -> Result<Tally, String> {
 }
 
 fn look(model: &mut Model, node: &PureNode) -> Result<(), String> {
-    let at = node.chain.last_at().expect("not empty");
+    // A refusal leaves no entry, but the model has settled at its instant.
+    let at = node.chain.last_at().expect("not empty").max(Time::from_micros(model.now).expect("in range"));
     let records: Vec<_> = node.state.0.iter().map(|(name, record)| (name.clone(), (**record).clone())).collect();
     if model.seq != node.chain.next_seq() {
         return Err(format!("{} entries, the model says {}", node.chain.next_seq(), model.seq));
