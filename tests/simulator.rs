@@ -4,7 +4,7 @@
 mod common;
 mod sim;
 
-use common::node::{PureNode, replay_by_applying, replay_by_checking};
+use common::node::{How, PureNode, Replay};
 use common::world::{World, beginning};
 use sim::{Plan, Tally};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,10 +15,13 @@ use std::sync::{Mutex, PoisonError};
 fn the_founded_world_replays() {
     let world = World::new(1);
     let node = PureNode::founded(&world);
-    assert_eq!(replay_by_applying(&node.entries).bytes(), node.state.bytes(), "by applying");
-    let (state, signatures) = replay_by_checking(&node.entries, true);
-    assert_eq!(state.bytes(), node.state.bytes(), "by checking");
-    assert!(signatures > 60);
+    for how in [How::Apply, How::Check(true)] {
+        let mut replay = Replay::new(how);
+        replay.follow(&node.entries).unwrap_or_else(|what| panic!("{what}"));
+        replay.same(&node.state).unwrap_or_else(|what| panic!("{what}"));
+        assert_eq!(replay.state.bytes(), node.state.bytes());
+        assert!(how == How::Apply || replay.signatures > 60);
+    }
     assert!(node.chain.last_at() > Some(beginning()));
 }
 

@@ -85,7 +85,9 @@ impl<'w> Generator<'w> {
     /// Lets time pass: mostly little, sometimes to an instant at which something ends.
     fn pass(&mut self, model: &Model) {
         let second = 1_000_000;
-        let step = match self.rng.below(1000) {
+        // In every third seed time hardly jumps, so that lots and open payments pile up.
+        let most = if self.slow() { 945 } else { 1000 };
+        let step = match self.rng.below(most) {
             0..700 => self.rng.range(1, 2_000_000) as i64,
             700..940 => self.rng.range(1, 400) as i64 * second,
             940..975 => self.rng.range(1, 30) as i64 * 600 * second,
@@ -94,6 +96,10 @@ impl<'w> Generator<'w> {
             _ => self.border(model),
         };
         self.now = (self.now + step).max(model.last + 1);
+    }
+
+    pub fn slow(&self) -> bool {
+        self.world.seed % 3 == 1
     }
 
     /// To the microsecond at which a hold or a lot ends, or the one before.
@@ -191,6 +197,9 @@ impl<'w> Generator<'w> {
     fn reuse(&mut self, model: &Model) -> Ask {
         for _ in 0..10 {
             let before = self.again(model);
+            if before.flaw.is_some() {
+                continue;
+            }
             let (cid, key) = (before.cid.clone(), self.key_of(before.signer));
             match (before.what, cid, key) {
                 (What::Capture(payment, n, _), Some(cid), Some(key)) => {
@@ -259,6 +268,9 @@ impl<'w> Generator<'w> {
 
     pub fn holder(&mut self, unit: UnitCode) -> &'w Holder {
         let cast = self.cast;
+        if self.slow() && self.rng.chance(15) {
+            return &cast.holders[&unit][HOARDER];
+        }
         self.rng.pick(&cast.holders[&unit])
     }
 
@@ -292,8 +304,14 @@ impl<'w> Generator<'w> {
     }
 
     pub fn issuing_of(&mut self, unit: UnitCode, model: &Model) -> &'w Key {
-        let keys = self.issuing[&unit].clone();
-        self.usable(&keys, model)
+        let now = self.seconds();
+        let budget = |key: &&&Key| model.budgets.get(&key.kid).is_some_and(|budget| budget.until > now);
+        let funded: Vec<&Key> = self.issuing[&unit].iter().filter(budget).copied().collect();
+        if funded.is_empty() || self.rng.chance(2) {
+            let keys = self.issuing[&unit].clone();
+            return self.usable(&keys, model);
+        }
+        self.usable(&funded, model)
     }
 
     pub fn spare_key(&mut self) -> Option<&'w Key> {

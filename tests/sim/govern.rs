@@ -136,7 +136,7 @@ impl<'w> Generator<'w> {
                 store: id("store-9"),
                 till: id("till-9"),
                 participant: id(participant),
-                most: [Some(300_000), Some(self.rng.range(1, 9) * 100_000), None],
+                most: [Some(300_000), Some(self.rng.range(1, 9) * 1_000_000), None],
             };
             tallyhouse::sign::KeyCert { key: new.public, ..self.world.till_cert(brand, &till, from, until) }
         };

@@ -3,6 +3,8 @@
 //! Owns: the run of one seed, what is compared, and how a failure tells its way back.
 //! Promises: a seed decides everything; what it printed replays exactly.
 
+#![allow(unreachable_pub)]
+
 pub mod ask;
 pub mod compare;
 pub mod generate;

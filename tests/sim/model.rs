@@ -39,7 +39,6 @@ pub struct MKey {
 #[derive(Clone, Debug)]
 pub struct MBrand {
     pub participant: ParticipantId,
-    pub root: Kid,
     pub frozen: bool,
 }
 
@@ -134,7 +133,6 @@ impl From<Refusal> for Stop {
 /// What a command that goes through says beside its place.
 #[derive(Default)]
 pub struct Said {
-    pub pays: bool,
     pub payment: Option<PaymentId>,
     pub awarded: Option<u64>,
     pub others: Vec<LineVerdict>,

@@ -164,7 +164,7 @@ impl Model {
         check(self.participants.contains(&args.participant), Refusal::ParticipantUnknown)?;
         check(!self.brands.contains_key(&args.brand), Refusal::AlreadyExists)?;
         self.new_key(root, self.plain_key(Owner::Brand(args.brand.clone()), Purpose::BrandRoot))?;
-        let brand = MBrand { participant: args.participant.clone(), root, frozen: false };
+        let brand = MBrand { participant: args.participant.clone(), frozen: false };
         self.brands.insert(args.brand.clone(), brand);
         Ok(())
     }

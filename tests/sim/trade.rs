@@ -180,7 +180,8 @@ impl<'w> Generator<'w> {
                     1 => have + 1,
                     2 => self.rng.range(1, 3.min(have)),
                     _ if n == LINGERER => self.rng.range(1, 1 + have / 200),
-                    _ => self.rng.range(1, 1 + have / 3),
+                    3..5 => self.rng.range(1, 1 + have / 3),
+                    _ => self.rng.range(5.min(have), have.min(3_000)),
                 };
                 return Some((n, some));
             }
@@ -203,8 +204,8 @@ impl<'w> Generator<'w> {
         let cid = self.fresh("pay");
         let deadline = match self.rng.below(10) {
             0 => now + 30 * DAY,
-            1..3 => now + self.rng.range(1, 30),
-            3..6 => now + self.rng.range(1, 3 * DAY),
+            1 => now + self.rng.range(1, 30),
+            2..7 => now + self.rng.range(1, 3 * DAY),
             _ => now + self.rng.range(60, 900),
         };
         let shop = &self.world.brands[brand];
@@ -228,6 +229,10 @@ impl<'w> Generator<'w> {
             let rate = if home { price.home } else { price.till };
             let amount = rate.money_floor(points(spend)).unwrap_or_default().max(money(1));
             let need = rate.points_ceil(amount).unwrap_or_default().get();
+            let least = model.units[&unit].set.min_spend.map_or(0, |least| least.get());
+            if need < least && self.rng.chance(90) {
+                continue;
+            }
             let holder = &self.cast.holders[&unit][n];
             let consent = PaymentConsent {
                 aud: self.world.net,
@@ -249,6 +254,9 @@ impl<'w> Generator<'w> {
             }
         }
         args.amount = money(sum);
+        if consents.is_empty() && self.rng.chance(95) {
+            return self.token(model);
+        }
         if self.rng.chance(14) {
             self.spoil_bill(&mut args, &mut consents, model);
         }
@@ -315,21 +323,21 @@ impl<'w> Generator<'w> {
         }
     }
 
+    /// A payment as wanted; now and then just any.
     fn some_payment(&mut self, model: &Model, wanted: impl Fn(&MPayment) -> bool) -> Option<PaymentId> {
         if self.payments.is_empty() {
             return None;
         }
-        let mut chosen = None;
+        let any = self.rng.chance(4);
         for _ in 0..12 {
             let recent = self.rng.chance(70);
             let n = self.payments.len();
             let at = if recent { n - 1 - self.rng.index(n.min(30)) } else { self.rng.index(n) };
-            chosen = Some(self.payments[at]);
-            if wanted(&model.payments[&self.payments[at]]) {
-                break;
+            if any || wanted(&model.payments[&self.payments[at]]) {
+                return Some(self.payments[at]);
             }
         }
-        chosen
+        None
     }
 
     /// A till of the payment's brand, or, rarely, of another.
@@ -349,7 +357,7 @@ impl<'w> Generator<'w> {
     pub fn capture(&mut self, model: &Model) -> Ask {
         let now = self.now;
         let open = |payment: &MPayment| !payment.closed && now < payment.deadline;
-        let Some(payment) = self.some_payment(model, open) else { return self.unknown_payment(model) };
+        let Some(payment) = self.some_payment(model, open) else { return self.authorise(model) };
         let have = &model.payments[&payment];
         let left = u64::try_from(have.amount - have.captured).expect("fits");
         let n = match self.rng.below(20) {
@@ -367,7 +375,7 @@ impl<'w> Generator<'w> {
     pub fn void(&mut self, model: &Model) -> Ask {
         let now = self.now;
         let open = |payment: &MPayment| !payment.closed && now < payment.deadline;
-        let Some(payment) = self.some_payment(model, open) else { return self.unknown_payment(model) };
+        let Some(payment) = self.some_payment(model, open) else { return self.authorise(model) };
         if self.rng.chance(3) {
             return self.unknown_payment(model);
         }
@@ -378,7 +386,7 @@ impl<'w> Generator<'w> {
 
     pub fn refund(&mut self, model: &Model) -> Ask {
         let taken = |payment: &MPayment| payment.captured > payment.refunded;
-        let Some(payment) = self.some_payment(model, taken) else { return self.unknown_payment(model) };
+        let Some(payment) = self.some_payment(model, taken) else { return self.authorise(model) };
         let have = &model.payments[&payment];
         let left = u64::try_from(have.captured - have.refunded).expect("fits");
         let n = match self.rng.below(20) {
