@@ -301,3 +301,49 @@ fn draw_from(lots: &mut Vec<Lot>, points: Points, may: impl Fn(&Lot) -> bool) ->
     lots.retain(|lot| !lot.1.is_zero());
     taken
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(n: u64) -> Points {
+        Points::new(n).expect("few")
+    }
+
+    fn lot(until: Option<&str>, n: u64) -> Lot {
+        let until = until.map(|day| day.parse().expect("a day"));
+        Lot(Bucket(until, None, "2026-01".parse().expect("a month"), Origin::Earned), points(n))
+    }
+
+    /// An account with as many lots as there may be, the first until `first`, one a day.
+    fn full(first: &str) -> Account {
+        let mut account = Account::new("KINO".parse().expect("a unit"), 0, None);
+        let mut day: Date = first.parse().expect("a day");
+        for _ in 0..MAX_LOTS {
+            account.give(lot(Some(&day.to_string()), 1), Time::default()).expect("room");
+            day = day.plus_days(1);
+        }
+        account
+    }
+
+    #[test]
+    fn points_that_come_back_to_a_full_account_never_live_shorter() {
+        for back in [None, Some("2027-01-01"), Some("2026-01-01"), Some("2025-01-01")] {
+            let mut account = full("2025-12-10");
+            let mut before: Vec<Option<Date>> = account.lots.iter().map(|lot| lot.0.0).collect();
+            account.put_back(lot(back, 1));
+            assert_eq!(account.total(), points(65));
+            before.push(lot(back, 1).0.0);
+            let mut after: Vec<Option<Date>> = vec![];
+            for lot in &account.lots {
+                after.extend((0..lot.1.get()).map(|_| lot.0.0));
+            }
+            // Point by point, in the order of spending, never last.
+            let key = |until: &Option<Date>| (until.is_none(), *until);
+            before.sort_by_key(key);
+            after.sort_by_key(key);
+            assert!(before.iter().zip(&after).all(|(had, has)| key(had) <= key(has)), "{back:?}");
+            assert!(account.lots.len() <= MAX_LOTS);
+        }
+    }
+}
