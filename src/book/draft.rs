@@ -103,7 +103,7 @@ struct Part {
 
 enum Undo {
     Record(Name, Option<Option<Arc<Record>>>),
-    /// What was added to a total, and whether the draft had the total before.
+    /// What was added, and whether the draft had no such total before.
     Total(Name, i64, bool),
 }
 
@@ -311,7 +311,7 @@ impl<'a> Draft<'a> {
     }
 
     fn leg(&mut self, part: usize, place: Place, asset: Asset, amount: i64) -> Result<(), Stop> {
-        // Legs of nothing are not written, so they may not make a total that replaying would not make.
+        // A leg of nothing is not recorded, so it must not make a total that a replay would not have.
         if amount == 0 {
             return Ok(());
         }
@@ -334,7 +334,7 @@ impl<'a> Draft<'a> {
         let after = self.total(&name)?.checked_add(amount).filter(|sum| sum.unsigned_abs() <= MAX_INT);
         let after = after.ok_or_else(|| Refused::about(Refusal::AmountTooLarge, &name))?;
         if self.line.is_some() {
-            self.undo.push(Undo::Total(name.clone(), amount, self.now.contains_key(&name)));
+            self.undo.push(Undo::Total(name.clone(), amount, !self.now.contains_key(&name)));
         }
         match self.now.get_mut(&name).and_then(Option::as_mut).and_then(Arc::get_mut) {
             Some(Record::Total(total)) => *total = after,
@@ -374,10 +374,10 @@ impl<'a> Draft<'a> {
                 Undo::Record(name, None) => {
                     self.now.swap_remove(&name);
                 }
-                Undo::Total(name, _, false) => {
+                Undo::Total(name, _, true) => {
                     self.now.swap_remove(&name);
                 }
-                Undo::Total(name, amount, true) => {
+                Undo::Total(name, amount, false) => {
                     if let Some(Some(record)) = self.now.get_mut(&name)
                         && let Record::Total(total) = Arc::make_mut(record)
                     {
