@@ -20,6 +20,7 @@
 //! - [`config`]: sizes and intervals of a node
 //! - [`clock`]: the one gate to the time of day and to chance
 //! - [`store`]: log and state, durably
+//! - [`vault`]: wallets, aliases, accounts, sealed; key files
 //! - [`engine`]: queue, writer, memory, following
 //! - [`cli`]: one file a verb
 
@@ -166,6 +167,18 @@ pub mod config;
 )]
 pub mod clock;
 pub mod store;
+#[cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic
+    )
+)]
+pub mod vault;
 pub mod engine;
 #[cfg_attr(
     not(test),
