@@ -20,11 +20,8 @@
 //! - [`config`]: sizes and intervals of a node
 //! - [`clock`]: the one gate to the time of day and to chance
 //! - [`store`]: log and state, durably
-<<<<<<< HEAD
-//! - [`tiles`]: the tree's hashes, proofs, the public log as files
-=======
 //! - [`views`]: tables made for people's questions: movements, payments, flows, obligations
->>>>>>> views
+//! - [`tiles`]: the tree's hashes, proofs, the public log as files
 //! - [`engine`]: queue, writer, memory, following
 //! - [`cli`]: one file a verb
 

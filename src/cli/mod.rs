@@ -8,7 +8,18 @@
 //! and a line in `dispatch`.
 
 mod context;
+pub mod balance;
 pub mod explain;
+pub mod export;
+mod folder;
+pub mod history;
+pub mod proof;
+#[cfg(test)]
+mod reading;
+#[cfg(test)]
+mod sample;
+mod trail;
+pub mod verify_proof;
 mod when;
 
 pub use context::{CliError, Context, Exit, Globals};
@@ -47,11 +58,26 @@ pub struct Cli {
 pub enum Verb {
     /// Say what a refusal or a kind of entry means
     Explain(explain::Args),
+    /// Say what an account holds
+    Balance(balance::Args),
+    /// Say what happened to an account
+    History(history::Args),
+    /// Write the log as lines, or as a folder of public files
+    Export(export::Args),
+    /// Make a proof that the log contains an entry
+    Proof(proof::Args),
+    /// Check a proof without a connection
+    VerifyProof(verify_proof::Args),
 }
 
 fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
     match verb {
         Verb::Explain(args) => explain::run(args, context),
+        Verb::Balance(args) => balance::run(args, context),
+        Verb::History(args) => history::run(args, context),
+        Verb::Export(args) => export::run(args, context),
+        Verb::Proof(args) => proof::run(args, context),
+        Verb::VerifyProof(args) => verify_proof::run(args, context),
     }
 }
 
