@@ -1,7 +1,9 @@
 //! A small data folder for the tests of the verbs that read: one account that was given points, spent
 //! some and holds some, and as many entries around it as a test wants.
 
-use crate::book::{Account, Bucket, Done, Head, Hold, Leg, Lot, Name, Origin, Place, Record, Shared, Unit};
+use crate::book::{
+    Account, Bucket, Done, Expiry, Head, Hold, Leg, Lot, Name, Origin, Place, Record, Shared, Unit,
+};
 use crate::log::{Chain, Envelope, LogSigner, PartsRef, Slot, seal};
 use crate::machine::{CurrencySetting, Event, Genesis, PartBody, PubBody};
 use crate::sign::SecretKey;
@@ -59,8 +61,18 @@ fn head() -> Head {
 }
 
 fn harvest() -> Unit {
-    let text = r#"{"brand":"br_harvest","version":1,"scale":2,"offset":"+01:00","expiry":"never","pending_days":0,"grace_days":0,"frozen":false}"#;
-    serde_json::from_str(text).expect("a unit")
+    Unit {
+        brand: "br_harvest".parse().expect("a brand"),
+        version: 1,
+        scale: 2,
+        offset: 60,
+        expiry: Expiry::Never,
+        pending_days: 0,
+        grace_days: 0,
+        issue_cap: None,
+        min_spend: None,
+        frozen: false,
+    }
 }
 
 /// The `pub` of the entry that defines the unit.
