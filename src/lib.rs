@@ -23,6 +23,7 @@
 //! - [`views`]: tables made for people's questions: movements, payments, flows, obligations
 //! - [`tiles`]: the tree's hashes, proofs, the public log as files
 //! - [`engine`]: queue, writer, memory, following
+//! - [`app`]: a network as a value, made of a folder; verification
 //! - [`cli`]: one file a verb
 
 #[cfg_attr(
@@ -143,43 +144,11 @@ pub mod payments;
 )]
 pub mod machine;
 
-#[cfg_attr(
-    not(test),
-    deny(
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::panic
-    )
-)]
 pub mod config;
-#[cfg_attr(
-    not(test),
-    deny(
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::panic
-    )
-)]
 pub mod clock;
 pub mod store;
 pub mod views;
 pub mod tiles;
 pub mod engine;
-#[cfg_attr(
-    not(test),
-    deny(
-        clippy::arithmetic_side_effects,
-        clippy::as_conversions,
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::panic
-    )
-)]
+pub mod app;
 pub mod cli;

@@ -7,8 +7,9 @@
 //! Refuses to know: what the verbs do. A new one is a file with `Args` and `run`, a variant of [`Verb`]
 //! and a line in `dispatch`.
 
-mod context;
 pub mod balance;
+pub mod bench;
+mod context;
 pub mod explain;
 pub mod export;
 mod folder;
@@ -19,6 +20,7 @@ mod reading;
 #[cfg(test)]
 mod sample;
 mod trail;
+pub mod verify;
 pub mod verify_proof;
 mod when;
 
@@ -68,6 +70,12 @@ pub enum Verb {
     Proof(proof::Args),
     /// Check a proof without a connection
     VerifyProof(verify_proof::Args),
+    /// Check the whole log, state and views
+    Verify(verify::Args),
+    /// Make state and views anew from the log
+    Rebuild(verify::RebuildArgs),
+    /// Measure what this hardware carries
+    Bench(bench::Args),
 }
 
 fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
@@ -78,6 +86,9 @@ fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
         Verb::Export(args) => export::run(args, context),
         Verb::Proof(args) => proof::run(args, context),
         Verb::VerifyProof(args) => verify_proof::run(args, context),
+        Verb::Verify(args) => verify::run(args, context),
+        Verb::Rebuild(args) => verify::rebuild(args, context),
+        Verb::Bench(args) => bench::run(args, context),
     }
 }
 
