@@ -13,6 +13,7 @@ pub mod model;
 pub mod pay;
 pub mod pure;
 pub mod purse;
+pub mod real;
 pub mod rules;
 pub mod trade;
 

@@ -128,7 +128,7 @@ impl Model {
         brand: &BrandId,
         consent: &PaymentConsent,
     ) -> Done {
-        let purse = self.books.purses.get(&consent.account).ok_or(Refusal::AccountUnknown)?;
+        let purse = self.books.purse(consent.account, self.now).ok_or(Refusal::AccountUnknown)?;
         check(!purse.frozen, Refusal::AccountFrozen)?;
         let code = purse.unit;
         let unit = self.units[&code].clone();
@@ -172,7 +172,7 @@ impl Model {
             most(n.checked_mul(settle_num * den).expect("prices here are small") / (settle_den * num))?
         };
         let (deadline, at) = (payment.deadline, self.now);
-        self.books.purse(consent.account).hold(id, deadline, points, at)?;
+        self.books.own(consent.account, at).hold(id, deadline, points, at)?;
         check(payment.shares.iter().all(|share| share.unit != code), Refusal::SharesMismatch)?;
         let account = consent.account;
         payment.shares.push(MShare { unit: code, account, points, obligation, issuer, taken: vec![] });
@@ -220,21 +220,21 @@ impl Model {
             let (had, has) = (points(before), points(after));
             let change = owed(after) - owed(before);
             if has >= had {
-                let taken = self.books.purse(share.account).take(id, has - had, at)?;
+                let taken = self.books.own(share.account, at).take(id, has - had, at)?;
                 self.books.book(share.unit, Shared::Redeemed, (has - had) as i128);
                 share.taken.extend(taken);
             } else {
                 give_back(self, share, had - has);
             }
             if payment.closed {
-                self.books.purse(share.account).release(id);
+                self.books.own(share.account, at).release(id);
+                // What it brings back may be past its date.
+                self.books.own(share.account, at);
             }
             if change != 0 {
                 self.books.owe(&share.issuer, &payment.participant, payment.currency, change);
             }
         }
-        // What a release brings back may be past its date.
-        self.settle(at);
         self.payments.insert(id, payment);
         Ok(())
     }
@@ -252,7 +252,7 @@ fn give_back(model: &mut Model, share: &mut MShare, mut n: u128) {
             share.taken.push((pile, have - part));
         }
         model.books.book(share.unit, Shared::Redeemed, -(part as i128));
-        let purse = model.books.purse(share.account);
+        let purse = model.books.own(share.account, at);
         let again = Pile {
             until: if pile.until == NEVER { NEVER } else { pile.until + grace },
             from: None,
