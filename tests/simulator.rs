@@ -63,3 +63,10 @@ fn pure() {
     let tally = run_all("pure", &plan, sim::pure::run);
     println!("{tally}");
 }
+
+#[test]
+fn real() {
+    let plan = Plan::from_environment(100, if cfg!(debug_assertions) { 300 } else { 10_000 });
+    let tally = run_all("real", &plan, sim::real::run);
+    println!("{tally}");
+}

@@ -71,6 +71,8 @@ pub struct PureNode {
     pub state: State,
     pub chain: Chain,
     pub entries: Vec<Sealed>,
+    /// What was submitted, and when: to do the same elsewhere.
+    pub asked: Vec<(Request, Time)>,
     /// Sweep what is due before each command; if not, only what a command reads is booked.
     pub ticking: bool,
     verify: bool,
@@ -85,6 +87,7 @@ impl PureNode {
             state: State::default(),
             chain: Chain::start(),
             entries: vec![],
+            asked: vec![],
             ticking: true,
             verify: world.signing,
             salts: Rng::new(world.seed ^ 0x5a17),
@@ -117,6 +120,7 @@ impl PureNode {
 
     /// One command from the outside, at `at` or as soon after the last entry as there is an instant.
     pub fn submit(&mut self, request: &Request, at: Time) -> Result<Answer, Refused> {
+        self.asked.push((request.clone(), at));
         let command = self.read(request)?;
         if self.ticking {
             self.tick(at);
@@ -203,6 +207,22 @@ impl PureNode {
     }
 }
 
+impl PureNode {
+    /// An entry with the root over all of state: a leaf is the name, a zero byte and the record's bytes.
+    pub fn snapshot(&mut self, at: Time) {
+        let rows = self.state.bytes();
+        let leaves = rows
+            .iter()
+            .map(|(name, record)| tallyhouse::log::leaf_hash(&[name.as_bytes(), &[0], record].concat()));
+        let root = tallyhouse::log::root_of(&leaves.collect::<Vec<_>>());
+        let of = self.chain.tip().expect("an entry").seq;
+        let snapshot = machine::Snapshot { of, root, rows: rows.len() as u64 };
+        let public = Some(tallyhouse::types::encode(&snapshot));
+        let at = self.instant(at);
+        self.append(EntryBody { kind: machine::Kind::Snapshot, public, parts: vec![] }, at);
+    }
+}
+
 /// State made from the entries of a log, the way a reader makes it.
 #[derive(Clone)]
 pub struct Replay {
@@ -267,4 +287,18 @@ impl Replay {
         let (one, other) = (text(have.get(&name)), text(again.get(&name)));
         Err(format!("{:?} gives another state: {name} is {one:?}, replayed {other:?}", self.how))
     }
+}
+
+/// State from nothing, by taking recorded effects over.
+pub fn replay_by_applying(sealed: &[Sealed]) -> State {
+    let mut replay = Replay::new(How::Apply);
+    replay.follow(sealed).unwrap_or_else(|e| panic!("{e}"));
+    replay.state
+}
+
+/// State from nothing, by deciding every entry again; also the number of signatures that were verified.
+pub fn replay_by_checking(sealed: &[Sealed], signatures: bool) -> (State, u64) {
+    let mut replay = Replay::new(How::Check(signatures));
+    replay.follow(sealed).unwrap_or_else(|e| panic!("{e}"));
+    (replay.state, replay.signatures)
 }

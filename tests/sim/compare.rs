@@ -1,6 +1,6 @@
 //! Compares what is stored with what the model believes: every account, total, pair and payment.
 
-use super::model::Model;
+use super::model::{Books, Model};
 use super::purse::{From, NEVER, Pile, Purse};
 use std::collections::BTreeMap;
 use tallyhouse::book::{Account, Bucket, Lot, Name, Origin, Record, Shared};
@@ -59,8 +59,9 @@ fn same_account(purse: &Purse, account: &Account, at: Time) -> Result<(), String
 }
 
 /// Compares all of state, as of `at`, with the model settled at the same instant.
-pub fn same(model: &mut Model, records: &[(Name, Record)], at: Time) -> Result<(), String> {
-    model.settle(at.micros());
+pub fn same(model: &Model, records: &[(Name, Record)], at: Time) -> Result<(), String> {
+    let mut books = model.books.clone();
+    books.settle(at.micros());
     let mut expired: BTreeMap<UnitCode, i128> = BTreeMap::new();
     let (mut accounts, mut payments) = (0, 0);
     let mut totals: BTreeMap<(UnitCode, Shared), i128> = BTreeMap::new();
@@ -70,7 +71,7 @@ pub fn same(model: &mut Model, records: &[(Name, Record)], at: Time) -> Result<(
         match (name, record) {
             (Name::Account(id), Record::Account(account)) => {
                 accounts += 1;
-                let mut purse = model.books.purses.get(id).ok_or(wrong("the model has none".into()))?.clone();
+                let mut purse = books.purses.get(id).ok_or(wrong("the model has none".into()))?.clone();
                 let mut account = account.clone();
                 // Both as they would be if they were touched now.
                 *expired.entry(account.head.unit).or_default() += i128::from(account.settle(at).get());
@@ -88,9 +89,15 @@ pub fn same(model: &mut Model, records: &[(Name, Record)], at: Time) -> Result<(
                 payments += 1;
                 let expected = model.payments.get(id).ok_or(wrong("the model has none".into()))?;
                 let n = |money: tallyhouse::types::Money| u128::from(money.get());
-                let shares: Vec<_> = payment.shares.iter().map(|s| (s.unit, u128::from(s.points.get()), n(s.obligation))).collect();
-                let theirs: Vec<_> = expected.shares.iter().map(|s| (s.unit, s.points, s.obligation)).collect();
-                let has = (n(payment.amount), n(payment.captured), n(payment.refunded), payment.closed, shares);
+                let shares: Vec<_> = payment
+                    .shares
+                    .iter()
+                    .map(|s| (s.unit, u128::from(s.points.get()), n(s.obligation)))
+                    .collect();
+                let theirs: Vec<_> =
+                    expected.shares.iter().map(|s| (s.unit, s.points, s.obligation)).collect();
+                let has =
+                    (n(payment.amount), n(payment.captured), n(payment.refunded), payment.closed, shares);
                 let says = (expected.amount, expected.captured, expected.refunded, expected.closed, theirs);
                 if has != says {
                     return Err(wrong(format!("is {has:?}, the model says {says:?}")));
@@ -111,22 +118,24 @@ pub fn same(model: &mut Model, records: &[(Name, Record)], at: Time) -> Result<(
         *totals.entry((unit, Shared::Expired)).or_default() += n;
     }
     totals.retain(|_, n| *n != 0);
-    let mut expected = model.books.shared.clone();
+    let mut expected = books.shared.clone();
     expected.retain(|_, n| *n != 0);
     if totals != expected {
         return Err(format!("totals are {totals:?}, the model says {expected:?}"));
     }
     pairs.retain(|_, n| *n != 0);
-    let mut expected = model.books.pairs.clone();
+    let mut expected = books.pairs.clone();
     expected.retain(|_, n| *n != 0);
     if pairs != expected {
         return Err(format!("pairs are {pairs:?}, the model says {expected:?}"));
     }
-    let (purses, known) = (model.books.purses.len(), model.payments.len());
+    let (purses, known) = (books.purses.len(), model.payments.len());
     if (accounts, payments) != (purses, known) {
-        return Err(format!("{accounts} accounts and {payments} payments, the model has {purses} and {known}"));
+        return Err(format!(
+            "{accounts} accounts and {payments} payments, the model has {purses} and {known}"
+        ));
     }
-    conserved(model)
+    conserved(&books)
 }
 
 /// Drawing nothing changes nothing, but lets pending lots whose day has come join the others.
@@ -135,12 +144,12 @@ fn ripen(account: &mut Account, at: Time) -> Result<(), String> {
 }
 
 /// issued − redeemed − expired = what accounts have, unit by unit.
-fn conserved(model: &Model) -> Result<(), String> {
+fn conserved(books: &Books) -> Result<(), String> {
     let mut left: BTreeMap<UnitCode, i128> = BTreeMap::new();
-    for ((unit, _), n) in &model.books.shared {
+    for ((unit, _), n) in &books.shared {
         *left.entry(*unit).or_default() += n;
     }
-    for purse in model.books.purses.values() {
+    for purse in books.purses.values() {
         *left.entry(purse.unit).or_default() += purse.total() as i128;
     }
     match left.iter().find(|(_, n)| **n != 0) {

@@ -93,8 +93,26 @@ pub struct Books {
 }
 
 impl Books {
-    pub fn purse(&mut self, id: AccountId) -> &mut Purse {
-        self.purses.get_mut(&id).expect("an account that is known")
+    /// An account as of an instant: what is due on it is booked first.
+    pub fn purse(&mut self, id: AccountId, at: i64) -> Option<&mut Purse> {
+        let purse = self.purses.get_mut(&id)?;
+        if purse.is_due(at) {
+            let gone = purse.settle(at) as i128;
+            *self.shared.entry((purse.unit, Shared::Expired)).or_default() += gone;
+        }
+        Some(purse)
+    }
+
+    /// An account that is known to be there.
+    pub fn own(&mut self, id: AccountId, at: i64) -> &mut Purse {
+        self.purse(id, at).expect("an account that is known")
+    }
+
+    /// All accounts as of an instant.
+    pub fn settle(&mut self, at: i64) {
+        for id in self.purses.keys().copied().collect::<Vec<_>>() {
+            self.own(id, at);
+        }
     }
 
     pub fn book(&mut self, unit: UnitCode, shared: Shared, n: i128) {
@@ -225,20 +243,10 @@ impl Model {
         self.seq += 1;
     }
 
-    /// Settles all accounts at an instant.
-    pub fn settle(&mut self, at: i64) {
-        for purse in self.books.purses.values_mut() {
-            if purse.is_due(at) {
-                let gone = purse.settle(at) as i128;
-                *self.books.shared.entry((purse.unit, Shared::Expired)).or_default() += gone;
-            }
-        }
-    }
-
     /// Sweeps what is due by `time`, as the writer does before it decides.
     pub fn tick(&mut self, time: i64) {
         if self.sweeps && self.books.purses.values().any(|purse| purse.is_due(time)) {
-            self.settle(time);
+            self.books.settle(time);
             self.entry(time);
         }
     }
@@ -249,7 +257,7 @@ impl Model {
         if let Some(flaw) = ask.flaw {
             return Err(flaw);
         }
-        if self.signers(ask).iter().any(|(kid, _)| !self.keys.contains_key(kid) && !introduces(ask, *kid)) {
+        if !self.knows(ask) {
             return Err(Refusal::KeyUnknown);
         }
         if self.waiting.iter().any(|(_, cid, ..)| ask.cid.as_ref() == Some(cid)) {
@@ -257,7 +265,6 @@ impl Model {
         }
         self.tick(micros(time));
         self.now = micros(time).max(self.last + 1);
-        self.settle(self.now);
         let decided = self.decide(ask);
         match decided {
             Ok(said) => Ok(self.commit(ask, said)),
@@ -267,6 +274,11 @@ impl Model {
                 Err(code)
             }
         }
+    }
+
+    /// Whether every key that signed is registered, or comes with the statement itself.
+    pub fn knows(&self, ask: &Ask) -> bool {
+        self.signers(ask).iter().all(|(kid, _)| self.keys.contains_key(kid) || introduces(ask, *kid))
     }
 
     /// Whoever signed anything, and as what sort of statement.

@@ -1,6 +1,7 @@
 //! The model's rules for payments.
 
 use super::ask::Ask;
+use super::model::Stop;
 use super::model::{Count, MPayment, MShare, Model, Owner};
 use super::purse::{From, NEVER, Pile, local_day};
 use super::rules::{Done, check, most};
@@ -10,7 +11,6 @@ use tallyhouse::payments::Authorise;
 use tallyhouse::prices::PublishPrices;
 use tallyhouse::sign::{PaymentConsent, Purpose};
 use tallyhouse::types::{BrandId, Kid, PaymentId, Rate, Refusal};
-use super::model::Stop;
 
 /// A price as two integers; the crate keeps them to itself but writes them as `[num, den]`.
 fn parts(rate: Rate) -> (u128, u128) {
@@ -22,11 +22,17 @@ fn parts(rate: Rate) -> (u128, u128) {
 impl Model {
     pub(super) fn own_payment(&self, kid: Kid, id: PaymentId) -> Done {
         let key = self.valid(kid, &[Purpose::Till])?;
-        let own = self.payments.get(&id).is_some_and(|payment| key.owner == Owner::Brand(payment.brand.clone()));
+        let own =
+            self.payments.get(&id).is_some_and(|payment| key.owner == Owner::Brand(payment.brand.clone()));
         check(own, Refusal::PaymentUnknown)
     }
 
-    pub(super) fn authorise(&mut self, ask: &Ask, args: &Authorise, consents: &[(Kid, PaymentConsent)]) -> Result<PaymentId, Stop> {
+    pub(super) fn authorise(
+        &mut self,
+        ask: &Ask,
+        args: &Authorise,
+        consents: &[(Kid, PaymentConsent)],
+    ) -> Result<PaymentId, Stop> {
         let key = self.valid(ask.signer, &[Purpose::Till])?.clone();
         let (Owner::Brand(brand), Some(till)) = (&key.owner, &key.till) else {
             return Err(Refusal::KeyOwner.into());
@@ -83,7 +89,8 @@ impl Model {
         let (hour, today) = (self.hour(), i64::from(local_day(self.now, 0).to_epoch_days()));
         let within = till.per_payment.is_none_or(|most| n <= u128::from(most.get()));
         check(within, Refusal::TillLimitExceeded)?;
-        let counts = [(Count::TakenHour(kid), hour, till.per_hour), (Count::TakenDay(kid), today, till.per_day)];
+        let counts =
+            [(Count::TakenHour(kid), hour, till.per_hour), (Count::TakenDay(kid), today, till.per_day)];
         for (count, window, ceiling) in counts {
             if let Some(ceiling) = ceiling {
                 let counted = self.books.count(count, window, n, u128::from(ceiling.get()));
@@ -114,8 +121,14 @@ impl Model {
         check(consent.exp > now && consent.exp <= now + 300, Refusal::ConsentExpired)
     }
 
-    fn hold_share(&mut self, id: PaymentId, args: &Authorise, brand: &BrandId, consent: &PaymentConsent) -> Done {
-        let purse = self.books.purses.get(&consent.account).ok_or(Refusal::AccountUnknown)?;
+    fn hold_share(
+        &mut self,
+        id: PaymentId,
+        args: &Authorise,
+        brand: &BrandId,
+        consent: &PaymentConsent,
+    ) -> Done {
+        let purse = self.books.purse(consent.account, self.now).ok_or(Refusal::AccountUnknown)?;
         check(!purse.frozen, Refusal::AccountFrozen)?;
         let code = purse.unit;
         let unit = self.units[&code].clone();
@@ -123,9 +136,16 @@ impl Model {
         check(!self.brands[&unit.brand].frozen, Refusal::BrandFrozen)?;
         let now = self.seconds();
         let in_force = |price: &&PublishPrices| {
-            price.currency == args.currency && price.from <= now && price.until.is_none_or(|until| now < until)
+            price.currency == args.currency
+                && price.from <= now
+                && price.until.is_none_or(|until| now < until)
         };
-        let price = self.prices.get(&code).and_then(|all| all.iter().rfind(in_force)).ok_or(Refusal::NoPrice)?.clone();
+        let price = self
+            .prices
+            .get(&code)
+            .and_then(|all| all.iter().rfind(in_force))
+            .ok_or(Refusal::NoPrice)?
+            .clone();
         let (home, n) = (unit.brand == *brand, u128::from(consent.amount.get()));
         if !home {
             let list = self.acceptance.get(brand);
@@ -152,7 +172,7 @@ impl Model {
             most(n.checked_mul(settle_num * den).expect("prices here are small") / (settle_den * num))?
         };
         let (deadline, at) = (payment.deadline, self.now);
-        self.books.purse(consent.account).hold(id, deadline, points, at)?;
+        self.books.own(consent.account, at).hold(id, deadline, points, at)?;
         check(payment.shares.iter().all(|share| share.unit != code), Refusal::SharesMismatch)?;
         let account = consent.account;
         payment.shares.push(MShare { unit: code, account, points, obligation, issuer, taken: vec![] });
@@ -200,21 +220,21 @@ impl Model {
             let (had, has) = (points(before), points(after));
             let change = owed(after) - owed(before);
             if has >= had {
-                let taken = self.books.purse(share.account).take(id, has - had, at)?;
+                let taken = self.books.own(share.account, at).take(id, has - had, at)?;
                 self.books.book(share.unit, Shared::Redeemed, (has - had) as i128);
                 share.taken.extend(taken);
             } else {
                 give_back(self, share, had - has);
             }
             if payment.closed {
-                self.books.purse(share.account).release(id);
+                self.books.own(share.account, at).release(id);
+                // What it brings back may be past its date.
+                self.books.own(share.account, at);
             }
             if change != 0 {
                 self.books.owe(&share.issuer, &payment.participant, payment.currency, change);
             }
         }
-        // What a release brings back may be past its date.
-        self.settle(at);
         self.payments.insert(id, payment);
         Ok(())
     }
@@ -232,7 +252,7 @@ fn give_back(model: &mut Model, share: &mut MShare, mut n: u128) {
             share.taken.push((pile, have - part));
         }
         model.books.book(share.unit, Shared::Redeemed, -(part as i128));
-        let purse = model.books.purse(share.account);
+        let purse = model.books.own(share.account, at);
         let again = Pile {
             until: if pile.until == NEVER { NEVER } else { pile.until + grace },
             from: None,

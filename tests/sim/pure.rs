@@ -2,11 +2,11 @@
 
 use super::super::common::node::{How, PureNode, Replay};
 use super::super::common::world::World;
+use super::super::common::world::beginning;
 use super::generate::{Cast, Generator};
 use super::model::Model;
-use tallyhouse::types::Time;
 use super::{Tally, agree, compare, founded};
-use super::super::common::world::beginning;
+use tallyhouse::types::Time;
 
 /// Steps between two comparisons of everything.
 const LOOK: u64 = 100;
@@ -37,7 +37,7 @@ pub fn run(seed: u64, steps: u64) -> Result<Tally, String> {
             generator.payments.push(id);
         }
         if step % LOOK == 0 || step == steps {
-            look(&mut model, &node, &mut replays).map_err(|what| format!("after step {step}: {what}"))?;
+            look(&model, &node, &mut replays).map_err(|what| format!("after step {step}: {what}"))?;
         }
     }
     for replay in replays {
@@ -49,7 +49,7 @@ pub fn run(seed: u64, steps: u64) -> Result<Tally, String> {
 }
 
 /// The model, the node and the log agree on everything.
-fn look(model: &mut Model, node: &PureNode, replays: &mut [Replay]) -> Result<(), String> {
+fn look(model: &Model, node: &PureNode, replays: &mut [Replay]) -> Result<(), String> {
     // A refusal leaves no entry, but the model has settled at its instant.
     let at = node.chain.last_at().expect("not empty").max(Time::from_micros(model.now).expect("in range"));
     let records: Vec<_> =

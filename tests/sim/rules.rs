@@ -43,8 +43,8 @@ impl Model {
             What::Participant(args) => self.participant(ask, args)?,
             What::Brand(args) => self.brand(ask, args)?,
             What::Certify(cert) => self.certify(ask, cert)?,
-            What::Revoke(args) => self.revoke(ask, args, false)?,
-            What::RevokeAccountKey(args) => self.revoke(ask, args, true)?,
+            What::Revoke(args) => self.on_copy(|model| model.revoke(ask, args, false))?,
+            What::RevokeAccountKey(args) => self.on_copy(|model| model.revoke(ask, args, true))?,
             What::Budget(args) => self.budget(ask, args)?,
             What::Unit(args) => self.unit(ask, args)?,
             What::Prices(args) => self.publish(ask, args)?,
@@ -62,8 +62,10 @@ impl Model {
                 self.may_freeze(ask, &brand, *frozen)?;
                 self.units.get_mut(unit).ok_or(Refusal::UnitUnknown)?.frozen = *frozen;
             }
-            What::FreezeAccount(account, frozen) => self.freeze_account(ask, *account, *frozen)?,
-            What::Open(args) => self.open(ask, args)?,
+            What::FreezeAccount(account, frozen) => {
+                self.on_copy(|model| model.freeze_account(ask, *account, *frozen))?;
+            }
+            What::Open(args) => self.on_copy(|model| model.open(ask, args))?,
             What::Token(token) => self.token(ask, token)?,
             What::Batch(claims, lines) => said = self.batch(ask, claims, lines)?,
             What::Authorise(args, consents) => said.payment = Some(self.authorise(ask, args, consents)?),
@@ -116,7 +118,8 @@ impl Model {
         signers.extend(&ask.approvals);
         signers.sort_unstable();
         signers.dedup();
-        let root = |kid: &&Kid| self.roots.contains(kid) && self.valid(**kid, &[Purpose::OperatorRoot]).is_ok();
+        let root =
+            |kid: &&Kid| self.roots.contains(kid) && self.valid(**kid, &[Purpose::OperatorRoot]).is_ok();
         check(signers.iter().filter(root).count() >= self.threshold, Refusal::EvidenceMissing)
     }
 
@@ -189,7 +192,10 @@ impl Model {
         let brand = match &key.owner {
             Owner::Operator => None,
             Owner::Brand(brand) => Some(brand.clone()),
-            Owner::Account(account) => Some(self.units[&self.books.purses[account].unit].brand.clone()),
+            Owner::Account(account) => {
+                let unit = self.books.own(*account, self.now).unit;
+                Some(self.units[&unit].brand.clone())
+            }
         };
         let by_root = brand.is_some() && self.root(ask.signer).ok() == brand;
         if !by_root {
@@ -280,13 +286,14 @@ impl Model {
     }
 
     fn freeze_account(&mut self, ask: &Ask, account: AccountId, frozen: bool) -> Done {
-        let unit = self.books.purses.get(&account).ok_or(Refusal::AccountUnknown)?.unit;
-        let own = self.valid(ask.signer, &[Purpose::Account]).is_ok_and(|key| key.owner == Owner::Account(account));
+        let unit = self.books.purse(account, self.now).ok_or(Refusal::AccountUnknown)?.unit;
+        let own =
+            self.valid(ask.signer, &[Purpose::Account]).is_ok_and(|key| key.owner == Owner::Account(account));
         if !(own && frozen) {
             let brand = self.units[&unit].brand.clone();
             self.root_or_operator(ask, &brand)?;
         }
-        self.books.purse(account).frozen = frozen;
+        self.books.own(account, self.now).frozen = frozen;
         Ok(())
     }
 
@@ -300,7 +307,7 @@ impl Model {
             check(ask.approvals.contains(&kid), Refusal::EvidenceMissing)?;
         }
         let offset = unit.set.offset;
-        if let Some(purse) = self.books.purses.get(&args.account) {
+        if let Some(purse) = self.books.purse(args.account, self.now) {
             check(!own && purse.unit == args.unit && purse.key.is_none(), Refusal::AlreadyExists)?;
         }
         self.new_key(kid, self.plain_key(Owner::Account(args.account), Purpose::Account))?;
@@ -344,7 +351,8 @@ impl Model {
         self.unused(&claims.iss, claims.jti.as_str(), ask.content)?;
         check(claims.exp > self.seconds(), Refusal::TokenExpired)?;
         self.may_issue(ask.signer, &claims.iss, claims.unit)?;
-        let before = (claims.on_line_error == OnLineError::Reject).then(|| (self.books.clone(), self.refs.clone()));
+        let before =
+            (claims.on_line_error == OnLineError::Reject).then(|| (self.books.clone(), self.refs.clone()));
         let mut said = Said { awarded: Some(0), ..Said::default() };
         let mut bad = false;
         for ((bytes, award), line) in lines.iter().zip(1..) {
@@ -379,7 +387,14 @@ impl Model {
     }
 
     /// One award; false if the same one was there before.
-    fn award(&mut self, kid: Kid, iss: &BrandId, code: UnitCode, award: &Award, content: Hash) -> Result<bool, Stop> {
+    fn award(
+        &mut self,
+        kid: Kid,
+        iss: &BrandId,
+        code: UnitCode,
+        award: &Award,
+        content: Hash,
+    ) -> Result<bool, Stop> {
         let n = u128::from(award.amount.get());
         check(n > 0, Refusal::AmountTooSmall)?;
         if let Some(lines) = &award.lines {
@@ -406,7 +421,7 @@ impl Model {
             }
         };
         let offset = unit.set.offset;
-        match self.books.purses.get(&award.sub) {
+        match self.books.purse(award.sub, self.now) {
             Some(purse) if purse.unit != code => return Err(Refusal::AccountUnknown.into()),
             Some(purse) if purse.frozen => return Err(Refusal::AccountFrozen.into()),
             Some(_) => {}
@@ -434,7 +449,7 @@ impl Model {
             origin: if goodwill { From::Goodwill } else { From::Earned },
         };
         let at = self.now;
-        let purse = self.books.purse(award.sub);
+        let purse = self.books.own(award.sub, at);
         if until != NEVER && purse.over(&pile, at) {
             self.books.book(code, Shared::Expired, n as i128);
         } else {
