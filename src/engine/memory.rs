@@ -5,7 +5,9 @@
 //! a fresh read of state is always current. Bounded: unpinned records are forgotten in turns.
 //! Refuses to know: what the records mean.
 
+use super::Failure;
 use crate::book::{Found, Name, Record, Source};
+use crate::store;
 use crate::types::Time;
 use hashbrown::HashMap;
 use std::cell::RefCell;
@@ -20,10 +22,10 @@ struct Known {
 }
 
 /// Records that one entry changed, as followers get them too.
-pub(crate) type Changes = Arc<Vec<(Name, Option<Arc<Record>>)>>;
+pub type Changes = Arc<Vec<(Name, Option<Arc<Record>>)>>;
 
 /// See the module.
-pub(crate) struct Memory {
+pub struct Memory {
     /// Two generations: what is found in the old one moves to the young one; when the young one is full
     /// the old one is forgotten, pinned records aside.
     young: RefCell<HashMap<Name, Known>>,
@@ -39,7 +41,7 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// A memory for about `rows` unpinned records; `state_due` is the earliest deadline in state.
-    pub(crate) fn new(rows: usize, state_due: Option<Time>) -> Self {
+    pub fn new(rows: usize, state_due: Option<Time>) -> Self {
         Self {
             young: RefCell::default(),
             old: RefCell::default(),
@@ -61,19 +63,19 @@ impl Memory {
     }
 
     /// Whether a lookup would need loading.
-    pub(crate) fn lacks(&self, name: &Name) -> bool {
+    pub fn lacks(&self, name: &Name) -> bool {
         !self.young.borrow().contains_key(name) && self.get(name).is_none()
     }
 
     /// Takes what state answered; what memory knows itself is newer and stays.
-    pub(crate) fn loaded(&mut self, name: Name, record: Option<Arc<Record>>) {
+    pub fn loaded(&mut self, name: Name, record: Option<Arc<Record>>) {
         if self.lacks(&name) {
             self.young.get_mut().insert(name, Known { record, seq: 0 });
         }
     }
 
     /// Takes the changes of an entry that is being committed.
-    pub(crate) fn changed(&mut self, seq: u64, changes: &Changes) {
+    pub fn changed(&mut self, seq: u64, changes: &Changes) {
         for (name, record) in changes.iter() {
             if let Name::Account(_) = name {
                 self.note_due(name, record.as_deref());
@@ -100,7 +102,7 @@ impl Memory {
     }
 
     /// State shows everything through `seq` now: those records need no pin any more.
-    pub(crate) fn projected(&mut self, seq: u64) {
+    pub fn projected(&mut self, seq: u64) {
         while self.pinned.front().is_some_and(|(at, _)| *at <= seq) {
             let Some((at, changes)) = self.pinned.pop_front() else { return };
             self.pinned_rows -= changes.len();
@@ -148,12 +150,12 @@ impl Memory {
     }
 
     /// How many changed records wait for state.
-    pub(crate) fn pinned_rows(&self) -> usize {
+    pub fn pinned_rows(&self) -> usize {
         self.pinned_rows
     }
 
     /// The earliest instant at which work may be due; never later than the truth.
-    pub(crate) fn next_due(&self) -> Option<Time> {
+    pub fn next_due(&self) -> Option<Time> {
         let pinned = self.due.first().map(|(due, _)| *due);
         match (pinned, self.state_due) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -162,19 +164,46 @@ impl Memory {
     }
 
     /// Pinned accounts due by `through`, in order.
-    pub(crate) fn pinned_due(&self, through: Time, limit: usize) -> Vec<(Time, Name)> {
+    pub fn pinned_due(&self, through: Time, limit: usize) -> Vec<(Time, Name)> {
         self.due.iter().take_while(|(due, _)| *due <= through).take(limit).cloned().collect()
     }
 
     /// Whether a name's newest value is not in state yet.
-    pub(crate) fn is_pinned(&self, name: &Name) -> bool {
+    pub fn is_pinned(&self, name: &Name) -> bool {
         self.get(name).is_some_and(|known| known.seq > 0)
     }
 
     /// State was asked: this is the earliest deadline it still holds for records that are not pinned.
-    pub(crate) fn set_state_due(&mut self, due: Option<Time>) {
+    pub fn set_state_due(&mut self, due: Option<Time>) {
         self.state_due = due;
     }
+}
+
+/// Loads what memory lacks of these names: one look-up in state, in the order of its keys.
+pub fn load(memory: &mut Memory, read: &dyn store::Read, mut names: Vec<Name>) -> Result<(), Failure> {
+    names.retain(|name| memory.lacks(name));
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let fault = |e: String| Failure::Unavailable(e);
+    let mut keyed: Vec<(String, Name)> = names.into_iter().map(|name| (name.to_string(), name)).collect();
+    keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let (keys, names): (Vec<String>, Vec<Name>) = keyed.into_iter().unzip();
+    let mut rows = read.load(&keys).map_err(|e| fault(e.to_string()))?.rows.into_iter().peekable();
+    for (key, name) in keys.iter().zip(names) {
+        let record = match rows.next_if(|row| row.key == *key) {
+            Some(row) => Some(Arc::new(Record::decode(&name, &row.value).map_err(|e| {
+                fault(format!(
+                    "state holds something else under {key}: {e}; `tallyhouse rebuild` makes it anew"
+                ))
+            })?)),
+            None => None,
+        };
+        memory.loaded(name, record);
+    }
+    Ok(())
 }
 
 impl Source for Memory {

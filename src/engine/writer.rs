@@ -6,7 +6,7 @@
 //! answers nobody, forgets all it knows and is done for.
 //! Refuses to know: threads and queues. It is stepped by whoever owns it.
 
-use super::memory::{Changes, Memory};
+use super::memory::{Changes, Memory, load};
 use super::{Commit, Failure, Setup};
 use crate::book::{Draft, Name, Record, Source, Stop};
 use crate::log::{Chain, Envelope, Frontier, LogSigner, Slot};
@@ -113,6 +113,11 @@ impl Writer {
         Ok(())
     }
 
+    /// Whether commands bring their own time.
+    pub fn is_driven(&self) -> bool {
+        self.driven
+    }
+
     /// The log's end.
     pub fn tip(&self) -> Option<Place> {
         self.tip
@@ -139,22 +144,8 @@ impl Writer {
     }
 
     /// Takes entries over that are in the log and not yet in state: how a writer comes back.
-    pub(crate) fn recover(&mut self, entry: &StoredEntry) -> Result<Arc<Commit>, Failure> {
-        let (envelope, parts) = open_entry(entry)?;
-        let stored = machine::Stored { envelope: &envelope, parts: &parts };
-        let records = loop {
-            match machine::apply(stored, &self.memory) {
-                Ok(records) => break records,
-                Err(machine::Broken::Need(names)) => self.load(names)?,
-                Err(machine::Broken::Wrong(what)) => {
-                    return Err(fault(format!("entry {} cannot be taken over: {what}", entry.seq)));
-                }
-            }
-        };
-        let event = Event::read(&envelope, Envelope::hash(&entry.envelope), &parts).map_err(fault)?;
-        let records: Changes = Arc::new(records);
-        self.memory.changed(entry.seq, &records);
-        Ok(Arc::new(Commit { event, records }))
+    pub(crate) fn recover(&mut self, entries: &[StoredEntry]) -> Result<Vec<Arc<Commit>>, Failure> {
+        take_over(&mut self.memory, &*self.read, entries)
     }
 
     /// Writes genesis.
@@ -184,30 +175,8 @@ impl Writer {
         decided.or(self.tip.map(|tip| tip.seq)).map_or(0, |seq| seq + 1)
     }
 
-    fn load(&mut self, mut names: Vec<Name>) -> Result<(), Failure> {
-        names.retain(|name| self.memory.lacks(name));
-        names.sort_unstable();
-        names.dedup();
-        if names.is_empty() {
-            return Ok(());
-        }
-        let mut keyed: Vec<(String, Name)> = names.into_iter().map(|name| (name.to_string(), name)).collect();
-        keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let (keys, names): (Vec<String>, Vec<Name>) = keyed.into_iter().unzip();
-        let mut rows = self.read.load(&keys).map_err(fault)?.rows.into_iter().peekable();
-        for (key, name) in keys.iter().zip(names) {
-            let row = rows.next_if(|row| row.key == *key);
-            let record = match row {
-                Some(row) => Some(Arc::new(Record::decode(&name, &row.value).map_err(|e| {
-                    fault(format!(
-                        "state holds something else under {key}: {e}; `tallyhouse rebuild` makes it anew"
-                    ))
-                })?)),
-                None => None,
-            };
-            self.memory.loaded(name, record);
-        }
-        Ok(())
+    fn load(&mut self, names: Vec<Name>) -> Result<(), Failure> {
+        load(&mut self.memory, &*self.read, names)
     }
 
     /// Decides all jobs and commits them at once. The outcomes are in the order of the jobs; they may be
@@ -418,6 +387,38 @@ impl Writer {
         self.checkpoint = tip.checkpoint;
         Ok(commits)
     }
+}
+
+/// Takes recorded effects over into a memory, deciding nothing.
+pub(super) fn take_over(
+    memory: &mut Memory,
+    read: &dyn store::Read,
+    entries: &[StoredEntry],
+) -> Result<Vec<Arc<Commit>>, Failure> {
+    let mut opened = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let (envelope, parts) = open_entry(entry)?;
+        let event = Event::read(&envelope, Envelope::hash(&entry.envelope), &parts).map_err(fault)?;
+        opened.push((envelope, parts, event));
+    }
+    load(memory, read, opened.iter().flat_map(|(_, _, event)| event.names()).collect())?;
+    let mut commits = Vec::with_capacity(entries.len());
+    for (envelope, parts, event) in opened {
+        let stored = machine::Stored { envelope: &envelope, parts: &parts };
+        let records = loop {
+            match machine::apply(stored, memory) {
+                Ok(records) => break records,
+                Err(machine::Broken::Need(names)) => load(memory, read, names)?,
+                Err(machine::Broken::Wrong(what)) => {
+                    return Err(fault(format!("entry {} cannot be taken over: {what}", event.seq)));
+                }
+            }
+        };
+        let records: Changes = Arc::new(records);
+        memory.changed(event.seq, &records);
+        commits.push(Arc::new(Commit { event, records }));
+    }
+    Ok(commits)
 }
 
 /// The answer of an entry in the log.

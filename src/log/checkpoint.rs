@@ -6,6 +6,7 @@
 //! cosignatures of others stand beside it.
 //! Refuses to know: where keys come from, which witnesses count, and when a checkpoint is published.
 
+use crate::sign::SecretKey;
 use crate::types::{Hash, MAX_INT, Malformed};
 use data_encoding::BASE64;
 use ed25519_dalek::{Signature as Ed25519, Signer, SigningKey, VerifyingKey};
@@ -114,6 +115,11 @@ impl LogSigner {
         let key = SigningKey::from_bytes(seed);
         let id = key_id(origin, key.verifying_key().as_bytes());
         Ok(Self { origin: origin.to_owned(), id, key })
+    }
+
+    /// From the log's name and its key.
+    pub fn of(origin: &str, key: &SecretKey) -> Result<Self, Malformed> {
+        Self::new(origin, &key.seed())
     }
 
     /// The verifier key to publish.

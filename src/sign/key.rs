@@ -130,6 +130,11 @@ impl SecretKey {
         Self(SigningKey::from_bytes(hasher.finalize().as_bytes()))
     }
 
+    /// The 32 bytes that the key is made of, for a signer of another form.
+    pub(crate) fn seed(&self) -> [u8; 32] {
+        self.0.to_bytes()
+    }
+
     /// The public half.
     pub fn public(&self) -> PublicKey {
         // A secret scalar is clamped: its point has large order, and dalek writes it canonically.

@@ -71,6 +71,8 @@ pub struct PureNode {
     pub state: State,
     pub chain: Chain,
     pub entries: Vec<Sealed>,
+    /// What was submitted, and when: to do the same elsewhere.
+    pub asked: Vec<(Request, Time)>,
     /// Sweep what is due before each command; if not, only what a command reads is booked.
     pub ticking: bool,
     verify: bool,
@@ -85,6 +87,7 @@ impl PureNode {
             state: State::default(),
             chain: Chain::start(),
             entries: vec![],
+            asked: vec![],
             ticking: true,
             verify: world.signing,
             salts: Rng::new(world.seed ^ 0x5a17),
@@ -117,6 +120,7 @@ impl PureNode {
 
     /// One command from the outside, at `at` or as soon after the last entry as there is an instant.
     pub fn submit(&mut self, request: &Request, at: Time) -> Result<Answer, Refused> {
+        self.asked.push((request.clone(), at));
         let command = self.read(request)?;
         if self.ticking {
             self.tick(at);
@@ -200,6 +204,22 @@ impl PureNode {
         let envelope = Envelope::decode(&entry.envelope).expect("our own envelope");
         let parts = bodies(entry.parts.iter().map(Vec::as_slice)).expect("our own parts");
         machine::answer(&envelope, &parts).expect("our own entry")
+    }
+}
+
+impl PureNode {
+    /// An entry with the root over all of state: a leaf is the name, a zero byte and the record's bytes.
+    pub fn snapshot(&mut self, at: Time) {
+        let rows = self.state.bytes();
+        let leaves = rows
+            .iter()
+            .map(|(name, record)| tallyhouse::log::leaf_hash(&[name.as_bytes(), &[0], record].concat()));
+        let root = tallyhouse::log::root_of(&leaves.collect::<Vec<_>>());
+        let of = self.chain.tip().expect("an entry").seq;
+        let snapshot = machine::Snapshot { of, root, rows: rows.len() as u64 };
+        let public = Some(tallyhouse::types::encode(&snapshot));
+        let at = self.instant(at);
+        self.append(EntryBody { kind: machine::Kind::Snapshot, public, parts: vec![] }, at);
     }
 }
 

@@ -89,9 +89,15 @@ pub fn same(model: &Model, records: &[(Name, Record)], at: Time) -> Result<(), S
                 payments += 1;
                 let expected = model.payments.get(id).ok_or(wrong("the model has none".into()))?;
                 let n = |money: tallyhouse::types::Money| u128::from(money.get());
-                let shares: Vec<_> = payment.shares.iter().map(|s| (s.unit, u128::from(s.points.get()), n(s.obligation))).collect();
-                let theirs: Vec<_> = expected.shares.iter().map(|s| (s.unit, s.points, s.obligation)).collect();
-                let has = (n(payment.amount), n(payment.captured), n(payment.refunded), payment.closed, shares);
+                let shares: Vec<_> = payment
+                    .shares
+                    .iter()
+                    .map(|s| (s.unit, u128::from(s.points.get()), n(s.obligation)))
+                    .collect();
+                let theirs: Vec<_> =
+                    expected.shares.iter().map(|s| (s.unit, s.points, s.obligation)).collect();
+                let has =
+                    (n(payment.amount), n(payment.captured), n(payment.refunded), payment.closed, shares);
                 let says = (expected.amount, expected.captured, expected.refunded, expected.closed, theirs);
                 if has != says {
                     return Err(wrong(format!("is {has:?}, the model says {says:?}")));
@@ -125,7 +131,9 @@ pub fn same(model: &Model, records: &[(Name, Record)], at: Time) -> Result<(), S
     }
     let (purses, known) = (books.purses.len(), model.payments.len());
     if (accounts, payments) != (purses, known) {
-        return Err(format!("{accounts} accounts and {payments} payments, the model has {purses} and {known}"));
+        return Err(format!(
+            "{accounts} accounts and {payments} payments, the model has {purses} and {known}"
+        ));
     }
     conserved(&books)
 }

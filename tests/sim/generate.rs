@@ -204,7 +204,13 @@ impl<'w> Generator<'w> {
             match (before.what, cid, key) {
                 (What::Capture(payment, n, _), Some(cid), Some(key)) => {
                     let request = self.world.capture(key, &cid, payment, n + 1, false);
-                    return Ask::new(request, key.kid, vec![], Some(&cid), What::Capture(payment, n + 1, false));
+                    return Ask::new(
+                        request,
+                        key.kid,
+                        vec![],
+                        Some(&cid),
+                        What::Capture(payment, n + 1, false),
+                    );
                 }
                 (What::Refund(payment, n), Some(cid), Some(key)) => {
                     let request = self.world.refund(key, &cid, payment, n + 1);

@@ -129,7 +129,8 @@ impl<'w> Generator<'w> {
             self.world.issuing_cert(brand, new, from, until)
         } else {
             self.tills[at].push(new);
-            let participant = ["pa_harvest", "pa_kino", "pa_polar", "pa_franchise", "pa_nobody"][self.rng.index(5)];
+            let participant =
+                ["pa_harvest", "pa_kino", "pa_polar", "pa_franchise", "pa_nobody"][self.rng.index(5)];
             let till = Till {
                 key: Key::derive(0, "not used: the certificate names the spare key"),
                 store: id("store-9"),
@@ -158,7 +159,9 @@ impl<'w> Generator<'w> {
                 let brand = &model.units[&model.books.purses[account].unit].brand;
                 ("account.key_revoke", What::RevokeAccountKey(args.clone()), root(brand))
             }
-            Some(Owner::Operator) | None => ("key.revoke", What::Revoke(args.clone()), &self.world.brands[0].root),
+            Some(Owner::Operator) | None => {
+                ("key.revoke", What::Revoke(args.clone()), &self.world.brands[0].root)
+            }
         };
         match self.rng.below(12) {
             0..2 => self.operator(&cid, kind, &args, what),
@@ -206,7 +209,8 @@ impl<'w> Generator<'w> {
         let brand = self.world.brand_of(unit).0;
         // Mostly a key that has none yet, or whose budget ran out.
         let all = self.issuing[&unit].clone();
-        let needy = all.iter().find(|key| model.keys.contains_key(&key.kid) && !model.budgets.contains_key(&key.kid));
+        let needy =
+            all.iter().find(|key| model.keys.contains_key(&key.kid) && !model.budgets.contains_key(&key.kid));
         let key = match needy {
             Some(key) if self.rng.chance(80) => *key,
             _ => self.rng.pick(&all),
@@ -222,7 +226,9 @@ impl<'w> Generator<'w> {
             4 => budget.hourly = points(self.rng.range(1_000, 60_000)),
             5 => budget.ceiling = points(self.rng.range(1_000, 9_000_000)),
             6 => budget.until = now + self.rng.below(3) * DAY,
-            7 | 8 => budget.backfill = Some(Window { from: now - 90 * DAY, until: now - self.rng.below(2) * DAY }),
+            7 | 8 => {
+                budget.backfill = Some(Window { from: now - 90 * DAY, until: now - self.rng.below(2) * DAY })
+            }
             _ => {}
         }
         let root = if self.rng.chance(4) { &self.world.brands[0].root } else { &brand.root };
@@ -248,8 +254,15 @@ impl<'w> Generator<'w> {
             7 => args.unit = Self::unknown_unit(),
             _ => {}
         }
-        let root = if self.rng.chance(4) { &self.world.brands[0].root } else { &self.world.brand_of(unit).0.root };
-        Ask::new(self.world.publish_prices(root, &cid, &args), root.kid, vec![], Some(&cid), What::Prices(args))
+        let root =
+            if self.rng.chance(4) { &self.world.brands[0].root } else { &self.world.brand_of(unit).0.root };
+        Ask::new(
+            self.world.publish_prices(root, &cid, &args),
+            root.kid,
+            vec![],
+            Some(&cid),
+            What::Prices(args),
+        )
     }
 
     pub fn acceptance(&mut self, model: &Model) -> Ask {
@@ -298,7 +311,8 @@ impl<'w> Generator<'w> {
             }
             _ => args.issue_cap = None,
         }
-        let root = if self.rng.chance(4) { &self.world.brands[0].root } else { &self.world.brand_of(unit).0.root };
+        let root =
+            if self.rng.chance(4) { &self.world.brands[0].root } else { &self.world.brand_of(unit).0.root };
         Ask::new(self.world.define_unit(root, &cid, &args), root.kid, vec![], Some(&cid), What::Unit(args))
     }
 

@@ -92,7 +92,12 @@ impl std::fmt::Display for Tally {
 }
 
 /// Says what was expected and what came, if they differ.
-pub fn agree(step: u64, ask: &Ask, expected: &Result<Answer, Refusal>, got: &Result<Answer, Refused>) -> Result<(), String> {
+pub fn agree(
+    step: u64,
+    ask: &Ask,
+    expected: &Result<Answer, Refusal>,
+    got: &Result<Answer, Refused>,
+) -> Result<(), String> {
     let same = match (expected, got) {
         (Ok(expected), Ok(got)) => expected == got,
         (Err(expected), Err(got)) => *expected == got.code,
@@ -105,7 +110,11 @@ pub fn agree(step: u64, ask: &Ask, expected: &Result<Answer, Refusal>, got: &Res
 }
 
 /// A founded network's model: founding is asked for like everything else.
-pub fn founded(world: &World, sweeps: bool, mut submit: impl FnMut(&Request, Time) -> Result<Answer, Refused>) -> Model {
+pub fn founded(
+    world: &World,
+    sweeps: bool,
+    mut submit: impl FnMut(&Request, Time) -> Result<Answer, Refused>,
+) -> Model {
     let mut model = Model::new(&world.genesis, beginning(), sweeps);
     for ask in founding(world) {
         let expected = model.judge(&ask, beginning());

@@ -1,6 +1,7 @@
 //! The model's rules for payments.
 
 use super::ask::Ask;
+use super::model::Stop;
 use super::model::{Count, MPayment, MShare, Model, Owner};
 use super::purse::{From, NEVER, Pile, local_day};
 use super::rules::{Done, check, most};
@@ -10,7 +11,6 @@ use tallyhouse::payments::Authorise;
 use tallyhouse::prices::PublishPrices;
 use tallyhouse::sign::{PaymentConsent, Purpose};
 use tallyhouse::types::{BrandId, Kid, PaymentId, Rate, Refusal};
-use super::model::Stop;
 
 /// A price as two integers; the crate keeps them to itself but writes them as `[num, den]`.
 fn parts(rate: Rate) -> (u128, u128) {
@@ -22,11 +22,17 @@ fn parts(rate: Rate) -> (u128, u128) {
 impl Model {
     pub(super) fn own_payment(&self, kid: Kid, id: PaymentId) -> Done {
         let key = self.valid(kid, &[Purpose::Till])?;
-        let own = self.payments.get(&id).is_some_and(|payment| key.owner == Owner::Brand(payment.brand.clone()));
+        let own =
+            self.payments.get(&id).is_some_and(|payment| key.owner == Owner::Brand(payment.brand.clone()));
         check(own, Refusal::PaymentUnknown)
     }
 
-    pub(super) fn authorise(&mut self, ask: &Ask, args: &Authorise, consents: &[(Kid, PaymentConsent)]) -> Result<PaymentId, Stop> {
+    pub(super) fn authorise(
+        &mut self,
+        ask: &Ask,
+        args: &Authorise,
+        consents: &[(Kid, PaymentConsent)],
+    ) -> Result<PaymentId, Stop> {
         let key = self.valid(ask.signer, &[Purpose::Till])?.clone();
         let (Owner::Brand(brand), Some(till)) = (&key.owner, &key.till) else {
             return Err(Refusal::KeyOwner.into());
@@ -83,7 +89,8 @@ impl Model {
         let (hour, today) = (self.hour(), i64::from(local_day(self.now, 0).to_epoch_days()));
         let within = till.per_payment.is_none_or(|most| n <= u128::from(most.get()));
         check(within, Refusal::TillLimitExceeded)?;
-        let counts = [(Count::TakenHour(kid), hour, till.per_hour), (Count::TakenDay(kid), today, till.per_day)];
+        let counts =
+            [(Count::TakenHour(kid), hour, till.per_hour), (Count::TakenDay(kid), today, till.per_day)];
         for (count, window, ceiling) in counts {
             if let Some(ceiling) = ceiling {
                 let counted = self.books.count(count, window, n, u128::from(ceiling.get()));
@@ -114,7 +121,13 @@ impl Model {
         check(consent.exp > now && consent.exp <= now + 300, Refusal::ConsentExpired)
     }
 
-    fn hold_share(&mut self, id: PaymentId, args: &Authorise, brand: &BrandId, consent: &PaymentConsent) -> Done {
+    fn hold_share(
+        &mut self,
+        id: PaymentId,
+        args: &Authorise,
+        brand: &BrandId,
+        consent: &PaymentConsent,
+    ) -> Done {
         let purse = self.books.purse(consent.account, self.now).ok_or(Refusal::AccountUnknown)?;
         check(!purse.frozen, Refusal::AccountFrozen)?;
         let code = purse.unit;
@@ -123,9 +136,16 @@ impl Model {
         check(!self.brands[&unit.brand].frozen, Refusal::BrandFrozen)?;
         let now = self.seconds();
         let in_force = |price: &&PublishPrices| {
-            price.currency == args.currency && price.from <= now && price.until.is_none_or(|until| now < until)
+            price.currency == args.currency
+                && price.from <= now
+                && price.until.is_none_or(|until| now < until)
         };
-        let price = self.prices.get(&code).and_then(|all| all.iter().rfind(in_force)).ok_or(Refusal::NoPrice)?.clone();
+        let price = self
+            .prices
+            .get(&code)
+            .and_then(|all| all.iter().rfind(in_force))
+            .ok_or(Refusal::NoPrice)?
+            .clone();
         let (home, n) = (unit.brand == *brand, u128::from(consent.amount.get()));
         if !home {
             let list = self.acceptance.get(brand);

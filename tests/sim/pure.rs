@@ -2,11 +2,11 @@
 
 use super::super::common::node::{How, PureNode, Replay};
 use super::super::common::world::World;
+use super::super::common::world::beginning;
 use super::generate::{Cast, Generator};
 use super::model::Model;
-use tallyhouse::types::Time;
 use super::{Tally, agree, compare, founded};
-use super::super::common::world::beginning;
+use tallyhouse::types::Time;
 
 /// Steps between two comparisons of everything.
 const LOOK: u64 = 100;

@@ -49,7 +49,8 @@ pub fn last_day(expiry: &Expiry, day: NaiveDate) -> NaiveDate {
         None => date,
         Some(months) => {
             let end_month = (date.month0() / months + 1) * months;
-            let (year, month) = if end_month == 12 { (date.year() + 1, 1) } else { (date.year(), end_month + 1) };
+            let (year, month) =
+                if end_month == 12 { (date.year() + 1, 1) } else { (date.year(), end_month + 1) };
             NaiveDate::from_ymd_opt(year, month, 1).and_then(|first| first.pred_opt()).expect("in range")
         }
     };

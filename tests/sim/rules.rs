@@ -118,7 +118,8 @@ impl Model {
         signers.extend(&ask.approvals);
         signers.sort_unstable();
         signers.dedup();
-        let root = |kid: &&Kid| self.roots.contains(kid) && self.valid(**kid, &[Purpose::OperatorRoot]).is_ok();
+        let root =
+            |kid: &&Kid| self.roots.contains(kid) && self.valid(**kid, &[Purpose::OperatorRoot]).is_ok();
         check(signers.iter().filter(root).count() >= self.threshold, Refusal::EvidenceMissing)
     }
 
@@ -286,7 +287,8 @@ impl Model {
 
     fn freeze_account(&mut self, ask: &Ask, account: AccountId, frozen: bool) -> Done {
         let unit = self.books.purse(account, self.now).ok_or(Refusal::AccountUnknown)?.unit;
-        let own = self.valid(ask.signer, &[Purpose::Account]).is_ok_and(|key| key.owner == Owner::Account(account));
+        let own =
+            self.valid(ask.signer, &[Purpose::Account]).is_ok_and(|key| key.owner == Owner::Account(account));
         if !(own && frozen) {
             let brand = self.units[&unit].brand.clone();
             self.root_or_operator(ask, &brand)?;
@@ -349,7 +351,8 @@ impl Model {
         self.unused(&claims.iss, claims.jti.as_str(), ask.content)?;
         check(claims.exp > self.seconds(), Refusal::TokenExpired)?;
         self.may_issue(ask.signer, &claims.iss, claims.unit)?;
-        let before = (claims.on_line_error == OnLineError::Reject).then(|| (self.books.clone(), self.refs.clone()));
+        let before =
+            (claims.on_line_error == OnLineError::Reject).then(|| (self.books.clone(), self.refs.clone()));
         let mut said = Said { awarded: Some(0), ..Said::default() };
         let mut bad = false;
         for ((bytes, award), line) in lines.iter().zip(1..) {
@@ -384,7 +387,14 @@ impl Model {
     }
 
     /// One award; false if the same one was there before.
-    fn award(&mut self, kid: Kid, iss: &BrandId, code: UnitCode, award: &Award, content: Hash) -> Result<bool, Stop> {
+    fn award(
+        &mut self,
+        kid: Kid,
+        iss: &BrandId,
+        code: UnitCode,
+        award: &Award,
+        content: Hash,
+    ) -> Result<bool, Stop> {
         let n = u128::from(award.amount.get());
         check(n > 0, Refusal::AmountTooSmall)?;
         if let Some(lines) = &award.lines {

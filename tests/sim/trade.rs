@@ -192,7 +192,9 @@ impl<'w> Generator<'w> {
     fn price<'m>(&self, unit: UnitCode, model: &'m Model) -> Option<&'m PublishPrices> {
         let now = self.seconds();
         let eur = id("EUR");
-        let good = |p: &&PublishPrices| p.currency == eur && p.from <= now && p.until.is_none_or(|until| now < until);
+        let good = |p: &&PublishPrices| {
+            p.currency == eur && p.from <= now && p.until.is_none_or(|until| now < until)
+        };
         model.prices.get(&unit)?.iter().rfind(good)
     }
 
@@ -219,7 +221,8 @@ impl<'w> Generator<'w> {
         let (mut sum, first) = (0, self.rng.index(self.units.len()));
         for k in 0..many {
             let own = &shop.units[0].unit;
-            let unit = if k == 0 && self.rng.chance(40) { *own } else { self.units[(first + k) % self.units.len()] };
+            let unit =
+                if k == 0 && self.rng.chance(40) { *own } else { self.units[(first + k) % self.units.len()] };
             let Some((n, spend)) = self.payer(unit, model) else { continue };
             let home = shop.units.iter().any(|own| own.unit == unit);
             let Some(price) = self.price(unit, model) else { continue };
@@ -263,7 +266,12 @@ impl<'w> Generator<'w> {
         Ask::new(request, till.kid, vec![], Some(&cid), What::Authorise(args, consents))
     }
 
-    fn spoil_bill(&mut self, args: &mut Authorise, consents: &mut Vec<(&'w Key, PaymentConsent)>, model: &Model) {
+    fn spoil_bill(
+        &mut self,
+        args: &mut Authorise,
+        consents: &mut Vec<(&'w Key, PaymentConsent)>,
+        model: &Model,
+    ) {
         let now = self.seconds();
         match self.rng.below(6) {
             0 => args.amount = money(args.amount.get() + 1),

@@ -1,0 +1,208 @@
+//! The wiring: a network as a value, made of a folder.
+//!
+//! Owns: which file is where in a data folder, and in what order things open and close.
+//! Promises: a folder that cannot be trusted (a log cut or restored too old, a foreign key) is not opened.
+//! Refuses to know: what commands mean.
+
+mod rebuild;
+mod verify;
+
+pub use rebuild::rebuild;
+pub use verify::{Finding, Options, Report, verify};
+
+use crate::clock;
+use crate::config::Config;
+use crate::engine::{Commit, Core, Engine, Failure, Follower, Pace, Setup, StateFollower, Stores};
+use crate::log::{LogSigner, LogVerifier, vkey};
+use crate::machine::{Event, Genesis};
+use crate::sign::SecretKey;
+use crate::store::{Place, Read, Reader, Sqlite};
+use crate::types::{Time, decode};
+use crate::views;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A running network over a data folder.
+pub struct Network {
+    /// The engine.
+    pub engine: Engine,
+    /// What people list.
+    pub views: views::Reader,
+    /// Entry 0.
+    pub genesis: Genesis,
+    /// The folder.
+    pub dir: PathBuf,
+}
+
+/// How a network is run. All of it has defaults that suit one machine.
+#[derive(Clone, Debug)]
+pub struct Tuning {
+    /// See [`Pace`].
+    pub pace: Pace,
+    /// Records that the writer keeps at hand.
+    pub memory_rows: usize,
+}
+
+impl Tuning {
+    /// The defaults, for a data folder.
+    pub fn at(dir: &Path) -> Self {
+        match Config::parse("") {
+            Ok(config) => Self::of(&config, dir),
+            Err(e) => unreachable!("the built-in configuration: {e}"),
+        }
+    }
+
+    /// As configured, for a data folder.
+    pub fn of(config: &Config, dir: &Path) -> Self {
+        let pace = Pace {
+            queue: config.writer.queue,
+            max_batch: config.writer.max_batch,
+            max_lines: config.writer.max_lines,
+            pinned_rows: config.writer.pinned_rows,
+            rows_per_run: config.follow.rows_per_run,
+            patience: Duration::from_millis(config.writer.patience_ms),
+            publish: Duration::from_millis(config.checkpoint.publish_ms),
+            checkpoint: dir.join("checkpoint"),
+        };
+        Self { pace, memory_rows: config.writer.memory_rows }
+    }
+}
+
+fn fault(e: impl std::fmt::Display) -> Failure {
+    Failure::Unavailable(e.to_string())
+}
+
+/// The views as a follower of the engine.
+pub struct ViewsFollower(pub views::Views);
+
+impl Follower for ViewsFollower {
+    fn name(&self) -> &'static str {
+        "views"
+    }
+
+    fn cursor(&mut self) -> Result<Option<Place>, Failure> {
+        self.0.cursor().map_err(fault)
+    }
+
+    fn take(&mut self, commits: &[Arc<Commit>]) -> Result<(), Failure> {
+        let events: Vec<&Event> = commits.iter().map(|commit| &commit.event).collect();
+        self.0.take(&events).map_err(fault)
+    }
+
+    fn wipe(&mut self) -> Result<(), Failure> {
+        self.0.wipe().map_err(fault)
+    }
+}
+
+/// Entry 0 of the log in a folder.
+pub fn genesis_of(read: &dyn Read) -> Result<Option<Genesis>, Failure> {
+    let first = read.read_envelopes(0, 1).map_err(fault)?;
+    let Some(first) = first.first() else { return Ok(None) };
+    let envelope = crate::log::Envelope::decode(&first.bytes).map_err(|e| fault(format!("entry 0: {e}")))?;
+    let public = envelope.public.as_ref().ok_or_else(|| fault("entry 0 is not a genesis"))?;
+    decode(public.get().as_bytes()).map(Some).map_err(|e| fault(format!("entry 0: {e}")))
+}
+
+impl Network {
+    /// Founds a network in an empty folder.
+    pub fn create(
+        dir: &Path,
+        genesis: Genesis,
+        log_key: &SecretKey,
+        at: Time,
+        tuning: &Tuning,
+    ) -> Result<Self, Failure> {
+        let stores = Sqlite::open(dir).map_err(fault)?;
+        if genesis_of(&stores.reader)?.is_some() {
+            return Err(fault(format!("{} already holds a network", dir.display())));
+        }
+        Self::start(dir, stores, genesis, log_key, at, tuning)
+    }
+
+    /// Opens the network in a folder. The log key signs checkpoints and must be the one of genesis.
+    pub fn open(dir: &Path, log_key: &SecretKey, tuning: &Tuning) -> Result<Self, Failure> {
+        if !dir.join("log.sqlite").exists() {
+            return Err(fault(format!("{} holds no network; `tallyhouse demo` makes one", dir.display())));
+        }
+        let stores = Sqlite::open(dir).map_err(fault)?;
+        let genesis = genesis_of(&stores.reader)?;
+        let genesis = genesis.ok_or_else(|| fault(format!("{} holds an empty log", dir.display())))?;
+        guard_fork(dir, &stores.reader, &genesis)?;
+        let now = clock::now();
+        Self::start(dir, stores, genesis, log_key, now, tuning)
+    }
+
+    fn start(
+        dir: &Path,
+        stores: Sqlite,
+        genesis: Genesis,
+        log_key: &SecretKey,
+        at: Time,
+        tuning: &Tuning,
+    ) -> Result<Self, Failure> {
+        if log_key.public() != genesis.log {
+            return Err(fault("the log key is not the one that genesis names"));
+        }
+        let signer = LogSigner::of(&genesis.origin, log_key).map_err(fault)?;
+        let Sqlite { log, state, reader } = stores;
+        let views = ViewsFollower(views::Views::open(dir).map_err(fault)?);
+        let read: Arc<dyn Read> = Arc::new(reader);
+        let stores = Stores {
+            log: Box::new(log),
+            read,
+            state: Box::new(StateFollower::new(Box::new(state), None)?),
+            others: vec![Box::new(views)],
+        };
+        let setup = Setup { memory_rows: tuning.memory_rows, salts: Box::new(clock::salts()), crash: None };
+        // A driven network's terms begin at the time of its last entry: the clock has no say in it.
+        let now =
+            if genesis.driven && stores.read.tip().map_err(fault)?.is_some() { Time::default() } else { at };
+        let core = Core::open(setup, stores, signer, &genesis, now)?;
+        let engine = Engine::start(core, genesis.net(), tuning.pace.clone(), watched(genesis.driven))?;
+        let views = views::Reader::open(dir).map_err(fault)?;
+        Ok(Self { engine, views, genesis, dir: dir.into() })
+    }
+
+    /// Answers what was accepted, brings everything to the log's end, and stops.
+    pub fn close(self) -> Result<(), Failure> {
+        self.engine.close()
+    }
+}
+
+/// The machine's clock. On real time it is watched: a clock that was set says so once and for all, since
+/// deadlines compare with it.
+fn watched(driven: bool) -> impl FnMut() -> Result<Time, String> + Send {
+    let mut watch = clock::Watch::start();
+    move || match watch.look() {
+        Some(step) if !driven => Err(format!(
+            "the machine's clock moved {:.1} s against its monotonic clock; set it right and start again",
+            step as f64 / 1e6
+        )),
+        _ => Ok(clock::now()),
+    }
+}
+
+/// A log that is shorter than a checkpoint that was published was cut, or restored from a copy that is
+/// too old: going on would fork it.
+fn guard_fork(dir: &Path, read: &Reader, genesis: &Genesis) -> Result<(), Failure> {
+    let Ok(note) = std::fs::read_to_string(dir.join("checkpoint")) else {
+        return Ok(());
+    };
+    let key: LogVerifier = vkey(&genesis.origin, genesis.log.as_bytes()).parse().map_err(fault)?;
+    let outside = key.verify(&note).map_err(|e| {
+        fault(format!(
+            "{}: {e}. If the file is damaged and you are sure of the log, remove it.",
+            dir.join("checkpoint").display()
+        ))
+    })?;
+    let size = read.tip().map_err(fault)?.map_or(0, |tip| tip.seq + 1);
+    if outside.size > size {
+        return Err(fault(format!(
+            "the log has {size} entries, but a checkpoint over {} was published: this copy is too old. \
+             Restore a newer one, or recover the tail from a mirror; nothing was changed.",
+            outside.size
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,437 @@
+//! Verification: the whole log decided again into a scratch state, then compared with the live one.
+//!
+//! Owns: the levels of checking and their order; it names the first place that fails and why.
+//! Promises: nothing of the data folder is changed, and nothing of it is believed: keys of trust come
+//! from the caller where they are given.
+//! Refuses to know: how a difference came about.
+
+use crate::book::{Name, Record};
+use crate::engine::{self, Commit, Follower, Memory, StateFollower, open_entry, state_root};
+use crate::log::{Broken as ChainBroken, Chain, LogVerifier, vkey};
+use crate::machine::{self, Broken, Event, Genesis, Snapshot};
+use crate::store::{Read, Reader, Sqlite, StoredEntry};
+use crate::types::{Time, decode};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What to check, and against what.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Verify signatures too (off: to measure everything else).
+    pub signatures: bool,
+    /// The log's verifier key, from outside; without it the one that genesis names is taken.
+    pub vkey: Option<String>,
+    /// The network's id, from outside; without it the log's own is taken.
+    pub net: Option<String>,
+    /// Compare with the live state and views.
+    pub compare: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { signatures: true, vkey: None, net: None, compare: true }
+    }
+}
+
+/// Where something is wrong, and what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error("{place}: {what}")]
+pub struct Finding {
+    /// An entry, a part, a record, a table.
+    pub place: String,
+    /// What is wrong there.
+    pub what: String,
+}
+
+/// What was checked.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// How deep: what the words mean is in the help of `verify`.
+    pub level: String,
+    /// Entries.
+    pub entries: u64,
+    /// Parts.
+    pub parts: u64,
+    /// Signatures.
+    pub signatures: u64,
+    /// Parts that were erased on request.
+    pub erased: u64,
+    /// Snapshots whose root was made again.
+    pub snapshots: u64,
+    /// Records of live state that were compared.
+    pub records: u64,
+    /// Whether the live views were compared.
+    pub views: bool,
+    /// The log's size and root, as the checkpoint signs them.
+    pub size: u64,
+    /// The root, hexadecimal.
+    pub root: String,
+    /// The network's id.
+    pub net: String,
+    /// The first thing that is wrong.
+    pub finding: Option<Finding>,
+}
+
+/// Entries in one run.
+const CHUNK: usize = 4_000;
+const CHUNK_BYTES: usize = 16 << 20;
+/// Records at hand, and records that may wait for the scratch state.
+const ROWS: usize = 400_000;
+const PINNED: usize = 100_000;
+
+enum Halt {
+    Finding(Finding),
+    Fault(String),
+}
+
+impl<E: std::error::Error> From<E> for Halt {
+    fn from(e: E) -> Self {
+        Self::Fault(e.to_string())
+    }
+}
+
+fn wrong(place: impl Into<String>, what: impl ToString) -> Halt {
+    Halt::Finding(Finding { place: place.into(), what: what.to_string() })
+}
+
+/// Verifies a data folder. `progress` is told how many of how many entries are done. An `Err` is a
+/// fault of this machine; what is wrong with the log stands in the report.
+pub fn verify(dir: &Path, options: &Options, progress: &mut dyn FnMut(u64, u64)) -> Result<Report, String> {
+    let mut report = Report::default();
+    let scratch = Scratch::make()?;
+    match run(dir, options, &scratch, &mut report, progress) {
+        Ok(()) => Ok(report),
+        Err(Halt::Finding(finding)) => {
+            report.finding = Some(finding);
+            Ok(report)
+        }
+        Err(Halt::Fault(what)) => Err(what),
+    }
+}
+
+/// A folder that is gone when this is.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn make() -> Result<Self, String> {
+        let name = format!(
+            "tallyhouse-verify-{}-{}",
+            std::process::id(),
+            crate::types::hex(&crate::clock::random::<6>())
+        );
+        let dir = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&dir).map_err(|e| format!("no scratch folder {}: {e}", dir.display()))?;
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// State made again, as far as it is.
+struct Again {
+    memory: Memory,
+    state: StateFollower,
+    views: crate::views::Views,
+    read: Arc<Reader>,
+    waiting: Vec<Arc<Commit>>,
+}
+
+impl Again {
+    fn new(scratch: &Path) -> Result<Self, Halt> {
+        let stores = Sqlite::open(scratch)?;
+        let views = crate::views::Views::open(scratch)?;
+        let state = StateFollower::new(Box::new(stores.state), None)?;
+        Ok(Self {
+            memory: Memory::new(ROWS, None),
+            state,
+            views,
+            read: Arc::new(stores.reader),
+            waiting: vec![],
+        })
+    }
+
+    fn flush(&mut self) -> Result<(), Halt> {
+        let Some(last) = self.waiting.last().map(|commit| commit.event.seq) else {
+            return Ok(());
+        };
+        self.state.take(&self.waiting)?;
+        let events: Vec<&Event> = self.waiting.iter().map(|commit| &commit.event).collect();
+        self.views.take(&events)?;
+        self.memory.projected(last);
+        self.waiting.clear();
+        Ok(())
+    }
+
+    fn load(&mut self, names: Vec<Name>) -> Result<(), Halt> {
+        Ok(engine::load(&mut self.memory, &*self.read, names)?)
+    }
+
+    /// Whether something due by `through` is left.
+    fn left(&mut self, through: Time) -> Result<Option<Name>, Halt> {
+        if let Some((_, name)) = self.memory.pinned_due(through, 1).into_iter().next() {
+            return Ok(Some(name));
+        }
+        if self.memory.next_due().is_none_or(|due| due > through) {
+            return Ok(None);
+        }
+        for row in self.read.due(through.micros(), usize::MAX / 2)?.rows {
+            let name: Name = row.key.parse()?;
+            if !self.memory.is_pinned(&name) {
+                return Ok(Some(name));
+            }
+        }
+        let next = self.read.next_due()?.and_then(Time::from_micros);
+        self.memory.set_state_due(next.map(|due| due.max(through.next())));
+        Ok(None)
+    }
+}
+
+fn run(
+    dir: &Path,
+    options: &Options,
+    scratch: &Scratch,
+    report: &mut Report,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), Halt> {
+    let live = Reader::open(dir)?;
+    let Some(tip) = live.tip()? else {
+        return Err(Halt::Fault(format!("{} holds no log", dir.display())));
+    };
+    let claims = snapshots_claimed(&live)?;
+    let state_at = if options.compare { live.cursor()?.map(|place| place.seq) } else { None };
+    let mut again = Again::new(&scratch.0)?;
+    let mut chain = Chain::start();
+    let mut roots: BTreeMap<u64, Snapshot> = BTreeMap::new();
+    let mut log_key = None;
+    let mut next = 0;
+    loop {
+        let entries = live.read(next, CHUNK, CHUNK_BYTES)?;
+        let opened = entries.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        // What the entries say they changed is what deciding them again will look up: one look-up for
+        // all of them. Where they lie, deciding asks for what it needs itself.
+        again.load(opened.iter().flat_map(|one| one.event.names()).collect())?;
+        for (entry, one) in entries.iter().zip(opened) {
+            if entry.seq != next {
+                return Err(wrong(format!("entry {next}"), "is missing"));
+            }
+            check_entry(entry, one, &mut chain, &mut again, options, report, &roots)?;
+            if entry.seq == 0 {
+                log_key = Some(trust(entry, options, report)?);
+            }
+            if claims.contains(&entry.seq) || state_at == Some(entry.seq) {
+                again.flush()?;
+                if let Some(root) = state_root(&*again.read)? {
+                    roots.insert(entry.seq, root);
+                }
+                if state_at == Some(entry.seq) {
+                    compare_state(&live, &again.read, report)?;
+                }
+            }
+            next += 1;
+        }
+        if again.memory.pinned_rows() > PINNED {
+            again.flush()?;
+        }
+        progress(next, tip.seq + 1);
+        if entries.is_empty() {
+            break;
+        }
+    }
+    again.flush()?;
+    check_end(dir, &tip, &chain, log_key.as_ref(), report)?;
+    if options.compare {
+        if live.cursor()?.is_some_and(|place| place.seq > tip.seq) {
+            return Err(wrong("state, cursor", "is ahead of the log"));
+        }
+        compare_views(dir, &scratch.0, report)?;
+    }
+    report.level = match options.signatures {
+        true => "all parts: every signature, every effect decided again".into(),
+        false => "all parts, without signatures".into(),
+    };
+    Ok(())
+}
+
+/// The entries whose state some snapshot in the log claims to have the root of.
+fn snapshots_claimed(live: &Reader) -> Result<std::collections::BTreeSet<u64>, Halt> {
+    let mut claimed = std::collections::BTreeSet::new();
+    let mut next = 0;
+    loop {
+        let envelopes = live.read_envelopes(next, 10_000)?;
+        let Some(last) = envelopes.last() else { return Ok(claimed) };
+        next = last.seq + 1;
+        for envelope in &envelopes {
+            let text = b"\"kind\":\"snapshot\",\"pub\":";
+            let Some(at) = envelope.bytes.windows(text.len()).position(|window| window == text) else {
+                continue;
+            };
+            let from = at + text.len();
+            let rest = envelope.bytes.get(from..).unwrap_or_default();
+            let end = rest.iter().position(|b| *b == b'}').map_or(rest.len(), |end| end + 1);
+            if let Ok(snapshot) = decode::<Snapshot>(rest.get(..end).unwrap_or_default()) {
+                claimed.insert(snapshot.of);
+            }
+        }
+    }
+}
+
+/// An entry, read.
+struct Opened {
+    envelope: crate::log::Envelope,
+    slots: Vec<crate::log::Slot>,
+    event: Event,
+}
+
+fn open(entry: &StoredEntry) -> Result<Opened, Halt> {
+    let place = || format!("entry {}", entry.seq);
+    let (envelope, slots) = open_entry(entry).map_err(|e| wrong(place(), e))?;
+    let hash = crate::log::Envelope::hash(&entry.envelope);
+    let event = Event::read(&envelope, hash, &slots).map_err(|e| wrong(place(), e))?;
+    Ok(Opened { envelope, slots, event })
+}
+
+fn check_entry(
+    entry: &StoredEntry,
+    one: Opened,
+    chain: &mut Chain,
+    again: &mut Again,
+    options: &Options,
+    report: &mut Report,
+    roots: &BTreeMap<u64, Snapshot>,
+) -> Result<(), Halt> {
+    let Opened { envelope, slots, event } = one;
+    let named = |what: String| wrong(format!("entry {}", entry.seq), what);
+    chain.accept(&entry.envelope).map_err(|ChainBroken { seq, why }| wrong(format!("entry {seq}"), why))?;
+    let stored = machine::Stored { envelope: &envelope, parts: &slots };
+    let checked = loop {
+        match machine::check(stored, &again.memory, options.signatures) {
+            Ok(checked) => break checked,
+            Err(Broken::Need(names)) => again.load(names)?,
+            Err(Broken::Wrong(what)) => return Err(named(what)),
+        }
+    };
+    report.entries += 1;
+    report.parts += slots.len() as u64;
+    report.signatures += checked.signatures;
+    report.erased += checked.erased;
+    if let Some(claim) = checked.snapshot {
+        if roots.get(&claim.of) != Some(&claim) {
+            return Err(named(format!(
+                "state as of entry {} does not have the root that the snapshot states",
+                claim.of
+            )));
+        }
+        report.snapshots += 1;
+    }
+    let through = checked.records.iter().find_map(|(_, record)| match record.as_deref() {
+        Some(Record::Tick(tick)) => Some(tick.through),
+        _ => None,
+    });
+    let records = Arc::new(checked.records);
+    again.memory.changed(entry.seq, &records);
+    again.waiting.push(Arc::new(Commit { event, records }));
+    if let Some(through) = through
+        && let Some(name) = again.left(through)?
+    {
+        return Err(named(format!("says that nothing due by {through} is left, but {name} is")));
+    }
+    Ok(())
+}
+
+/// The verifier key of the log: from outside if given, and then genesis must name the same.
+fn trust(entry: &StoredEntry, options: &Options, report: &mut Report) -> Result<LogVerifier, Halt> {
+    let (envelope, _) = open_entry(entry)?;
+    let public = envelope.public.as_ref().map(|raw| raw.get().as_bytes()).unwrap_or_default();
+    let genesis: Genesis = decode(public)?;
+    report.net = genesis.net().to_string();
+    if options.net.as_ref().is_some_and(|net| *net != report.net) {
+        return Err(wrong("entry 0", format!("this is network {}, not the one asked for", report.net)));
+    }
+    let named = vkey(&genesis.origin, genesis.log.as_bytes());
+    let taken = options.vkey.as_ref().unwrap_or(&named);
+    if *taken != named {
+        return Err(wrong("entry 0", format!("genesis names the log key {named}, not the one given")));
+    }
+    taken.parse().map_err(|e| wrong("entry 0", format!("log key: {e}")))
+}
+
+/// The end of the log is where its tip and the signed checkpoints say it is.
+fn check_end(
+    dir: &Path,
+    tip: &crate::store::TipRecord,
+    chain: &Chain,
+    key: Option<&LogVerifier>,
+    report: &mut Report,
+) -> Result<(), Halt> {
+    let at = chain.tip().ok_or_else(|| wrong("log", "has no entries"))?;
+    if at.seq != tip.seq || at.hash != tip.hash {
+        return Err(wrong("tip", format!("names entry {}, the log ends at {}", tip.seq, at.seq)));
+    }
+    if chain.tree().to_bytes() != tip.edge {
+        return Err(wrong("tip", "its tree is not that of the entries"));
+    }
+    (report.size, report.root) = (at.seq + 1, chain.root().to_string());
+    let Some(key) = key else { return Ok(()) };
+    let signed = key.verify(&tip.checkpoint).map_err(|e| wrong("tip, checkpoint", e))?;
+    if signed.size != report.size || signed.root != chain.root() {
+        return Err(wrong("tip, checkpoint", "signs another size or root"));
+    }
+    if let Ok(outside) = std::fs::read_to_string(dir.join("checkpoint")) {
+        let outside = key.verify(&outside).map_err(|e| wrong("checkpoint file", e))?;
+        if outside.size > report.size {
+            let what = format!(
+                "signs {} entries, the log has {}: it was cut or restored too old",
+                outside.size, report.size
+            );
+            return Err(wrong("checkpoint file", what));
+        }
+        if outside.size == report.size && outside.root != chain.root() {
+            return Err(wrong("checkpoint file", "signs another root at the same size"));
+        }
+    }
+    Ok(())
+}
+
+fn compare_state(live: &Reader, again: &Reader, report: &mut Report) -> Result<(), Halt> {
+    let mut after = String::new();
+    if live.cursor()? != again.cursor()? {
+        return Err(wrong("state, cursor", "names another entry's hash"));
+    }
+    loop {
+        let (a, b) = (live.scan(&after, 10_000)?.rows, again.scan(&after, 10_000)?.rows);
+        for (have, want) in a.iter().zip(&b) {
+            if have != want {
+                let what = if have.key == want.key {
+                    "is not what the log gives"
+                } else {
+                    "should not be there, or one before it is missing"
+                };
+                return Err(wrong(format!("state, record {}", have.key), what));
+            }
+        }
+        if a.len() != b.len() {
+            let first = a.get(b.len()).or(b.get(a.len())).map(|row| row.key.clone()).unwrap_or_default();
+            return Err(wrong(format!("state, record {first}"), "is on one side only"));
+        }
+        report.records += a.len() as u64;
+        match a.last() {
+            Some(row) => after.clone_from(&row.key),
+            None => return Ok(()),
+        }
+    }
+}
+
+fn compare_views(dir: &Path, scratch: &Path, report: &mut Report) -> Result<(), Halt> {
+    let (live, again) = (crate::views::Reader::open(dir)?, crate::views::Reader::open(scratch)?);
+    if let Some(place) = crate::views::difference(&live, &again)? {
+        return Err(wrong(format!("views, {place}"), "is not what the log gives"));
+    }
+    report.views = true;
+    Ok(())
+}

@@ -1,0 +1,223 @@
+//! `bench`: what does this hardware carry? The engine alone: independent callers that each wait for
+//! their own durable answer, and signed batches of awards.
+
+mod awards;
+mod payments;
+mod world;
+
+use crate::app::{Options, Tuning, verify};
+use crate::cli::{CliError, Context, Exit};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use world::World;
+
+/// Options of `bench`.
+#[derive(clap::Args, Debug, Clone)]
+#[command(after_help = "Examples:
+  tallyhouse bench                             the whole table, a few minutes
+  tallyhouse bench --callers 1,128 --seconds 2 --awards 0
+  tallyhouse bench --awards 3000000 --accounts 1000000 --callers '' --json
+Everything is measured on a network made for it in a folder of its own, which is removed afterwards.
+Durable: an answer is given after its commit reached the disk (SQLite synchronous=FULL).")]
+pub struct Args {
+    /// Numbers of independent callers, each waiting for its own payment.
+    #[arg(long, value_delimiter = ',', default_value = "1,8,32,128,1024")]
+    callers: Vec<String>,
+    /// About how long each number of callers is measured, in seconds.
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Accounts that pay.
+    #[arg(long, default_value_t = 10_000)]
+    payers: u64,
+    /// Awards in signed batches (0: none).
+    #[arg(long, default_value_t = 2_000_000)]
+    awards: u64,
+    /// Lines in a batch.
+    #[arg(long, default_value_t = 10_000)]
+    lines: usize,
+    /// Accounts that awards go to.
+    #[arg(long, default_value_t = 1_000_000)]
+    accounts: u64,
+    /// Where to measure: a folder on the disk in question.
+    #[arg(long)]
+    folder: Option<PathBuf>,
+}
+
+/// Everything that was measured.
+#[derive(Serialize, Default)]
+pub struct Figures {
+    version: &'static str,
+    machine: String,
+    durability: &'static str,
+    payments: Vec<payments::Figure>,
+    awards: Option<awards::Figure>,
+    verify: Vec<Verified>,
+    memory_mib: Memory,
+}
+
+/// A verification run.
+#[derive(Serialize)]
+struct Verified {
+    what: &'static str,
+    signatures: bool,
+    entries: u64,
+    parts: u64,
+    seconds: f64,
+    parts_per_second: f64,
+    signatures_per_second: f64,
+}
+
+/// Resident memory of this process.
+#[derive(Serialize, Default)]
+struct Memory {
+    idle: u64,
+    after_payments: u64,
+    after_awards: u64,
+    peak: u64,
+}
+
+fn memory(field: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap_or_default();
+    let kib: u64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+    kib / 1024
+}
+
+fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown processor");
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{cores} x {}", model.trim_start_matches([' ', '\t', ':']))
+}
+
+fn size_of(dir: &Path) -> u64 {
+    let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).filter(|meta| meta.is_file()).map(|meta| meta.len()).sum()
+}
+
+fn verified(what: &'static str, dir: &Path, signatures: bool) -> Result<Verified, String> {
+    let begun = Instant::now();
+    let options = Options { signatures, ..Options::default() };
+    let report = verify(dir, &options, &mut |_, _| {})?;
+    if let Some(finding) = report.finding {
+        return Err(format!("the measured log does not verify: {finding}"));
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    Ok(Verified {
+        what,
+        signatures,
+        entries: report.entries,
+        parts: report.parts,
+        seconds,
+        parts_per_second: report.parts as f64 / seconds,
+        signatures_per_second: report.signatures as f64 / seconds,
+    })
+}
+
+/// Measures and prints.
+pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
+    let base = args.folder.clone().unwrap_or_else(std::env::temp_dir);
+    let dir = base.join(format!("tallyhouse-bench-{}", std::process::id()));
+    let figures = measure(&args, &dir);
+    let _ = std::fs::remove_dir_all(&dir);
+    let figures = figures.map_err(CliError::Fault)?;
+    if context.json {
+        context.say_json(&figures)?;
+    } else {
+        write!(context.out, "{figures}")?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn measure(args: &Args, dir: &Path) -> Result<Figures, String> {
+    let mut figures = Figures {
+        version: env!("CARGO_PKG_VERSION"),
+        machine: machine(),
+        durability: "SQLite WAL, synchronous=FULL: one fsync a commit, before any answer",
+        ..Figures::default()
+    };
+    let callers: Vec<usize> = args.callers.iter().filter_map(|n| n.trim().parse().ok()).collect();
+    if !callers.is_empty() {
+        let dir = dir.join("payments");
+        let tuning = Tuning::at(&dir);
+        let world = World::new();
+        let network = world.found(&dir, &tuning).map_err(|e| e.to_string())?;
+        figures.memory_mib.idle = memory("VmRSS");
+        payments::prepare(&world, &network, args.payers)?;
+        network.close().map_err(|e| e.to_string())?;
+        // Opened anew: no account is at hand.
+        let network = world.reopen(&dir, &tuning).map_err(|e| e.to_string())?;
+        figures.payments = payments::measure(&world, &network, &callers, args.seconds, args.payers)?;
+        figures.memory_mib.after_payments = memory("VmRSS");
+        network.close().map_err(|e| e.to_string())?;
+        figures.verify.push(verified("payments", &dir, false)?);
+        figures.verify.push(verified("payments", &dir, true)?);
+        let _ = std::fs::remove_dir_all(&dir);
+    }
+    if args.awards > 0 {
+        let dir = dir.join("awards");
+        let tuning = Tuning::at(&dir);
+        let world = World::new();
+        let network = world.found(&dir, &tuning).map_err(|e| e.to_string())?;
+        let mut figure = awards::measure(&world, &network, args.awards, args.lines, args.accounts)?;
+        figures.memory_mib.after_awards = memory("VmRSS");
+        network.close().map_err(|e| e.to_string())?;
+        figure.bytes_per_award = size_of(&dir) as f64 / args.awards as f64;
+        figures.awards = Some(figure);
+        figures.verify.push(verified("awards", &dir, false)?);
+    }
+    figures.memory_mib.peak = memory("VmHWM");
+    Ok(figures)
+}
+
+impl std::fmt::Display for Figures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "tallyhouse {} on {}\n{}\n", self.version, self.machine, self.durability)?;
+        if !self.payments.is_empty() {
+            writeln!(
+                f,
+                "payments, each caller waiting for its own durable answer (two signatures as evidence)"
+            )?;
+            writeln!(
+                f,
+                "{:>8} {:>10} {:>9} {:>9} {:>9} {:>9} {:>8}",
+                "callers", "per s", "p50 ms", "p90 ms", "p99 ms", "max ms", "a commit"
+            )?;
+        }
+        for row in &self.payments {
+            writeln!(
+                f,
+                "{:>8} {:>10.0} {:>9.2} {:>9.2} {:>9.2} {:>9.2} {:>8.1}",
+                row.callers, row.per_second, row.p50_ms, row.p90_ms, row.p99_ms, row.max_ms, row.per_commit
+            )?;
+        }
+        if let Some(row) = &self.awards {
+            writeln!(
+                f,
+                "\nawards in signed batches of {} over {} accounts, zipfian, receipts checked for repeats",
+                row.lines, row.accounts
+            )?;
+            writeln!(
+                f,
+                "{:.0} per s durable ({} in {:.2} s; followers {:.2} s later); {:.0} bytes an award, everything included",
+                row.per_second, row.awards, row.seconds, row.drain_seconds, row.bytes_per_award
+            )?;
+        }
+        writeln!(f)?;
+        for row in &self.verify {
+            let with = if row.signatures { "with" } else { "without" };
+            writeln!(
+                f,
+                "verify {} {with} signatures: {:.0} parts per s, {:.0} signatures per s ({} entries, {:.2} s)",
+                row.what, row.parts_per_second, row.signatures_per_second, row.entries, row.seconds
+            )?;
+        }
+        let memory = &self.memory_mib;
+        writeln!(
+            f,
+            "memory MiB: {} idle, {} after payments, {} after awards, {} at most",
+            memory.idle, memory.after_payments, memory.after_awards, memory.peak
+        )
+    }
+}

@@ -1,0 +1,131 @@
+//! Independent callers: each sends a payment, waits for its durable answer, and sends the next.
+
+use super::world::{World, at};
+use crate::app::Network;
+use crate::machine::Command;
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What one number of callers came to.
+#[derive(Serialize)]
+pub struct Figure {
+    pub(super) callers: usize,
+    pub(super) payments: usize,
+    pub(super) seconds: f64,
+    pub(super) per_second: f64,
+    pub(super) p50_ms: f64,
+    pub(super) p90_ms: f64,
+    pub(super) p99_ms: f64,
+    pub(super) max_ms: f64,
+    pub(super) per_commit: f64,
+}
+
+/// Opens and fills the accounts that pay.
+pub(super) fn prepare(world: &World, network: &Network, payers: u64) -> Result<(), String> {
+    let mut tickets = vec![];
+    for i in 0..payers {
+        let request = world.open_account(i);
+        let command = Command::read_unsigned(&request, world.net).map_err(|e| e.to_string())?;
+        tickets.push(network.engine.submit(command, at()));
+    }
+    for ticket in tickets {
+        ticket.wait().map_err(|e| e.to_string())?;
+    }
+    let all: Vec<u64> = (0..payers).collect();
+    for (number, some) in all.chunks(10_000).enumerate() {
+        let first = number as u64 * 10_000;
+        let request = world.batch(&format!("fill{number}"), first, some, 1_000_000);
+        network.engine.ask(&request, at()).map_err(|e| e.to_string())?;
+    }
+    network.engine.settle().map_err(|e| e.to_string())
+}
+
+/// Measures each number of callers in turn.
+pub(super) fn measure(
+    world: &World,
+    network: &Network,
+    callers: &[usize],
+    seconds: f64,
+    payers: u64,
+) -> Result<Vec<Figure>, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build();
+    let runtime = runtime.map_err(|e| e.to_string())?;
+    let mut number = 0;
+    let mut figures = vec![];
+    for callers in callers {
+        // Enough commands for the time, at a guess that grows with the callers; all made beforehand.
+        let rate = (4_000.0 * (*callers as f64).powf(0.65)).min(150_000.0);
+        let each = ((rate * seconds) as usize / callers).max(20);
+        let mut queues: Vec<Vec<Command>> = vec![];
+        for _ in 0..*callers {
+            let mut queue = Vec::with_capacity(each);
+            for _ in 0..each {
+                number += 1;
+                // Accounts in a scattered order: neighbours in time are not neighbours in the store.
+                let payer = number * 7_919 % payers;
+                let request = world.payment(number, payer);
+                queue.push(Command::read_unsigned(&request, world.net).map_err(|e| e.to_string())?);
+            }
+            queues.push(queue);
+        }
+        let before = network.engine.commits();
+        let engine = &network.engine;
+        let (elapsed, mut latencies) = drive(&runtime, engine, queues)?;
+        let commits = network.engine.commits() - before;
+        latencies.sort_unstable();
+        let at = |share: f64| {
+            let place = ((latencies.len() as f64 * share) as usize).min(latencies.len().saturating_sub(1));
+            latencies.get(place).map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
+        };
+        figures.push(Figure {
+            callers: *callers,
+            payments: latencies.len(),
+            seconds: elapsed.as_secs_f64(),
+            per_second: latencies.len() as f64 / elapsed.as_secs_f64(),
+            p50_ms: at(0.5),
+            p90_ms: at(0.9),
+            p99_ms: at(0.99),
+            max_ms: at(1.0),
+            per_commit: latencies.len() as f64 / commits.max(1) as f64,
+        });
+        engine.settle().map_err(|e| e.to_string())?;
+    }
+    Ok(figures)
+}
+
+/// Lets all callers run until one of them has nothing left; what was answered by then counts.
+fn drive(
+    runtime: &tokio::runtime::Runtime,
+    engine: &crate::engine::Engine,
+    queues: Vec<Vec<Command>>,
+) -> Result<(Duration, Vec<Duration>), String> {
+    let begun = Arc::new(std::sync::OnceLock::new());
+    let handle = engine.handle();
+    runtime.block_on(async {
+        let tasks: Vec<_> = queues
+            .into_iter()
+            .map(|queue| {
+                let (handle, begun) = (handle.clone(), begun.clone());
+                tokio::spawn(async move {
+                    let first: Instant = *begun.get_or_init(Instant::now);
+                    let mut latencies = Vec::with_capacity(queue.len());
+                    for command in queue {
+                        let sent = Instant::now();
+                        let answer = handle.submit(command, at()).await.await;
+                        answer.map_err(|e| e.to_string())?;
+                        latencies.push(sent.elapsed());
+                    }
+                    Ok::<_, String>((first.elapsed(), latencies))
+                })
+            })
+            .collect();
+        let (mut longest, mut all) = (Duration::ZERO, vec![]);
+        for task in tasks {
+            let (elapsed, latencies) = task.await.map_err(|e| e.to_string())??;
+            longest = longest.max(elapsed);
+            all.extend(latencies);
+        }
+        Ok((longest, all))
+    })
+}
