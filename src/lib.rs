@@ -20,6 +20,7 @@
 //! - [`config`]: sizes and intervals of a node
 //! - [`clock`]: the one gate to the time of day and to chance
 //! - [`store`]: log and state, durably
+//! - [`vault`]: wallets, aliases and accounts, sealed; key files
 //! - [`views`]: typed tables for people's questions
 //! - [`tiles`]: the public log's hash tiles, as files
 //! - [`engine`]: queue, writer, memory, following
@@ -147,6 +148,7 @@ pub mod machine;
 pub mod config;
 pub mod clock;
 pub mod store;
+pub mod vault;
 pub mod views;
 pub mod tiles;
 pub mod engine;

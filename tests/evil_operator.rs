@@ -175,7 +175,7 @@ fn lines_of(honest: &Honest, seq: usize) -> Option<std::sync::Arc<[u8]>> {
 #[test]
 fn a_signature_under_another_name_is_none() {
     // The thief signs, the header names the victim.
-    let (world, _, honest) = stage();
+    let (_world, _, honest) = stage();
     for (seq, entry) in honest.entries.iter().enumerate().filter(|(_, e)| asked_for(e)) {
         let jws = evidence(entry);
         for at in 0..jws.len() {

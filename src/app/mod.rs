@@ -17,6 +17,7 @@ use crate::log::{LogSigner, LogVerifier, vkey};
 use crate::machine::{Event, Genesis};
 use crate::sign::SecretKey;
 use crate::store::{Place, Read, Reader, Sqlite};
+use crate::tiles;
 use crate::types::{Time, decode};
 use crate::views;
 use std::path::{Path, PathBuf};
@@ -95,6 +96,30 @@ impl Follower for ViewsFollower {
     }
 }
 
+/// The public log's tiles as a follower of the engine.
+struct TilesFollower(tiles::Keeper);
+
+impl Follower for TilesFollower {
+    fn name(&self) -> &'static str {
+        "tiles"
+    }
+
+    fn cursor(&mut self) -> Result<Option<Place>, Failure> {
+        Ok(self.0.cursor())
+    }
+
+    fn take(&mut self, commits: &[Arc<Commit>]) -> Result<(), Failure> {
+        match commits.last() {
+            Some(last) => self.0.take(Place { seq: last.event.seq, hash: last.event.hash }).map_err(fault),
+            None => Ok(()),
+        }
+    }
+
+    fn wipe(&mut self) -> Result<(), Failure> {
+        self.0.wipe().map_err(fault)
+    }
+}
+
 /// Entry 0 of the log in a folder.
 pub fn genesis_of(read: &dyn Read) -> Result<Option<Genesis>, Failure> {
     let first = read.read_envelopes(0, 1).map_err(fault)?;
@@ -148,11 +173,12 @@ impl Network {
         let Sqlite { log, state, reader } = stores;
         let views = ViewsFollower(views::Views::open(dir).map_err(fault)?);
         let read: Arc<dyn Read> = Arc::new(reader);
+        let tiles = TilesFollower(tiles::Keeper::open(dir, read.clone()).map_err(fault)?);
         let stores = Stores {
             log: Box::new(log),
             read,
             state: Box::new(StateFollower::new(Box::new(state), None)?),
-            others: vec![Box::new(views)],
+            others: vec![Box::new(views), Box::new(tiles)],
         };
         let setup = Setup { memory_rows: tuning.memory_rows, salts: Box::new(clock::salts()), crash: None };
         // A driven network's terms begin at the time of its last entry: the clock has no say in it.

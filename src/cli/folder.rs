@@ -1,11 +1,11 @@
 //! A data folder as the reading verbs see it: the log, its key, and how work on it is shown.
 
 use super::context::CliError;
-use crate::log::{Envelope, LogVerifier, vkey};
+use crate::app::genesis_of;
+use crate::log::{LogVerifier, vkey};
 use crate::machine::Genesis;
 use crate::store::{Read, Reader};
 use crate::tiles::{self, Hashes};
-use crate::types::decode;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::path::Path;
 use std::sync::Arc;
@@ -50,20 +50,12 @@ impl Folder {
 
     /// The same of a log that is open.
     pub(super) fn of(read: Arc<dyn Read>, hashes: Hashes) -> Result<Self, CliError> {
-        let genesis = genesis(&*read)?;
+        let genesis = genesis_of(&*read).map_err(CliError::fault)?;
+        let genesis = genesis.ok_or_else(|| CliError::fault("the log is empty"))?;
         let vkey = vkey(&genesis.origin, genesis.log.as_bytes());
         let log = vkey.parse().map_err(|e| CliError::fault(format!("entry 0: {e}")))?;
         Ok(Self { read, genesis, log, vkey, hashes })
     }
-}
-
-fn genesis(read: &dyn Read) -> Result<Genesis, CliError> {
-    let no = |why: String| CliError::fault(format!("entry 0: {why}"));
-    let first = read.read_envelopes(0, 1)?;
-    let first = first.first().ok_or_else(|| CliError::fault("the log is empty"))?;
-    let envelope = Envelope::decode(&first.bytes).map_err(|e| no(e.to_string()))?;
-    let public = envelope.public.as_ref().ok_or_else(|| no("it is not a genesis".into()))?;
-    decode(public.get().as_bytes()).map_err(|e| no(e.to_string()))
 }
 
 /// A bar on standard error; nothing where that is not a terminal.

@@ -1,52 +1,54 @@
-//! `history`: what happened to an account, newest first.
+//! `history`: what came to an account and left it, newest first.
 
 use super::balance::{decimal, scale};
 use super::context::{CliError, Context, Exit};
-use super::folder::{Folder, bar};
-use super::trail::walk;
-use crate::book::{Done, Name, Place};
-use crate::log::Envelope;
-use crate::store::Read;
-use crate::types::{AccountId, Asset, PaymentId, Time, UnitCode};
+use super::folder::Folder;
+use crate::book::{Name, Record};
+use crate::types::{AccountId, PaymentId, Time};
+use crate::views::{Movement, Reader};
 use serde::Serialize;
-
-/// Entries looked through at a time, from the newest backwards.
-const WINDOW: u64 = 4_096;
 
 /// Options of `history`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   tallyhouse history ac_01jd0000000000000000000000
-  tallyhouse history ac_01jd0000000000000000000000 --limit 100 --before 71234
+  tallyhouse history ac_01jd0000000000000000000000 --limit 100 --before 2334162944
   tallyhouse history ac_01jd0000000000000000000000 --limit 1000000 --json
 
-Newest first; --before with the last seq shown goes on. The log itself is looked through, from its end backwards,
-so what is shown is what was signed for; an account that nothing happened to for long takes a while.
-JSON is one line an event, amounts in the unit's smallest part.")]
+Columns: entry, instant, kind, amount, balance after, where the points came from or went, payment. The balance counts
+held and pending points too; holding and releasing points moves none, so it is not here.
+JSON has every movement's id: --before with the last one goes on with what is older. Amounts are in the unit's
+smallest part; `scale` says how many decimal places a point has. `as_of` is the last entry that is shown.")]
 pub struct Args {
     /// The account.
     account: AccountId,
-    /// How many events at most.
+    /// How many movements at most.
     #[arg(long, default_value_t = 20)]
     limit: usize,
-    /// Only entries before this one.
-    #[arg(long, value_name = "SEQ")]
+    /// Only movements before the one with this id.
+    #[arg(long, value_name = "ID")]
     before: Option<u64>,
 }
 
-/// One thing that happened.
-#[derive(Serialize, Debug, PartialEq, Eq, Clone)]
+/// What is printed.
+#[derive(Serialize, Debug)]
+struct History {
+    account: AccountId,
+    unit: String,
+    scale: u8,
+    as_of: Option<u64>,
+    movements: Vec<Line>,
+}
+
+#[derive(Serialize, Debug)]
 struct Line {
+    id: u64,
     seq: u64,
     at: Time,
-    kind: String,
-    /// Points that came (+) or went (−); 0 where they were only held or released.
+    kind: &'static str,
     amount: i64,
-    /// The balance after, held and pending points counted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    after: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unit: Option<UnitCode>,
+    balance: i64,
+    other: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     payment: Option<PaymentId>,
 }
@@ -54,83 +56,59 @@ struct Line {
 /// Runs it.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let folder = Folder::open(&context.data)?;
-    let read = &*folder.read;
-    let size = read.tip()?.map_or(0, |tip| tip.seq.saturating_add(1));
-    let end = args.before.map_or(size, |before| before.min(size));
-    let bar = bar();
-    bar.set_length(end);
-    let lines = newest(read, args.account, end, args.limit, &mut |done| bar.set_position(done))?;
-    bar.finish_and_clear();
-    for line in &lines {
-        if context.json {
-            context.say_json(line)?;
-        } else {
-            context.say(words(read, line)?)?;
-        }
+    let views = Reader::open(&context.data)?;
+    let history = history(&folder, &views, &args)?;
+    if context.json {
+        context.say_json(&history)?;
+        return Ok(Exit::Ok);
+    }
+    for line in &history.movements {
+        context.say(words(line, history.scale))?;
+    }
+    if history.movements.is_empty() {
+        context.say("nothing moved")?;
     }
     Ok(Exit::Ok)
 }
 
-/// The newest events before an entry, newest first.
-fn newest(
-    read: &dyn Read,
-    account: AccountId,
-    mut end: u64,
-    limit: usize,
-    progress: &mut dyn FnMut(u64),
-) -> Result<Vec<Line>, CliError> {
-    let all = end;
-    let mut lines = vec![];
-    while end > 0 && lines.len() < limit {
-        let start = end.saturating_sub(WINDOW);
-        let mut found = vec![];
-        walk(read, account, start..end, &mut |envelope, dones| {
-            found.extend(dones.iter().map(|done| line(account, envelope, done)));
-            Ok(true)
-        })?;
-        let room = limit.saturating_sub(lines.len());
-        lines.extend(found.into_iter().rev().take(room));
-        end = start;
-        progress(all.saturating_sub(end));
-    }
-    Ok(lines)
+fn history(folder: &Folder, views: &Reader, args: &Args) -> Result<History, CliError> {
+    let name = Name::Account(args.account);
+    let loaded = folder.read.load(&[name.to_string()])?;
+    let row = loaded
+        .rows
+        .first()
+        .ok_or_else(|| CliError::usage(format!("there is no account {}", args.account)))?;
+    let record = Record::decode(&name, &row.value).map_err(CliError::fault)?;
+    let account = record.account().ok_or_else(|| CliError::fault(format!("{name} is something else")))?;
+    let unit = account.head.unit;
+    let shown = views.history(args.account, args.before, args.limit)?;
+    Ok(History {
+        account: args.account,
+        unit: unit.to_string(),
+        scale: scale(&*folder.read, unit)?,
+        as_of: shown.as_of.map(|place| place.seq),
+        movements: shown.what.into_iter().map(line).collect(),
+    })
 }
 
-fn line(account: AccountId, envelope: &Envelope, done: &Done) -> Line {
-    let legs = || done.legs.iter().filter(|leg| leg.place == Place::Holder(account));
-    let unit = legs().find_map(|leg| match leg.asset {
-        Asset::Unit(unit) => Some(unit),
-        Asset::Money(_) => None,
-    });
-    let held = done.holds.iter().find(|(id, ..)| *id == account).map(|(_, payment, _)| *payment);
-    let share = done.puts().find_map(|(name, _)| match name {
-        Name::Share(payment, _) => Some(*payment),
-        _ => None,
-    });
+fn line(movement: Movement) -> Line {
     Line {
-        seq: envelope.seq,
-        at: envelope.at,
-        kind: envelope.kind.clone(),
-        amount: legs().fold(0i64, |sum, leg| sum.saturating_add(leg.amount)),
-        after: legs().next_back().and_then(|leg| leg.after),
-        unit,
-        payment: held.or(share),
+        id: movement.id,
+        seq: movement.seq,
+        at: movement.at,
+        kind: movement.kind.text(),
+        amount: movement.amount,
+        balance: movement.balance,
+        other: movement.other.to_string(),
+        payment: movement.payment,
     }
 }
 
-fn words(read: &dyn Read, line: &Line) -> Result<String, CliError> {
-    let Line { seq, at, kind, .. } = line;
-    let mut text = format!("{seq:>9}  {at}  {kind:<20}");
-    if let Some(unit) = line.unit {
-        let scale = scale(read, unit)?;
-        let sign = if line.amount > 0 { "+" } else { "" };
-        text.push_str(&format!("{:>14}", format!("{sign}{}", decimal(line.amount, scale))));
-        if let Some(after) = line.after {
-            text.push_str(&format!("{:>14}", decimal(after, scale)));
-        }
-    }
-    if let Some(payment) = line.payment {
-        text.push_str(&format!("  {payment}"));
-    }
-    Ok(text)
+fn words(line: &Line, scale: u8) -> String {
+    let Line { seq, at, kind, other, .. } = line;
+    let sign = if line.amount > 0 { "+" } else { "" };
+    let amount = format!("{sign}{}", decimal(line.amount, scale));
+    let balance = decimal(line.balance, scale);
+    let payment = line.payment.map_or(String::new(), |payment| format!("  {payment}"));
+    format!("{seq:>9}  {at}  {kind:<18}{amount:>14}{balance:>14}  {other}{payment}")
 }

@@ -7,10 +7,21 @@
 //! Refuses to know: what the verbs do. A new one is a file with `Args` and `run`, a variant of [`Verb`]
 //! and a line in `dispatch`.
 
+pub mod balance;
 pub mod bench;
 mod context;
 pub mod explain;
+pub mod export;
+mod folder;
+pub mod history;
+pub mod proof;
+#[cfg(test)]
+mod reading;
+#[cfg(test)]
+mod sample;
+mod trail;
 pub mod verify;
+pub mod verify_proof;
 mod when;
 
 pub use context::{CliError, Context, Exit, Globals};
@@ -49,6 +60,16 @@ pub struct Cli {
 pub enum Verb {
     /// Say what a refusal or a kind of entry means
     Explain(explain::Args),
+    /// Say what an account holds
+    Balance(balance::Args),
+    /// Say what happened to an account
+    History(history::Args),
+    /// Write the log as lines, or as a folder of public files
+    Export(export::Args),
+    /// Make a proof that the log contains an entry
+    Proof(proof::Args),
+    /// Check a proof without a connection
+    VerifyProof(verify_proof::Args),
     /// Check the whole log, state and views
     Verify(verify::Args),
     /// Make state and views anew from the log
@@ -60,6 +81,11 @@ pub enum Verb {
 fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
     match verb {
         Verb::Explain(args) => explain::run(args, context),
+        Verb::Balance(args) => balance::run(args, context),
+        Verb::History(args) => history::run(args, context),
+        Verb::Export(args) => export::run(args, context),
+        Verb::Proof(args) => proof::run(args, context),
+        Verb::VerifyProof(args) => verify_proof::run(args, context),
         Verb::Verify(args) => verify::run(args, context),
         Verb::Rebuild(args) => verify::rebuild(args, context),
         Verb::Bench(args) => bench::run(args, context),

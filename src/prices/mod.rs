@@ -189,3 +189,52 @@ pub fn accept(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn price(version: u64, from: u64, until: Option<u64>, currency: &str) -> Price {
+        let one = Rate::new(1, 1).expect("a price");
+        let currency = currency.parse().expect("a currency");
+        Price { version, currency, from, until, home: one, till: one, settle: one, issue: one }
+    }
+
+    fn kept(versions: Vec<Price>, now: u64) -> Vec<u64> {
+        let mut prices = Prices { versions };
+        forget_replaced(&mut prices, now);
+        prices.versions.iter().map(|price| price.version).collect()
+    }
+
+    #[test]
+    fn only_what_can_never_apply_again_is_forgotten() {
+        let base = price(1, 0, None, "EUR");
+        let campaign = price(2, 10, Some(20), "EUR");
+        let next = price(3, 30, None, "EUR");
+        let other = price(4, 0, None, "CHF");
+        let all = vec![base, campaign, next, other];
+        assert_eq!(kept(all.clone(), 5), [1, 2, 3, 4]);
+        assert_eq!(kept(all.clone(), 19), [1, 2, 3, 4]);
+        assert_eq!(kept(all.clone(), 20), [1, 3, 4], "the campaign is over");
+        assert_eq!(kept(all.clone(), 29), [1, 3, 4], "the next price is announced only");
+        assert_eq!(kept(all, 30), [3, 4]);
+    }
+
+    #[test]
+    fn campaigns_without_end_do_not_fill_the_list() {
+        let mut versions = vec![price(1, 0, None, "EUR")];
+        for n in 2..500 {
+            versions.push(price(n, n * 10, Some(n * 10 + 5), "EUR"));
+            let mut prices = Prices { versions };
+            forget_replaced(&mut prices, n * 10);
+            versions = prices.versions;
+            assert!(versions.len() <= 2, "{versions:?}");
+            assert_eq!(versions[0].version, 1);
+        }
+    }
+
+    #[test]
+    fn the_newest_version_stays_and_counts_on() {
+        assert_eq!(kept(vec![price(7, 10, Some(20), "EUR")], 99), [7]);
+    }
+}

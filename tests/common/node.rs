@@ -288,3 +288,17 @@ impl Replay {
         Err(format!("{:?} gives another state: {name} is {one:?}, replayed {other:?}", self.how))
     }
 }
+
+/// State from nothing, by taking recorded effects over.
+pub fn replay_by_applying(sealed: &[Sealed]) -> State {
+    let mut replay = Replay::new(How::Apply);
+    replay.follow(sealed).unwrap_or_else(|e| panic!("{e}"));
+    replay.state
+}
+
+/// State from nothing, by deciding every entry again; also the number of signatures that were verified.
+pub fn replay_by_checking(sealed: &[Sealed], signatures: bool) -> (State, u64) {
+    let mut replay = Replay::new(How::Check(signatures));
+    replay.follow(sealed).unwrap_or_else(|e| panic!("{e}"));
+    (replay.state, replay.signatures)
+}
