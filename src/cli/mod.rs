@@ -9,6 +9,9 @@
 
 mod context;
 pub mod explain;
+pub mod keys;
+mod statement;
+pub mod token;
 mod when;
 
 pub use context::{CliError, Context, Exit, Globals};
@@ -45,12 +48,18 @@ pub struct Cli {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Verb {
+    /// Make key files, show, certify and budget keys
+    Keys(keys::Args),
+    /// Sign a point token, or say what is wrong with one
+    Token(token::Args),
     /// Say what a refusal or a kind of entry means
     Explain(explain::Args),
 }
 
 fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
     match verb {
+        Verb::Keys(args) => keys::run(args, context),
+        Verb::Token(args) => token::run(args, context),
         Verb::Explain(args) => explain::run(args, context),
     }
 }
