@@ -14,11 +14,14 @@ pub mod explain;
 pub mod export;
 mod folder;
 pub mod history;
+pub mod keys;
 pub mod proof;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod sample;
+mod statement;
+pub mod token;
 mod trail;
 pub mod verify;
 pub mod verify_proof;
@@ -58,6 +61,10 @@ pub struct Cli {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Verb {
+    /// Make key files, show, certify and budget keys
+    Keys(keys::Args),
+    /// Sign a point token, or say what is wrong with one
+    Token(token::Args),
     /// Say what a refusal or a kind of entry means
     Explain(explain::Args),
     /// Say what an account holds
@@ -80,6 +87,8 @@ pub enum Verb {
 
 fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
     match verb {
+        Verb::Keys(args) => keys::run(args, context),
+        Verb::Token(args) => token::run(args, context),
         Verb::Explain(args) => explain::run(args, context),
         Verb::Balance(args) => balance::run(args, context),
         Verb::History(args) => history::run(args, context),
