@@ -17,8 +17,14 @@
 //!
 //! Shell (the only code that can fail for outside reasons):
 //!
+//! - [`config`]: sizes and intervals of a node
+//! - [`clock`]: the one gate to the time of day and to chance
 //! - [`store`]: log and state, durably
+//! - [`views`]: typed tables for people's questions
+//! - [`tiles`]: the public log's hash tiles, as files
 //! - [`engine`]: queue, writer, memory, following
+//! - [`app`]: a network as a value, made of a folder; verification
+//! - [`cli`]: one file a verb
 
 #[cfg_attr(
     not(test),
@@ -138,5 +144,11 @@ pub mod payments;
 )]
 pub mod machine;
 
+pub mod config;
+pub mod clock;
 pub mod store;
+pub mod views;
+pub mod tiles;
 pub mod engine;
+pub mod app;
+pub mod cli;

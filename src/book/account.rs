@@ -232,8 +232,7 @@ impl Account {
         taken
     }
 
-    /// Gives what a payment still holds back to the free lots. Never refused: lots that a release
-    /// cannot place are merged into the latest bucket of the same `until` order (the account is full).
+    /// Gives what a payment still holds back to the free lots. Never refused, see [`Account::put_back`].
     pub fn release(&mut self, payment: PaymentId) {
         let Some(place) = self.holds.iter().position(|hold| hold.payment == payment) else {
             return;
@@ -243,16 +242,21 @@ impl Account {
         }
     }
 
-    /// Adds points that were this account's before, and must find room: if 64 lots are there, the
-    /// bucket next in spending order takes them, which never shortens their life.
+    /// Adds points that were this account's before, and must find room. If 64 lots are there, two that
+    /// are neighbours in spending order become one, in the later bucket: nobody's points live shorter for
+    /// it. The later bucket is the neighbour's behind or, at the end, that of the points themselves.
     pub fn put_back(&mut self, lot: Lot) {
         if self.put(lot).is_ok() {
             return;
         }
-        let next = self.lots.partition_point(|have| have.0.order(&lot.0) == Ordering::Less);
-        let room = next.min(self.lots.len().saturating_sub(1));
-        if let Some(have) = self.lots.get_mut(room) {
-            have.1 = have.1.plus(lot.1).unwrap_or(have.1);
+        let behind = self.lots.partition_point(|have| have.0.order(&lot.0) == Ordering::Less);
+        let neighbour = behind.min(self.lots.len().saturating_sub(1));
+        if let Some(have) = self.lots.get(neighbour).copied() {
+            self.lots.remove(neighbour);
+            let Bucket(until, _, month, origin) = if have.0.comes_before(&lot.0) { lot.0 } else { have.0 };
+            let bucket = Bucket(until, sooner(have.0.1, lot.0.1), month, origin);
+            // A place is free now, and an account's points fit in sum.
+            self.put(Lot(bucket, have.1.plus(lot.1).unwrap_or(have.1))).ok();
         }
     }
 
@@ -268,6 +272,11 @@ impl Account {
         }
         sum(&gone)
     }
+}
+
+/// The earlier of two first days; no first day is earliest.
+fn sooner(a: Option<Date>, b: Option<Date>) -> Option<Date> {
+    a.zip(b).map(|(a, b)| a.min(b))
 }
 
 /// Takes `points` from the lots that `may` be taken, in order; the caller knows that there are enough,

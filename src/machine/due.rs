@@ -32,7 +32,15 @@ pub fn sweep(mut draft: Draft, accounts: &[AccountId], through: Option<Time>) ->
         draft.get(&Name::Account(*account))?;
     }
     if let Some(through) = through {
-        draft.put(PartKey::Public, Name::Tick, Some(Record::Tick(Tick { through })))?;
+        // What falls due after this entry's own instant is not booked in it.
+        if through > at {
+            return Err(Stop::Bug(format!("swept through {through} at {at}")));
+        }
+        let before = draft.get(&Name::Tick)?;
+        let further = !matches!(before.as_deref(), Some(Record::Tick(tick)) if tick.through >= through);
+        if further {
+            draft.put(PartKey::Public, Name::Tick, Some(Record::Tick(Tick { through })))?;
+        }
     }
     let Effects { parts, records } = draft.finish()?;
     let bodies = parts.iter().map(|part| effects_only(&part.done)).collect();

@@ -6,10 +6,18 @@ use super::entry::{Answer, EntryBody, effects_only};
 use super::kind::Kind;
 use crate::book::{self, Draft, Draw, Effects, Measure, Name, Principal, Record, Source, Stop};
 use crate::types::{Fingerprint, Ident, Refusal, Time};
+use std::collections::BTreeMap;
 
 /// Refusals that the log records for one principal in an hour; what comes after is refused all the
 /// same, and not recorded.
 const QUOTA: u64 = 1_000;
+
+/// Refusals of one principal in one entry: they stand in one part, which holds 16 KiB. One of them takes
+/// 250 bytes at the most. What comes after is treated as beyond the quota.
+const MOST_IN_PART: usize = 60;
+
+/// Refusals in one entry: an entry has at most 10,010 parts.
+const MOST_IN_ENTRY: usize = 5_000;
 
 /// One refusal to record.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,10 +33,12 @@ pub struct Burnt {
 }
 
 /// The record that a refusal leaves, if it leaves one: it has an id of its own, its reason is one of
-/// state, and the id was not known before.
+/// state, the id was not known before, and a registered key asked. A stranger, whose key the statement
+/// itself brings, can ask in anybody's name; nobody's ids are spent by that.
 pub fn burn(source: &dyn Source, at: Time, command: &Command, code: Refusal) -> Option<Burnt> {
     let cid = command.asked.cid.clone().filter(|_| code.burns())?;
     let mut draft = Draft::new(source, 0, at);
+    draft.get(&Name::Key(command.asked.kid)).ok()??;
     let principal = principal(&mut draft, command).ok()?;
     match draft.get(&Name::Command(principal.clone(), cid.clone())) {
         Ok(None) => Some(Burnt { principal, cid, fingerprint: command.asked.fingerprint, code }),
@@ -39,8 +49,13 @@ pub fn burn(source: &dyn Source, at: Time, command: &Command, code: Refusal) -> 
 /// The entry that records refusals; `None` if every principal's quota is used up.
 pub fn record_refusals(mut draft: Draft, burnt: &[Burnt]) -> Result<Option<Decision>, Stop> {
     let (seq, at) = (draft.seq, draft.at);
-    let mut recorded = false;
-    for one in burnt {
+    let mut recorded: BTreeMap<&Principal, usize> = BTreeMap::new();
+    for one in burnt.iter().take(MOST_IN_ENTRY) {
+        let name = Name::Command(one.principal.clone(), one.cid.clone());
+        let of_this = recorded.get(&one.principal).copied().unwrap_or(0);
+        if of_this >= MOST_IN_PART || draft.get(&name)?.is_some() {
+            continue;
+        }
         if let Principal::Brand(brand) = &one.principal {
             let subject = "refused".parse().map_err(|_| Stop::Bug("a plain word is an id".into()))?;
             let measure = Measure::RefusedHour;
@@ -50,12 +65,11 @@ pub fn record_refusals(mut draft: Draft, burnt: &[Burnt]) -> Result<Option<Decis
                 other => other?,
             }
         }
-        let name = Name::Command(one.principal.clone(), one.cid.clone());
         let record = book::Command { seq, fingerprint: one.fingerprint, refused: Some(one.code) };
         draft.put(part_of(&one.principal), name, Some(Record::Command(record)))?;
-        recorded = true;
+        recorded.insert(&one.principal, of_this.saturating_add(1));
     }
-    if !recorded {
+    if recorded.is_empty() {
         return Ok(None);
     }
     let Effects { parts, records } = draft.finish()?;

@@ -9,7 +9,7 @@ use crate::book::{
     Acceptance, AcceptedUnit, Draft, Draw, Measure, Name, PartKey, Price, Prices, Principal, Record, Stop,
 };
 use crate::network::{Asked, signer};
-use crate::sign::Purpose;
+use crate::sign::{Purpose, objects};
 use crate::types::{BrandId, Currency, Money, Rate, Refusal, Refused, UnitCode};
 use serde::{Deserialize, Serialize};
 
@@ -92,17 +92,20 @@ pub fn publish_prices(draft: &mut Draft, asked: &Asked, args: &PublishPrices) ->
     draft.put(PartKey::Public, name, Some(Record::Prices(prices)))
 }
 
-/// Versions that can never apply again leave state; the log keeps them.
+/// Versions that can never apply again leave state; the log keeps them. The newest stays in any case,
+/// since the next one counts on from it.
 fn forget_replaced(prices: &mut Prices, now: u64) {
     let all = prices.versions.clone();
+    let newest = all.last().map(|price| price.version);
     prices.versions.retain(|price| {
+        let over = price.until.is_some_and(|until| until <= now);
         let replaced = all.iter().any(|other| {
             other.version > price.version
                 && other.currency == price.currency
                 && other.from <= now
                 && other.until.is_none()
         });
-        !replaced
+        Some(price.version) == newest || !(replaced || over)
     });
 }
 
@@ -131,6 +134,7 @@ pub struct PublishAcceptance {
     /// 1, then one more for each publication.
     pub version: u64,
     /// The units; its own are taken anyway.
+    #[serde(deserialize_with = "objects")]
     pub units: Vec<AcceptedUnit>,
 }
 

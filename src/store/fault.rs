@@ -70,7 +70,7 @@ pub enum AppendError {
 #[derive(Debug, thiserror::Error)]
 pub enum PutError {
     /// The cursor is not where the caller believes it is. Nothing was written.
-    #[error("the state's cursor has moved: another follower was here")]
+    #[error("the cursor has moved: another follower was here")]
     Stale,
     /// Something broke; unless it is [`Fault::Unfit`] the outcome is unknown.
     #[error(transparent)]

@@ -9,7 +9,7 @@
 mod chunk;
 mod fault;
 mod port;
-mod sqlite;
+pub(crate) mod sqlite;
 #[cfg(test)]
 mod tests;
 

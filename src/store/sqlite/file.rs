@@ -17,26 +17,28 @@ use std::path::{Path, PathBuf};
 
 const LOG: EmbeddedMigrations = embed_migrations!("migrations/sqlite/log");
 const STATE: EmbeddedMigrations = embed_migrations!("migrations/sqlite/state");
+const VIEWS: EmbeddedMigrations = embed_migrations!("migrations/sqlite/views");
 
 /// Bytes of a page. Measured with 4, 8 and 16 KiB: single commits and large batches of the log differ
 /// little; for the state 8 KiB looks up fastest (rows stand in inner pages too, so small pages make deep
 /// trees) and large pages are dearest to write when few rows of each are touched.
-pub(super) const PAGE: u32 = 8192;
+pub(crate) const PAGE: u32 = 8192;
 /// How large a write-ahead file grows before a commit moves its pages into place, in pages (64 MiB).
 const WAL_PAGES: u32 = 8192;
 /// What a write-ahead file may keep on disk when it starts over: keeping it saves growing it again.
 const WAL_KEPT: u32 = 128 * 1024 * 1024;
 
-/// Which of the two files.
+/// Which of the files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Log,
     State,
+    Views,
 }
 
 /// What a connection is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Mode {
+pub(crate) enum Mode {
     Write,
     Read,
     /// Moving the write-ahead file into place, nothing else.
@@ -44,17 +46,19 @@ pub(super) enum Mode {
 }
 
 impl Kind {
-    pub(super) fn path(self, dir: &Path) -> PathBuf {
+    pub(crate) fn path(self, dir: &Path) -> PathBuf {
         dir.join(match self {
             Self::Log => "log.sqlite",
             Self::State => "state.sqlite",
+            Self::Views => "views.sqlite",
         })
     }
 
-    pub(super) fn migrations(self) -> EmbeddedMigrations {
+    pub(crate) fn migrations(self) -> EmbeddedMigrations {
         match self {
             Self::Log => LOG,
             Self::State => STATE,
+            Self::Views => VIEWS,
         }
     }
 
@@ -63,34 +67,38 @@ impl Kind {
         match self {
             Self::Log => i32::from_be_bytes(*b"THlg"),
             Self::State => i32::from_be_bytes(*b"THst"),
+            Self::Views => i32::from_be_bytes(*b"THvw"),
         }
     }
 
-    /// KiB of page cache. With the pool's eight readers all connections together stay within 64 MiB.
+    /// KiB of page cache. With the pools' readers log and state together stay within 64 MiB, and the views
+    /// within 16 MiB more.
     fn cache(self, mode: Mode) -> u32 {
         match (self, mode) {
             (Self::Log, Mode::Write) => 3 * 1024,
             (Self::State, Mode::Write) => 24 * 1024,
             (Self::Log, Mode::Read) => 1024,
             (Self::State, Mode::Read) => 8 * 1024,
+            (Self::Views, Mode::Write) => 12 * 1024,
+            (Self::Views, Mode::Read) => 1024,
             (_, Mode::Keep) => 256,
         }
     }
 
-    /// The log answers for what was acknowledged, so each commit is on disk. The state can be made again
-    /// from the log, so its commits need to be in order only. In the log, freed space is overwritten:
+    /// The log answers for what was acknowledged, so each commit is on disk. State and views can be made
+    /// again from the log, so their commits need to be in order only. In the log, freed space is overwritten:
     /// what was erased is gone.
     fn durability(self) -> &'static str {
         match self {
             Self::Log => "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;",
-            Self::State => "PRAGMA synchronous=NORMAL; PRAGMA secure_delete=OFF;",
+            Self::State | Self::Views => "PRAGMA synchronous=NORMAL; PRAGMA secure_delete=OFF;",
         }
     }
 }
 
 /// An open file.
-pub(super) struct File {
-    pub(super) connection: SqliteConnection,
+pub(crate) struct File {
+    pub(crate) connection: SqliteConnection,
     path: PathBuf,
     mode: Mode,
 }
@@ -107,7 +115,7 @@ impl Drop for File {
 impl File {
     /// Opens a file of `dir`. The writer makes it if it is not there and migrates it; a reader expects it
     /// to be there and up to date.
-    pub(super) fn open(dir: &Path, kind: Kind, mode: Mode) -> Result<Self, Fault> {
+    pub(crate) fn open(dir: &Path, kind: Kind, mode: Mode) -> Result<Self, Fault> {
         let path = kind.path(dir);
         let foreign = |path: &Path, why: String| Fault::Foreign { path: path.to_path_buf(), why };
         let url = url(&path, mode)?;
@@ -167,7 +175,7 @@ impl File {
     }
 
     /// Runs a query or several; `doing` completes "could not …".
-    pub(super) fn run<T>(
+    pub(crate) fn run<T>(
         &mut self,
         doing: &'static str,
         work: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
@@ -175,32 +183,32 @@ impl File {
         work(&mut self.connection).map_err(|source| self.fault(doing, source))
     }
 
-    pub(super) fn fault(&self, doing: &'static str, source: diesel::result::Error) -> Fault {
+    pub(crate) fn fault(&self, doing: &'static str, source: diesel::result::Error) -> Fault {
         Fault::Database { path: self.path.clone(), doing, source }
     }
 
-    pub(super) fn damaged(&self, at: impl ToString, why: impl ToString) -> Fault {
+    pub(crate) fn damaged(&self, at: impl ToString, why: impl ToString) -> Fault {
         Fault::Damaged { path: self.path.clone(), at: at.to_string(), why: why.to_string() }
     }
 
     /// A number that was written by [`integer`].
-    pub(super) fn seq(&self, kept: i64) -> Result<u64, Fault> {
+    pub(crate) fn seq(&self, kept: i64) -> Result<u64, Fault> {
         u64::try_from(kept).map_err(|_| self.damaged(kept, "a seq below 0"))
     }
 
     /// A hash that was written as 32 bytes.
-    pub(super) fn hash(&self, at: u64, kept: Vec<u8>) -> Result<Hash, Fault> {
+    pub(crate) fn hash(&self, at: u64, kept: Vec<u8>) -> Result<Hash, Fault> {
         kept.try_into().map(Hash).map_err(|_| self.damaged(at, "a hash that has not 32 bytes"))
     }
 }
 
 /// A seq as SQLite keeps it.
-pub(super) fn integer(seq: u64) -> Result<i64, Fault> {
+pub(crate) fn integer(seq: u64) -> Result<i64, Fault> {
     i64::try_from(seq).map_err(|_| Fault::Unfit(format!("the seq {seq} is too large")))
 }
 
 /// A limit as SQLite takes it; what does not fit is no limit.
-pub(super) fn at_most(limit: usize) -> i64 {
+pub(crate) fn at_most(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 

@@ -5,12 +5,14 @@
 //! Promises: a second writer is refused; dropping the last handle closes the files and frees the folder.
 //! Refuses to know: what is in the log and the state.
 
-mod file;
+pub(crate) mod cursor;
+pub(crate) mod file;
 mod keeper;
 mod log;
+pub(crate) mod pool;
 mod reader;
 mod state;
-mod statement;
+pub(crate) mod statement;
 #[cfg(test)]
 mod tests;
 

@@ -1,6 +1,6 @@
 //! Reading the log and the state on SQLite, from any thread.
 //!
-//! Owns: read-only connections, a few of which are kept for the next who asks.
+//! Owns: the questions that the port asks, as statements.
 //! Promises: nobody waits for the writers, nor they for a reader; an answer about the state is of one
 //! moment, and says of which.
 //! Refuses to know: what it reads.
@@ -8,61 +8,34 @@
 use super::super::chunk::Unpacker;
 use super::super::fault::Fault;
 use super::super::port::{Envelope, Kept, Loaded, Place, Read, StoredEntry, StoredPart, TipRecord};
-use super::file::{File, Kind, Mode, at_most, integer};
+use super::cursor::{place, read_cursor};
+use super::file::{File, Kind, at_most, integer};
 use super::log::{entry, first_id, last_id, parts, place_of, read_tip};
-use super::state::{json, place, read_cursor, state};
+use super::pool::Pool;
+use super::state::{json, state};
 use super::statement::Lookup;
 use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// So many connections to each file are kept open when nobody uses them.
-const KEPT: usize = 4;
+use std::path::Path;
+use std::sync::Arc;
 
 /// A handle for reading; its clones share their connections.
 #[derive(Clone)]
 pub struct Reader {
-    pool: Arc<Pool>,
+    pools: Arc<Pools>,
 }
 
-struct Pool {
-    dir: PathBuf,
-    log: Mutex<Vec<File>>,
-    state: Mutex<Vec<File>>,
+struct Pools {
+    log: Pool,
+    state: Pool,
 }
 
 impl Reader {
     /// Opens a data folder for reading only, whether or not a writer has it open.
     pub fn open(dir: &Path) -> Result<Self, Fault> {
-        let first = |kind| File::open(dir, kind, Mode::Read).map(|file| Mutex::new(vec![file]));
-        let pool = Pool { dir: dir.to_path_buf(), log: first(Kind::Log)?, state: first(Kind::State)? };
-        Ok(Self { pool: Arc::new(pool) })
-    }
-
-    /// Lends a connection. One on which something failed is not used again.
-    fn with<T>(&self, kind: Kind, work: impl FnOnce(&mut File) -> Result<T, Fault>) -> Result<T, Fault> {
-        let idle = self.idle(kind).pop();
-        let mut file = match idle {
-            Some(file) => file,
-            None => File::open(&self.pool.dir, kind, Mode::Read)?,
-        };
-        let answer = work(&mut file)?;
-        let mut idle = self.idle(kind);
-        if idle.len() < KEPT {
-            idle.push(file);
-        }
-        Ok(answer)
-    }
-
-    fn idle(&self, kind: Kind) -> MutexGuard<'_, Vec<File>> {
-        let files = match kind {
-            Kind::Log => &self.pool.log,
-            Kind::State => &self.pool.state,
-        };
-        // A panic elsewhere leaves the list as good as it was.
-        files.lock().unwrap_or_else(PoisonError::into_inner)
+        let pools = Pools { log: Pool::open(dir, Kind::Log)?, state: Pool::open(dir, Kind::State)? };
+        Ok(Self { pools: Arc::new(pools) })
     }
 
     /// Records and the cursor, of one moment.
@@ -71,7 +44,7 @@ impl Reader {
         doing: &'static str,
         query: impl FnOnce(&mut SqliteConnection) -> QueryResult<Vec<StateTuple>>,
     ) -> Result<Loaded, Fault> {
-        self.with(Kind::State, |file| {
+        self.pools.state.with(|file| {
             let (cursor, rows) = file.run(doing, |connection| {
                 connection.transaction(|connection| Ok((read_cursor(connection)?, query(connection)?)))
             })?;
@@ -88,11 +61,11 @@ type StateTuple = (String, Vec<u8>, i64, Option<i64>);
 
 impl Read for Reader {
     fn tip(&self) -> Result<Option<TipRecord>, Fault> {
-        self.with(Kind::Log, read_tip)
+        self.pools.log.with(read_tip)
     }
 
     fn read(&self, from: u64, limit: usize, max_bytes: usize) -> Result<Vec<StoredEntry>, Fault> {
-        self.with(Kind::Log, |file| {
+        self.pools.log.with(|file| {
             let mut page = Page::new(max_bytes);
             page.envelopes(file, from, limit)?;
             page.parts(file)?;
@@ -101,7 +74,7 @@ impl Read for Reader {
     }
 
     fn read_parts(&self, seq: u64) -> Result<Vec<StoredPart>, Fault> {
-        self.with(Kind::Log, |file| {
+        self.pools.log.with(|file| {
             let mut page = Page::new(usize::MAX);
             page.push(seq, Vec::new());
             page.parts(file)?;
@@ -111,7 +84,7 @@ impl Read for Reader {
 
     fn read_envelopes(&self, from: u64, limit: usize) -> Result<Vec<Envelope>, Fault> {
         let from = integer(from)?;
-        self.with(Kind::Log, |file| {
+        self.pools.log.with(|file| {
             let rows: Vec<(i64, Vec<u8>)> = file.run("read envelopes", |connection| {
                 let after = entry::table.filter(entry::seq.ge(from)).order(entry::seq);
                 after.limit(at_most(limit)).load(connection)
@@ -121,7 +94,7 @@ impl Read for Reader {
     }
 
     fn cursor(&self) -> Result<Option<Place>, Fault> {
-        self.with(Kind::State, |file| {
+        self.pools.state.with(|file| {
             let row = file.run("read the cursor", read_cursor)?;
             place(file, row)
         })
@@ -139,7 +112,7 @@ impl Read for Reader {
     }
 
     fn next_due(&self) -> Result<Option<i64>, Fault> {
-        self.with(Kind::State, |file| {
+        self.pools.state.with(|file| {
             let next: Option<Option<i64>> = file.run("read what is due next", |connection| {
                 let due = state::table.filter(state::due.is_not_null()).order(state::due);
                 due.select(state::due).first(connection).optional()

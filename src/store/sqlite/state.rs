@@ -6,13 +6,13 @@
 
 use super::super::fault::{Fault, PutError};
 use super::super::port::{Place, Row, State};
+use super::cursor::{cursor, follow, place, read_cursor};
 use super::file::{File, integer};
 use super::statement::{Delete, Tuple, insert};
-use crate::types::Hash;
 use diesel::prelude::*;
 use diesel::query_builder::AstPass;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
-use diesel::sqlite::{Sqlite, SqliteConnection};
+use diesel::sqlite::Sqlite;
 use std::sync::Arc;
 
 diesel::table! {
@@ -21,14 +21,6 @@ diesel::table! {
         value -> Binary,
         seq -> BigInt,
         due -> Nullable<BigInt>,
-    }
-}
-
-diesel::table! {
-    cursor (id) {
-        id -> Integer,
-        seq -> BigInt,
-        hash -> Binary,
     }
 }
 
@@ -62,18 +54,6 @@ impl Tuple for StateRow<'_> {
     }
 }
 
-/// Why the transaction of a put ended early.
-enum Ended {
-    Stale,
-    Broken(diesel::result::Error),
-}
-
-impl From<diesel::result::Error> for Ended {
-    fn from(e: diesel::result::Error) -> Self {
-        Self::Broken(e)
-    }
-}
-
 impl SqliteState {
     pub(super) fn new(file: File, lock: Arc<std::fs::File>) -> Self {
         Self { file, _lock: lock }
@@ -98,25 +78,13 @@ impl State for SqliteState {
                 None => gone.push(row.key.as_str()),
             }
         }
-        let to = (integer(to.seq)?, to.hash);
-        let from = match from {
-            Some(place) => Some((integer(place.seq)?, place.hash)),
-            None => None,
-        };
-        let done = self.file.connection.immediate_transaction(|connection| {
-            if !move_cursor(connection, from, to)? {
-                return Err(Ended::Stale);
-            }
+        follow(&mut self.file, "put records", from, to, |connection| {
             // Each key comes once, so changes and deletions do not meet.
             insert(connection, &changed)?;
             if !gone.is_empty() {
                 Delete { keys: json(&gone) }.execute(connection)?;
             }
             Ok(())
-        });
-        done.map_err(|ended| match ended {
-            Ended::Stale => PutError::Stale,
-            Ended::Broken(source) => self.file.fault("put records", source).into(),
         })
     }
 
@@ -134,36 +102,6 @@ impl State for SqliteState {
 pub(super) fn json<T: serde::Serialize>(keys: &[T]) -> String {
     // Strings always serialise.
     serde_json::to_string(keys).unwrap_or_default()
-}
-
-pub(super) fn read_cursor(connection: &mut SqliteConnection) -> QueryResult<Option<(i64, Vec<u8>)>> {
-    cursor::table.find(1).select((cursor::seq, cursor::hash)).first(connection).optional()
-}
-
-pub(super) fn place(file: &File, row: Option<(i64, Vec<u8>)>) -> Result<Option<Place>, Fault> {
-    let Some((seq, hash)) = row else { return Ok(None) };
-    let seq = file.seq(seq)?;
-    Ok(Some(Place { seq, hash: file.hash(seq, hash)? }))
-}
-
-/// The compare-and-swap: whether the cursor was where it should be, and has moved.
-fn move_cursor(
-    connection: &mut SqliteConnection,
-    from: Option<(i64, Hash)>,
-    to: (i64, Hash),
-) -> QueryResult<bool> {
-    let values = (cursor::seq.eq(to.0), cursor::hash.eq(&to.1.0[..]));
-    let moved = match from {
-        Some((seq, hash)) => diesel::update(cursor::table.find(1))
-            .filter(cursor::seq.eq(seq).and(cursor::hash.eq(&hash.0[..])))
-            .set(values)
-            .execute(connection)?,
-        None => diesel::insert_into(cursor::table)
-            .values((cursor::id.eq(1), values))
-            .on_conflict_do_nothing()
-            .execute(connection)?,
-    };
-    Ok(moved == 1)
 }
 
 /// Sorted runs are what makes a put fast, and each key once is what makes it mean one thing.

@@ -16,7 +16,7 @@ use diesel::sqlite::{Sqlite, SqliteConnection};
 use std::marker::PhantomData;
 
 /// A row that can be inserted.
-pub(super) trait Tuple {
+pub(crate) trait Tuple {
     /// Stands for the type in the cache of prepared statements.
     type Id: 'static;
     /// The statement up to the first row.
@@ -29,7 +29,7 @@ pub(super) trait Tuple {
 }
 
 /// Inserts rows, in their order, by few statements.
-pub(super) fn insert<T: Tuple>(connection: &mut SqliteConnection, rows: &[T]) -> QueryResult<()> {
+pub(crate) fn insert<T: Tuple>(connection: &mut SqliteConnection, rows: &[T]) -> QueryResult<()> {
     let (fifties, rest) = rows.as_chunks::<50>();
     let (fives, ones) = rest.as_chunks::<5>();
     for rows in fifties {

@@ -28,7 +28,7 @@ fn schema(connection: &mut SqliteConnection) -> Vec<String> {
 
 #[test]
 fn migrations_go_up_down_and_up_again() {
-    for kind in [Kind::Log, Kind::State] {
+    for kind in [Kind::Log, Kind::State, Kind::Views] {
         let mut connection = SqliteConnection::establish(":memory:").unwrap();
         let empty = schema(&mut connection);
         connection.run_pending_migrations(kind.migrations()).unwrap();

@@ -1,0 +1,246 @@
+//! The view of flows: points of a unit by where they came from and where they went.
+//!
+//! Owns: the table `flows`, a row for each unit, day of the unit, what, and shop's brand.
+//! Promises: issued − redeemed + given back − exchanged − expired − clawed back − forfeited over all days
+//! is what the unit's accounts hold together.
+//! Refuses to know: accounts.
+
+use super::follow::{Entry, payment_of};
+use super::reader::{Reader, Shown, parsed};
+use super::units;
+use crate::book::{Place, Shared};
+use crate::store::Fault;
+use crate::store::sqlite::file::File;
+use crate::store::sqlite::statement::{Tuple, insert};
+use crate::types::{Asset, BrandId, Date, Malformed, UnitCode};
+use diesel::prelude::*;
+use diesel::query_builder::AstPass;
+use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sqlite::{Sqlite, SqliteConnection};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+diesel::table! {
+    flows (unit, day, what, brand) {
+        unit -> Text,
+        day -> Text,
+        what -> Text,
+        brand -> Text,
+        points -> BigInt,
+    }
+}
+
+/// What became of points.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum What {
+    /// They came into being.
+    Issued,
+    /// They were spent in a shop.
+    Redeemed,
+    /// A shop gave them back.
+    GivenBack,
+    /// They were changed into another unit.
+    Exchanged,
+    /// They went past their date.
+    Expired,
+    /// Their brand took them back.
+    ClawedBack,
+    /// Their holder gave them up.
+    Forfeited,
+}
+
+impl What {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Issued,
+        Self::Redeemed,
+        Self::GivenBack,
+        Self::Exchanged,
+        Self::Expired,
+        Self::ClawedBack,
+        Self::Forfeited,
+    ];
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Redeemed => "redeemed",
+            Self::GivenBack => "given_back",
+            Self::Exchanged => "exchanged",
+            Self::Expired => "expired",
+            Self::ClawedBack => "clawed_back",
+            Self::Forfeited => "forfeited",
+        }
+    }
+
+    /// What a leg on a shared account says, and of how many points. Points on their way between two
+    /// accounts come to nothing.
+    fn of(shared: Shared, amount: i64) -> Result<Option<(Self, i64)>, String> {
+        let minus = || amount.checked_neg().ok_or("an amount overflows");
+        Ok(match shared {
+            Shared::Issuance => Some((Self::Issued, minus()?)),
+            Shared::Redeemed if amount < 0 => Some((Self::GivenBack, minus()?)),
+            Shared::Redeemed => Some((Self::Redeemed, amount)),
+            Shared::Exchanged => Some((Self::Exchanged, amount)),
+            Shared::Transit => None,
+            Shared::Expired => Some((Self::Expired, amount)),
+            Shared::ClawedBack => Some((Self::ClawedBack, amount)),
+            Shared::Forfeited => Some((Self::Forfeited, amount)),
+        })
+    }
+
+    /// Whether a shop's brand is named with it.
+    fn in_a_shop(self) -> bool {
+        matches!(self, Self::Redeemed | Self::GivenBack)
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl FromStr for What {
+    type Err = Malformed;
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let found = Self::ALL.into_iter().find(|what| what.text() == text);
+        found.ok_or_else(|| Malformed(format!("{text:?} is not what becomes of points")))
+    }
+}
+
+/// Points of a unit, summed over days.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Flow {
+    /// The unit.
+    pub unit: UnitCode,
+    /// What became of them.
+    pub what: What,
+    /// The shop's brand, if they were redeemed or given back.
+    pub brand: Option<BrandId>,
+    /// Whether that is the unit's own brand.
+    pub home: bool,
+    /// How many, in the unit's smallest.
+    pub points: i64,
+}
+
+type Key = (UnitCode, Date, What, Option<BrandId>);
+
+/// The flows of a run, summed.
+#[derive(Default)]
+pub(super) struct Run {
+    sums: BTreeMap<Key, i64>,
+}
+
+impl Run {
+    pub(super) fn take(&mut self, entry: &Entry, units: &units::Run) -> Result<(), String> {
+        for effect in &entry.event.effects {
+            for leg in &effect.done.legs {
+                let (Place::Shared(unit, shared), Asset::Unit(_)) = (&leg.place, leg.asset) else { continue };
+                let Some((what, points)) = What::of(*shared, leg.amount)? else { continue };
+                let shop = || payment_of(effect).and_then(|id| entry.payment(id));
+                let brand = what.in_a_shop().then(shop).flatten().map(|payment| payment.brand.clone());
+                let key = (*unit, units.day(*unit, entry.event.at)?, what, brand);
+                let sum = self.sums.entry(key).or_insert(0);
+                *sum = sum.checked_add(points).ok_or("flows overflow")?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn write(&self, connection: &mut SqliteConnection) -> QueryResult<()> {
+        let rows = self.sums.iter().map(|((unit, day, what, brand), points)| Row {
+            unit: unit.as_str(),
+            day: day.to_string(),
+            what: what.text(),
+            brand: brand.as_ref().map_or("", BrandId::as_str),
+            points: *points,
+        });
+        insert(connection, &rows.collect::<Vec<_>>())
+    }
+}
+
+struct Row<'a> {
+    unit: &'a str,
+    day: String,
+    what: &'static str,
+    brand: &'a str,
+    points: i64,
+}
+
+impl Tuple for Row<'_> {
+    type Id = Row<'static>;
+    const INSERT: &'static str = "INSERT INTO flows (unit, day, what, brand, points) VALUES";
+    const AFTER: &'static str =
+        " ON CONFLICT (unit, day, what, brand) DO UPDATE SET points = points + excluded.points";
+
+    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        for text in [self.unit, self.day.as_str(), self.what, self.brand] {
+            out.push_bind_param::<Text, _>(text)?;
+            out.push_sql(", ");
+        }
+        out.push_bind_param::<BigInt, _>(&self.points)
+    }
+}
+
+#[derive(QueryableByName)]
+struct Sum {
+    #[diesel(sql_type = Text)]
+    unit: String,
+    #[diesel(sql_type = Text)]
+    what: String,
+    #[diesel(sql_type = Text)]
+    brand: String,
+    #[diesel(sql_type = Bool)]
+    home: bool,
+    #[diesel(sql_type = BigInt)]
+    points: i64,
+}
+
+const SUMS: &str = "SELECT f.unit AS unit, f.what AS what, f.brand AS brand, f.brand = u.brand AS home, \
+    SUM(f.points) AS points FROM flows AS f CROSS JOIN units AS u ON u.unit = f.unit \
+    WHERE f.unit BETWEEN ? AND ? AND f.day BETWEEN ? AND ? \
+    GROUP BY f.unit, f.what, f.brand ORDER BY f.unit, f.what, f.brand";
+
+fn listed(file: &File, rows: Vec<Sum>) -> Result<Vec<Flow>, Fault> {
+    let one = |row: Sum| {
+        let place = format!("flows, {} {} {}", row.unit, row.what, row.brand);
+        let brand = (!row.brand.is_empty()).then(|| parsed(file, &place, &row.brand)).transpose()?;
+        Ok(Flow {
+            unit: parsed(file, &place, &row.unit)?,
+            what: parsed(file, &place, &row.what)?,
+            brand,
+            home: row.home,
+            points: row.points,
+        })
+    };
+    rows.into_iter().map(one).collect()
+}
+
+pub(super) fn wipe(connection: &mut SqliteConnection) -> QueryResult<()> {
+    diesel::delete(flows::table).execute(connection).map(|_| ())
+}
+
+impl Reader {
+    /// The flows of a unit, or of all units, summed over the days from `from` through `to` (each open if
+    /// `None`; days are the unit's own); in the order of unit, what, brand.
+    pub fn flows(
+        &self,
+        unit: Option<UnitCode>,
+        from: Option<Date>,
+        to: Option<Date>,
+    ) -> Result<Shown<Vec<Flow>>, Fault> {
+        // '' comes before all codes and dates, '~' after.
+        let bound = |text: Option<String>, open: &str| text.unwrap_or_else(|| open.to_owned());
+        let query = |connection: &mut SqliteConnection| {
+            diesel::sql_query(SUMS)
+                .bind::<Text, _>(bound(unit.map(|unit| unit.to_string()), ""))
+                .bind::<Text, _>(bound(unit.map(|unit| unit.to_string()), "~"))
+                .bind::<Text, _>(bound(from.map(|day| day.to_string()), ""))
+                .bind::<Text, _>(bound(to.map(|day| day.to_string()), "~"))
+                .load::<Sum>(connection)
+        };
+        self.show("sum flows", query, listed)
+    }
+}

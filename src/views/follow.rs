@@ -1,0 +1,163 @@
+//! The follower's hand on the views: takes entries, folds them, writes what came out.
+//!
+//! Owns: `views.sqlite` for writing, and the order in which the views are written.
+//! Promises: one commit a run, begun by a compare-and-swap on the cursor; in it each row is written once,
+//! and rows with random keys in the order of their keys.
+//! Refuses to know: what the tables hold; each view folds for itself.
+
+use super::{flows, movements, obligations, payments, units};
+use crate::book::{Name, Payment, Record};
+use crate::machine::{Effect, Event};
+use crate::store::sqlite::cursor::{cursor, follow, place, read_cursor};
+use crate::store::sqlite::file::{File, Kind, Mode};
+use crate::store::{Fault, Place, PutError};
+use crate::types::PaymentId;
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+use std::path::Path;
+
+/// The views, opened by their one follower.
+pub struct Views {
+    file: File,
+    cursor: Option<Place>,
+    units: units::Known,
+}
+
+impl Views {
+    /// Opens the views of a data folder, making the folder and the file if they are not there, and
+    /// bringing the schema up to date.
+    pub fn open(dir: &Path) -> Result<Self, Fault> {
+        std::fs::create_dir_all(dir).map_err(|source| Fault::Folder { path: dir.to_path_buf(), source })?;
+        let mut file = File::open(dir, Kind::Views, Mode::Write)?;
+        let row = file.run("read the cursor", read_cursor)?;
+        let cursor = place(&file, row)?;
+        let units = units::known(&mut file)?;
+        Ok(Self { file, cursor, units })
+    }
+
+    /// How far the views have followed the log; `None` before the first entry. After a fault in `take`
+    /// this is where the run began, whether or not its commit came through: open the views again.
+    pub fn cursor(&self) -> Result<Option<Place>, Fault> {
+        Ok(self.cursor)
+    }
+
+    /// Takes the entries after the cursor, in order and without a gap, in one commit.
+    /// [`PutError::Stale`]: another follower was here; [`Fault::Unfit`]: these entries do not follow, or
+    /// cannot have been decided. In both cases nothing was written.
+    pub fn take(&mut self, events: &[&Event]) -> Result<(), PutError> {
+        let Some(last) = events.last() else { return Ok(()) };
+        self.check_order(events)?;
+        let mut run = Run::new(&self.units);
+        for event in events {
+            run.take(event).map_err(|why| Fault::Unfit(format!("entry {}: {why}", event.seq)))?;
+        }
+        let to = Place { seq: last.seq, hash: last.hash };
+        follow(&mut self.file, "write the views", self.cursor, to, |connection| run.write(connection))?;
+        let new = run.units.into_new();
+        self.cursor = Some(to);
+        self.units.extend(new);
+        Ok(())
+    }
+
+    fn check_order(&self, events: &[&Event]) -> Result<(), Fault> {
+        let mut next = self.cursor.map_or(0, |place| place.seq.saturating_add(1));
+        for event in events {
+            if event.seq != next {
+                return Err(Fault::Unfit(format!("entry {} came where entry {next} is next", event.seq)));
+            }
+            next = next.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// Forgets everything.
+    pub fn wipe(&mut self) -> Result<(), Fault> {
+        self.file.run("forget the views", |connection| {
+            connection.immediate_transaction(|connection| {
+                movements::wipe(connection)?;
+                payments::wipe(connection)?;
+                units::wipe(connection)?;
+                flows::wipe(connection)?;
+                obligations::wipe(connection)?;
+                diesel::delete(cursor::table).execute(connection).map(|_| ())
+            })
+        })?;
+        self.cursor = None;
+        self.units.clear();
+        Ok(())
+    }
+}
+
+/// What a run of entries comes to.
+struct Run<'a> {
+    movements: movements::Run,
+    payments: payments::Run,
+    units: units::Run<'a>,
+    flows: flows::Run,
+    obligations: obligations::Run,
+}
+
+impl<'a> Run<'a> {
+    fn new(known: &'a units::Known) -> Self {
+        Self {
+            movements: movements::Run::default(),
+            payments: payments::Run::default(),
+            units: units::Run::new(known),
+            flows: flows::Run::default(),
+            obligations: obligations::Run::default(),
+        }
+    }
+
+    fn take(&mut self, event: &Event) -> Result<(), String> {
+        let entry = Entry::new(event);
+        // Units first: the other views ask for them.
+        self.units.take(event);
+        self.movements.take(&entry)?;
+        self.payments.take(&entry)?;
+        self.flows.take(&entry, &self.units)?;
+        self.obligations.take(&entry)
+    }
+
+    fn write(&mut self, connection: &mut SqliteConnection) -> QueryResult<()> {
+        self.movements.write(connection)?;
+        self.payments.write(connection)?;
+        self.units.write(connection)?;
+        self.flows.write(connection)?;
+        self.obligations.write(connection)
+    }
+}
+
+/// An entry with the payments that it put, which several views ask for.
+pub(super) struct Entry<'a> {
+    pub(super) event: &'a Event,
+    payments: Vec<(PaymentId, &'a Payment)>,
+}
+
+impl<'a> Entry<'a> {
+    fn new(event: &'a Event) -> Self {
+        let puts = event.effects.iter().flat_map(|effect| effect.done.puts());
+        let payments = puts.filter_map(|(name, record)| match (name, record) {
+            (Name::Payment(id), Some(Record::Payment(payment))) => Some((*id, payment)),
+            _ => None,
+        });
+        Self { event, payments: payments.collect() }
+    }
+
+    /// The payments as they stand after the entry.
+    pub(super) fn payments(&self) -> &[(PaymentId, &'a Payment)] {
+        &self.payments
+    }
+
+    /// A payment as it stands after the entry, if the entry changed it.
+    pub(super) fn payment(&self, id: PaymentId) -> Option<&'a Payment> {
+        self.payments.iter().find(|(have, _)| *have == id).map(|(_, payment)| *payment)
+    }
+}
+
+/// The payment that a holder's part belongs to: what it took or gave back changed the payment's share.
+pub(super) fn payment_of(effect: &Effect) -> Option<PaymentId> {
+    effect.done.puts().find_map(|(name, _)| match name {
+        Name::Share(payment, _) => Some(*payment),
+        _ => None,
+    })
+}

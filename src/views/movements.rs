@@ -1,0 +1,493 @@
+//! The view of movements: an account's history with the balance after each step.
+//!
+//! Owns: the tables `movements`, appended in the order of the log, and `heads`, which says where each
+//! account's history begins and ends.
+//! Promises: every leg on a holder's account is here, split by where the points came from or went; the
+//! amounts add up to the leg, and the balance after the last of them is the leg's.
+//! Refuses to know: holds, which move nothing, and awards that expire the moment they are given, which
+//! reach no account.
+//!
+//! A movement points at its account's previous one, so a history needs no second index: it is a walk from
+//! the head backwards. Before a run is written its movements are sorted by account; then each account's
+//! head is looked up and written once, in the order of accounts.
+
+use super::follow::{Entry, payment_of};
+use super::payments;
+use super::reader::{Reader, Shown, time};
+use crate::book::{Leg, Place, Shared};
+use crate::machine::{Effect, Kind};
+use crate::store::Fault;
+use crate::store::sqlite::file::{File, at_most};
+use crate::store::sqlite::statement::{Tuple, insert};
+use crate::types::{AccountId, PaymentId, Time};
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Binary, Nullable};
+use diesel::sqlite::{Sqlite, SqliteConnection};
+
+diesel::table! {
+    movements (id) {
+        id -> BigInt,
+        account -> BigInt,
+        prev -> Nullable<BigInt>,
+        kind -> BigInt,
+        other -> BigInt,
+        amount -> BigInt,
+        balance -> BigInt,
+        at -> BigInt,
+        payment -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    heads (account) {
+        account -> Binary,
+        first -> BigInt,
+        last -> BigInt,
+    }
+}
+
+/// What came to an account, or left it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Movement {
+    /// Its number: later movements of an account have higher ones.
+    pub id: u64,
+    /// The entry.
+    pub seq: u64,
+    /// The entry's time.
+    pub at: Time,
+    /// The entry's kind.
+    pub kind: Kind,
+    /// Where the points came from or went to.
+    pub other: Shared,
+    /// How many, in the unit's smallest: + came, − left.
+    pub amount: i64,
+    /// Available, held and pending points after it.
+    pub balance: i64,
+    /// The payment they were spent in, or given back from.
+    pub payment: Option<PaymentId>,
+}
+
+/// As of when a balance is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Moment {
+    /// After everything that happened up to and at this instant.
+    Time(Time),
+    /// After this entry.
+    Seq(u64),
+}
+
+/// Movements that an entry's ids have room for. A batch has at most 10,000 lines; a line makes three
+/// movements at the most (given, taken for what is owed, expired).
+const ROOM: i64 = 32_768;
+/// So many accounts are looked up, and then written while their pages are at hand.
+const ACCOUNTS: usize = 4_000;
+
+fn first_id(seq: u64) -> Option<i64> {
+    i64::try_from(seq).ok()?.checked_mul(ROOM)
+}
+
+/// Kinds as integers, for ever.
+fn kind_code(kind: Kind) -> i64 {
+    match kind {
+        Kind::Genesis => 1,
+        Kind::Term => 2,
+        Kind::ParticipantRegistered => 3,
+        Kind::BrandRegistered => 4,
+        Kind::BrandFrozen => 5,
+        Kind::NetworkFrozen => 6,
+        Kind::KeyCertified => 7,
+        Kind::KeyRevoked => 8,
+        Kind::BudgetSet => 9,
+        Kind::UnitDefined => 10,
+        Kind::UnitFrozen => 11,
+        Kind::PricesPublished => 12,
+        Kind::AcceptancePublished => 13,
+        Kind::Snapshot => 14,
+        Kind::AccountOpened => 15,
+        Kind::AccountFrozen => 16,
+        Kind::AccountKeyRevoked => 17,
+        Kind::PointsIssued => 18,
+        Kind::PointsBatch => 19,
+        Kind::PaymentAuthorised => 20,
+        Kind::PaymentCaptured => 21,
+        Kind::PaymentVoided => 22,
+        Kind::PaymentRefunded => 23,
+        Kind::Tick => 24,
+        Kind::Refused => 25,
+    }
+}
+
+/// Shared accounts as integers, for ever.
+fn shared_code(shared: Shared) -> i64 {
+    match shared {
+        Shared::Issuance => 0,
+        Shared::Redeemed => 1,
+        Shared::Exchanged => 2,
+        Shared::Transit => 3,
+        Shared::Expired => 4,
+        Shared::ClawedBack => 5,
+        Shared::Forfeited => 6,
+    }
+}
+
+/// The movements of a run, in the order of the log.
+#[derive(Default)]
+pub(super) struct Run {
+    rows: Vec<Row>,
+    /// Whose each row is, and its place among the rows.
+    owners: Vec<(AccountId, usize)>,
+}
+
+struct Row {
+    id: i64,
+    account: i64,
+    prev: Option<i64>,
+    kind: i64,
+    other: i64,
+    amount: i64,
+    balance: i64,
+    at: i64,
+    payment: Option<i64>,
+}
+
+impl Run {
+    pub(super) fn take(&mut self, entry: &Entry) -> Result<(), String> {
+        let mut next = first_id(entry.event.seq).ok_or("its number is too large")?;
+        let end = next.checked_add(ROOM).ok_or("its number is too large")?;
+        for effect in &entry.event.effects {
+            let Some((account, leg)) = holder_leg(effect)? else { continue };
+            let mut balance = balance_before(leg)?;
+            for part in split(effect, leg)? {
+                balance = balance.checked_add(part.amount).ok_or("a balance overflows")?;
+                let spent = part.other == Shared::Redeemed;
+                let payment = spent.then(|| payment_of(effect)).flatten();
+                self.owners.push((account, self.rows.len()));
+                self.rows.push(Row {
+                    id: next,
+                    account: next,
+                    prev: None,
+                    kind: kind_code(entry.event.kind),
+                    other: shared_code(part.other),
+                    amount: part.amount,
+                    balance,
+                    at: entry.event.at.micros(),
+                    payment: payment.map(payments::number).transpose()?,
+                });
+                next = next.checked_add(1).filter(|next| *next < end).ok_or("too many movements")?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn write(&mut self, connection: &mut SqliteConnection) -> QueryResult<()> {
+        // Rows of one account stay in the order of the log.
+        self.owners.sort_unstable();
+        let mut histories: Vec<(AccountId, &[(AccountId, usize)])> = vec![];
+        for rows in self.owners.chunk_by(|a, b| a.0 == b.0) {
+            histories.extend(rows.first().map(|(account, _)| (*account, rows)));
+        }
+        for some in histories.chunks(ACCOUNTS) {
+            let mut heads: Vec<Head> = some.iter().map(|(account, _)| Head::new(*account)).collect();
+            look_up(connection, &mut heads)?;
+            for (head, (_, rows)) in heads.iter_mut().zip(some) {
+                for (_, place) in *rows {
+                    if let Some(row) = self.rows.get_mut(*place) {
+                        head.append(row);
+                    }
+                }
+            }
+            insert(connection, &heads)?;
+        }
+        insert(connection, &self.rows)
+    }
+}
+
+/// The one leg on a holder's account in a part, if it moves any.
+fn holder_leg(effect: &Effect) -> Result<Option<(AccountId, &Leg)>, String> {
+    let mut legs = effect.done.legs.iter().filter_map(|leg| match leg.place {
+        Place::Holder(account) => Some((account, leg)),
+        _ => None,
+    });
+    let first = legs.next();
+    if legs.next().is_some() { Err("a part moves two accounts".into()) } else { Ok(first) }
+}
+
+fn balance_before(leg: &Leg) -> Result<i64, String> {
+    let after = leg.after.ok_or("an account's leg without the balance after")?;
+    after.checked_sub(leg.amount).ok_or_else(|| "a balance overflows".into())
+}
+
+/// What moved between an account and one shared account.
+struct Moved {
+    other: Shared,
+    amount: i64,
+}
+
+/// Splits a holder's leg by the shared accounts on the other side. What came stands before what left, so
+/// that no balance in between is below zero.
+fn split(effect: &Effect, leg: &Leg) -> Result<Vec<Moved>, String> {
+    let mut moved = Vec::with_capacity(1);
+    let mut sum = leg.amount;
+    for other in effect.done.legs.iter().filter(|other| other.asset == leg.asset) {
+        if let Place::Shared(_, shared) = other.place {
+            sum = sum.checked_add(other.amount).ok_or("a sum overflows")?;
+            let amount = other.amount.checked_neg().ok_or("an amount overflows")?;
+            moved.push(Moved { other: shared, amount });
+        }
+    }
+    if sum != 0 {
+        return Err(format!("the legs of a part sum to {sum}"));
+    }
+    moved.sort_by_key(|moved| moved.amount < 0);
+    Ok(moved)
+}
+
+impl Tuple for Row {
+    type Id = Self;
+    const INSERT: &'static str =
+        "INSERT INTO movements (id, account, prev, kind, other, amount, balance, at, payment) VALUES";
+    const AFTER: &'static str = "";
+
+    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_bind_param::<BigInt, _>(&self.id)?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(&self.account)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<BigInt>, _>(&self.prev)?;
+        for number in [&self.kind, &self.other, &self.amount, &self.balance, &self.at] {
+            out.push_sql(", ");
+            out.push_bind_param::<BigInt, _>(number)?;
+        }
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<BigInt>, _>(&self.payment)
+    }
+}
+
+/// An account's history: its first and last movement, the latter once there is one.
+struct Head {
+    account: [u8; 16],
+    first: Option<i64>,
+    last: Option<i64>,
+}
+
+impl Head {
+    fn new(account: AccountId) -> Self {
+        Self { account: account.0.to_be_bytes(), first: None, last: None }
+    }
+
+    fn append(&mut self, row: &mut Row) {
+        row.account = *self.first.get_or_insert(row.id);
+        row.prev = self.last.replace(row.id);
+    }
+}
+
+impl Tuple for Head {
+    type Id = Self;
+    const INSERT: &'static str = "INSERT INTO heads (account, first, last) VALUES";
+    const AFTER: &'static str = " ON CONFLICT (account) DO UPDATE SET last = excluded.last";
+
+    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_bind_param::<Binary, _>(&self.account[..])?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<BigInt>, _>(&self.first)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<BigInt>, _>(&self.last)
+    }
+}
+
+/// Fills in what the table knows of these accounts.
+fn look_up(connection: &mut SqliteConnection, heads: &mut [Head]) -> QueryResult<()> {
+    let keys: Vec<u8> = heads.iter().flat_map(|head| head.account).collect();
+    let last = i64::try_from(keys.len()).unwrap_or(i64::MAX).saturating_sub(16);
+    let found: Vec<(i64, i64, i64)> = LookUp { keys, last }.load(connection)?;
+    for (at, first, last) in found {
+        let place = usize::try_from(at).ok().and_then(|at| at.checked_div(16));
+        if let Some(head) = place.and_then(|place| heads.get_mut(place)) {
+            (head.first, head.last) = (Some(first), Some(last));
+        }
+    }
+    Ok(())
+}
+
+/// The heads of many accounts: where each key stands among `keys`, and its first and last movement.
+struct LookUp {
+    /// Keys of 16 bytes, one after the other.
+    keys: Vec<u8>,
+    /// Where the last key stands.
+    last: i64,
+}
+
+impl QueryId for LookUp {
+    type QueryId = Self;
+}
+
+impl Query for LookUp {
+    type SqlType = (BigInt, BigInt, BigInt);
+}
+
+impl QueryFragment<Sqlite> for LookUp {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("WITH RECURSIVE key(at) AS (SELECT 0 UNION ALL SELECT at + 16 FROM key WHERE at < ");
+        out.push_bind_param::<BigInt, _>(&self.last)?;
+        // CROSS JOIN keeps SQLite from turning the join around and reading the whole table.
+        out.push_sql(
+            ") SELECT key.at, h.first, h.last FROM key CROSS JOIN heads AS h ON h.account = substr(",
+        );
+        out.push_bind_param::<Binary, _>(&self.keys)?;
+        out.push_sql(", key.at + 1, 16)");
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<SqliteConnection> for LookUp {}
+
+/// A walk from a movement backwards.
+struct Walk {
+    from: i64,
+    limit: i64,
+}
+
+impl QueryId for Walk {
+    type QueryId = Self;
+}
+
+impl Query for Walk {
+    type SqlType = (BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, Nullable<BigInt>);
+}
+
+impl QueryFragment<Sqlite> for Walk {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql(
+            "WITH RECURSIVE step AS (SELECT id, prev, kind, other, amount, balance, at, payment \
+             FROM movements WHERE id = ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.from)?;
+        // A movement that is not older than the one that points at it is damage, and would never end.
+        out.push_sql(
+            " UNION ALL SELECT m.id, m.prev, m.kind, m.other, m.amount, m.balance, m.at, m.payment \
+             FROM step CROSS JOIN movements AS m ON m.id = step.prev AND m.id < step.id LIMIT ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.limit)?;
+        out.push_sql(") SELECT id, kind, other, amount, balance, at, payment FROM step");
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<SqliteConnection> for Walk {}
+
+/// A walk from a movement backwards to the first that is old enough: its balance.
+struct Back {
+    from: i64,
+    /// Not later than this.
+    at: i64,
+    /// Lower than this.
+    id: i64,
+}
+
+impl QueryId for Back {
+    type QueryId = Self;
+}
+
+impl Query for Back {
+    type SqlType = BigInt;
+}
+
+impl QueryFragment<Sqlite> for Back {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("WITH RECURSIVE step AS (SELECT id, prev, at, balance FROM movements WHERE id = ");
+        out.push_bind_param::<BigInt, _>(&self.from)?;
+        out.push_sql(
+            " UNION ALL SELECT m.id, m.prev, m.at, m.balance \
+             FROM step CROSS JOIN movements AS m ON m.id = step.prev AND m.id < step.id WHERE step.at > ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.at)?;
+        out.push_sql(" OR step.id >= ");
+        out.push_bind_param::<BigInt, _>(&self.id)?;
+        out.push_sql(") SELECT balance FROM step WHERE at <= ");
+        out.push_bind_param::<BigInt, _>(&self.at)?;
+        out.push_sql(" AND id < ");
+        out.push_bind_param::<BigInt, _>(&self.id)?;
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<SqliteConnection> for Back {}
+
+type Kept = (i64, i64, i64, i64, i64, i64, Option<i64>);
+
+fn listed(file: &File, row: Kept) -> Result<Movement, Fault> {
+    let (id, kind, other, amount, balance, at, payment) = row;
+    let place = format!("movements, {id}");
+    let seq = file.seq(id.div_euclid(ROOM))?;
+    let kind = Kind::ALL.iter().find(|have| kind_code(**have) == kind);
+    let other = Shared::ALL.into_iter().find(|have| shared_code(*have) == other);
+    Ok(Movement {
+        id: file.seq(id)?,
+        seq,
+        at: time(file, &place, at)?,
+        kind: *kind.ok_or_else(|| file.damaged(&place, "no such kind"))?,
+        other: other.ok_or_else(|| file.damaged(&place, "no such shared account"))?,
+        amount,
+        balance,
+        payment: payment.map(|number| payments::id_of(file, number)).transpose()?,
+    })
+}
+
+fn head(connection: &mut SqliteConnection, account: AccountId) -> QueryResult<Option<(i64, i64)>> {
+    let key = account.0.to_be_bytes();
+    heads::table.find(&key[..]).select((heads::first, heads::last)).first(connection).optional()
+}
+
+/// Where a page begins: at the account's last movement, or at the one before `before`, which must be a
+/// movement of this account: another account's leads nowhere.
+fn page_start(
+    connection: &mut SqliteConnection,
+    account: AccountId,
+    before: Option<i64>,
+) -> QueryResult<Option<i64>> {
+    let Some((first, last)) = head(connection, account)? else { return Ok(None) };
+    let Some(before) = before else { return Ok(Some(last)) };
+    let own = movements::table.find(before).filter(movements::account.eq(first));
+    let prev: Option<Option<i64>> = own.select(movements::prev).first(connection).optional()?;
+    Ok(prev.flatten())
+}
+
+pub(super) fn wipe(connection: &mut SqliteConnection) -> QueryResult<()> {
+    diesel::delete(movements::table).execute(connection)?;
+    diesel::delete(heads::table).execute(connection).map(|_| ())
+}
+
+impl Reader {
+    /// What moved on an account, newest first, at most `limit`; with `before`, the id of the last movement
+    /// of the page before, what is older. An id that is not this account's finds nothing.
+    pub fn history(
+        &self,
+        account: AccountId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Shown<Vec<Movement>>, Fault> {
+        let before = before.map(|id| i64::try_from(id).unwrap_or(i64::MAX));
+        let query = |connection: &mut SqliteConnection| match page_start(connection, account, before)? {
+            Some(from) => Walk { from, limit: at_most(limit) }.load(connection),
+            None => Ok(vec![]),
+        };
+        self.show("read an account's history", query, |file, rows: Vec<Kept>| {
+            rows.into_iter().map(|row| listed(file, row)).collect()
+        })
+    }
+
+    /// The balance of an account (available, held and pending points) as of a moment; `None` if nothing
+    /// had moved on it by then. It says nothing about moments after `as_of`.
+    pub fn balance_as_of(&self, account: AccountId, moment: Moment) -> Result<Shown<Option<i64>>, Fault> {
+        let (at, id) = match moment {
+            Moment::Time(at) => (at.micros(), i64::MAX),
+            Moment::Seq(seq) => (i64::MAX, first_id(seq.saturating_add(1)).unwrap_or(i64::MAX)),
+        };
+        let query = |connection: &mut SqliteConnection| match head(connection, account)? {
+            Some((_, from)) => Back { from, at, id }.load::<i64>(connection),
+            None => Ok(vec![]),
+        };
+        self.show("read an account's balance", query, |_, rows| Ok(rows.first().copied()))
+    }
+}

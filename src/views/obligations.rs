@@ -1,0 +1,147 @@
+//! The view of obligations: what the payments of a cycle made one participant owe another.
+//!
+//! Owns: the table `obligations`, a row for each cycle, debtor, creditor and currency.
+//! Promises: an amount is the sum of what captures booked less what refunds took back, in the direction
+//! in which it was booked: what two participants owe each other is not netted here.
+//! Refuses to know: netting, paying, settling.
+
+use super::follow::Entry;
+use super::reader::{Reader, Shown, parsed};
+use crate::book::{Leg, Place};
+use crate::machine::Effect;
+use crate::store::Fault;
+use crate::store::sqlite::file::File;
+use crate::store::sqlite::statement::{Tuple, insert};
+use crate::types::{Asset, Currency, ParticipantId};
+use diesel::prelude::*;
+use diesel::query_builder::AstPass;
+use diesel::sql_types::{BigInt, Text};
+use diesel::sqlite::{Sqlite, SqliteConnection};
+use std::collections::BTreeMap;
+
+diesel::table! {
+    obligations (cycle, debtor, creditor, currency) {
+        cycle -> BigInt,
+        debtor -> Text,
+        creditor -> Text,
+        currency -> Text,
+        amount -> BigInt,
+    }
+}
+
+/// What one participant owes another for the payments of a cycle.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Obligation {
+    /// The cycle.
+    pub cycle: u64,
+    /// Who owes: the participant whose brand's points were spent.
+    pub debtor: ParticipantId,
+    /// Who is owed: the participant whose shop took them.
+    pub creditor: ParticipantId,
+    /// The currency.
+    pub currency: Currency,
+    /// How much, in the currency's smallest unit; below zero if this cycle refunded more, of earlier
+    /// cycles' payments, than it captured.
+    pub amount: i64,
+}
+
+type Key = (i64, ParticipantId, ParticipantId, Currency);
+
+/// The obligations of a run, summed.
+#[derive(Default)]
+pub(super) struct Run {
+    sums: BTreeMap<Key, i64>,
+}
+
+impl Run {
+    pub(super) fn take(&mut self, entry: &Entry) -> Result<(), String> {
+        for effect in &entry.event.effects {
+            let shop = effect.tag.and_then(|(id, _)| entry.payment(id)).map(|payment| &payment.participant);
+            for leg in &effect.done.legs {
+                if let (Place::Pair(creditor, debtor), Asset::Money(currency)) = (&leg.place, leg.asset)
+                    && is_creditors(leg, creditor, shop)
+                {
+                    let key = (cycle(effect)?, debtor.clone(), creditor.clone(), currency);
+                    let sum = self.sums.entry(key).or_insert(0);
+                    *sum = sum.checked_add(leg.amount).ok_or("obligations overflow")?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn write(&self, connection: &mut SqliteConnection) -> QueryResult<()> {
+        let rows: Vec<Row<'_>> = self.sums.iter().map(|(key, amount)| Row { key, amount }).collect();
+        insert(connection, &rows)
+    }
+}
+
+/// Of an obligation's two legs, whether this is the creditor's. The shop's participant is the creditor,
+/// also when a refund takes back; where no payment says so it is the one who gains.
+fn is_creditors(leg: &Leg, has: &ParticipantId, shop: Option<&ParticipantId>) -> bool {
+    shop.map_or(leg.amount > 0, |shop| shop == has)
+}
+
+fn cycle(effect: &Effect) -> Result<i64, String> {
+    let (_, cycle) = effect.tag.ok_or("an obligation of no cycle")?;
+    i64::try_from(cycle).map_err(|e| e.to_string())
+}
+
+struct Row<'a> {
+    key: &'a Key,
+    amount: &'a i64,
+}
+
+impl Tuple for Row<'_> {
+    type Id = Row<'static>;
+    const INSERT: &'static str = "INSERT INTO obligations (cycle, debtor, creditor, currency, amount) VALUES";
+    const AFTER: &'static str = " ON CONFLICT (cycle, debtor, creditor, currency) \
+        DO UPDATE SET amount = amount + excluded.amount";
+
+    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        let (cycle, debtor, creditor, currency) = self.key;
+        out.push_bind_param::<BigInt, _>(cycle)?;
+        for text in [debtor.as_str(), creditor.as_str(), currency.as_str()] {
+            out.push_sql(", ");
+            out.push_bind_param::<Text, _>(text)?;
+        }
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(self.amount)
+    }
+}
+
+type Kept = (i64, String, String, String, i64);
+
+fn listed(file: &File, rows: Vec<Kept>) -> Result<Vec<Obligation>, Fault> {
+    let one = |(cycle, debtor, creditor, currency, amount): Kept| {
+        let place = format!("obligations, {cycle} {debtor} {creditor} {currency}");
+        Ok(Obligation {
+            cycle: u64::try_from(cycle).map_err(|e| file.damaged(&place, e))?,
+            debtor: parsed(file, &place, &debtor)?,
+            creditor: parsed(file, &place, &creditor)?,
+            currency: parsed(file, &place, &currency)?,
+            amount,
+        })
+    };
+    rows.into_iter().map(one).collect()
+}
+
+pub(super) fn wipe(connection: &mut SqliteConnection) -> QueryResult<()> {
+    diesel::delete(obligations::table).execute(connection).map(|_| ())
+}
+
+impl Reader {
+    /// The obligations of a cycle, or of all; in the order of cycle, debtor, creditor, currency.
+    pub fn obligations(&self, cycle: Option<u64>) -> Result<Shown<Vec<Obligation>>, Fault> {
+        let (from, to) = match cycle.map(|cycle| i64::try_from(cycle).unwrap_or(i64::MAX)) {
+            Some(cycle) => (cycle, cycle),
+            None => (0, i64::MAX),
+        };
+        let query = |connection: &mut SqliteConnection| {
+            use self::obligations::dsl;
+            let rows = dsl::obligations.filter(dsl::cycle.between(from, to));
+            rows.order((dsl::cycle, dsl::debtor, dsl::creditor, dsl::currency)).load(connection)
+        };
+        self.show("list obligations", query, listed)
+    }
+}

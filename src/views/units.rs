@@ -1,0 +1,144 @@
+//! The view of units: what the other views and their readers need to know of each.
+//!
+//! Owns: the table `units`, a row a unit.
+//! Promises: a unit is here before anything of it moved.
+//! Refuses to know: settings that say what is allowed; those are the state's.
+
+use super::reader::{Reader, Shown, parsed};
+use crate::book::{Name, Record};
+use crate::machine::Event;
+use crate::store::Fault;
+use crate::store::sqlite::file::File;
+use crate::store::sqlite::statement::{Tuple, insert};
+use crate::types::{BrandId, Date, Time, UnitCode};
+use diesel::prelude::*;
+use diesel::query_builder::AstPass;
+use diesel::sql_types::{Integer, Text};
+use diesel::sqlite::{Sqlite, SqliteConnection};
+use std::collections::BTreeMap;
+
+diesel::table! {
+    units (unit) {
+        unit -> Text,
+        brand -> Text,
+        scale -> Integer,
+        utc_offset -> Integer,
+    }
+}
+
+/// A unit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedUnit {
+    /// Its code.
+    pub unit: UnitCode,
+    /// Whose points they are.
+    pub brand: BrandId,
+    /// Decimal places of a point, 0 to 4: amounts count the smallest.
+    pub scale: u8,
+    /// The unit's fixed offset from UTC in minutes: where its days begin and end.
+    pub offset: i16,
+}
+
+/// The units that are in the table.
+pub(super) type Known = BTreeMap<UnitCode, ListedUnit>;
+
+/// The units of a run: those known before, and those it brings.
+pub(super) struct Run<'a> {
+    known: &'a Known,
+    new: Known,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(known: &'a Known) -> Self {
+        Self { known, new: Known::new() }
+    }
+
+    pub(super) fn take(&mut self, event: &Event) {
+        for (name, record) in event.effects.iter().flat_map(|effect| effect.done.puts()) {
+            if let (Name::Unit(code), Some(Record::Unit(unit))) = (name, record) {
+                let brand = unit.brand.clone();
+                let listed = ListedUnit { unit: *code, brand, scale: unit.scale, offset: unit.offset };
+                self.new.insert(*code, listed);
+            }
+        }
+    }
+
+    /// The day of a unit on which an instant falls.
+    pub(super) fn day(&self, code: UnitCode, at: Time) -> Result<Date, String> {
+        let unit = self.new.get(&code).or_else(|| self.known.get(&code));
+        unit.map(|unit| at.date(unit.offset)).ok_or_else(|| format!("{code} moves before it is defined"))
+    }
+
+    pub(super) fn write(&self, connection: &mut SqliteConnection) -> QueryResult<()> {
+        let rows = self.new.values().map(|unit| Row {
+            unit,
+            scale: i32::from(unit.scale),
+            offset: i32::from(unit.offset),
+        });
+        let rows: Vec<Row<'_>> = rows.collect();
+        insert(connection, &rows)
+    }
+
+    pub(super) fn into_new(self) -> Known {
+        self.new
+    }
+}
+
+struct Row<'a> {
+    unit: &'a ListedUnit,
+    scale: i32,
+    offset: i32,
+}
+
+impl Tuple for Row<'_> {
+    type Id = Row<'static>;
+    const INSERT: &'static str = "INSERT INTO units (unit, brand, scale, utc_offset) VALUES";
+    const AFTER: &'static str = " ON CONFLICT (unit) DO UPDATE SET \
+        brand = excluded.brand, scale = excluded.scale, utc_offset = excluded.utc_offset";
+
+    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_bind_param::<Text, _>(self.unit.unit.as_str())?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, _>(self.unit.brand.as_str())?;
+        out.push_sql(", ");
+        out.push_bind_param::<Integer, _>(&self.scale)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Integer, _>(&self.offset)
+    }
+}
+
+type Kept = (String, String, i32, i32);
+
+fn listed(file: &File, rows: Vec<Kept>) -> Result<Vec<ListedUnit>, Fault> {
+    let one = |(unit, brand, scale, offset): Kept| {
+        let place = format!("units, {unit}");
+        Ok(ListedUnit {
+            unit: parsed(file, &place, &unit)?,
+            brand: parsed(file, &place, &brand)?,
+            scale: u8::try_from(scale).map_err(|e| file.damaged(&place, e))?,
+            offset: i16::try_from(offset).map_err(|e| file.damaged(&place, e))?,
+        })
+    };
+    rows.into_iter().map(one).collect()
+}
+
+fn all(connection: &mut SqliteConnection) -> QueryResult<Vec<Kept>> {
+    units::table.order(units::unit).load(connection)
+}
+
+/// The units in the table.
+pub(super) fn known(file: &mut File) -> Result<Known, Fault> {
+    let rows = file.run("read the units", all)?;
+    Ok(listed(file, rows)?.into_iter().map(|unit| (unit.unit, unit)).collect())
+}
+
+pub(super) fn wipe(connection: &mut SqliteConnection) -> QueryResult<()> {
+    diesel::delete(units::table).execute(connection).map(|_| ())
+}
+
+impl Reader {
+    /// All units, in the order of their codes.
+    pub fn units(&self) -> Result<Shown<Vec<ListedUnit>>, Fault> {
+        self.show("list units", all, listed)
+    }
+}
