@@ -9,6 +9,7 @@
 
 pub mod bench;
 mod context;
+pub mod demo;
 pub mod explain;
 pub mod verify;
 mod when;
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 
 const AFTER_HELP: &str = "\
 Examples:
+  tallyhouse demo                              ten brands, a year of receipts, verified
   tallyhouse keys new br_harvest issuing       make a key of a brand
   tallyhouse token check TOKEN                 is a token well formed, and whose is it?
   tallyhouse explain insufficient_points       what a refusal means, and what to do about it
@@ -47,6 +49,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Verb {
+    /// Found a network of ten brands and fill it with a year of real receipts
+    Demo(demo::Args),
     /// Say what a refusal or a kind of entry means
     Explain(explain::Args),
     /// Check the whole log, state and views
@@ -59,6 +63,7 @@ pub enum Verb {
 
 fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
     match verb {
+        Verb::Demo(args) => demo::run(args, context),
         Verb::Explain(args) => explain::run(args, context),
         Verb::Verify(args) => verify::run(args, context),
         Verb::Rebuild(args) => verify::rebuild(args, context),

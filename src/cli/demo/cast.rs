@@ -9,12 +9,12 @@ use super::pipe::Number;
 use super::safe::Safe;
 use super::survey::{Sales, YEAR};
 use super::terms::{BrandTerms, Terms};
-use crate::app::{Pen, id_of};
-use crate::clock;
+use crate::app::{BrandKeys, Pen, id_of};
 use crate::machine::{Kind, Request};
 use crate::network::OpenAccount;
 use crate::sign::{KeyBudget, Purpose, SecretKey, TillClaims};
 use crate::types::{AccountId, Ident, Points, Time};
+use crate::vault::WalletId;
 use hashbrown::HashMap;
 
 /// A till: one for each shop.
@@ -33,10 +33,8 @@ pub struct Brand {
     pub sales: Sales,
     /// How much more than that its budgets allow, in percent.
     pub headroom: u64,
-    /// Its root key.
-    pub root: SecretKey,
-    /// Its issuing key.
-    pub issuing: SecretKey,
+    /// Its root and its issuing key.
+    pub keys: BrandKeys,
     /// Its tills, by shop.
     pub tills: HashMap<Ident, Till>,
 }
@@ -54,7 +52,7 @@ impl Brand {
         let years = usize::try_from(year).map_err(|e| e.to_string())?;
         Ok(KeyBudget {
             aud: pen.net,
-            key: self.issuing.public().kid(),
+            key: self.keys.issuing.public().kid(),
             unit: self.terms.unit,
             serial: year + 1,
             ceiling: enough(self.sales.through(years))?,
@@ -88,6 +86,8 @@ impl Purse {
 
 /// A member.
 pub struct Member {
+    /// As the vault knows it.
+    pub wallet: WalletId,
     /// What the wallet's account keys are derived from.
     pub seed: [u8; 32],
     /// Its accounts, in the order of opening.
@@ -105,12 +105,12 @@ pub struct Cast<'a> {
     by_name: HashMap<String, usize>,
     /// By the name that receipts give them.
     pub members: HashMap<String, Member>,
-    safe: &'a mut Safe,
+    safe: &'a Safe,
 }
 
 impl<'a> Cast<'a> {
     /// The brands, and nobody else yet.
-    pub fn new(terms: &'a Terms, pen: Pen, brands: Vec<Brand>, safe: &'a mut Safe) -> Self {
+    pub fn new(terms: &'a Terms, pen: Pen, brands: Vec<Brand>, safe: &'a Safe) -> Self {
         let by_name = brands.iter().enumerate().map(|(at, brand)| (brand.terms.name.clone(), at)).collect();
         Self { terms, pen, brands, by_name, members: HashMap::new(), safe }
     }
@@ -133,8 +133,8 @@ impl<'a> Cast<'a> {
     /// Gives a member a wallet, at first sight.
     pub fn meet(&mut self, name: &str) -> Result<(), String> {
         if !self.members.contains_key(name) {
-            let seed = self.safe.wallet(name)?;
-            self.members.insert(name.to_owned(), Member { seed, purses: vec![] });
+            let (wallet, seed) = self.safe.wallet(name)?;
+            self.members.insert(name.to_owned(), Member { wallet, seed, purses: vec![] });
         }
         Ok(())
     }
@@ -148,8 +148,7 @@ impl<'a> Cast<'a> {
     pub fn new_till(&mut self, brand: usize, store: &Ident, now: Time) -> Result<Request, String> {
         let pen = self.pen;
         let brand = self.brands.get_mut(brand).ok_or("no such brand")?;
-        let key = SecretKey::from_seed(clock::random());
-        self.safe.keep(brand.terms.id.as_str(), &format!("till-{store}"), &key)?;
+        let key = self.safe.till_key(&brand.terms.id, store)?;
         let claims = TillClaims {
             store: store.clone(),
             till: store.clone(),
@@ -159,7 +158,7 @@ impl<'a> Cast<'a> {
             per_day: None,
         };
         let from = now.seconds();
-        let request = pen.certify(&brand.root, &key, Purpose::Till, &brand.terms.id, from, Some(claims));
+        let request = pen.certify(&brand.keys.root, &key, Purpose::Till, &brand.terms.id, from, Some(claims));
         brand.tills.insert(store.clone(), Till { key, certified: 0 });
         Ok(request)
     }
@@ -167,9 +166,9 @@ impl<'a> Cast<'a> {
     /// A member's account of a brand's points, opened by its own key.
     pub fn open_account(&mut self, member: &str, brand: usize) -> Result<Request, String> {
         let unit = self.brand(brand)?.terms.unit;
-        let account = self.safe.account(member, unit)?;
-        let pen = self.pen;
+        let (pen, safe) = (self.pen, self.safe);
         let member = self.member(member)?;
+        let account = safe.account(member.wallet, unit)?;
         let key = SecretKey::derive(&member.seed, unit);
         let args = OpenAccount { account, unit, key: key.public() };
         let cid = id_of(&["open", &account.to_string()]);

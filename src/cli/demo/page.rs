@@ -11,6 +11,8 @@ use std::fmt;
 
 /// Widest line.
 pub const WIDTH: usize = 100;
+/// Width of a brand's name before its row.
+const NAME: usize = 10;
 /// Most brands whose obligations are set as a matrix.
 const MOST_IN_MATRIX: usize = 10;
 /// Most lines of a list of obligations.
@@ -218,40 +220,47 @@ impl Page {
     }
 
     fn obligations(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = self.obligations.iter().map(|owed| owed.amount).sum::<u64>();
         write!(f, "\nOBLIGATIONS in {}", self.currency)?;
-        if self.brands.len() > MOST_IN_MATRIX {
-            return self.list(f, all);
+        match self.brands.len() > MOST_IN_MATRIX {
+            true => self.list(f)?,
+            false => self.matrix(f)?,
         }
-        // Money is finer than cents here; a cell shows all of it, so the column is as wide as it must be.
-        let cell = |debtor: &str, creditor: &str| {
-            let owed = self.obligations.iter().find(|o| o.debtor == debtor && o.creditor == creditor);
-            owed.map_or(String::new(), |owed| decimal(owed.amount, self.money_scale))
-        };
-        let widest = self.obligations.iter().map(|o| decimal(o.amount, self.money_scale).len()).max().unwrap_or(0);
-        let name = 11;
-        let width = (WIDTH - name) / self.brands.len().max(1);
-        if widest + 1 > width {
-            return self.list(f, all);
-        }
-        writeln!(f, ": each row owes, each column is owed")?;
-        write!(f, "{:name$}", "")?;
-        for line in &self.brands {
-            write!(f, "{:>width$}", cut(&line.brand, width - 1))?;
-        }
-        writeln!(f)?;
-        for debtor in &self.brands {
-            write!(f, "{:name$}", cut(&debtor.brand, name - 1))?;
-            for creditor in &self.brands {
-                let text = if debtor.brand == creditor.brand { "·".into() } else { cell(&debtor.brand, &creditor.brand) };
-                write!(f, "{text:>width$}")?;
-            }
-            writeln!(f)?;
-        }
-        self.nets(f, all)
+        self.nets(f)
     }
 
-    fn list(&self, f: &mut fmt::Formatter<'_>, all: u64) -> fmt::Result {
+    /// As many columns beside each other as find room, the others below.
+    fn matrix(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, ": each row owes, each column is owed")?;
+        let amounts = self.obligations.iter().map(|owed| decimal(owed.amount, self.money_scale));
+        let widest = amounts.map(|amount| amount.len()).max().unwrap_or(0).max(7);
+        let columns = ((WIDTH - NAME) / (widest + 1)).max(1);
+        let width = ((WIDTH - NAME) / columns).min(widest + 3);
+        for block in self.brands.chunks(columns) {
+            write!(f, "{:NAME$}", "")?;
+            for creditor in block {
+                write!(f, "{:>width$}", cut(&creditor.brand, width - 1))?;
+            }
+            writeln!(f)?;
+            for debtor in &self.brands {
+                write!(f, "{:NAME$}", cut(&debtor.brand, NAME))?;
+                for creditor in block {
+                    write!(f, "{:>width$}", self.cell(&debtor.brand, &creditor.brand))?;
+                }
+                writeln!(f)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn cell(&self, debtor: &str, creditor: &str) -> String {
+        let owed = self.obligations.iter().find(|owed| owed.debtor == debtor && owed.creditor == creditor);
+        match owed {
+            Some(owed) => decimal(owed.amount, self.money_scale),
+            None => if debtor == creditor { "-" } else { "." }.into(),
+        }
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut largest: Vec<&Owed> = self.obligations.iter().collect();
         largest.sort_by_key(|owed| std::cmp::Reverse(owed.amount));
         match largest.len() > MOST_IN_LIST {
@@ -267,11 +276,12 @@ impl Page {
                 decimal(owed.amount, self.money_scale)
             )?;
         }
-        self.nets(f, all)
+        Ok(())
     }
 
     /// What stands if everything is netted: the moved money is the sum of the positive nets.
-    fn nets(&self, f: &mut fmt::Formatter<'_>, all: u64) -> fmt::Result {
+    fn nets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.obligations.iter().map(|owed| owed.amount).sum::<u64>();
         let moved: u64 = self.brands.iter().filter(|line| line.net > 0).map(|line| line.net.unsigned_abs()).sum();
         writeln!(
             f,

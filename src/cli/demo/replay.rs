@@ -254,7 +254,7 @@ impl<'a> Replay<'a> {
             for at in 0..self.cast.brands.len() {
                 let brand = self.cast.brand(at)?;
                 let budget = brand.budget(&self.cast.pen, self.start, self.year)?;
-                let request = self.cast.pen.budget(&brand.root, &budget);
+                let request = self.cast.pen.budget(&brand.keys.root, &budget);
                 self.send(request, What::Must(|t| t.counts.budgets += 1))?;
             }
         }
@@ -306,7 +306,7 @@ impl<'a> Replay<'a> {
             lines: None,
             sale: Some(Sale { amount, currency: self.cast.terms.network.currency }),
         };
-        let request = self.cast.pen.token(&self.cast.brand(brand)?.issuing, &token);
+        let request = self.cast.pen.token(&self.cast.brand(brand)?.keys.issuing, &token);
         let number = self.send(request, What::Award(brand, points))?;
         if let Some(purse) = self.cast.member(&receipt.member)?.purses.get_mut(purse) {
             purse.changed(number, Some(points.get()));
