@@ -26,6 +26,7 @@ const FOLDERS: &[&str] = &[
     "store",
     "vault",
     "views",
+    "tiles",
     "engine",
     "cache",
     "peers",

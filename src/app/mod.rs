@@ -4,9 +4,13 @@
 //! Promises: a folder that cannot be trusted (a log cut or restored too old, a foreign key) is not opened.
 //! Refuses to know: what commands mean.
 
+mod founding;
+mod pen;
 mod rebuild;
 mod verify;
 
+pub use founding::{BrandKeys, Joining, Operator, accept};
+pub use pen::{Pen, id_of};
 pub use rebuild::rebuild;
 pub use verify::{Finding, Options, Report, verify};
 

@@ -113,6 +113,17 @@ impl From<crate::store::Fault> for CliError {
     }
 }
 
+impl From<crate::vault::Fault> for CliError {
+    fn from(e: crate::vault::Fault) -> Self {
+        use crate::vault::Fault;
+        match e {
+            // A name on the command line was wrong; nothing broke.
+            Fault::NoKey(_) | Fault::KeyExists(_) | Fault::BadKey { .. } => Self::usage(e),
+            e => Self::fault(e),
+        }
+    }
+}
+
 /// What a verb is given: where the data is, and its streams.
 pub struct Context<'a> {
     /// The data folder; it need not exist.

@@ -10,15 +10,19 @@
 pub mod balance;
 pub mod bench;
 mod context;
+pub mod demo;
 pub mod explain;
 pub mod export;
 mod folder;
 pub mod history;
+pub mod keys;
 pub mod proof;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod sample;
+mod statement;
+pub mod token;
 mod trail;
 pub mod verify;
 pub mod verify_proof;
@@ -33,6 +37,7 @@ use std::process::ExitCode;
 
 const AFTER_HELP: &str = "\
 Examples:
+  tallyhouse demo                              ten brands, a year of receipts, verified
   tallyhouse keys new br_harvest issuing       make a key of a brand
   tallyhouse token check TOKEN                 is a token well formed, and whose is it?
   tallyhouse explain insufficient_points       what a refusal means, and what to do about it
@@ -58,6 +63,12 @@ pub struct Cli {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Verb {
+    /// Found a network of ten brands and fill it with a year of real receipts
+    Demo(demo::Args),
+    /// Make key files, show, certify and budget keys
+    Keys(keys::Args),
+    /// Sign a point token, or say what is wrong with one
+    Token(token::Args),
     /// Say what a refusal or a kind of entry means
     Explain(explain::Args),
     /// Say what an account holds
@@ -80,6 +91,9 @@ pub enum Verb {
 
 fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
     match verb {
+        Verb::Demo(args) => demo::run(args, context),
+        Verb::Keys(args) => keys::run(args, context),
+        Verb::Token(args) => token::run(args, context),
         Verb::Explain(args) => explain::run(args, context),
         Verb::Balance(args) => balance::run(args, context),
         Verb::History(args) => history::run(args, context),

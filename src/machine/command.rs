@@ -89,11 +89,10 @@ impl Body {
     /// Whether approvals may come along. Where they mean nothing they are refused, so that an entry of
     /// such a kind has a known number of statements.
     fn takes_approvals(&self) -> bool {
-        match self {
-            Self::Issue(_) | Self::Batch(_) => false,
-            Self::Authorise(..) | Self::Capture(_) | Self::Void(_) | Self::Refund(_) => false,
-            _ => true,
-        }
+        let points = matches!(self, Self::Issue(_) | Self::Batch(_));
+        let payment =
+            matches!(self, Self::Authorise(..) | Self::Capture(_) | Self::Void(_) | Self::Refund(_));
+        !(points || payment)
     }
 
     /// Keys that the statement itself carries: it is signed by keys that nobody registered yet.

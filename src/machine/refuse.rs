@@ -77,3 +77,57 @@ pub fn record_refusals(mut draft: Draft, burnt: &[Burnt]) -> Result<Option<Decis
     let entry = EntryBody { kind: Kind::Refused, public: None, parts: bodies };
     Ok(Some(Decision { entry, answer: Answer::new(seq, at, Kind::Refused, None, &[]), parts, records }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::seal;
+    use super::*;
+    use crate::book::Found;
+    use crate::types::Hash;
+
+    struct Nothing;
+
+    impl Source for Nothing {
+        fn find(&self, _: &Name) -> Found {
+            Found::Absent
+        }
+    }
+
+    fn burnt(brand: &str, n: usize) -> Burnt {
+        let longest = Refusal::ALL.iter().max_by_key(|code| code.code().len()).expect("some");
+        Burnt {
+            principal: brand.parse().expect("a principal"),
+            cid: format!("{n:064}").parse().expect("an id"),
+            fingerprint: Fingerprint::of(&n.to_be_bytes()),
+            code: *longest,
+        }
+    }
+
+    fn recorded(burnt: &[Burnt]) -> (usize, usize) {
+        let draft = Draft::new(&Nothing, crate::types::MAX_INT, Time::default().plus_seconds(9_000));
+        let decision = record_refusals(draft, burnt).expect("never refused").expect("some are recorded");
+        let ids = decision.records.iter().filter(|(name, _)| matches!(name, Name::Command(..))).count();
+        let parts = decision.entry.parts.len();
+        let sealed = seal(decision.entry, 5, Hash::default(), Time::default(), &mut || [1; 16]);
+        assert!(sealed.is_ok(), "{sealed:?}");
+        (ids, parts)
+    }
+
+    #[test]
+    fn a_flood_of_refusals_still_makes_an_entry() {
+        let brand = format!("br_{}", "b".repeat(61));
+        let flood: Vec<Burnt> = (0..500).map(|n| burnt(&brand, n)).collect();
+        assert_eq!(recorded(&flood), (MOST_IN_PART, 1));
+        let mut two = flood.clone();
+        two.extend((0..500).map(|n| burnt("br_other", n)));
+        assert_eq!(recorded(&two), (2 * MOST_IN_PART, 2));
+        let operator: Vec<Burnt> = (0..500).map(|n| burnt("op", n)).collect();
+        assert_eq!(recorded(&operator), (MOST_IN_PART, 1));
+    }
+
+    #[test]
+    fn one_id_is_recorded_once() {
+        let same = [burnt("br_a", 1), burnt("br_a", 1), burnt("br_a", 2)];
+        assert_eq!(recorded(&same), (2, 1));
+    }
+}
