@@ -222,7 +222,11 @@ impl<'w> Generator<'w> {
             0 => budget.serial = serial,
             1 => budget.unit = self.unit(),
             2 => budget.unit = Self::unknown_unit(),
-            3 => budget.key = self.till_of(0, model).kid,
+            3 => {
+                let own = self.world.brands.iter().position(|b| b.id == brand.id).expect("ours");
+                budget.key = self.till_of(own, model).kid;
+                budget.serial = model.budgets.get(&budget.key).map_or(0, |budget| budget.serial) + 1;
+            }
             4 => budget.hourly = points(self.rng.range(1_000, 60_000)),
             5 => budget.ceiling = points(self.rng.range(1_000, 9_000_000)),
             6 => budget.until = now + self.rng.below(3) * DAY,

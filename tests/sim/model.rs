@@ -358,6 +358,7 @@ impl Model {
 
     fn burn(&mut self, ask: &Ask, code: Refusal) {
         if let (true, Some(cid), Some(asker)) = (code.burns(), &ask.cid, self.asker(ask))
+            && self.keys.contains_key(&ask.signer)
             && !self.told.contains_key(&(asker.clone(), cid.clone()))
         {
             self.waiting.push((asker, cid.clone(), ask.content, code));

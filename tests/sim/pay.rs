@@ -129,11 +129,11 @@ impl Model {
         consent: &PaymentConsent,
     ) -> Done {
         let purse = self.books.purse(consent.account, self.now).ok_or(Refusal::AccountUnknown)?;
-        check(!purse.frozen, Refusal::AccountFrozen)?;
-        let code = purse.unit;
+        let (code, frozen) = (purse.unit, purse.frozen);
         let unit = self.units[&code].clone();
-        check(!unit.frozen, Refusal::UnitFrozen)?;
         check(!self.brands[&unit.brand].frozen, Refusal::BrandFrozen)?;
+        check(!unit.frozen, Refusal::UnitFrozen)?;
+        check(!frozen, Refusal::AccountFrozen)?;
         let now = self.seconds();
         let in_force = |price: &&PublishPrices| {
             price.currency == args.currency

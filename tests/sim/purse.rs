@@ -148,20 +148,18 @@ impl Purse {
         Ok(())
     }
 
-    /// Points that were here before: where there is no room they join the next pile to be spent, or
-    /// the last pile joins them, so that nobody's points live shorter.
+    /// Points that were here before. Where there is no room, they and the pile behind them, or at the
+    /// end the last pile, become one: with the later end and the earlier beginning of the two.
     pub fn put_back(&mut self, pile: Pile, n: u128) {
         if self.piles.contains_key(&pile) || self.piles.len() < MOST_PILES {
             *self.piles.entry(pile).or_default() += n;
             return;
         }
-        match self.piles.range(pile..).next().map(|(next, _)| *next) {
-            Some(next) => *self.piles.get_mut(&next).expect("just seen") += n,
-            None => {
-                let (_, last) = self.piles.pop_last().expect("it is full");
-                self.piles.insert(pile, last + n);
-            }
-        }
+        let behind = self.piles.range(pile..).next().map(|(next, _)| *next);
+        let other = behind.unwrap_or_else(|| *self.piles.last_key_value().expect("it is full").0);
+        let have = self.piles.remove(&other).expect("just seen");
+        let from = pile.from.zip(other.from).map(|(a, b)| a.min(b));
+        *self.piles.entry(Pile { from, ..pile.max(other) }).or_default() += have + n;
     }
 
     pub fn draw(&mut self, mut n: u128, at: i64) -> Result<Vec<(Pile, u128)>, Refusal> {

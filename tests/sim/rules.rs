@@ -259,9 +259,11 @@ impl Model {
         // 64 versions may be in force or announced: those that no later one has replaced for good.
         let after: Vec<&PublishPrices> = all.iter().chain([args]).collect();
         let gone = |p: &PublishPrices| {
-            after.iter().any(|q| {
+            let over = p.until.is_some_and(|until| until <= now);
+            let replaced = after.iter().any(|q| {
                 q.version > p.version && q.currency == p.currency && q.from <= now && q.until.is_none()
-            })
+            });
+            p.version != args.version && (over || replaced)
         };
         check(after.iter().filter(|price| !gone(price)).count() <= 64, Refusal::SettingInvalid)?;
         all.push(args.clone());
@@ -318,7 +320,8 @@ impl Model {
 
     // Points.
 
-    fn unused(&self, iss: &BrandId, jti: &str, content: Hash) -> Done {
+    fn unused(&self, kid: Kid, iss: &BrandId, jti: &str, content: Hash) -> Done {
+        check(self.keys[&kid].owner == Owner::Brand(iss.clone()), Refusal::KeyOwner)?;
         match self.tokens.get(&(iss.clone(), jti.to_owned())) {
             None => Ok(()),
             Some((before, answer)) if *before == content => Err(Stop::Again(answer.clone())),
@@ -340,7 +343,7 @@ impl Model {
     }
 
     fn token(&mut self, ask: &Ask, token: &PointToken) -> Done {
-        self.unused(&token.iss, token.jti.as_str(), ask.content)?;
+        self.unused(ask.signer, &token.iss, token.jti.as_str(), ask.content)?;
         check(token.exp > self.seconds(), Refusal::TokenExpired)?;
         self.may_issue(ask.signer, &token.iss, token.unit)?;
         self.on_copy(|model| model.award(ask.signer, &token.iss, token.unit, &token.award(), ask.content))?;
@@ -348,7 +351,7 @@ impl Model {
     }
 
     fn batch(&mut self, ask: &Ask, claims: &PointBatch, lines: &[Line]) -> Result<Said, Stop> {
-        self.unused(&claims.iss, claims.jti.as_str(), ask.content)?;
+        self.unused(ask.signer, &claims.iss, claims.jti.as_str(), ask.content)?;
         check(claims.exp > self.seconds(), Refusal::TokenExpired)?;
         self.may_issue(ask.signer, &claims.iss, claims.unit)?;
         let before =
@@ -396,6 +399,13 @@ impl Model {
         content: Hash,
     ) -> Result<bool, Stop> {
         let n = u128::from(award.amount.get());
+        // A till awards for its own receipts only.
+        let place = self.keys[&kid].till.clone();
+        if let Some(own) = &place {
+            let store = award.store.as_ref().is_none_or(|store| *store == own.store);
+            let till = award.till.as_ref().is_none_or(|till| *till == own.till);
+            check(store && till, Refusal::KeyOwner)?;
+        }
         check(n > 0, Refusal::AmountTooSmall)?;
         if let Some(lines) = &award.lines {
             let sum: u128 = lines.iter().map(|line| u128::from(line.points.get())).sum();
@@ -405,7 +415,8 @@ impl Model {
                 check(sum == u128::from(sale.amount.get()), Refusal::SharesMismatch)?;
             }
         }
-        let till = award.till.as_ref().map_or("-".to_owned(), ToString::to_string);
+        let till = award.till.clone().or(place.map(|own| own.till));
+        let till = till.map_or("-".to_owned(), |till| till.to_string());
         let receipt = award.reference.as_ref().map(|number| (iss.clone(), till, number.to_string()));
         if let Some(before) = receipt.as_ref().and_then(|receipt| self.refs.get(receipt)) {
             return if *before == content { Ok(false) } else { Err(Refusal::RefConflict.into()) };

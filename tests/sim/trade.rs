@@ -77,6 +77,15 @@ impl<'w> Generator<'w> {
         let unit = self.unit();
         let mut token = self.plain_token(unit);
         let mut key = self.issuing_of(unit, model);
+        let brand = self.world.brand_of(unit).0;
+        let own = self.world.brands.iter().position(|own| own.id == brand.id).expect("one of ours");
+        let funded = |key: &&&Key| model.budgets.get(&key.kid).is_some_and(|budget| budget.unit == unit);
+        if let Some(till) = self.tills[own].iter().rfind(funded)
+            && self.rng.chance(25)
+        {
+            // A till that may award.
+            key = *till;
+        }
         if self.rng.chance(12) {
             self.spoil_token(&mut token, &mut key, model);
         }
