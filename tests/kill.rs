@@ -91,7 +91,8 @@ fn run_and_kill(dir: &Path, from: u64, after: Duration) -> BTreeMap<u64, u64> {
         for line in out.lines().map_while(Result::ok) {
             let mut words = line.split(' ');
             if words.next() == Some("answered")
-                && let (Some(Ok(n)), Some(Ok(seq))) = (words.next().map(str::parse), words.next().map(str::parse))
+                && let (Some(Ok(n)), Some(Ok(seq))) =
+                    (words.next().map(str::parse), words.next().map(str::parse))
             {
                 answered.insert(n, seq);
                 let _ = tell.send(());
