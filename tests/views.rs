@@ -37,7 +37,7 @@ impl Trade {
         let world = World::unsigned(seed);
         let mut node = PureNode::founded(&world);
         // Half of the days nothing is swept: what is due is booked by the commands that come across it.
-        node.ticking = seed % 2 == 0;
+        node.ticking = seed.is_multiple_of(2);
         let rng = Rng::new(seed);
         let mut trade = Self { world, node, rng, now: beginning(), count: 0, payments: vec![] };
         for unit in trade.units() {

@@ -23,7 +23,6 @@ fn id<T: std::str::FromStr>(text: &str) -> T {
 struct Story {
     events: Vec<Event>,
     balances: BTreeMap<AccountId, i64>,
-    first: u64,
 }
 
 const ANN: AccountId = AccountId(1 << 100);
@@ -31,7 +30,7 @@ const BOB: AccountId = AccountId(7);
 
 impl Story {
     fn entry(&mut self, at: &str, kind: Kind, effects: Vec<Effect>) -> u64 {
-        let seq = self.first + self.events.len() as u64;
+        let seq = self.events.len() as u64;
         let hash = Hash::blake3(&seq.to_be_bytes());
         self.events.push(Event { seq, hash, at: id(at), kind, effects });
         seq
@@ -94,7 +93,7 @@ fn shop(payment: PaymentId, amounts: [u64; 3], closed: bool) -> Effect {
         participant: id("pa_kino"),
         store: id("s1"),
         till: id("t1"),
-        reference: (payment.seq % 2 == 0).then(|| id("r1")),
+        reference: payment.seq.is_multiple_of(2).then(|| id("r1")),
         currency: id("EUR"),
         amount,
         shares: vec![terms],
@@ -405,6 +404,18 @@ fn what_cannot_have_been_decided_is_not_taken() {
 }
 
 #[test]
+fn a_reader_goes_to_any_thread_and_sees_what_is_committed() {
+    let events = story().events;
+    let (dir, reader) = told(&events[..3]);
+    let other = reader.clone();
+    let seen = std::thread::spawn(move || other.history(BOB, None, 9).unwrap()).join().unwrap();
+    assert_eq!((seen.as_of.unwrap().seq, seen.what.len()), (2, 1));
+    take(&mut Views::open(dir.path()).unwrap(), &events[3..]).unwrap();
+    let seen = reader.history(BOB, None, 9).unwrap();
+    assert_eq!((seen.as_of.unwrap().seq, seen.what.len()), (6, 2));
+}
+
+#[test]
 fn a_file_without_views_is_not_read() {
     let dir = tempfile::tempdir().unwrap();
     assert!(matches!(Reader::open(dir.path()), Err(Fault::Foreign { .. })), "a reader makes no file");
@@ -559,63 +570,4 @@ fn an_index_that_lies_is_found() {
     assert!(pair.run(show));
     let place = pair.difference().unwrap();
     assert!(place.starts_with("payments, row 1 missing from index payments_brand"), "{place}");
-}
-
-/// Prints how many movements a second are taken in and what a row occupies; awards in batches of 10,000
-/// over a million accounts, most of them to few, far into a log. Run it alone:
-/// `cargo test --lib views::tests::how_fast -- --ignored --nocapture`.
-#[test]
-#[ignore = "it measures"]
-fn how_fast() {
-    const RUNS: u64 = 30;
-    let dir = tempfile::tempdir().unwrap();
-    let mut story = Story { first: 20_000_000, ..Story::default() };
-    Views::open(dir.path()).unwrap();
-    let cursor = format!("INSERT INTO cursor VALUES (1, {}, zeroblob(32))", story.first - 1);
-    raw(dir.path()).connection.batch_execute(&cursor).unwrap();
-    let mut views = Views::open(dir.path()).unwrap();
-    story.entry("2026-01-01T00:00:00Z", Kind::UnitDefined, vec![unit("HARVEST", "br_harvest", 60)]);
-    let (mut chance, mut taking) = (1u64, std::time::Duration::ZERO);
-    for run in 0..RUNS {
-        for _ in 0..10 {
-            let award = |_| {
-                chance =
-                    chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                let rank = 1e6_f64.powf((chance >> 11) as f64 / (1u64 << 53) as f64) as u64;
-                let account = Hash::blake3(&rank.to_be_bytes()).0;
-                let account = AccountId(u128::from_be_bytes(account[..16].try_into().unwrap()));
-                story.part(account, "HARVEST", &[(Shared::Issuance, -(rank as i64 % 500 + 1))])
-            };
-            let lines: Vec<Effect> = (0..10_000).map(award).collect();
-            story.entry("2026-01-01T12:00:00.123456Z", Kind::PointsBatch, lines);
-        }
-        let began = std::time::Instant::now();
-        take(&mut views, &story.events).unwrap();
-        let took = began.elapsed();
-        if run >= RUNS / 2 {
-            taking += took;
-        }
-        story.first += story.events.len() as u64;
-        story.events.clear();
-    }
-    let rate = (RUNS - RUNS / 2) as f64 * 100_000.0 / taking.as_secs_f64();
-    drop(views);
-    let mut file = raw(dir.path());
-    let bytes = |table| {
-        // Without the statistics table compiled in, pages are counted by leaving the table out.
-        format!("DROP TABLE {table}; VACUUM")
-    };
-    let size = |file: &mut File| -> u64 {
-        file.connection.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
-        std::fs::metadata(dir.path().join("views.sqlite")).unwrap().len()
-    };
-    let heads: u64 = texts(&mut file.connection, "SELECT count(*) || '' FROM heads")[0].parse().unwrap();
-    let all = size(&mut file);
-    file.connection.batch_execute(&bytes("heads")).unwrap();
-    let rows = size(&mut file);
-    println!(
-        "{rate:.0} movements/s; {} bytes a movement, {} a head ({heads} heads)",
-        rows / (RUNS * 100_000),
-        (all - rows) / heads
-    );
 }
