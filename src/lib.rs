@@ -17,9 +17,15 @@
 //!
 //! Shell (the only code that can fail for outside reasons):
 //!
+//! - [`config`]: sizes and intervals of a node
+//! - [`clock`]: the one gate to the time of day and to chance
 //! - [`store`]: log and state, durably
-//! - [`views`]: tables made for people's questions: movements, payments, flows, obligations
+//! - [`vault`]: wallets, aliases and accounts, sealed; key files
+//! - [`views`]: typed tables for people's questions
+//! - [`tiles`]: the public log's hash tiles, as files
 //! - [`engine`]: queue, writer, memory, following
+//! - [`app`]: a network as a value, made of a folder; verification
+//! - [`cli`]: one file a verb
 
 #[cfg_attr(
     not(test),
@@ -139,6 +145,12 @@ pub mod payments;
 )]
 pub mod machine;
 
+pub mod config;
+pub mod clock;
 pub mod store;
+pub mod vault;
 pub mod views;
+pub mod tiles;
 pub mod engine;
+pub mod app;
+pub mod cli;

@@ -4,20 +4,25 @@
 //! Promises: a folder that cannot be trusted (a log cut or restored too old, a foreign key) is not opened.
 //! Refuses to know: what commands mean.
 
+mod rebuild;
 mod verify;
 
+pub use rebuild::rebuild;
 pub use verify::{Finding, Options, Report, verify};
 
 use crate::clock;
+use crate::config::Config;
 use crate::engine::{Commit, Core, Engine, Failure, Follower, Pace, Setup, StateFollower, Stores};
 use crate::log::{LogSigner, LogVerifier, vkey};
 use crate::machine::{Event, Genesis};
 use crate::sign::SecretKey;
 use crate::store::{Place, Read, Reader, Sqlite};
+use crate::tiles;
 use crate::types::{Time, decode};
 use crate::views;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A running network over a data folder.
 pub struct Network {
@@ -40,6 +45,31 @@ pub struct Tuning {
     pub memory_rows: usize,
 }
 
+impl Tuning {
+    /// The defaults, for a data folder.
+    pub fn at(dir: &Path) -> Self {
+        match Config::parse("") {
+            Ok(config) => Self::of(&config, dir),
+            Err(e) => unreachable!("the built-in configuration: {e}"),
+        }
+    }
+
+    /// As configured, for a data folder.
+    pub fn of(config: &Config, dir: &Path) -> Self {
+        let pace = Pace {
+            queue: config.writer.queue,
+            max_batch: config.writer.max_batch,
+            max_lines: config.writer.max_lines,
+            pinned_rows: config.writer.pinned_rows,
+            rows_per_run: config.follow.rows_per_run,
+            patience: Duration::from_millis(config.writer.patience_ms),
+            publish: Duration::from_millis(config.checkpoint.publish_ms),
+            checkpoint: dir.join("checkpoint"),
+        };
+        Self { pace, memory_rows: config.writer.memory_rows }
+    }
+}
+
 fn fault(e: impl std::fmt::Display) -> Failure {
     Failure::Unavailable(e.to_string())
 }
@@ -59,6 +89,30 @@ impl Follower for ViewsFollower {
     fn take(&mut self, commits: &[Arc<Commit>]) -> Result<(), Failure> {
         let events: Vec<&Event> = commits.iter().map(|commit| &commit.event).collect();
         self.0.take(&events).map_err(fault)
+    }
+
+    fn wipe(&mut self) -> Result<(), Failure> {
+        self.0.wipe().map_err(fault)
+    }
+}
+
+/// The public log's tiles as a follower of the engine.
+struct TilesFollower(tiles::Keeper);
+
+impl Follower for TilesFollower {
+    fn name(&self) -> &'static str {
+        "tiles"
+    }
+
+    fn cursor(&mut self) -> Result<Option<Place>, Failure> {
+        Ok(self.0.cursor())
+    }
+
+    fn take(&mut self, commits: &[Arc<Commit>]) -> Result<(), Failure> {
+        match commits.last() {
+            Some(last) => self.0.take(Place { seq: last.event.seq, hash: last.event.hash }).map_err(fault),
+            None => Ok(()),
+        }
     }
 
     fn wipe(&mut self) -> Result<(), Failure> {
@@ -119,17 +173,19 @@ impl Network {
         let Sqlite { log, state, reader } = stores;
         let views = ViewsFollower(views::Views::open(dir).map_err(fault)?);
         let read: Arc<dyn Read> = Arc::new(reader);
+        let tiles = TilesFollower(tiles::Keeper::open(dir, read.clone()).map_err(fault)?);
         let stores = Stores {
             log: Box::new(log),
             read,
             state: Box::new(StateFollower::new(Box::new(state), None)?),
-            others: vec![Box::new(views)],
+            others: vec![Box::new(views), Box::new(tiles)],
         };
         let setup = Setup { memory_rows: tuning.memory_rows, salts: Box::new(clock::salts()), crash: None };
         // A driven network's terms begin at the time of its last entry: the clock has no say in it.
-        let now = if genesis.driven && stores.read.tip().map_err(fault)?.is_some() { Time::default() } else { at };
+        let now =
+            if genesis.driven && stores.read.tip().map_err(fault)?.is_some() { Time::default() } else { at };
         let core = Core::open(setup, stores, signer, &genesis, now)?;
-        let engine = Engine::start(core, genesis.net(), tuning.pace.clone(), clock::now)?;
+        let engine = Engine::start(core, genesis.net(), tuning.pace.clone(), watched(genesis.driven))?;
         let views = views::Reader::open(dir).map_err(fault)?;
         Ok(Self { engine, views, genesis, dir: dir.into() })
     }
@@ -137,6 +193,19 @@ impl Network {
     /// Answers what was accepted, brings everything to the log's end, and stops.
     pub fn close(self) -> Result<(), Failure> {
         self.engine.close()
+    }
+}
+
+/// The machine's clock. On real time it is watched: a clock that was set says so once and for all, since
+/// deadlines compare with it.
+fn watched(driven: bool) -> impl FnMut() -> Result<Time, String> + Send {
+    let mut watch = clock::Watch::start();
+    move || match watch.look() {
+        Some(step) if !driven => Err(format!(
+            "the machine's clock moved {:.1} s against its monotonic clock; set it right and start again",
+            step as f64 / 1e6
+        )),
+        _ => Ok(clock::now()),
     }
 }
 
@@ -148,7 +217,10 @@ fn guard_fork(dir: &Path, read: &Reader, genesis: &Genesis) -> Result<(), Failur
     };
     let key: LogVerifier = vkey(&genesis.origin, genesis.log.as_bytes()).parse().map_err(fault)?;
     let outside = key.verify(&note).map_err(|e| {
-        fault(format!("{}: {e}. If the file is damaged and you are sure of the log, remove it.", dir.join("checkpoint").display()))
+        fault(format!(
+            "{}: {e}. If the file is damaged and you are sure of the log, remove it.",
+            dir.join("checkpoint").display()
+        ))
     })?;
     let size = read.tip().map_err(fault)?.map_or(0, |tip| tip.seq + 1);
     if outside.size > size {

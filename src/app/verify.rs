@@ -5,10 +5,10 @@
 //! from the caller where they are given.
 //! Refuses to know: how a difference came about.
 
+use crate::book::{Name, Record};
 use crate::engine::{self, Commit, Follower, Memory, StateFollower, open_entry, state_root};
 use crate::log::{Broken as ChainBroken, Chain, LogVerifier, vkey};
 use crate::machine::{self, Broken, Event, Genesis, Snapshot};
-use crate::book::{Name, Record};
 use crate::store::{Read, Reader, Sqlite, StoredEntry};
 use crate::types::{Time, decode};
 use serde::Serialize;
@@ -116,7 +116,11 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn make() -> Result<Self, String> {
-        let name = format!("tallyhouse-verify-{}-{}", std::process::id(), crate::types::hex(&crate::clock::random::<6>()));
+        let name = format!(
+            "tallyhouse-verify-{}-{}",
+            std::process::id(),
+            crate::types::hex(&crate::clock::random::<6>())
+        );
         let dir = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&dir).map_err(|e| format!("no scratch folder {}: {e}", dir.display()))?;
         Ok(Self(dir))
@@ -143,7 +147,13 @@ impl Again {
         let stores = Sqlite::open(scratch)?;
         let views = crate::views::Views::open(scratch)?;
         let state = StateFollower::new(Box::new(stores.state), None)?;
-        Ok(Self { memory: Memory::new(ROWS, None), state, views, read: Arc::new(stores.reader), waiting: vec![] })
+        Ok(Self {
+            memory: Memory::new(ROWS, None),
+            state,
+            views,
+            read: Arc::new(stores.reader),
+            waiting: vec![],
+        })
     }
 
     fn flush(&mut self) -> Result<(), Halt> {
@@ -202,11 +212,15 @@ fn run(
     let mut next = 0;
     loop {
         let entries = live.read(next, CHUNK, CHUNK_BYTES)?;
-        for entry in &entries {
+        let opened = entries.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        // What the entries say they changed is what deciding them again will look up: one look-up for
+        // all of them. Where they lie, deciding asks for what it needs itself.
+        again.load(opened.iter().flat_map(|one| one.event.names()).collect())?;
+        for (entry, one) in entries.iter().zip(opened) {
             if entry.seq != next {
                 return Err(wrong(format!("entry {next}"), "is missing"));
             }
-            check_entry(entry, &mut chain, &mut again, options, report, &roots)?;
+            check_entry(entry, one, &mut chain, &mut again, options, report, &roots)?;
             if entry.seq == 0 {
                 log_key = Some(trust(entry, options, report)?);
             }
@@ -254,7 +268,9 @@ fn snapshots_claimed(live: &Reader) -> Result<std::collections::BTreeSet<u64>, H
         next = last.seq + 1;
         for envelope in &envelopes {
             let text = b"\"kind\":\"snapshot\",\"pub\":";
-            let Some(at) = envelope.bytes.windows(text.len()).position(|window| window == text) else { continue };
+            let Some(at) = envelope.bytes.windows(text.len()).position(|window| window == text) else {
+                continue;
+            };
             let from = at + text.len();
             let rest = envelope.bytes.get(from..).unwrap_or_default();
             let end = rest.iter().position(|b| *b == b'}').map_or(rest.len(), |end| end + 1);
@@ -265,18 +281,33 @@ fn snapshots_claimed(live: &Reader) -> Result<std::collections::BTreeSet<u64>, H
     }
 }
 
+/// An entry, read.
+struct Opened {
+    envelope: crate::log::Envelope,
+    slots: Vec<crate::log::Slot>,
+    event: Event,
+}
+
+fn open(entry: &StoredEntry) -> Result<Opened, Halt> {
+    let place = || format!("entry {}", entry.seq);
+    let (envelope, slots) = open_entry(entry).map_err(|e| wrong(place(), e))?;
+    let hash = crate::log::Envelope::hash(&entry.envelope);
+    let event = Event::read(&envelope, hash, &slots).map_err(|e| wrong(place(), e))?;
+    Ok(Opened { envelope, slots, event })
+}
+
 fn check_entry(
     entry: &StoredEntry,
+    one: Opened,
     chain: &mut Chain,
     again: &mut Again,
     options: &Options,
     report: &mut Report,
     roots: &BTreeMap<u64, Snapshot>,
 ) -> Result<(), Halt> {
-    let place = || format!("entry {}", entry.seq);
+    let Opened { envelope, slots, event } = one;
     let named = |what: String| wrong(format!("entry {}", entry.seq), what);
     chain.accept(&entry.envelope).map_err(|ChainBroken { seq, why }| wrong(format!("entry {seq}"), why))?;
-    let (envelope, slots) = open_entry(entry).map_err(|e| wrong(place(), e))?;
     let stored = machine::Stored { envelope: &envelope, parts: &slots };
     let checked = loop {
         match machine::check(stored, &again.memory, options.signatures) {
@@ -291,12 +322,13 @@ fn check_entry(
     report.erased += checked.erased;
     if let Some(claim) = checked.snapshot {
         if roots.get(&claim.of) != Some(&claim) {
-            return Err(named(format!("state as of entry {} does not have the root that the snapshot states", claim.of)));
+            return Err(named(format!(
+                "state as of entry {} does not have the root that the snapshot states",
+                claim.of
+            )));
         }
         report.snapshots += 1;
     }
-    let hash = crate::log::Envelope::hash(&entry.envelope);
-    let event = Event::read(&envelope, hash, &slots).map_err(|e| wrong(place(), e))?;
     let through = checked.records.iter().find_map(|(_, record)| match record.as_deref() {
         Some(Record::Tick(tick)) => Some(tick.through),
         _ => None,
@@ -353,7 +385,10 @@ fn check_end(
     if let Ok(outside) = std::fs::read_to_string(dir.join("checkpoint")) {
         let outside = key.verify(&outside).map_err(|e| wrong("checkpoint file", e))?;
         if outside.size > report.size {
-            let what = format!("signs {} entries, the log has {}: it was cut or restored too old", outside.size, report.size);
+            let what = format!(
+                "signs {} entries, the log has {}: it was cut or restored too old",
+                outside.size, report.size
+            );
             return Err(wrong("checkpoint file", what));
         }
         if outside.size == report.size && outside.root != chain.root() {
@@ -372,7 +407,11 @@ fn compare_state(live: &Reader, again: &Reader, report: &mut Report) -> Result<(
         let (a, b) = (live.scan(&after, 10_000)?.rows, again.scan(&after, 10_000)?.rows);
         for (have, want) in a.iter().zip(&b) {
             if have != want {
-                let what = if have.key == want.key { "is not what the log gives" } else { "should not be there, or one before it is missing" };
+                let what = if have.key == want.key {
+                    "is not what the log gives"
+                } else {
+                    "should not be there, or one before it is missing"
+                };
                 return Err(wrong(format!("state, record {}", have.key), what));
             }
         }
@@ -396,4 +435,3 @@ fn compare_views(dir: &Path, scratch: &Path, report: &mut Report) -> Result<(), 
     report.views = true;
     Ok(())
 }
-

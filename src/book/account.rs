@@ -232,8 +232,7 @@ impl Account {
         taken
     }
 
-    /// Gives what a payment still holds back to the free lots. Never refused: lots that a release
-    /// cannot place are merged into the latest bucket of the same `until` order (the account is full).
+    /// Gives what a payment still holds back to the free lots. Never refused, see [`Account::put_back`].
     pub fn release(&mut self, payment: PaymentId) {
         let Some(place) = self.holds.iter().position(|hold| hold.payment == payment) else {
             return;
@@ -243,16 +242,21 @@ impl Account {
         }
     }
 
-    /// Adds points that were this account's before, and must find room: if 64 lots are there, the
-    /// bucket next in spending order takes them, which never shortens their life.
+    /// Adds points that were this account's before, and must find room. If 64 lots are there, two that
+    /// are neighbours in spending order become one, in the later bucket: nobody's points live shorter for
+    /// it. The later bucket is the neighbour's behind or, at the end, that of the points themselves.
     pub fn put_back(&mut self, lot: Lot) {
         if self.put(lot).is_ok() {
             return;
         }
-        let next = self.lots.partition_point(|have| have.0.order(&lot.0) == Ordering::Less);
-        let room = next.min(self.lots.len().saturating_sub(1));
-        if let Some(have) = self.lots.get_mut(room) {
-            have.1 = have.1.plus(lot.1).unwrap_or(have.1);
+        let behind = self.lots.partition_point(|have| have.0.order(&lot.0) == Ordering::Less);
+        let neighbour = behind.min(self.lots.len().saturating_sub(1));
+        if let Some(have) = self.lots.get(neighbour).copied() {
+            self.lots.remove(neighbour);
+            let Bucket(until, _, month, origin) = if have.0.comes_before(&lot.0) { lot.0 } else { have.0 };
+            let bucket = Bucket(until, sooner(have.0.1, lot.0.1), month, origin);
+            // A place is free now, and an account's points fit in sum.
+            self.put(Lot(bucket, have.1.plus(lot.1).unwrap_or(have.1))).ok();
         }
     }
 
@@ -268,6 +272,11 @@ impl Account {
         }
         sum(&gone)
     }
+}
+
+/// The earlier of two first days; no first day is earliest.
+fn sooner(a: Option<Date>, b: Option<Date>) -> Option<Date> {
+    a.zip(b).map(|(a, b)| a.min(b))
 }
 
 /// Takes `points` from the lots that `may` be taken, in order; the caller knows that there are enough,
@@ -291,4 +300,131 @@ fn draw_from(lots: &mut Vec<Lot>, points: Points, may: impl Fn(&Lot) -> bool) ->
     }
     lots.retain(|lot| !lot.1.is_zero());
     taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn points(n: u64) -> Points {
+        Points::new(n).expect("few")
+    }
+
+    fn lot(until: Option<&str>, n: u64) -> Lot {
+        let until = until.map(|day| day.parse().expect("a day"));
+        Lot(Bucket(until, None, "2026-01".parse().expect("a month"), Origin::Earned), points(n))
+    }
+
+    /// An account with as many lots as there may be, the first until `first`, one a day.
+    fn full(first: &str) -> Account {
+        let mut account = Account::new("KINO".parse().expect("a unit"), 0, None);
+        let mut day: Date = first.parse().expect("a day");
+        for _ in 0..MAX_LOTS {
+            account.give(lot(Some(&day.to_string()), 1), Time::default()).expect("room");
+            day = day.plus_days(1);
+        }
+        account
+    }
+
+    #[test]
+    fn points_that_come_back_to_a_full_account_never_live_shorter() {
+        for back in [None, Some("2027-01-01"), Some("2026-01-01"), Some("2025-01-01")] {
+            let mut account = full("2025-12-10");
+            let mut before: Vec<Option<Date>> = account.lots.iter().map(|lot| lot.0.0).collect();
+            account.put_back(lot(back, 1));
+            assert_eq!(account.total(), points(65));
+            before.push(lot(back, 1).0.0);
+            let mut after: Vec<Option<Date>> = vec![];
+            for lot in &account.lots {
+                after.extend((0..lot.1.get()).map(|_| lot.0.0));
+            }
+            // Point by point, in the order of spending, never last.
+            let key = |until: &Option<Date>| (until.is_none(), *until);
+            before.sort_by_key(key);
+            after.sort_by_key(key);
+            assert!(before.iter().zip(&after).all(|(had, has)| key(had) <= key(has)), "{back:?}");
+            assert!(account.lots.len() <= MAX_LOTS);
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Act {
+        Give(Option<u32>, Option<u32>, u64),
+        Hold(u64, u64, u64),
+        Capture(u64, u64),
+        Release(u64),
+        PutBack(Option<u32>, u64),
+        Wait(u64),
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        let day = prop::option::of(0..200u32);
+        prop_oneof![
+            4 => (day.clone(), prop::option::of(0..90u32), 1..50u64).prop_map(|(u, f, n)| Act::Give(u, f, n)),
+            2 => (0..80u64, 1..40u64, 1..120u64).prop_map(|(p, n, d)| Act::Hold(p, n, d)),
+            1 => (0..80u64, 1..40u64).prop_map(|(p, n)| Act::Capture(p, n)),
+            1 => (0..80u64).prop_map(Act::Release),
+            1 => (day, 1..50u64).prop_map(|(u, n)| Act::PutBack(u, n)),
+            1 => (1..30u64).prop_map(Act::Wait),
+        ]
+    }
+
+    fn bucket(until: Option<u32>, from: Option<u32>) -> Bucket {
+        let day = |n: u32| "2026-01-01".parse::<Date>().expect("a day").plus_days(n);
+        Bucket(until.map(day), from.map(day), "2026-01".parse().expect("a month"), Origin::Earned)
+    }
+
+    proptest! {
+        #[test]
+        fn points_are_neither_made_nor_lost(acts in prop::collection::vec(act(), 1..150), offset in -840..=840i16) {
+            let start: Time = "2026-01-01T12:00:00Z".parse().expect("an instant");
+            let mut account = Account::new("KINO".parse().expect("a unit"), offset, None);
+            let (mut days, mut wanted) = (0u64, 0u64);
+            for act in acts {
+                let at = start.plus_seconds(days * 86_400);
+                wanted -= account.settle(at).get();
+                let payment = |p| PaymentId { seq: p, part: 0 };
+                match act {
+                    // What is past its date is never given or put back; that is the draft's business.
+                    Act::Give(until, from, n) if until.is_none_or(|u| u64::from(u) > days + 1) => {
+                        wanted += account.give(Lot(bucket(until, from), points(n)), at).map_or(0, |()| n);
+                    }
+                    Act::PutBack(until, n) if until.is_none_or(|u| u64::from(u) > days + 1) => {
+                        account.put_back(Lot(bucket(until, None), points(n)));
+                        wanted += n;
+                    }
+                    Act::Hold(p, n, d) if account.hold_of(payment(p)).is_none() => {
+                        let (free, held) = (account.available(at), account.held());
+                        let took = account.hold(payment(p), at.plus_seconds(d * 3_600), points(n), at);
+                        prop_assert_eq!(took.is_ok(), free >= points(n) && account.holds.len() <= MAX_HOLDS);
+                        let more = took.map_or(0, |()| n);
+                        prop_assert_eq!(account.held().get(), held.get() + more);
+                        prop_assert_eq!(account.available(at).get(), free.get() - more);
+                    }
+                    Act::Capture(p, n) => {
+                        let taken = account.draw_held(payment(p), points(n));
+                        prop_assert!(taken.is_sorted_by(|a, b| a.0.order(&b.0) != Ordering::Greater));
+                        wanted -= sum(&taken).get();
+                    }
+                    Act::Release(p) => account.release(payment(p)),
+                    Act::Wait(n) => days += n,
+                    _ => {}
+                }
+                prop_assert_eq!(account.total().get(), wanted);
+                prop_assert_eq!(account.total(), account.available(at).plus(account.pending(at)).and_then(|s| s.plus(account.held())).expect("fits"));
+                prop_assert!(account.lots.is_sorted_by(|a, b| a.0.comes_before(&b.0)), "in order, each bucket once");
+                prop_assert!(account.lots.iter().all(|lot| !lot.1.is_zero()) && account.lots.len() <= MAX_LOTS);
+                // What is settled is settled, however often one looks, and in however many steps.
+                let (mut once, mut steps) = (account.clone(), account.clone());
+                let later = at.plus_seconds(40 * 86_400);
+                let all = once.settle(later);
+                let first = steps.settle(at.plus_seconds(13 * 86_400));
+                prop_assert_eq!(first.plus(steps.settle(later)), Some(all));
+                prop_assert_eq!(&steps.lots, &once.lots);
+                prop_assert!(once.due().is_none_or(|due| due > later));
+                prop_assert_eq!(once.settle(later), Points::ZERO);
+            }
+        }
+    }
 }

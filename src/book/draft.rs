@@ -103,7 +103,8 @@ struct Part {
 
 enum Undo {
     Record(Name, Option<Option<Arc<Record>>>),
-    Total(Name, i64),
+    /// What was added, and whether the draft had no such total before.
+    Total(Name, i64, bool),
 }
 
 /// A record of a known shape.
@@ -310,6 +311,10 @@ impl<'a> Draft<'a> {
     }
 
     fn leg(&mut self, part: usize, place: Place, asset: Asset, amount: i64) -> Result<(), Stop> {
+        // A leg of nothing is not recorded, so it must not make a total that a replay would not have.
+        if amount == 0 {
+            return Ok(());
+        }
         match (&place, asset) {
             (Place::Shared(unit, shared), _) => self.add(Name::Shared(*unit, *shared), amount)?,
             (Place::Pair(a, b), Asset::Money(currency)) if a < b => {
@@ -329,7 +334,7 @@ impl<'a> Draft<'a> {
         let after = self.total(&name)?.checked_add(amount).filter(|sum| sum.unsigned_abs() <= MAX_INT);
         let after = after.ok_or_else(|| Refused::about(Refusal::AmountTooLarge, &name))?;
         if self.line.is_some() {
-            self.undo.push(Undo::Total(name.clone(), amount));
+            self.undo.push(Undo::Total(name.clone(), amount, !self.now.contains_key(&name)));
         }
         match self.now.get_mut(&name).and_then(Option::as_mut).and_then(Arc::get_mut) {
             Some(Record::Total(total)) => *total = after,
@@ -369,7 +374,10 @@ impl<'a> Draft<'a> {
                 Undo::Record(name, None) => {
                     self.now.swap_remove(&name);
                 }
-                Undo::Total(name, amount) => {
+                Undo::Total(name, _, true) => {
+                    self.now.swap_remove(&name);
+                }
+                Undo::Total(name, amount, false) => {
                     if let Some(Some(record)) = self.now.get_mut(&name)
                         && let Record::Total(total) = Arc::make_mut(record)
                     {

@@ -120,3 +120,81 @@ impl Draft<'_> {
         self.reroute(id, unit, Shared::Redeemed, Shared::Expired, expired.signed())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Account, Found, Name, Record, Source};
+    use super::*;
+    use std::sync::Arc;
+
+    /// One account of 10 points, of which 4 are held.
+    struct One(Account);
+
+    const ID: AccountId = AccountId(7);
+    const PAYMENT: PaymentId = PaymentId { seq: 3, part: 0 };
+
+    impl Source for One {
+        fn find(&self, name: &Name) -> Found {
+            match name {
+                Name::Account(ID) => Found::Known(Arc::new(Record::Account(self.0.clone()))),
+                _ => Found::Absent,
+            }
+        }
+    }
+
+    fn points(n: u64) -> Points {
+        Points::new(n).expect("few")
+    }
+
+    fn at(seconds: u64) -> Time {
+        Time::from_seconds(seconds).expect("in range")
+    }
+
+    fn unit() -> UnitCode {
+        "KINO".parse().expect("a unit")
+    }
+
+    fn lot(n: u64) -> Lot {
+        Lot(Bucket(None, None, "2026-01".parse().expect("a month"), Origin::Earned), points(n))
+    }
+
+    fn one() -> One {
+        let mut account = Account::new(unit(), 0, None);
+        account.give(lot(10), at(1)).expect("room");
+        account.hold(PAYMENT, at(1_000), points(4), at(1)).expect("enough");
+        One(account)
+    }
+
+    fn totals(draft: Draft) -> Vec<Name> {
+        let records = draft.finish().expect("sums").records;
+        records.into_iter().map(|(name, _)| name).filter(|name| matches!(name, Name::Shared(..))).collect()
+    }
+
+    #[test]
+    fn a_release_of_which_nothing_expires_makes_no_total() {
+        let one = one();
+        let mut draft = Draft::new(&one, 5, at(10));
+        draft.release(ID, unit(), PAYMENT).expect("released");
+        assert_eq!(totals(draft), vec![]);
+    }
+
+    #[test]
+    fn a_refused_line_leaves_no_total() {
+        let one = one();
+        let mut draft = Draft::new(&one, 5, at(10));
+        draft.begin_line(1);
+        draft.give(ID, unit(), lot(1)).expect("given");
+        draft.end_line(false).expect("undone");
+        assert_eq!(totals(draft), vec![]);
+
+        let mut draft = Draft::new(&one, 5, at(10));
+        for (line, keep) in [(1, true), (2, false)] {
+            draft.begin_line(line);
+            draft.give(ID, unit(), lot(1)).expect("given");
+            draft.end_line(keep).expect("closed");
+        }
+        let records = draft.finish().expect("sums").records;
+        let issued = records.iter().find(|(name, _)| matches!(name, Name::Shared(_, Shared::Issuance)));
+        assert_eq!(issued.and_then(|(_, record)| record.as_deref()), Some(&Record::Total(-1)));
+    }
+}

@@ -440,3 +440,41 @@ impl Record {
         self.account().and_then(Account::due)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Policy, day of earning, last day.
+    const EXPIRY: &[(Expiry, &str, &str)] = &[
+        (Expiry::Never, "2026-01-31", "never"),
+        (Expiry::Days { n: 0, round: None }, "2026-01-31", "2026-01-31"),
+        (Expiry::Days { n: 30, round: None }, "2026-01-31", "2026-03-02"),
+        (Expiry::Days { n: 30, round: None }, "2028-01-31", "2028-03-01"),
+        (Expiry::Days { n: 3, round: Some(1) }, "2026-01-28", "2026-01-31"),
+        (Expiry::Days { n: 3, round: Some(1) }, "2026-01-29", "2026-02-28"),
+        (Expiry::Months { n: 1, round: None }, "2026-01-31", "2026-02-28"),
+        (Expiry::Months { n: 12, round: Some(3) }, "2026-01-05", "2027-03-31"),
+        (Expiry::Months { n: 12, round: Some(3) }, "2026-12-31", "2027-12-31"),
+        (Expiry::Months { n: 24, round: Some(12) }, "2026-07-01", "2028-12-31"),
+        (Expiry::Yearly { month: 3, day: 31, least: 30 }, "2026-03-01", "2026-03-31"),
+        (Expiry::Yearly { month: 3, day: 31, least: 30 }, "2026-03-02", "2027-03-31"),
+        (Expiry::Yearly { month: 2, day: 29, least: 0 }, "2026-02-28", "2026-02-28"),
+        (Expiry::Yearly { month: 2, day: 29, least: 0 }, "2028-02-28", "2028-02-29"),
+        // Nothing passes the last day that can be written.
+        (Expiry::Days { n: 36_525, round: Some(12) }, "9999-12-31", "9999-12-31"),
+        (Expiry::Months { n: 1_217, round: None }, "9990-01-01", "9999-12-31"),
+        (Expiry::Yearly { month: 1, day: 1, least: 9 }, "9999-12-31", "9999-12-31"),
+    ];
+
+    #[test]
+    fn expiry_by_policy() {
+        for (policy, earned, last) in EXPIRY {
+            let until = policy.until(earned.parse().expect("a day"));
+            let text = until.map_or("never".into(), |day| day.to_string());
+            assert_eq!(text, *last, "{policy:?} from {earned}");
+            // What is written can be read again.
+            assert!(until.is_none_or(|day| day.to_string().parse::<Date>() == Ok(day)), "{policy:?}");
+        }
+    }
+}

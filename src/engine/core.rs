@@ -1,7 +1,8 @@
 //! The engine without threads: a writer and its followers, stepped by their owner. Recovery is here.
 
 use super::follow::Follower;
-use super::writer::{Job, Outcome, Writer, open_entry};
+use super::memory::Memory;
+use super::writer::{Job, Outcome, Writer, open_entry, take_over};
 use super::{Commit, Failure, Setup};
 use crate::log::{Envelope, LogSigner};
 use crate::machine::{Event, Genesis};
@@ -84,7 +85,7 @@ impl Core {
             let next = self.state.cursor()?.map_or(0, |place| place.seq + 1);
             let entries = self.read.read(next, CHUNK, CHUNK_BYTES).map_err(fault)?;
             let Some(last) = entries.last().map(|entry| entry.seq) else { break };
-            let commits = entries.iter().map(|e| self.writer.recover(e)).collect::<Result<Vec<_>, _>>()?;
+            let commits = self.writer.recover(&entries)?;
             self.state.take(&commits)?;
             self.writer.projected(last);
         }
@@ -156,8 +157,38 @@ impl Core {
     }
 }
 
+/// Makes state anew from the log, a stretch of entries at a time.
+pub struct Rebuilder(Memory);
+
+/// Records that a rebuild keeps at hand.
+const ROWS: usize = 400_000;
+
+impl Default for Rebuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Rebuilder {
+    /// For a state that is empty, or stands somewhere in the log.
+    pub fn new() -> Self {
+        Self(Memory::new(ROWS, None))
+    }
+
+    /// Takes the next stretch over. False: there was none left.
+    pub fn step(&mut self, read: &dyn store::Read, state: &mut dyn Follower) -> Result<bool, Failure> {
+        let next = state.cursor()?.map_or(0, |place| place.seq + 1);
+        let entries = read.read(next, CHUNK, CHUNK_BYTES).map_err(fault)?;
+        let Some(last) = entries.last().map(|entry| entry.seq) else { return Ok(false) };
+        let commits = take_over(&mut self.0, read, &entries)?;
+        state.take(&commits)?;
+        self.0.projected(last);
+        Ok(true)
+    }
+}
+
 /// Lets a follower that needs no records read from the log what it missed.
-pub(super) fn catch_up(follower: &mut dyn Follower, read: &dyn store::Read) -> Result<(), Failure> {
+pub fn catch_up(follower: &mut dyn Follower, read: &dyn store::Read) -> Result<(), Failure> {
     loop {
         let next = follower.cursor()?.map_or(0, |place| place.seq + 1);
         let entries = read.read(next, CHUNK, CHUNK_BYTES).map_err(fault)?;

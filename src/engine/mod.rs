@@ -13,10 +13,10 @@ mod memory;
 mod run;
 mod writer;
 
-pub use self::core::{Core, Stores};
+pub use self::core::{Core, Rebuilder, Stores, catch_up};
 pub use follow::{Follower, StateFollower, state_root};
 pub use memory::{Changes, Memory, load};
-pub use run::{Engine, Pace, Progress, Ticket};
+pub use run::{Engine, Handle, Pace, Progress, Ticket};
 pub use writer::{Job, Outcome, Writer, open_entry};
 
 use crate::book::{Name, Record};

@@ -11,7 +11,7 @@ use crate::store;
 use crate::types::{AccountId, Hash, Kid, Time};
 use hashbrown::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
 use std::thread::JoinHandle;
@@ -42,6 +42,8 @@ pub struct Pace {
 enum Message {
     Do(Box<Job>, oneshot::Sender<Outcome>),
     Snapshot(Snapshot, oneshot::Sender<Outcome>),
+    /// Sweep what is due by now: real time goes on when nobody asks for anything.
+    Tick,
     Stop,
 }
 
@@ -65,6 +67,8 @@ pub struct Progress {
 struct Shared {
     /// Sizes, not seqs: 0 is nothing.
     committed: AtomicU64,
+    /// How many durable commits there were.
+    commits: AtomicU64,
     followed: Vec<AtomicU64>,
     /// Changed records that wait, by follower.
     waiting: Vec<AtomicUsize>,
@@ -74,6 +78,7 @@ struct Shared {
     fresh: Mutex<HashMap<AccountId, (u64, Arc<Record>)>>,
     keys: RwLock<HashMap<Kid, PublicKey>>,
     failed: Mutex<Option<Failure>>,
+    stopping: AtomicBool,
     checkpoint: Mutex<String>,
 }
 
@@ -138,6 +143,20 @@ impl Future for Ticket {
     }
 }
 
+/// A way to the writer that can be cloned and sent to tasks.
+#[derive(Clone)]
+pub struct Handle(mpsc::Sender<Message>);
+
+impl Handle {
+    /// Hands a checked command to the writer; waits if its queue is full.
+    pub async fn submit(&self, command: Command, at: Option<Time>) -> Ticket {
+        let (reply, answer) = oneshot::channel();
+        // If the writer is gone the reply is dropped, and the ticket says so.
+        let _ = self.0.send(Message::Do(Box::new(Job { command, at }), reply)).await;
+        Ticket(answer)
+    }
+}
+
 /// A running engine. Dropping it closes it.
 pub struct Engine {
     net: Hash,
@@ -151,15 +170,16 @@ pub struct Engine {
 
 impl Engine {
     /// Puts threads around a core. `clock` is asked for the time of commands in networks that are not
-    /// driven.
+    /// driven; if it says that it cannot be trusted the writer stops.
     pub fn start(
         core: Core,
         net: Hash,
         pace: Pace,
-        clock: impl Fn() -> Time + Send + 'static,
+        clock: impl FnMut() -> Result<Time, String> + Send + 'static,
     ) -> Result<Self, Failure> {
         let Core { writer, state, others, read, waiting: _ } = core.settled()?;
         let (queue, jobs) = mpsc::channel(pace.queue);
+        let driven = writer.is_driven();
         let size = writer.tip().map_or(0, |tip| tip.seq + 1);
         let followers = others.len() + 1;
         let shared = Arc::new(Shared {
@@ -182,6 +202,11 @@ impl Engine {
         let desk = Desk { writer, shared: shared.clone(), orders: orders.clone(), pace: pace.clone() };
         let run = move || desk.run(jobs, clock);
         threads.insert(0, std::thread::Builder::new().name("writer".into()).spawn(run).map_err(fault)?);
+        if !driven {
+            let (queue, shared) = (queue.clone(), shared.clone());
+            let run = move || ticker(&queue, &shared);
+            threads.push(std::thread::Builder::new().name("ticker".into()).spawn(run).map_err(fault)?);
+        }
         Ok(Self { net, pace, queue, orders, read, shared, threads })
     }
 
@@ -198,11 +223,14 @@ impl Engine {
         Ticket(answer)
     }
 
-    /// The same from an async task.
-    pub async fn submit_async(&self, command: Command, at: Option<Time>) -> Ticket {
-        let (reply, answer) = oneshot::channel();
-        let _ = self.queue.send(Message::Do(Box::new(Job { command, at }), reply)).await;
-        Ticket(answer)
+    /// A way to the writer for async tasks.
+    pub fn handle(&self) -> Handle {
+        Handle(self.queue.clone())
+    }
+
+    /// Durable commits so far.
+    pub fn commits(&self) -> u64 {
+        self.shared.commits.load(Ordering::Relaxed)
     }
 
     /// Checks a request, has it decided, and waits for the answer.
@@ -299,6 +327,8 @@ impl Engine {
     }
 
     fn stop(&mut self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.wake();
         let _ = self.queue.blocking_send(Message::Stop);
         self.orders.clear();
         for thread in self.threads.drain(..) {
@@ -370,13 +400,14 @@ struct Desk {
 type Waiting = (Job, oneshot::Sender<Outcome>);
 
 impl Desk {
-    fn run(mut self, mut jobs: mpsc::Receiver<Message>, clock: impl Fn() -> Time) {
+    fn run(mut self, mut jobs: mpsc::Receiver<Message>, mut clock: impl FnMut() -> Result<Time, String>) {
         let mut published = std::time::Instant::now();
         let mut stopping = false;
         while !stopping {
             let Some(first) = jobs.blocking_recv() else { break };
             let mut batch = vec![];
             let mut snapshot = None;
+            let mut tick = false;
             let mut lines = 0;
             let mut next = Some(first);
             while let Some(message) = next {
@@ -386,6 +417,7 @@ impl Desk {
                         batch.push((*job, reply));
                     }
                     Message::Snapshot(made, reply) => snapshot = Some((made, reply)),
+                    Message::Tick => tick = true,
                     Message::Stop => stopping = true,
                 }
                 let full = batch.len() >= self.pace.max_batch || lines >= self.pace.max_lines;
@@ -401,7 +433,13 @@ impl Desk {
                     }
                 }
             }
-            if let Err(failure) = self.turn(batch, snapshot, clock()) {
+            let turn = clock().map_err(fault).and_then(|now| {
+                if tick {
+                    self.sweep(now)?;
+                }
+                self.turn(batch, snapshot, now)
+            });
+            if let Err(failure) = turn {
                 self.shared.fail(failure);
                 return;
             }
@@ -410,6 +448,13 @@ impl Desk {
                 published = std::time::Instant::now();
             }
         }
+    }
+
+    fn sweep(&mut self, now: Time) -> Result<(), Failure> {
+        self.writer.sweep(now)?;
+        let commits = self.writer.append()?;
+        self.pass_on(commits);
+        Ok(())
     }
 
     fn turn(
@@ -463,6 +508,7 @@ impl Desk {
             return;
         }
         self.shared.publish(&commits);
+        self.shared.commits.fetch_add(1, Ordering::Relaxed);
         self.writer.checkpoint().clone_into(&mut lock(&self.shared.checkpoint));
         let rows = commits.iter().map(|commit| commit.records.len()).sum();
         for (orders, waiting) in self.orders.iter().zip(&self.shared.waiting) {
@@ -490,6 +536,18 @@ fn lines_of(command: &Command) -> usize {
     match &command.body {
         crate::machine::Body::Batch(batch) => batch.lines.len(),
         _ => 1,
+    }
+}
+
+/// How often a network on real time looks for due work when nobody asks for anything.
+const TICK: Duration = Duration::from_secs(1);
+
+fn ticker(queue: &mpsc::Sender<Message>, shared: &Shared) {
+    let over = |shared: &Shared| shared.stopping.load(Ordering::Acquire);
+    // Waiting ends with the second, or early when the engine stops or has failed.
+    while shared.wait(TICK, over).is_err() && !over(shared) && shared.failure().is_none() {
+        // A full queue means that commands are coming: they sweep what is due themselves.
+        let _ = queue.try_send(Message::Tick);
     }
 }
 

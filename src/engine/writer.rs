@@ -113,6 +113,11 @@ impl Writer {
         Ok(())
     }
 
+    /// Whether commands bring their own time.
+    pub fn is_driven(&self) -> bool {
+        self.driven
+    }
+
     /// The log's end.
     pub fn tip(&self) -> Option<Place> {
         self.tip
@@ -139,22 +144,8 @@ impl Writer {
     }
 
     /// Takes entries over that are in the log and not yet in state: how a writer comes back.
-    pub(crate) fn recover(&mut self, entry: &StoredEntry) -> Result<Arc<Commit>, Failure> {
-        let (envelope, parts) = open_entry(entry)?;
-        let stored = machine::Stored { envelope: &envelope, parts: &parts };
-        let records = loop {
-            match machine::apply(stored, &self.memory) {
-                Ok(records) => break records,
-                Err(machine::Broken::Need(names)) => self.load(names)?,
-                Err(machine::Broken::Wrong(what)) => {
-                    return Err(fault(format!("entry {} cannot be taken over: {what}", entry.seq)));
-                }
-            }
-        };
-        let event = Event::read(&envelope, Envelope::hash(&entry.envelope), &parts).map_err(fault)?;
-        let records: Changes = Arc::new(records);
-        self.memory.changed(entry.seq, &records);
-        Ok(Arc::new(Commit { event, records }))
+    pub(crate) fn recover(&mut self, entries: &[StoredEntry]) -> Result<Vec<Arc<Commit>>, Failure> {
+        take_over(&mut self.memory, &*self.read, entries)
     }
 
     /// Writes genesis.
@@ -396,6 +387,38 @@ impl Writer {
         self.checkpoint = tip.checkpoint;
         Ok(commits)
     }
+}
+
+/// Takes recorded effects over into a memory, deciding nothing.
+pub(super) fn take_over(
+    memory: &mut Memory,
+    read: &dyn store::Read,
+    entries: &[StoredEntry],
+) -> Result<Vec<Arc<Commit>>, Failure> {
+    let mut opened = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let (envelope, parts) = open_entry(entry)?;
+        let event = Event::read(&envelope, Envelope::hash(&entry.envelope), &parts).map_err(fault)?;
+        opened.push((envelope, parts, event));
+    }
+    load(memory, read, opened.iter().flat_map(|(_, _, event)| event.names()).collect())?;
+    let mut commits = Vec::with_capacity(entries.len());
+    for (envelope, parts, event) in opened {
+        let stored = machine::Stored { envelope: &envelope, parts: &parts };
+        let records = loop {
+            match machine::apply(stored, memory) {
+                Ok(records) => break records,
+                Err(machine::Broken::Need(names)) => load(memory, read, names)?,
+                Err(machine::Broken::Wrong(what)) => {
+                    return Err(fault(format!("entry {} cannot be taken over: {what}", event.seq)));
+                }
+            }
+        };
+        let records: Changes = Arc::new(records);
+        memory.changed(event.seq, &records);
+        commits.push(Arc::new(Commit { event, records }));
+    }
+    Ok(commits)
 }
 
 /// The answer of an entry in the log.

@@ -13,10 +13,16 @@ use crate::points::{Batch, Lines};
 use crate::prices::{PublishAcceptance, PublishPrices};
 use crate::sign::{
     Approval, CommandClaims, Jws, KeyBudget, KeyCert, PaymentConsent, PointBatch, PointToken, PublicKey, Typ,
+    object,
 };
 use crate::types::{Fingerprint, Hash, Ident, Kid, Refusal, Refused, b64};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+
+/// Most statements of a request: a command, a consent for each of 16 units, and approvals.
+const MOST_STATEMENTS: usize = 32;
+/// Most bytes of statements where they stand in the envelope, which has 64 KiB for them and the effects.
+const MOST_PUBLIC: usize = 32 * 1024;
 
 /// What arrives: the command's JWS first, then approvals and consents; for a batch its lines as well.
 #[derive(Clone, Debug, Default)]
@@ -80,6 +86,15 @@ impl Body {
         }
     }
 
+    /// Whether approvals may come along. Where they mean nothing they are refused, so that an entry of
+    /// such a kind has a known number of statements.
+    fn takes_approvals(&self) -> bool {
+        let points = matches!(self, Self::Issue(_) | Self::Batch(_));
+        let payment =
+            matches!(self, Self::Authorise(..) | Self::Capture(_) | Self::Void(_) | Self::Refund(_));
+        !(points || payment)
+    }
+
     /// Keys that the statement itself carries: it is signed by keys that nobody registered yet.
     fn own_keys(&self) -> Vec<PublicKey> {
         match self {
@@ -120,6 +135,9 @@ impl Command {
 
     /// Reads a request without verifying its signatures: to measure, never to decide.
     pub fn read_unsigned(request: &Request, net: Hash) -> Result<Self, Refused> {
+        if request.jws.len() > MOST_STATEMENTS {
+            return Err(Refused::about(Refusal::TooLarge, format!("at most {MOST_STATEMENTS} statements")));
+        }
         let jws = request.jws.iter().map(|text| Jws::parse(text)).collect::<Result<Vec<_>, _>>()?;
         let Some((first, others)) = jws.split_first() else {
             return Err(Refused::about(Refusal::EvidenceMissing, "no token"));
@@ -129,12 +147,24 @@ impl Command {
         let mut approvals = vec![];
         for other in others {
             match (other.typ(), &mut body) {
-                (Typ::Approval, _) => approvals.push(read_approval(other, first, net)?),
+                (Typ::Approval, _) if approvals.contains(&other.kid()) => {
+                    return Err(Refused::about(Refusal::EvidenceMismatch, "two approvals by one key"));
+                }
+                (Typ::Approval, body) if body.takes_approvals() => {
+                    approvals.push(read_approval(other, first, net)?)
+                }
                 (Typ::PaymentConsent, Body::Authorise(_, consents)) => {
                     consents.push(read_consent(other, net)?)
                 }
                 (typ, _) => return Err(Refused::about(Refusal::TokenType, typ)),
             }
+        }
+        let bytes = request.jws.iter().fold(0usize, |sum, text| sum.saturating_add(text.len()));
+        if body.kind().is_public() && bytes > MOST_PUBLIC {
+            return Err(Refused::about(
+                Refusal::TooLarge,
+                format!("at most {MOST_PUBLIC} bytes of statements"),
+            ));
         }
         let fingerprint = Fingerprint::of(&first.identity().0);
         Ok(Self { asked: Asked { kid: first.kid(), approvals, cid, fingerprint }, body, jws })
@@ -202,7 +232,9 @@ fn read_first(jws: &Jws, net: Hash, lines: Option<Lines>) -> Result<(Body, Optio
 
 fn read_command(claims: &CommandClaims) -> Result<Body, Refused> {
     fn args<T: DeserializeOwned>(claims: &CommandClaims) -> Result<T, Refused> {
-        serde_json::from_str(claims.args.get())
+        let mut json = serde_json::Deserializer::from_str(claims.args.get());
+        object(&mut json)
+            .and_then(|args| json.end().map(|()| args))
             .map_err(|e| Refused::about(Refusal::TokenPayload, format!("args of {}: {e}", claims.kind)))
     }
     let kind = Kind::ALL.iter().find(|kind| !kind.command().is_empty() && kind.command() == claims.kind);

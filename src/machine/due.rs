@@ -32,10 +32,90 @@ pub fn sweep(mut draft: Draft, accounts: &[AccountId], through: Option<Time>) ->
         draft.get(&Name::Account(*account))?;
     }
     if let Some(through) = through {
-        draft.put(PartKey::Public, Name::Tick, Some(Record::Tick(Tick { through })))?;
+        // What falls due after this entry's own instant is not booked in it.
+        if through > at {
+            return Err(Stop::Bug(format!("swept through {through} at {at}")));
+        }
+        let before = draft.get(&Name::Tick)?;
+        let further = !matches!(before.as_deref(), Some(Record::Tick(tick)) if tick.through >= through);
+        if further {
+            draft.put(PartKey::Public, Name::Tick, Some(Record::Tick(Tick { through })))?;
+        }
     }
     let Effects { parts, records } = draft.finish()?;
     let bodies = parts.iter().map(|part| effects_only(&part.done)).collect();
     let entry = EntryBody { kind: Kind::Tick, public: None, parts: bodies };
     Ok(Decision { entry, answer: Answer::new(seq, at, Kind::Tick, None, &[]), parts, records })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::seal;
+    use super::*;
+    use crate::book::{Account, Bucket, Found, Hold, Lot, Origin, Source};
+    use crate::types::{Date, Hash, MAX_INT, PaymentId, Points};
+    use std::sync::Arc;
+
+    struct One(Account);
+
+    impl Source for One {
+        fn find(&self, name: &Name) -> Found {
+            match name {
+                Name::Account(_) => Found::Known(Arc::new(Record::Account(self.0.clone()))),
+                _ => Found::Absent,
+            }
+        }
+    }
+
+    fn day(text: &str, plus: u32) -> Date {
+        text.parse::<Date>().expect("a day").plus_days(plus)
+    }
+
+    fn lot(until: Date, from: Option<Date>) -> Lot {
+        let month = "9999-12".parse().expect("a month");
+        let points = Points::new(900_719_925_474).expect("fits");
+        Lot(Bucket(Some(until), from, month, Origin::Reinstated), points)
+    }
+
+    #[test]
+    fn the_fullest_account_still_makes_an_entry() {
+        // 64 lots that wait for their day, and 64 holds of other lots that all lapse at once.
+        let mut account = Account::new("ABCDEFGHIJKLMNOP".parse().expect("a unit"), 0, None);
+        let now = day("2030-01-01", 0).starts(0);
+        account.lots = (0..64).map(|n| lot(day("9000-01-01", n), Some(day("2029-01-01", n)))).collect();
+        account.holds = (0..64u16)
+            .map(|n| Hold {
+                payment: PaymentId { seq: MAX_INT - 64 + u64::from(n), part: 65_535 },
+                until: now,
+                lots: (0..64).map(|k| lot(day("9100-01-01", u32::from(n) * 64 + k), None)).collect(),
+            })
+            .collect();
+        let one = One(account);
+        let id = AccountId(u128::MAX);
+        let decided = sweep(Draft::new(&one, 5, now), &[id], Some(now)).expect("a sweep");
+        let size = decided.entry.parts.iter().map(Vec::len).max();
+        let sealed = seal(decided.entry, 5, Hash::default(), now, &mut || [1; 16]);
+        assert!(sealed.is_ok(), "the largest part has {size:?} bytes");
+        // The same, found by a command that also holds most of what is there.
+        for share in [1, 32, 64] {
+            let mut draft = Draft::new(&one, 5, now);
+            let points = Points::new(900_719_925_474 * share).expect("fits");
+            let payment = PaymentId { seq: MAX_INT, part: 0 };
+            draft.hold(id, payment, now.plus_seconds(9), points).expect("enough");
+            let Effects { parts, .. } = draft.finish().expect("sums");
+            let bodies: Vec<Vec<u8>> = parts.iter().map(|part| effects_only(&part.done)).collect();
+            let size = bodies.iter().map(Vec::len).max();
+            let entry = EntryBody { kind: Kind::Tick, public: None, parts: bodies };
+            let sealed = seal(entry, 5, Hash::default(), now, &mut || [1; 16]);
+            assert!(sealed.is_ok(), "holding {share} lots makes a part of {size:?} bytes");
+        }
+    }
+
+    #[test]
+    fn nobody_sweeps_through_the_future_or_back() {
+        let one = One(Account::new("KINO".parse().expect("a unit"), 0, None));
+        let at = |seconds| Time::default().plus_seconds(seconds);
+        assert!(matches!(sweep(Draft::new(&one, 5, at(9)), &[], Some(at(10))), Err(Stop::Bug(_))));
+        assert!(sweep(Draft::new(&one, 5, at(9)), &[], Some(at(9))).is_ok());
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::command::{Body, Command};
 use super::kind::Kind;
-use crate::book::{Done, PartKey, PartOut, Stop};
+use crate::book::{Done, Name, PartKey, PartOut, Stop};
 use crate::log::{self, Envelope, PartsRef};
 use crate::points::{Lines, Verdict};
 use crate::sign::Jws;
@@ -209,6 +209,14 @@ pub struct Event {
 }
 
 impl Event {
+    /// The names of all records that the entry changed: what must be at hand to take it over or to
+    /// decide it again, but for what is only read.
+    pub fn names(&self) -> impl Iterator<Item = Name> + '_ {
+        self.effects.iter().flat_map(|effect| {
+            effect.done.names().into_iter().chain(effect.done.puts().map(|(name, _)| name.clone()))
+        })
+    }
+
     /// The event of a stored entry.
     pub fn read(envelope: &Envelope, hash: Hash, parts: &[log::Slot]) -> Result<Self, Malformed> {
         let kind: Kind = envelope.kind.parse()?;
@@ -283,7 +291,7 @@ pub fn answer(envelope: &Envelope, parts: &[PartBody]) -> Result<Answer, Malform
     let verdicts: Vec<Verdict> = parts.iter().filter_map(|part| part.verdict).collect();
     let puts = parts.iter().filter_map(|part| part.done.as_ref()).flat_map(Done::puts);
     let payment = puts.into_iter().find_map(|(name, _)| match name {
-        crate::book::Name::Payment(id) => Some(*id),
+        Name::Payment(id) => Some(*id),
         _ => None,
     });
     Ok(Answer::new(envelope.seq, envelope.at, kind, payment, &verdicts))

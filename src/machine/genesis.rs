@@ -8,6 +8,9 @@ use crate::types::{Currency, Hash, Malformed, Time, encode};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// Most operator roots.
+const MOST_ROOTS: usize = 16;
+
 /// A currency of the network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,8 +65,17 @@ impl Genesis {
         if threshold == 0 || threshold > self.roots.len() || !distinct {
             return wrong("1 to n of n different roots must sign");
         }
-        if self.currencies.is_empty() {
-            return wrong("at least one currency");
+        // All their approvals of one command must fit into one envelope.
+        if self.roots.len() > MOST_ROOTS {
+            return wrong("at most 16 roots");
+        }
+        if self.roots.contains(&self.log) {
+            return wrong("one key has one purpose: the log's key is none of the roots");
+        }
+        let twice =
+            |(at, c): (usize, &CurrencySetting)| self.currencies.iter().take(at).any(|d| d.code == c.code);
+        if self.currencies.is_empty() || self.currencies.iter().enumerate().any(twice) {
+            return wrong("at least one currency, each once");
         }
         let scaled =
             |c: &CurrencySetting| c.minor <= 4 && c.scale >= c.minor && c.scale.saturating_sub(c.minor) <= 4;

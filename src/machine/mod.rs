@@ -12,6 +12,7 @@ mod entry;
 mod genesis;
 mod kind;
 mod refuse;
+mod remains;
 mod verify;
 
 pub use command::{Body, Command, Request};

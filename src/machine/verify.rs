@@ -5,12 +5,14 @@
 //! every byte: verification and mirrors use it.
 
 use super::command::{Command, Request};
-use super::decide::decide;
+use super::decide::{Decision, decide};
 use super::due::{sweep, term};
 use super::entry::{EntryBody, PartBody, PubBody, Snapshot, bodies};
 use super::genesis::Genesis;
 use super::kind::Kind;
-use crate::book::{Apply, Done, Draft, Found, Name, Record, Source, Stop};
+use super::refuse::{Burnt, record_refusals};
+use super::remains::check_remains;
+use crate::book::{Apply, Done, Draft, Found, Measure, Name, Record, Source, Stop};
 use crate::log::{Envelope, Slot, open, parts_root};
 use crate::sign::Jws;
 use crate::types::{AccountId, Malformed, Time, decode};
@@ -65,17 +67,29 @@ pub struct Checked {
     /// Parts that were erased on request; if the evidence is among them the entry was taken over as
     /// recorded, not decided again.
     pub erased: u64,
-    /// What a snapshot entry claims.
+    /// What a snapshot entry claims: its root is for whoever has all records to compare.
     pub snapshot: Option<Snapshot>,
+    /// What a tick claims: after it nothing due up to here is left. Whoever has all records compares
+    /// with the earliest [`Record::due`], since a single record cannot tell.
+    pub through: Option<Time>,
 }
 
-struct Overlay<'a> {
+/// State with the effects of an entry over it.
+pub(super) struct Overlay<'a> {
     source: &'a dyn Source,
     now: IndexMap<Name, Option<Arc<Record>>>,
 }
 
-impl Overlay<'_> {
-    fn take(&mut self, done: &Done) -> Result<(), Broken> {
+impl<'a> Overlay<'a> {
+    pub(super) fn new(source: &'a dyn Source) -> Self {
+        Self { source, now: IndexMap::new() }
+    }
+
+    pub(super) fn records(self) -> Records {
+        self.now.into_iter().collect()
+    }
+
+    pub(super) fn take(&mut self, done: &Done) -> Result<(), Broken> {
         let missing =
             |name: &Name| matches!(self.source.find(name), Found::NotLoaded) && !self.now.contains_key(name);
         let need: Vec<Name> = done.names().into_iter().filter(missing).collect();
@@ -133,7 +147,7 @@ pub fn check_form(entry: Stored) -> Result<Kind, Malformed> {
 /// Takes the recorded effects of an entry over.
 pub fn apply(entry: Stored, source: &dyn Source) -> Result<Records, Broken> {
     let kind = kind_of(entry.envelope)?;
-    let mut overlay = Overlay { source, now: IndexMap::new() };
+    let mut overlay = Overlay::new(source);
     match kind {
         Kind::Genesis => {
             let genesis: Genesis = decode(public(entry.envelope)?)?;
@@ -156,19 +170,23 @@ pub fn apply(entry: Stored, source: &dyn Source) -> Result<Records, Broken> {
             }
         }
     }
-    Ok(overlay.now.into_iter().collect())
+    Ok(overlay.records())
 }
 
 /// Decides an entry again and compares. `state` is what the entries before it left; `signatures` may be
 /// switched off to measure everything else.
 pub fn check(entry: Stored, state: &dyn Source, signatures: bool) -> Result<Checked, Broken> {
     let kind = check_form(entry)?;
+    if (kind == Kind::Genesis) != (entry.envelope.seq == 0) {
+        return Err(Broken::Wrong("a log has one genesis, and begins with it".into()));
+    }
     let erased = entry.parts.iter().filter(|part| matches!(part, Slot::Erased(_))).count();
     let mut checked = Checked {
         records: vec![],
         signatures: 0,
         erased: u64::try_from(erased).unwrap_or(u64::MAX),
         snapshot: None,
+        through: None,
     };
     match kind {
         Kind::Genesis => {
@@ -176,9 +194,19 @@ pub fn check(entry: Stored, state: &dyn Source, signatures: bool) -> Result<Chec
             genesis.check()?;
             checked.records = apply(entry, state)?;
         }
-        Kind::Snapshot => checked.snapshot = Some(decode(public(entry.envelope)?)?),
+        Kind::Snapshot => {
+            let snapshot: Snapshot = decode(public(entry.envelope)?)?;
+            if snapshot.of >= entry.envelope.seq {
+                return Err(Broken::Wrong(format!(
+                    "a snapshot as of entry {}, which is yet to come",
+                    snapshot.of
+                )));
+            }
+            checked.snapshot = Some(snapshot);
+        }
+        Kind::Tick | Kind::Refused if erased > 0 => return Err(Broken::Wrong("effects were erased".into())),
         Kind::Refused => checked.records = check_refused(entry, state)?,
-        _ if erased > 0 => checked.records = apply(entry, state)?,
+        _ if erased > 0 => checked.records = check_remains(entry, kind, state)?,
         _ => again(entry, kind, state, signatures, &mut checked)?,
     }
     Ok(checked)
@@ -197,6 +225,7 @@ fn again(
         Kind::Term => term(draft)?,
         Kind::Tick => {
             let (accounts, through) = swept(entry)?;
+            checked.through = through;
             sweep(draft, &accounts, through)?
         }
         _ => {
@@ -207,11 +236,16 @@ fn again(
             decide(draft, &command)?
         }
     };
-    if decision.entry == recorded {
-        checked.records = decision.records;
-        return Ok(());
+    checked.records = compare(decision, &recorded)?;
+    Ok(())
+}
+
+fn compare(decided: Decision, recorded: &EntryBody) -> Result<Records, Broken> {
+    if decided.entry == *recorded {
+        Ok(decided.records)
+    } else {
+        Err(Broken::Wrong(difference(&decided.entry, recorded)))
     }
-    Err(Broken::Wrong(difference(&decision.entry, &recorded)))
 }
 
 fn difference(decided: &EntryBody, recorded: &EntryBody) -> String {
@@ -306,33 +340,35 @@ fn swept(entry: Stored) -> Result<(Vec<AccountId>, Option<Time>), Malformed> {
     Ok((accounts, through))
 }
 
-/// Refusals are not decided again; but none of their ids may have taken effect before.
+/// Commands that were refused are not decided again; but none of their ids may have been known before,
+/// and the entry is exactly what recording them makes.
 fn check_refused(entry: Stored, state: &dyn Source) -> Result<Records, Broken> {
+    let mut burnt = vec![];
     for body in whole_bodies(entry)? {
-        let done = body.done.filter(|_| body.jws.is_none() && body.line.is_none());
-        let done = done.ok_or_else(|| Broken::Wrong("a refusal records nothing but ids".into()))?;
-        if !(done.legs.is_empty() && done.heads.is_empty() && done.lots.is_empty() && done.holds.is_empty()) {
-            return Err(Broken::Wrong("a refusal moves something".into()));
-        }
-        for (name, record) in done.puts() {
-            let fits = match (name, record) {
-                (Name::Command(..), Some(Record::Command(c))) => {
-                    c.refused.is_some() && c.seq == entry.envelope.seq
+        for (name, record) in body.done.iter().flat_map(Done::puts) {
+            match (name, record) {
+                (Name::Command(principal, cid), Some(Record::Command(command))) => {
+                    let code = command.refused.filter(|code| code.burns());
+                    let code =
+                        code.ok_or_else(|| Broken::Wrong(format!("{name} was not refused for good")))?;
+                    let (principal, cid) = (principal.clone(), cid.clone());
+                    burnt.push(Burnt { principal, cid, fingerprint: command.fingerprint, code });
                 }
-                (Name::Limit(_, _, crate::book::Measure::RefusedHour), Some(Record::Limit(_))) => true,
-                _ => false,
-            };
-            if !fits {
-                return Err(Broken::Wrong(format!("a refusal changes {name}")));
-            }
-            match state.find(name) {
-                Found::NotLoaded => return Err(Broken::Need(vec![name.clone()])),
-                Found::Known(_) if matches!(name, Name::Command(..)) => {
-                    return Err(Broken::Wrong(format!("{name} is recorded twice")));
-                }
-                _ => {}
+                (Name::Limit(_, _, Measure::RefusedHour), Some(_)) => {}
+                _ => return Err(Broken::Wrong(format!("a refusal changes {name}"))),
             }
         }
     }
-    apply(entry, state)
+    for one in &burnt {
+        let name = Name::Command(one.principal.clone(), one.cid.clone());
+        match state.find(&name) {
+            Found::NotLoaded => return Err(Broken::Need(vec![name])),
+            Found::Known(_) => return Err(Broken::Wrong(format!("{name} is recorded twice"))),
+            Found::Absent => {}
+        }
+    }
+    let draft = Draft::new(state, entry.envelope.seq, entry.envelope.at);
+    let decision = record_refusals(draft, &burnt)?;
+    let decision = decision.ok_or_else(|| Broken::Wrong("no refusal is recorded".into()))?;
+    compare(decision, &recorded(entry, Kind::Refused)?)
 }

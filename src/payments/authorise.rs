@@ -203,17 +203,17 @@ fn hold_share(
     check_consent(draft, asked, shop, args, consent)?;
     let claims = &consent.claims;
     let account = draft.account(claims.account)?;
-    if account.head.frozen {
-        return Err(Refused::about(Refusal::AccountFrozen, claims.account).into());
-    }
     let code = account.head.unit;
     let unit = draft.unit(code)?;
-    if unit.frozen {
-        return Err(Refused::about(Refusal::UnitFrozen, code).into());
-    }
     let issuer = draft.brand(&unit.brand)?;
     if issuer.frozen {
         return Err(Refused::about(Refusal::BrandFrozen, &unit.brand).into());
+    }
+    if unit.frozen {
+        return Err(Refused::about(Refusal::UnitFrozen, code).into());
+    }
+    if account.head.frozen {
+        return Err(Refused::about(Refusal::AccountFrozen, claims.account).into());
     }
     let at_home = unit.brand == *shop.brand;
     let price = price_now(draft, code, args.currency)?;

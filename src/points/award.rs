@@ -1,8 +1,8 @@
 //! One award, and the key's budget that it draws on.
 
 use crate::book::{
-    Account, Bucket, Budget, Draft, Limit, Lot, Measure, Name, Of, Origin, PartKey, Principal, Record,
-    Shared, Stop, Unit, Used,
+    Account, Bucket, Budget, Draft, KeyRecord, Limit, Lot, Measure, Name, Of, Origin, PartKey, Principal,
+    Record, Shared, Stop, Unit, Used,
 };
 use crate::network::{Asked, signer};
 use crate::sign::{Award, PointToken, Purpose};
@@ -65,6 +65,8 @@ pub(super) struct Issuer {
     pub unit: Of<Unit>,
     budget: Of<Budget>,
     subject: Ident,
+    /// The only store and till that this key awards for, if it is a till's.
+    place: Option<(Ident, Ident)>,
     issued: Limit,
     hour: Limit,
     /// What the unit's cap still allows; `None` without a cap.
@@ -76,9 +78,7 @@ impl Issuer {
     /// draft.
     pub(super) fn open(draft: &mut Draft, kid: Kid, iss: &BrandId, code: UnitCode) -> Result<Self, Stop> {
         let key = signer(draft, kid, &[Purpose::Issuing, Purpose::Till])?;
-        if key.owner != Principal::Brand(iss.clone()) {
-            return Err(Refused::about(Refusal::KeyOwner, iss).into());
-        }
+        own_key(draft, kid, iss)?;
         let unit = draft.unit(code)?;
         if unit.brand != *iss {
             return Err(Refused::about(Refusal::KeyOwner, code).into());
@@ -109,7 +109,8 @@ impl Issuer {
         let (issued, hour) = (drawn(Measure::Issued)?, drawn(Measure::IssuedHour)?);
         let out = draft.total(&Name::Shared(code, Shared::Issuance))?.unsigned_abs();
         let room = unit.issue_cap.map(|cap| cap.get().saturating_sub(out));
-        Ok(Self { brand: iss.clone(), code, unit, budget, subject, issued, hour, room })
+        let place = key.till.as_ref().map(|terms| (terms.store.clone(), terms.till.clone()));
+        Ok(Self { brand: iss.clone(), code, unit, budget, subject, place, issued, hour, room })
     }
 
     /// What the draws would be after this award; nothing changes yet.
@@ -131,9 +132,11 @@ impl Issuer {
     /// Books the award, in the current line's part or the holder's.
     pub(super) fn award(&mut self, draft: &mut Draft, line: &AwardLine, part: u16) -> Result<Verdict, Stop> {
         let award = &line.award;
+        self.check_place(award)?;
         check_amounts(award)?;
         let used = award.reference.as_ref().map(|reference| {
-            let till = award.till.clone().unwrap_or_default();
+            let own = self.place.as_ref().map(|(_, till)| till.clone());
+            let till = award.till.clone().or(own).unwrap_or_default();
             Name::UsedRef(self.brand.clone(), till, reference.clone())
         });
         if let Some(name) = &used
@@ -149,7 +152,7 @@ impl Issuer {
         let (happened, backfill) = self.happened(award, draft.at)?;
         self.account(draft, award.sub)?;
         let after = self.draw(award.amount.get(), backfill, draft.at)?;
-        let lot = Lot(self.bucket(award, happened, draft.at), award.amount);
+        let lot = Lot(self.bucket(award, happened, draft.at)?, award.amount);
         draft.give(award.sub, self.code, lot)?;
         if let Some(name) = used {
             let key = draft.line_key().unwrap_or(PartKey::Holder(award.sub));
@@ -157,6 +160,20 @@ impl Issuer {
         }
         (self.issued, self.hour, self.room) = after;
         Ok(Verdict::Ok)
+    }
+
+    /// A till awards for its own receipts only: a stolen one cannot use up the numbers of others.
+    fn check_place(&self, award: &Award) -> Result<(), Refused> {
+        let Some((store, till)) = &self.place else {
+            return Ok(());
+        };
+        let own =
+            award.store.as_ref().is_none_or(|s| s == store) && award.till.as_ref().is_none_or(|t| t == till);
+        if own {
+            Ok(())
+        } else {
+            Err(Refused::about(Refusal::KeyOwner, format!("till {till} in store {store}")))
+        }
     }
 
     fn happened(&self, award: &Award, at: Time) -> Result<(Time, bool), Refusal> {
@@ -181,16 +198,21 @@ impl Issuer {
         }
     }
 
-    fn bucket(&self, award: &Award, happened: Time, at: Time) -> Bucket {
+    fn bucket(&self, award: &Award, happened: Time, at: Time) -> Result<Bucket, Refusal> {
         let offset = self.unit.offset;
         let day = award.business_date.unwrap_or_else(|| happened.date(offset));
+        // East of Greenwich the last hours of 9999 belong to a year that no date can be written in.
+        let last = Time::default().plus_seconds(u64::MAX).date(0);
+        if day < Time::default().date(0) || day > last {
+            return Err(Refusal::OccurredAtOutOfWindow);
+        }
         let until = award.until.or_else(|| self.unit.expiry.until(day));
         let pending = self.unit.pending_days;
         let from = award.from.or_else(|| (pending > 0).then(|| day.plus_days(pending)));
         let from = from.filter(|from| *from > at.date(offset));
         let goodwill = award.reason.as_ref().is_some_and(|reason| reason.as_str() == "goodwill");
         let origin = if goodwill { Origin::Goodwill } else { Origin::Earned };
-        Bucket(until, from, day.month(), origin)
+        Ok(Bucket(until, from, day.month(), origin))
     }
 
     /// Writes what was drawn into the brand's part.
@@ -221,6 +243,16 @@ fn check_amounts(award: &Award) -> Result<(), Refused> {
     Ok(())
 }
 
+/// The key that signed is the issuer's own: otherwise its ids are none of the signer's business.
+pub(super) fn own_key(draft: &mut Draft, kid: Kid, iss: &BrandId) -> Result<Of<KeyRecord>, Stop> {
+    let key = draft.key(kid)?;
+    if key.owner == Principal::Brand(iss.clone()) {
+        Ok(key)
+    } else {
+        Err(Refused::about(Refusal::KeyOwner, iss).into())
+    }
+}
+
 /// Marks a token's or batch's id as used; the same one again is known, another content is a conflict.
 pub(super) fn use_token(draft: &mut Draft, iss: &BrandId, jti: &Ident, asked: &Asked) -> Result<(), Stop> {
     let name = Name::UsedToken(iss.clone(), jti.clone());
@@ -236,6 +268,7 @@ pub(super) fn use_token(draft: &mut Draft, iss: &BrandId, jti: &Ident, asked: &A
 
 /// Takes a token in.
 pub fn issue(draft: &mut Draft, asked: &Asked, token: &PointToken) -> Result<(), Stop> {
+    own_key(draft, asked.kid, &token.iss)?;
     use_token(draft, &token.iss, &token.jti, asked)?;
     if token.exp <= draft.at.seconds() {
         return Err(Refused::about(Refusal::TokenExpired, &token.jti).into());

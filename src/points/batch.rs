@@ -1,10 +1,10 @@
 //! Signed batches: up to 10,000 awards under one signature, in one entry.
 
-use super::award::{AwardLine, Issuer, Verdict, use_token};
+use super::award::{AwardLine, Issuer, Verdict, own_key, use_token};
 use crate::book::{Draft, Stop};
 use crate::log;
 use crate::network::Asked;
-use crate::sign::{Award, OnLineError, PointBatch};
+use crate::sign::{Award, OnLineError, PointBatch, read_object};
 use crate::types::{Fingerprint, Points, Refusal, Refused};
 use std::sync::Arc;
 
@@ -85,7 +85,7 @@ impl Batch {
             return mismatch("root");
         }
         let read = |line: &[u8]| {
-            let award: Award = serde_json::from_slice(line).ok()?;
+            let award: Award = read_object(line).ok()?;
             Some(AwardLine { award, fingerprint: Fingerprint::of(line) })
         };
         let awards: Vec<_> = lines.iter().map(read).collect();
@@ -105,6 +105,7 @@ impl Batch {
 /// Takes a batch in: one verdict a line. Line i stands in part i and sees the lines before it.
 pub fn take_batch(draft: &mut Draft, asked: &Asked, batch: &Batch) -> Result<Vec<Verdict>, Stop> {
     let claims = &batch.claims;
+    own_key(draft, asked.kid, &claims.iss)?;
     // This also makes the brand's part the first of the draft, where it is found at once.
     use_token(draft, &claims.iss, &claims.jti, asked)?;
     if claims.exp <= draft.at.seconds() {

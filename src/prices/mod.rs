@@ -9,7 +9,7 @@ use crate::book::{
     Acceptance, AcceptedUnit, Draft, Draw, Measure, Name, PartKey, Price, Prices, Principal, Record, Stop,
 };
 use crate::network::{Asked, signer};
-use crate::sign::Purpose;
+use crate::sign::{Purpose, objects};
 use crate::types::{BrandId, Currency, Money, Rate, Refusal, Refused, UnitCode};
 use serde::{Deserialize, Serialize};
 
@@ -92,17 +92,20 @@ pub fn publish_prices(draft: &mut Draft, asked: &Asked, args: &PublishPrices) ->
     draft.put(PartKey::Public, name, Some(Record::Prices(prices)))
 }
 
-/// Versions that can never apply again leave state; the log keeps them.
+/// Versions that can never apply again leave state; the log keeps them. The newest stays in any case,
+/// since the next one counts on from it.
 fn forget_replaced(prices: &mut Prices, now: u64) {
     let all = prices.versions.clone();
+    let newest = all.last().map(|price| price.version);
     prices.versions.retain(|price| {
+        let over = price.until.is_some_and(|until| until <= now);
         let replaced = all.iter().any(|other| {
             other.version > price.version
                 && other.currency == price.currency
                 && other.from <= now
                 && other.until.is_none()
         });
-        !replaced
+        Some(price.version) == newest || !(replaced || over)
     });
 }
 
@@ -131,6 +134,7 @@ pub struct PublishAcceptance {
     /// 1, then one more for each publication.
     pub version: u64,
     /// The units; its own are taken anyway.
+    #[serde(deserialize_with = "objects")]
     pub units: Vec<AcceptedUnit>,
 }
 
@@ -183,5 +187,54 @@ pub fn accept(
             };
             draft.draw(draw, Refusal::AcceptanceCapExceeded)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn price(version: u64, from: u64, until: Option<u64>, currency: &str) -> Price {
+        let one = Rate::new(1, 1).expect("a price");
+        let currency = currency.parse().expect("a currency");
+        Price { version, currency, from, until, home: one, till: one, settle: one, issue: one }
+    }
+
+    fn kept(versions: Vec<Price>, now: u64) -> Vec<u64> {
+        let mut prices = Prices { versions };
+        forget_replaced(&mut prices, now);
+        prices.versions.iter().map(|price| price.version).collect()
+    }
+
+    #[test]
+    fn only_what_can_never_apply_again_is_forgotten() {
+        let base = price(1, 0, None, "EUR");
+        let campaign = price(2, 10, Some(20), "EUR");
+        let next = price(3, 30, None, "EUR");
+        let other = price(4, 0, None, "CHF");
+        let all = vec![base, campaign, next, other];
+        assert_eq!(kept(all.clone(), 5), [1, 2, 3, 4]);
+        assert_eq!(kept(all.clone(), 19), [1, 2, 3, 4]);
+        assert_eq!(kept(all.clone(), 20), [1, 3, 4], "the campaign is over");
+        assert_eq!(kept(all.clone(), 29), [1, 3, 4], "the next price is announced only");
+        assert_eq!(kept(all, 30), [3, 4]);
+    }
+
+    #[test]
+    fn campaigns_without_end_do_not_fill_the_list() {
+        let mut versions = vec![price(1, 0, None, "EUR")];
+        for n in 2..500 {
+            versions.push(price(n, n * 10, Some(n * 10 + 5), "EUR"));
+            let mut prices = Prices { versions };
+            forget_replaced(&mut prices, n * 10);
+            versions = prices.versions;
+            assert!(versions.len() <= 2, "{versions:?}");
+            assert_eq!(versions[0].version, 1);
+        }
+    }
+
+    #[test]
+    fn the_newest_version_stays_and_counts_on() {
+        assert_eq!(kept(vec![price(7, 10, Some(20), "EUR")], 99), [7]);
     }
 }

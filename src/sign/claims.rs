@@ -2,7 +2,7 @@
 //!
 //! Instants are Unix seconds, dates `YYYY-MM-DD`, amounts integers. `aud` is the network's id (hex).
 
-use super::{PublicKey, Purpose};
+use super::{PublicKey, Purpose, optional_object, optional_objects};
 use crate::types::{
     AccountId, BrandId, Currency, Date, Hash, Ident, Kid, Money, ParticipantId, Points, UnitCode,
 };
@@ -67,10 +67,10 @@ pub struct Award {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub from: Option<Date>,
     /// Points by line of the receipt; they sum to the amount.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_objects")]
     pub lines: Option<Vec<SaleLine>>,
     /// What was bought for.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_object")]
     pub sale: Option<Sale>,
 }
 
@@ -123,10 +123,10 @@ pub struct PointToken {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub from: Option<Date>,
     /// See [`Award::lines`].
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_objects")]
     pub lines: Option<Vec<SaleLine>>,
     /// See [`Award::sale`].
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_object")]
     pub sale: Option<Sale>,
 }
 
@@ -260,7 +260,7 @@ pub struct KeyCert {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub until: Option<u64>,
     /// For tills.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_object")]
     pub till: Option<TillClaims>,
 }
 
@@ -283,7 +283,7 @@ pub struct KeyBudget {
     /// First instant after the budget.
     pub until: u64,
     /// Receipts of these instants are taken however late.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_object")]
     pub backfill: Option<Window>,
 }
 

@@ -43,6 +43,40 @@ pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<T,
     d.deserialize_map(Object(PhantomData))
 }
 
+/// Reads a struct from bytes that are held to the grammar of payloads without being one: a line of a
+/// batch. `token_payload` names the member that is wrong.
+pub fn read_object<T: for<'de> Deserialize<'de>>(json: &[u8]) -> Result<T, Refused> {
+    read(&check(json.to_vec())?, Refusal::TokenPayload)
+}
+
+/// A struct that is read from an object and from nothing else.
+struct Only<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Only<T> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        object(d).map(Self)
+    }
+}
+
+/// [`object`] for a member that may be absent.
+pub fn optional_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<T>, D::Error> {
+    Ok(Option::<Only<T>>::deserialize(d)?.map(|only| only.0))
+}
+
+/// [`object`] for each item of a list.
+pub fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Vec<T>, D::Error> {
+    Ok(Vec::<Only<T>>::deserialize(d)?.into_iter().map(|only| only.0).collect())
+}
+
+/// [`object`] for each item of a list that may be absent.
+pub fn optional_objects<'de, D, T>(d: D) -> Result<Option<Vec<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Ok(Option::<Vec<Only<T>>>::deserialize(d)?.map(|all| all.into_iter().map(|only| only.0).collect()))
+}
+
 /// Holds a payload to the bounds and hands it back as the text it is.
 pub(super) fn check(payload: Vec<u8>) -> Result<String, Refused> {
     let code = Refusal::TokenPayload;

@@ -18,7 +18,7 @@ pub use claims::{
     Approval, Award, CommandClaims, KeyBudget, KeyCert, OnLineError, PaymentConsent, PointBatch, PointToken,
     Sale, SaleLine, TillClaims, Window,
 };
-pub use grammar::{MAX_DEPTH, object};
+pub use grammar::{MAX_DEPTH, object, objects, optional_object, optional_objects, read_object};
 pub use jws::{Jws, MAX_TOKEN, sign};
 pub use key::{PublicKey, SecretKey, Verifier};
 pub use purpose::{Purpose, Typ};

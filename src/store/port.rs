@@ -127,7 +127,8 @@ pub trait Log: Send {
     ) -> Result<(), AppendError>;
 
     /// Puts `leaf` in the place of a part's bytes. When this returns `Ok`, the bytes are gone from the
-    /// log's files too. Erasing again with the same leaf changes nothing.
+    /// log's files too, which may have to wait some seconds for readers. After a fault, erase again: with
+    /// the same leaf that is harmless.
     fn erase_part(&mut self, seq: u64, index: usize, leaf: Hash) -> Result<(), Fault>;
 }
 

@@ -5,5 +5,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
 pub mod node;
+pub mod ordered;
 pub mod rng;
+pub mod tour;
 pub mod world;

@@ -71,6 +71,8 @@ pub struct PureNode {
     pub state: State,
     pub chain: Chain,
     pub entries: Vec<Sealed>,
+    /// What was submitted, and when: to do the same elsewhere.
+    pub asked: Vec<(Request, Time)>,
     /// Sweep what is due before each command; if not, only what a command reads is booked.
     pub ticking: bool,
     verify: bool,
@@ -85,6 +87,7 @@ impl PureNode {
             state: State::default(),
             chain: Chain::start(),
             entries: vec![],
+            asked: vec![],
             ticking: true,
             verify: world.signing,
             salts: Rng::new(world.seed ^ 0x5a17),
@@ -117,6 +120,7 @@ impl PureNode {
 
     /// One command from the outside, at `at` or as soon after the last entry as there is an instant.
     pub fn submit(&mut self, request: &Request, at: Time) -> Result<Answer, Refused> {
+        self.asked.push((request.clone(), at));
         let command = self.read(request)?;
         if self.ticking {
             self.tick(at);
@@ -203,42 +207,98 @@ impl PureNode {
     }
 }
 
-/// Calls `each` with every entry in the form it would come from a log.
-fn entries(sealed: &[Sealed], mut each: impl FnMut(Stored)) {
-    for entry in sealed {
-        let envelope = Envelope::decode(&entry.envelope).expect("our own envelope");
-        let parts: Vec<Slot> = entry.parts.iter().cloned().map(Slot::Whole).collect();
-        each(Stored { envelope: &envelope, parts: &parts });
+impl PureNode {
+    /// An entry with the root over all of state: a leaf is the name, a zero byte and the record's bytes.
+    pub fn snapshot(&mut self, at: Time) {
+        let rows = self.state.bytes();
+        let leaves = rows
+            .iter()
+            .map(|(name, record)| tallyhouse::log::leaf_hash(&[name.as_bytes(), &[0], record].concat()));
+        let root = tallyhouse::log::root_of(&leaves.collect::<Vec<_>>());
+        let of = self.chain.tip().expect("an entry").seq;
+        let snapshot = machine::Snapshot { of, root, rows: rows.len() as u64 };
+        let public = Some(tallyhouse::types::encode(&snapshot));
+        let at = self.instant(at);
+        self.append(EntryBody { kind: machine::Kind::Snapshot, public, parts: vec![] }, at);
     }
 }
 
-fn broken(entry: Stored, broken: &Broken) -> ! {
-    panic!("entry {} ({}): {broken:?}", entry.envelope.seq, entry.envelope.kind)
+/// State made from the entries of a log, the way a reader makes it.
+#[derive(Clone)]
+pub struct Replay {
+    pub state: State,
+    pub signatures: u64,
+    chain: Chain,
+    how: How,
+}
+
+/// How entries are taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum How {
+    /// Recorded effects are taken over.
+    Apply,
+    /// Everything is decided again; the switch says whether signatures are verified.
+    Check(bool),
+}
+
+impl Replay {
+    pub fn new(how: How) -> Self {
+        Self { state: State::default(), signatures: 0, chain: Chain::start(), how }
+    }
+
+    /// The place of the next entry.
+    pub fn next_seq(&self) -> u64 {
+        self.chain.next_seq()
+    }
+
+    /// Takes the next entry.
+    pub fn take(&mut self, envelope: &[u8], parts: &[Vec<u8>]) -> Result<(), String> {
+        let envelope = self.chain.accept(envelope).map_err(|e| e.to_string())?;
+        let parts: Vec<Slot> = parts.iter().cloned().map(Slot::Whole).collect();
+        let entry = Stored { envelope: &envelope, parts: &parts };
+        let broken = |e: Broken| format!("entry {} ({}), {:?}: {e:?}", envelope.seq, envelope.kind, self.how);
+        let records = match self.how {
+            How::Apply => apply(entry, &self.state).map_err(broken)?,
+            How::Check(signatures) => {
+                let checked = check(entry, &self.state, signatures).map_err(broken)?;
+                self.signatures += checked.signatures;
+                checked.records
+            }
+        };
+        self.state.take(records);
+        Ok(())
+    }
+
+    /// Takes what a node has and this has not yet.
+    pub fn follow(&mut self, sealed: &[Sealed]) -> Result<(), String> {
+        let from = usize::try_from(self.next_seq()).expect("fits");
+        sealed[from..].iter().try_for_each(|entry| self.take(&entry.envelope, &entry.parts))
+    }
+
+    /// Whether this came to the same state, and where not.
+    pub fn same(&self, state: &State) -> Result<(), String> {
+        if self.state.0 == state.0 {
+            return Ok(());
+        }
+        let (have, again) = (state.bytes(), self.state.bytes());
+        let differs = |name: &&String| have.get(*name) != again.get(*name);
+        let name = have.keys().chain(again.keys()).find(differs).cloned().unwrap_or_default();
+        let text = |bytes: Option<&Vec<u8>>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let (one, other) = (text(have.get(&name)), text(again.get(&name)));
+        Err(format!("{:?} gives another state: {name} is {one:?}, replayed {other:?}", self.how))
+    }
 }
 
 /// State from nothing, by taking recorded effects over.
 pub fn replay_by_applying(sealed: &[Sealed]) -> State {
-    let mut state = State::default();
-    entries(sealed, |entry| match apply(entry, &state) {
-        Ok(records) => state.take(records),
-        Err(e) => broken(entry, &e),
-    });
-    state
+    let mut replay = Replay::new(How::Apply);
+    replay.follow(sealed).unwrap_or_else(|e| panic!("{e}"));
+    replay.state
 }
 
 /// State from nothing, by deciding every entry again; also the number of signatures that were verified.
 pub fn replay_by_checking(sealed: &[Sealed], signatures: bool) -> (State, u64) {
-    let (mut state, mut verified) = (State::default(), 0);
-    let mut chain = Chain::start();
-    entries(sealed, |entry| {
-        chain.accept(&entry.envelope.encode()).unwrap_or_else(|e| panic!("{e}"));
-        match check(entry, &state, signatures) {
-            Ok(checked) => {
-                verified += checked.signatures;
-                state.take(checked.records);
-            }
-            Err(e) => broken(entry, &e),
-        }
-    });
-    (state, verified)
+    let mut replay = Replay::new(How::Check(signatures));
+    replay.follow(sealed).unwrap_or_else(|e| panic!("{e}"));
+    (replay.state, replay.signatures)
 }

@@ -170,7 +170,7 @@ impl World {
                 till: id(&format!("till-{n}")),
                 // The second till of each brand stands in a franchisee's shop.
                 participant: id(if n == 1 { "pa_franchise" } else { participant }),
-                most: if n == 0 { [None; 3] } else { [Some(400_000), Some(900_000), Some(3_000_000)] },
+                most: if n == 0 { [None; 3] } else { [Some(400_000), Some(3_000_000), Some(20_000_000)] },
             };
             Brand {
                 id: id(name),

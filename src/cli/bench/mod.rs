@@ -6,6 +6,7 @@ mod payments;
 mod world;
 
 use crate::app::{Options, Tuning, verify};
+use crate::cli::{CliError, Context, Exit};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -41,9 +42,6 @@ pub struct Args {
     /// Where to measure: a folder on the disk in question.
     #[arg(long)]
     folder: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Everything that was measured.
@@ -117,13 +115,19 @@ fn verified(what: &'static str, dir: &Path, signatures: bool) -> Result<Verified
     })
 }
 
-/// Measures.
-pub fn run(args: &Args) -> Result<Figures, String> {
+/// Measures and prints.
+pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let base = args.folder.clone().unwrap_or_else(std::env::temp_dir);
     let dir = base.join(format!("tallyhouse-bench-{}", std::process::id()));
-    let figures = measure(args, &dir);
+    let figures = measure(&args, &dir);
     let _ = std::fs::remove_dir_all(&dir);
-    figures
+    let figures = figures.map_err(CliError::Fault)?;
+    if context.json {
+        context.say_json(&figures)?;
+    } else {
+        write!(context.out, "{figures}")?;
+    }
+    Ok(Exit::Ok)
 }
 
 fn measure(args: &Args, dir: &Path) -> Result<Figures, String> {
@@ -171,8 +175,15 @@ impl std::fmt::Display for Figures {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "tallyhouse {} on {}\n{}\n", self.version, self.machine, self.durability)?;
         if !self.payments.is_empty() {
-            writeln!(f, "payments, each caller waiting for its own durable answer (two signatures as evidence)")?;
-            writeln!(f, "{:>8} {:>10} {:>9} {:>9} {:>9} {:>9} {:>8}", "callers", "per s", "p50 ms", "p90 ms", "p99 ms", "max ms", "a commit")?;
+            writeln!(
+                f,
+                "payments, each caller waiting for its own durable answer (two signatures as evidence)"
+            )?;
+            writeln!(
+                f,
+                "{:>8} {:>10} {:>9} {:>9} {:>9} {:>9} {:>8}",
+                "callers", "per s", "p50 ms", "p90 ms", "p99 ms", "max ms", "a commit"
+            )?;
         }
         for row in &self.payments {
             writeln!(
@@ -182,7 +193,11 @@ impl std::fmt::Display for Figures {
             )?;
         }
         if let Some(row) = &self.awards {
-            writeln!(f, "\nawards in signed batches of {} over {} accounts, zipfian, receipts checked for repeats", row.lines, row.accounts)?;
+            writeln!(
+                f,
+                "\nawards in signed batches of {} over {} accounts, zipfian, receipts checked for repeats",
+                row.lines, row.accounts
+            )?;
             writeln!(
                 f,
                 "{:.0} per s durable ({} in {:.2} s; followers {:.2} s later); {:.0} bytes an award, everything included",

@@ -61,7 +61,11 @@ impl World {
             roots: vec![root.public()],
             threshold: 1,
             log: log.public(),
-            currencies: vec![CurrencySetting { code: "EUR".parse().expect("a currency"), minor: 2, scale: 2 }],
+            currencies: vec![CurrencySetting {
+                code: "EUR".parse().expect("a currency"),
+                minor: 2,
+                scale: 2,
+            }],
             driven: true,
             live: false,
         };
@@ -100,7 +104,8 @@ impl World {
     fn approved(&self, statement: String, by: &[&SecretKey]) -> Request {
         let signed = statement.rsplit_once('.').map_or("", |(input, _)| input);
         let digest = Hash::sha256(signed.as_bytes());
-        let approval = |key: &&SecretKey| jws(key, Typ::Approval, &json!({"aud": self.net, "digest": digest}));
+        let approval =
+            |key: &&SecretKey| jws(key, Typ::Approval, &json!({"aud": self.net, "digest": digest}));
         let approvals: Vec<String> = by.iter().map(approval).collect();
         Request { jws: std::iter::once(statement).chain(approvals).collect(), lines: None }
     }
@@ -110,12 +115,15 @@ impl World {
         for (name, root) in [("issuer", &self.issuer_root), ("shop", &self.shop_root)] {
             let (participant, brand) = (format!("pa_{name}"), format!("br_{name}"));
             let args = json!({"participant": participant, "currency": "EUR"});
-            all.push(self.approved(self.command(&self.root, &participant, "participant.register", args), &[]));
+            all.push(
+                self.approved(self.command(&self.root, &participant, "participant.register", args), &[]),
+            );
             let args = json!({"brand": brand, "participant": participant, "root": root.public()});
             all.push(self.approved(self.command(root, &brand, "brand.register", args), &[&self.root]));
         }
         let cert = |key: &SecretKey, purpose: &str, owner: &str, till: Value| {
-            let mut claims = json!({"aud": self.net, "key": key.public(), "purpose": purpose, "owner": owner, "from": 0});
+            let mut claims =
+                json!({"aud": self.net, "key": key.public(), "purpose": purpose, "owner": owner, "from": 0});
             if !till.is_null() {
                 claims["till"] = till;
             }
@@ -152,9 +160,13 @@ impl World {
     /// holder's consent: two signatures, as evidence.
     pub(super) fn payment(&self, number: u64, i: u64) -> Request {
         let cid = format!("p{number}");
-        let consent = jws(&account_key(i), Typ::PaymentConsent, &json!({"aud": self.net, "jti": cid,
+        let consent = jws(
+            &account_key(i),
+            Typ::PaymentConsent,
+            &json!({"aud": self.net, "jti": cid,
             "account": account(i), "payee": "br_shop", "payment": cid, "amount": 1, "currency": "EUR",
-            "points": 1, "deadline": NOW + 3600, "exp": NOW + 300}));
+            "points": 1, "deadline": NOW + 3600, "exp": NOW + 300}),
+        );
         let args = json!({"amount": 1, "currency": "EUR", "deadline": NOW + 3600, "capture": true});
         let till = self.command(&self.till, &cid, "payment.authorise", args);
         Request { jws: vec![till, consent], lines: None }

@@ -7,7 +7,7 @@
 use super::super::chunk::{Packer, Unpacker};
 use super::super::fault::{AppendError, Fault};
 use super::super::port::{Log, NewEntry, Place, TipRecord};
-use super::file::{File, PAGE, integer};
+use super::file::{File, Kind, integer};
 use super::keeper::Keeper;
 use super::statement::{Tuple, insert};
 use crate::types::Hash;
@@ -192,7 +192,7 @@ impl Log for SqliteLog {
             Ok(()) => {
                 let envelopes = entries.iter().map(|e| e.envelope.len());
                 let bytes: usize = chunks.iter().map(|c| c.bytes.len()).chain(envelopes).sum();
-                let page = usize::try_from(PAGE).unwrap_or(usize::MAX);
+                let page = usize::try_from(Kind::Log.page()).unwrap_or(usize::MAX);
                 self.keeper.wrote(bytes.saturating_add(page.saturating_mul(PAGES_A_COMMIT)));
                 Ok(())
             }

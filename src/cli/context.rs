@@ -1,0 +1,207 @@
+//! What every verb is given, and how it may end.
+
+use crate::config::{Config, ConfigError};
+use crate::log::Envelope;
+use crate::machine::Genesis;
+use crate::store::{Read as _, Reader};
+use crate::types::{Hash, Malformed, Refused, decode};
+use serde::Serialize;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Options of all verbs.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Globals {
+    /// The data folder of the network
+    #[arg(long, global = true, value_name = "DIR", default_value = "./data/demo")]
+    pub data: PathBuf,
+    /// A file that changes settings of this node, see config/default.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON, where there is something for programs to read
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// How a verb ends when nothing went wrong with the verb itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, or yes.
+    Ok = 0,
+    /// Refused, or a verification failed.
+    Refused = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// Something broke.
+    Fault = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Ok => 0,
+            Exit::Refused => 1,
+            Exit::Usage => 2,
+            Exit::Fault => 3,
+        })
+    }
+}
+
+/// Why a verb could not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// A domain "no", or something that does not verify.
+    #[error("{0}")]
+    Refused(String),
+    /// The command line, a file named in it, or the configuration is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// Something broke.
+    #[error("{0}")]
+    Fault(String),
+    /// Nobody reads the output any more.
+    #[error("the output was closed")]
+    Closed,
+}
+
+impl CliError {
+    /// The exit code for it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Refused(_) => Exit::Refused,
+            Self::Usage(_) => Exit::Usage,
+            Self::Fault(_) => Exit::Fault,
+            Self::Closed => Exit::Ok,
+        }
+    }
+
+    /// Something broke.
+    pub fn fault(why: impl fmt::Display) -> Self {
+        Self::Fault(why.to_string())
+    }
+
+    /// The command line is wrong.
+    pub fn usage(why: impl fmt::Display) -> Self {
+        Self::Usage(why.to_string())
+    }
+}
+
+impl From<io::Error> for CliError {
+    fn from(e: io::Error) -> Self {
+        if e.kind() == io::ErrorKind::BrokenPipe { Self::Closed } else { Self::fault(e) }
+    }
+}
+
+impl From<Refused> for CliError {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused.to_string())
+    }
+}
+
+impl From<ConfigError> for CliError {
+    fn from(e: ConfigError) -> Self {
+        Self::usage(e)
+    }
+}
+
+impl From<crate::store::Fault> for CliError {
+    fn from(e: crate::store::Fault) -> Self {
+        Self::fault(e)
+    }
+}
+
+impl From<crate::vault::Fault> for CliError {
+    fn from(e: crate::vault::Fault) -> Self {
+        use crate::vault::Fault;
+        match e {
+            // A name on the command line was wrong; nothing broke.
+            Fault::NoKey(_) | Fault::KeyExists(_) | Fault::BadKey { .. } => Self::usage(e),
+            e => Self::fault(e),
+        }
+    }
+}
+
+/// What a verb is given: where the data is, and its streams.
+pub struct Context<'a> {
+    /// The data folder; it need not exist.
+    pub data: PathBuf,
+    /// Whether JSON was asked for.
+    pub json: bool,
+    config: Option<PathBuf>,
+    input: &'a mut dyn Read,
+    /// Standard output, buffered.
+    pub out: &'a mut dyn Write,
+}
+
+impl<'a> Context<'a> {
+    /// From the options and the streams.
+    pub fn new(globals: Globals, input: &'a mut dyn Read, out: &'a mut dyn Write) -> Self {
+        Self { data: globals.data, json: globals.json, config: globals.config, input, out }
+    }
+
+    /// The settings of this node.
+    pub fn config(&self) -> Result<Config, CliError> {
+        Ok(Config::load(self.config.as_deref())?)
+    }
+
+    /// Prints a line of text.
+    pub fn say(&mut self, text: impl fmt::Display) -> Result<(), CliError> {
+        Ok(writeln!(self.out, "{text}")?)
+    }
+
+    /// Prints a value as JSON on one line.
+    pub fn say_json(&mut self, value: &impl Serialize) -> Result<(), CliError> {
+        serde_json::to_writer(&mut *self.out, value).map_err(io::Error::from)?;
+        self.say("")
+    }
+
+    /// The text of an argument: itself, or what the file `@FILE` or standard input `-` holds.
+    pub fn text(&mut self, argument: &str) -> Result<String, CliError> {
+        let mut text = String::new();
+        match (argument, argument.strip_prefix('@')) {
+            ("-", _) => {
+                self.input
+                    .read_to_string(&mut text)
+                    .map_err(|e| CliError::usage(format!("standard input: {e}")))?;
+            }
+            (_, Some(path)) => text = read(Path::new(path))?,
+            _ => text = argument.to_owned(),
+        }
+        Ok(text.trim().to_owned())
+    }
+
+    /// The network's id: as given, else that of the network in the data folder.
+    pub fn net(&self, given: Option<Hash>) -> Result<Hash, CliError> {
+        match given {
+            Some(net) => Ok(net),
+            None if self.data.join("log.sqlite").exists() => genesis(&self.data).map(|genesis| genesis.net()),
+            None => Err(CliError::Usage(format!(
+                "which network? {} holds none: give its id with --net, or its folder with --data",
+                self.data.display()
+            ))),
+        }
+    }
+}
+
+/// A text file that the command line names.
+pub(super) fn read(path: &Path) -> Result<String, CliError> {
+    std::fs::read_to_string(path).map_err(|e| CliError::usage(format!("{}: {e}", path.display())))
+}
+
+/// A network's id on the command line.
+pub(super) fn net(text: &str) -> Result<Hash, Malformed> {
+    Hash::parse(text).map_err(|e| Malformed(format!("a network's id has 64 hexadecimal digits: {e}")))
+}
+
+/// Entry 0 of the log in a folder.
+fn genesis(dir: &Path) -> Result<Genesis, CliError> {
+    let broken = |why: &dyn fmt::Display| CliError::Fault(format!("{}: entry 0: {why}", dir.display()));
+    let first = Reader::open(dir)?.read_envelopes(0, 1)?;
+    let first = first.first().ok_or_else(|| broken(&"the log is empty"))?;
+    let envelope = Envelope::decode(&first.bytes).map_err(|e| broken(&e))?;
+    let public = envelope.public.ok_or_else(|| broken(&"not a genesis"))?;
+    decode(public.get().as_bytes()).map_err(|e| broken(&e))
+}

@@ -1,0 +1,501 @@
+//! `keys`: make key files, show them, certify them and give them budgets.
+//!
+//! Owns: the statements by which roots let other keys sign.
+//! Promises: a private key leaves its file for nothing but signing.
+//! Refuses to know: what the network will say to a statement; it is printed, for whoever submits it.
+
+use super::context::{CliError, Context, Exit, net};
+use super::statement::{Signing, say_request};
+use super::when::When;
+use crate::clock;
+use crate::sign::{KeyBudget, KeyCert, PublicKey, Purpose, SecretKey, TillClaims, Typ, Window};
+use crate::types::{BrandId, Hash, Ident, Kid, Money, ParticipantId, Points, UnitCode, encode};
+use crate::vault::{KeyFolder, Owner, WalletId};
+use clap::Subcommand;
+use serde::Serialize;
+
+/// Options of `keys`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  tallyhouse keys new br_harvest root          data/demo/keys/br_harvest/root.jwk
+  tallyhouse keys new br_harvest issuing
+  tallyhouse keys show                         all keys of the data folder
+  tallyhouse keys certify br_harvest issuing --purpose issuing --until 365d
+  tallyhouse keys budget br_harvest issuing --unit HARVEST --serial 1 --ceiling 1000000 --hourly 5000 --until 90d
+
+A key file is readable by its owner alone. Keep roots offline: sign with --data on another machine, naming the
+network with --net, and carry only what was printed. The owner is `operator`, or a brand's id.")]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand, Debug)]
+enum Action {
+    /// Make a key file, and print its public key
+    New(New),
+    /// Print a public key, or list all keys
+    Show(Show),
+    /// Let a root certify a key, which signs for its own possession
+    Certify(Certify),
+    /// Let a brand's root give a key its budget
+    Budget(Budget),
+}
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  tallyhouse keys new operator root-1
+  tallyhouse keys new br_harvest till-7
+  tallyhouse keys new wa_0123456789abcdefghjkmnpqrs     the seed of a wallet: the keys of its accounts come from it")]
+struct New {
+    /// operator, a brand's id, or a wallet's id
+    owner: Holder,
+    /// The key's name; a wallet has one seed and no names
+    name: Option<Ident>,
+}
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  tallyhouse keys show
+  tallyhouse keys show br_harvest issuing --json
+  tallyhouse keys show wa_0123456789abcdefghjkmnpqrs --unit HARVEST")]
+struct Show {
+    /// operator, a brand's id, or a wallet's id; all keys if left out
+    owner: Option<Holder>,
+    /// The key's name
+    name: Option<Ident>,
+    /// Of a wallet: the unit whose account the key is for
+    #[arg(long)]
+    unit: Option<UnitCode>,
+}
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  tallyhouse keys certify br_harvest issuing --purpose issuing
+  tallyhouse keys certify br_harvest till-7 --purpose till --store s12 --till t7 --participant pa_harvest
+  tallyhouse keys certify operator desk --purpose operations --by root-1 --by root-2
+Prints the certificate and the approval by the new key as lines, or as a request with --json.")]
+struct Certify {
+    /// operator, or a brand's id
+    owner: Owner,
+    /// The key's name
+    name: Ident,
+    /// What the key may sign: issuing, till, approver, operations or log
+    #[arg(long)]
+    purpose: Purpose,
+    #[command(flatten)]
+    signing: By,
+    /// First instant of validity; now if left out
+    #[arg(long)]
+    from: Option<When>,
+    /// First instant after it; for ever if left out
+    #[arg(long)]
+    until: Option<When>,
+    #[command(flatten)]
+    till: Till,
+}
+
+/// What the certificate of a till adds.
+#[derive(clap::Args, Debug)]
+struct Till {
+    /// Of a till: its store
+    #[arg(long)]
+    store: Option<Ident>,
+    /// Of a till: its name
+    #[arg(long)]
+    till: Option<Ident>,
+    /// Of a till: the legal entity that the store belongs to
+    #[arg(long)]
+    participant: Option<ParticipantId>,
+    /// Of a till: most money's worth of points in one payment, in the currency's smallest units of the log
+    #[arg(long, value_parser = money)]
+    per_payment: Option<Money>,
+    /// Of a till: the same for an hour
+    #[arg(long, value_parser = money)]
+    per_hour: Option<Money>,
+    /// Of a till: the same for a day
+    #[arg(long, value_parser = money)]
+    per_day: Option<Money>,
+}
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  tallyhouse keys budget br_harvest issuing --unit HARVEST --serial 1 --ceiling 1000000 --hourly 5000 --until 90d
+  tallyhouse keys budget br_harvest issuing --unit HARVEST --serial 2 --ceiling 2000000 --hourly 5000 \\
+      --until 2027-12-31 --backfill-from 2026-01-01 --backfill-until 2026-02-01
+A higher serial replaces a lower one; what was issued counts on. Amounts are in the unit's smallest points.")]
+struct Budget {
+    /// A brand's id
+    brand: BrandId,
+    /// The name of the key that may issue
+    name: Ident,
+    #[command(flatten)]
+    signing: By,
+    /// The unit that it may issue
+    #[arg(long)]
+    unit: UnitCode,
+    /// A higher serial replaces a lower one
+    #[arg(long)]
+    serial: u64,
+    /// Most points ever
+    #[arg(long, value_parser = points)]
+    ceiling: Points,
+    /// Most points in an hour
+    #[arg(long, value_parser = points)]
+    hourly: Points,
+    /// First instant after the budget
+    #[arg(long)]
+    until: When,
+    /// Receipts from this instant on are taken however late
+    #[arg(long, requires = "backfill_until")]
+    backfill_from: Option<When>,
+    /// Up to this instant
+    #[arg(long, requires = "backfill_from")]
+    backfill_until: Option<When>,
+}
+
+/// Who signs, and for which network.
+#[derive(clap::Args, Debug)]
+struct By {
+    /// The root that signs; with several, the others approve. `root` if left out
+    #[arg(long = "by", value_name = "NAME")]
+    by: Vec<Ident>,
+    /// The network's id; that of the data folder if left out
+    #[arg(long, value_parser = net)]
+    net: Option<Hash>,
+}
+
+/// Whose key: an owner's, or a wallet's.
+#[derive(Clone, Debug)]
+enum Holder {
+    Owner(Owner),
+    Wallet(WalletId),
+}
+
+impl std::str::FromStr for Holder {
+    type Err = crate::types::Malformed;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with("wa_") { text.parse().map(Self::Wallet) } else { text.parse().map(Self::Owner) }
+    }
+}
+
+/// An amount of points on the command line.
+pub(super) fn points(text: &str) -> Result<Points, String> {
+    let amount = text.parse().ok().and_then(Points::new);
+    amount.ok_or_else(|| "a whole number of the unit's smallest points, at most 2^53 - 1".into())
+}
+
+/// An amount of money on the command line.
+pub(super) fn money(text: &str) -> Result<Money, String> {
+    let amount = text.parse().ok().and_then(Money::new);
+    amount
+        .ok_or_else(|| "a whole number of the currency's smallest units of the log, at most 2^53 - 1".into())
+}
+
+/// Does what was asked for.
+pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
+    let keys = KeyFolder::at(&context.data);
+    match args.action {
+        Action::New(args) => new(args, &keys, context)?,
+        Action::Show(args) => show(args, &keys, context)?,
+        Action::Certify(args) => certify(args, &keys, context)?,
+        Action::Budget(args) => budget(args, &keys, context)?,
+    }
+    Ok(Exit::Ok)
+}
+
+/// A key as it is shown.
+#[derive(Serialize)]
+struct Shown {
+    owner: String,
+    name: String,
+    kid: Kid,
+    jwk: PublicKey,
+}
+
+impl Shown {
+    fn of(owner: &Owner, name: &Ident, key: &PublicKey) -> Self {
+        Self { owner: owner.to_string(), name: name.to_string(), kid: key.kid(), jwk: *key }
+    }
+}
+
+fn say_key(shown: &Shown, context: &mut Context<'_>) -> Result<(), CliError> {
+    if context.json {
+        return context.say_json(shown);
+    }
+    context.say(format_args!("kid {}", shown.kid))?;
+    context.say_json(&shown.jwk)
+}
+
+fn named(owner: &Owner, name: Option<Ident>) -> Result<Ident, CliError> {
+    name.ok_or_else(|| {
+        CliError::Usage(format!("which key of {owner}? Give its name, such as root or issuing."))
+    })
+}
+
+fn new(args: New, keys: &KeyFolder, context: &mut Context<'_>) -> Result<(), CliError> {
+    match args.owner {
+        Holder::Owner(owner) => {
+            let name = named(&owner, args.name)?;
+            let key = keys.create(&owner, &name)?.public();
+            say_key(&Shown::of(&owner, &name, &key), context)
+        }
+        Holder::Wallet(_) if args.name.is_some() => {
+            Err(CliError::usage("a wallet has one seed: leave the name out"))
+        }
+        Holder::Wallet(wallet) => {
+            keys.create_seed(wallet)?;
+            let path = keys.seed_path(wallet).display().to_string();
+            if context.json { context.say_json(&path) } else { context.say(path) }
+        }
+    }
+}
+
+fn show(args: Show, keys: &KeyFolder, context: &mut Context<'_>) -> Result<(), CliError> {
+    match (args.owner, args.unit) {
+        (None, _) => list(keys, context),
+        (Some(Holder::Owner(owner)), _) => {
+            let name = named(&owner, args.name)?;
+            let key = keys.load(&owner, &name)?.public();
+            say_key(&Shown::of(&owner, &name, &key), context)
+        }
+        (Some(Holder::Wallet(wallet)), Some(unit)) => {
+            let jwk = SecretKey::derive(&keys.seed(wallet)?, unit).public();
+            let shown = Shown { owner: wallet.to_string(), name: unit.to_string(), kid: jwk.kid(), jwk };
+            say_key(&shown, context)
+        }
+        (Some(Holder::Wallet(_)), None) => {
+            Err(CliError::usage("a wallet has a key for each unit: say which with --unit"))
+        }
+    }
+}
+
+fn list(keys: &KeyFolder, context: &mut Context<'_>) -> Result<(), CliError> {
+    let mut all = vec![];
+    for (owner, name) in keys.list()? {
+        all.push(Shown::of(&owner, &name, &keys.load(&owner, &name)?.public()));
+    }
+    if context.json {
+        return context.say_json(&all);
+    }
+    if all.is_empty() {
+        return context.say(format_args!("there are no keys in {}", context.data.join("keys").display()));
+    }
+    all.iter().try_for_each(|key| context.say(format_args!("{}  {}/{}", key.kid, key.owner, key.name)))
+}
+
+impl By {
+    /// The roots of an owner that sign, the first of which makes the statement.
+    fn roots(&self, owner: &Owner, keys: &KeyFolder) -> Result<(SecretKey, Vec<SecretKey>), CliError> {
+        let load = |name: &Ident| keys.load(owner, name).map_err(CliError::from);
+        match self.by.split_first() {
+            Some((first, others)) => Ok((load(first)?, others.iter().map(load).collect::<Result<_, _>>()?)),
+            None => Ok((load(&"root".parse().map_err(CliError::fault)?)?, vec![])),
+        }
+    }
+}
+
+fn certify(args: Certify, keys: &KeyFolder, context: &mut Context<'_>) -> Result<(), CliError> {
+    let now = clock::now();
+    let key = keys.load(&args.owner, &args.name)?;
+    let claims = KeyCert {
+        aud: context.net(args.signing.net)?,
+        key: key.public(),
+        purpose: args.purpose,
+        owner: args.owner.principal().to_owned(),
+        from: args.from.map_or(now.seconds(), |from| from.seconds(now)),
+        until: args.until.map(|until| until.seconds(now)),
+        till: args.till.claims(args.purpose)?,
+    };
+    let (root, mut approving) = args.signing.roots(&args.owner, keys)?;
+    approving.push(key);
+    let signing = Signing { net: claims.aud, key: &root, approving: &approving };
+    say_request(&signing.request(Typ::KeyCert, &encode(&claims))?, context)
+}
+
+impl Till {
+    fn claims(self, purpose: Purpose) -> Result<Option<TillClaims>, CliError> {
+        match (purpose, self.store, self.till, self.participant) {
+            (Purpose::Till, Some(store), Some(till), Some(participant)) => {
+                let (per_payment, per_hour, per_day) = (self.per_payment, self.per_hour, self.per_day);
+                Ok(Some(TillClaims { store, till, participant, per_payment, per_hour, per_day }))
+            }
+            (Purpose::Till, ..) => {
+                Err(CliError::usage("a till's certificate needs --store, --till and --participant"))
+            }
+            (_, None, None, None)
+                if (self.per_payment, self.per_hour, self.per_day) == (None, None, None) =>
+            {
+                Ok(None)
+            }
+            _ => Err(CliError::usage(
+                "only a till's certificate names a store, a till and limits: --purpose till",
+            )),
+        }
+    }
+}
+
+fn budget(args: Budget, keys: &KeyFolder, context: &mut Context<'_>) -> Result<(), CliError> {
+    let now = clock::now();
+    let owner = Owner::Brand(args.brand);
+    let backfill = args.backfill_from.zip(args.backfill_until);
+    let claims = KeyBudget {
+        aud: context.net(args.signing.net)?,
+        key: keys.load(&owner, &args.name)?.public().kid(),
+        unit: args.unit,
+        serial: args.serial,
+        ceiling: args.ceiling,
+        hourly: args.hourly,
+        until: args.until.seconds(now),
+        backfill: backfill.map(|(from, until)| Window { from: from.seconds(now), until: until.seconds(now) }),
+    };
+    let (root, approving) = args.signing.roots(&owner, keys)?;
+    let signing = Signing { net: claims.aud, key: &root, approving: &approving };
+    say_request(&signing.request(Typ::KeyBudget, &encode(&claims))?, context)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::tallyhouse;
+    use super::*;
+    use crate::machine::{Body, Command, Request};
+    use std::path::Path;
+
+    const NET: &str = "00000000000000000000000000000000000000000000000000000000000000aa";
+
+    fn ok(data: &Path, line: &str) -> String {
+        let (exit, out, err) = tallyhouse(data, line, "");
+        assert_eq!((exit, err.as_str()), (Exit::Ok, ""), "{line}");
+        out
+    }
+
+    /// What the machine makes of a printed request: nobody vouches for keys but the data folder's.
+    fn read(data: &Path, printed: &str) -> Command {
+        let keys = KeyFolder::at(data);
+        let all: Vec<PublicKey> = keys
+            .list()
+            .expect("keys")
+            .iter()
+            .map(|(o, n)| keys.load(o, n).expect("a key").public())
+            .collect();
+        let request = Request { jws: printed.lines().map(str::to_owned).collect(), lines: None };
+        let find = |kid| all.iter().find(|key| key.kid() == kid).copied();
+        Command::read(&request, net(NET).expect("a network"), &find).expect("a command")
+    }
+
+    #[test]
+    fn keys_are_made_once_shown_and_listed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let data = dir.path();
+        assert!(ok(data, "keys show").starts_with("there are no keys in "));
+        let made = ok(data, "keys new br_harvest root");
+        assert_eq!(ok(data, "keys show br_harvest root"), made);
+        let kid = made.lines().next().and_then(|line| line.strip_prefix("kid ")).expect("a kid").to_owned();
+        assert_eq!(ok(data, "keys show"), format!("{kid}  br_harvest/root\n"));
+        let listed: serde_json::Value = serde_json::from_str(&ok(data, "keys show --json")).expect("JSON");
+        assert_eq!((&listed[0]["kid"], &listed[0]["owner"]), (&kid.into(), &"br_harvest".into()));
+        assert!(listed[0]["jwk"].get("d").is_none(), "never the secret");
+
+        let (exit, _, err) = tallyhouse(data, "keys new br_harvest root", "");
+        assert_eq!(exit, Exit::Usage);
+        assert!(err.contains("never overwritten"), "{err}");
+        for line in ["keys show br_harvest issuing", "keys show br_harvest", "keys new nobody root", "keys"] {
+            assert_eq!(tallyhouse(data, line, "").0, Exit::Usage, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_wallets_keys_come_from_its_seed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (data, wallet) = (dir.path(), WalletId(9));
+        ok(data, &format!("keys new {wallet}"));
+        let shown = ok(data, &format!("keys show {wallet} --unit HARVEST"));
+        let seed = KeyFolder::at(data).seed(wallet).expect("the seed");
+        let unit: UnitCode = "HARVEST".parse().expect("a unit");
+        assert!(shown.contains(&SecretKey::derive(&seed, unit).public().kid().to_string()));
+        for line in
+            [format!("keys show {wallet}"), format!("keys new {wallet} name"), format!("keys new {wallet}")]
+        {
+            assert_eq!(tallyhouse(data, &line, "").0, Exit::Usage, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_signed_by_the_root_and_by_the_new_key() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let data = dir.path();
+        for name in ["root", "issuing", "till-7"] {
+            ok(data, &format!("keys new br_harvest {name}"));
+        }
+        let keys = KeyFolder::at(data);
+        let kid = |name: &str| {
+            let owner = Owner::Brand("br_harvest".parse().expect("a brand"));
+            keys.load(&owner, &name.parse().expect("a name")).expect("a key").public().kid()
+        };
+        let line = format!(
+            "keys certify br_harvest issuing --purpose issuing --net {NET} --from 2026-01-01 --until 2027-01-01"
+        );
+        let command = read(data, &ok(data, &line));
+        let Body::Certify(cert) = &command.body else { panic!("{:?}", command.body) };
+        assert_eq!((command.asked.kid, &command.asked.approvals[..]), (kid("root"), &[kid("issuing")][..]));
+        assert_eq!((cert.key.kid(), cert.owner.as_str()), (kid("issuing"), "br_harvest"));
+        assert_eq!((cert.from, cert.until, &cert.till), (1_767_225_600, Some(1_798_761_600), &None));
+
+        let till = format!(
+            "keys certify br_harvest till-7 --purpose till --net {NET} --store s1 --till t7 --participant pa_h --per-day 5000"
+        );
+        let command = read(data, &ok(data, &till));
+        let Body::Certify(cert) = &command.body else { panic!("{:?}", command.body) };
+        let claims = cert.till.as_ref().expect("a till's");
+        assert_eq!((claims.till.as_str(), claims.per_day), ("t7", Money::new(5_000)));
+
+        let json: serde_json::Value =
+            serde_json::from_str(&ok(data, &(line.clone() + " --json"))).expect("JSON");
+        assert_eq!(json["jws"].as_array().map(Vec::len), Some(2));
+
+        for wrong in [
+            line.replace("--purpose issuing", "--purpose till"),
+            line.clone() + " --store s1",
+            line.replace("--purpose issuing", "--purpose iissuing"),
+            line.replace(NET, "aa"),
+            line.replace(&format!("--net {NET}"), ""),
+            line.replace("br_harvest issuing", "br_harvest other"),
+        ] {
+            assert_eq!(tallyhouse(data, &wrong, "").0, Exit::Usage, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn several_operator_roots_stand_behind_a_certificate() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let data = dir.path();
+        for name in ["root-1", "root-2", "desk"] {
+            ok(data, &format!("keys new operator {name}"));
+        }
+        let line =
+            format!("keys certify operator desk --purpose operations --by root-1 --by root-2 --net {NET}");
+        assert_eq!(read(data, &ok(data, &line)).asked.signers().len(), 3);
+    }
+
+    #[test]
+    fn a_budget_is_signed_by_the_root() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let data = dir.path();
+        for name in ["root", "issuing"] {
+            ok(data, &format!("keys new br_harvest {name}"));
+        }
+        let line = format!(
+            "keys budget br_harvest issuing --unit HARVEST --serial 2 --ceiling 1000 --hourly 10 --until 2027-01-01 \
+             --backfill-from 2026-01-01 --backfill-until 2026-01-02 --net {NET}"
+        );
+        let command = read(data, &ok(data, &line));
+        let Body::SetBudget(claims) = &command.body else { panic!("{:?}", command.body) };
+        assert_eq!((claims.serial, claims.ceiling.get(), claims.hourly.get()), (2, 1_000, 10));
+        assert_eq!(claims.backfill, Some(Window { from: 1_767_225_600, until: 1_767_312_000 }));
+        for wrong in
+            [line.replace(" --backfill-until 2026-01-02", ""), line.replace("--hourly 10", "--hourly -1")]
+        {
+            assert_eq!(tallyhouse(data, &wrong, "").0, Exit::Usage, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The command line: one file a verb.
+//!
+//! Owns: the verbs, what all of them share (the data folder, the configuration, where output goes) and
+//! what the exit codes mean.
+//! Promises: what a verb found out goes to standard output, everything else to standard error; `--help`
+//! of each verb shows it at work.
+//! Refuses to know: what the verbs do. A new one is a file with `Args` and `run`, a variant of [`Verb`]
+//! and a line in `dispatch`.
+
+pub mod balance;
+pub mod bench;
+mod context;
+pub mod explain;
+pub mod export;
+mod folder;
+pub mod history;
+pub mod keys;
+pub mod proof;
+#[cfg(test)]
+mod reading;
+#[cfg(test)]
+mod sample;
+mod statement;
+pub mod token;
+mod trail;
+pub mod verify;
+pub mod verify_proof;
+mod when;
+
+pub use context::{CliError, Context, Exit, Globals};
+
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::io::{self, BufWriter, Read, Write};
+use std::process::ExitCode;
+
+const AFTER_HELP: &str = "\
+Examples:
+  tallyhouse keys new br_harvest issuing       make a key of a brand
+  tallyhouse token check TOKEN                 is a token well formed, and whose is it?
+  tallyhouse explain insufficient_points       what a refusal means, and what to do about it
+
+Exit codes:
+  0  done, or yes
+  1  refused, or a verification failed
+  2  the command line or the configuration is wrong
+  3  something broke: a file, the disk, another process";
+
+/// The whole command line.
+#[derive(Parser, Debug)]
+#[command(name = "tallyhouse", version, about = "A points network that brands share", after_help = AFTER_HELP)]
+pub struct Cli {
+    /// What all verbs share.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Make key files, show, certify and budget keys
+    Keys(keys::Args),
+    /// Sign a point token, or say what is wrong with one
+    Token(token::Args),
+    /// Say what a refusal or a kind of entry means
+    Explain(explain::Args),
+    /// Say what an account holds
+    Balance(balance::Args),
+    /// Say what happened to an account
+    History(history::Args),
+    /// Write the log as lines, or as a folder of public files
+    Export(export::Args),
+    /// Make a proof that the log contains an entry
+    Proof(proof::Args),
+    /// Check a proof without a connection
+    VerifyProof(verify_proof::Args),
+    /// Check the whole log, state and views
+    Verify(verify::Args),
+    /// Make state and views anew from the log
+    Rebuild(verify::RebuildArgs),
+    /// Measure what this hardware carries
+    Bench(bench::Args),
+}
+
+fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
+    match verb {
+        Verb::Keys(args) => keys::run(args, context),
+        Verb::Token(args) => token::run(args, context),
+        Verb::Explain(args) => explain::run(args, context),
+        Verb::Balance(args) => balance::run(args, context),
+        Verb::History(args) => history::run(args, context),
+        Verb::Export(args) => export::run(args, context),
+        Verb::Proof(args) => proof::run(args, context),
+        Verb::VerifyProof(args) => verify_proof::run(args, context),
+        Verb::Verify(args) => verify::run(args, context),
+        Verb::Rebuild(args) => verify::rebuild(args, context),
+        Verb::Bench(args) => bench::run(args, context),
+    }
+}
+
+/// Runs the program: arguments and streams of this process.
+pub fn main() -> ExitCode {
+    let (input, out, err) = (io::stdin(), io::stdout(), io::stderr());
+    let mut out = BufWriter::new(out.lock());
+    execute(std::env::args_os(), &mut input.lock(), &mut out, &mut err.lock()).into()
+}
+
+/// Runs the program with these arguments (the first is its name) and streams.
+pub fn execute(
+    arguments: impl IntoIterator<Item = OsString>,
+    input: &mut dyn Read,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Exit {
+    let result = match Cli::try_parse_from(arguments) {
+        Ok(cli) => {
+            let mut context = Context::new(cli.globals, input, out);
+            dispatch(cli.verb, &mut context)
+        }
+        // Help and version come as errors too; they are what was asked for.
+        Err(asked) if !asked.use_stderr() => {
+            write!(out, "{asked}").map(|()| Exit::Ok).map_err(CliError::from)
+        }
+        Err(usage) => {
+            Err(CliError::Usage(usage.to_string().trim_start_matches("error: ").trim_end().to_owned()))
+        }
+    };
+    let result = result.and_then(|exit| Ok(out.flush().map(|()| exit)?));
+    match result {
+        Ok(exit) => exit,
+        // Whoever reads our output has seen enough, as `| head` does.
+        Err(CliError::Closed) => Exit::Ok,
+        Err(error) => {
+            // If standard error is gone too, the exit code alone has to say it.
+            let _ = out.flush();
+            let _ = writeln!(err, "error: {error}");
+            error.exit()
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    /// Runs a command line, split at white space, on a data folder; what it printed and how it ended.
+    pub(crate) fn tallyhouse(data: &std::path::Path, line: &str, input: &str) -> (Exit, String, String) {
+        let mut arguments: Vec<OsString> = vec!["tallyhouse".into(), "--data".into(), data.into()];
+        arguments.extend(line.split_whitespace().map(OsString::from));
+        let (mut out, mut err) = (vec![], vec![]);
+        let exit = execute(arguments, &mut input.as_bytes(), &mut out, &mut err);
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        (exit, text(out), text(err))
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_shows_every_verb_at_work_and_the_exit_codes() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (exit, help, _) = tallyhouse(dir.path(), "--help", "");
+        assert_eq!(exit, Exit::Ok);
+        assert!(help.contains("Exit codes:") && help.contains("tallyhouse explain insufficient_points"));
+        assert_eq!(tallyhouse(dir.path(), "help", "").1, help);
+        for verb in Cli::command().get_subcommands() {
+            let (exit, help, _) = tallyhouse(dir.path(), &format!("{} --help", verb.get_name()), "");
+            assert_eq!(exit, Exit::Ok);
+            assert!(help.contains("Examples:") && help.contains("  tallyhouse "), "{}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn a_wrong_command_line_ends_with_2() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for line in ["", "explian", "explain a b c", "--no-such-flag"] {
+            let (exit, out, err) = tallyhouse(dir.path(), line, "");
+            assert_eq!((exit, out.as_str()), (Exit::Usage, ""), "{line}");
+            assert!(!err.is_empty());
+        }
+    }
+
+    #[test]
+    fn output_that_nobody_reads_is_no_fault() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut err = vec![];
+        let arguments = ["tallyhouse", "explain"].map(OsString::from);
+        assert_eq!(execute(arguments, &mut io::empty(), &mut Closed, &mut err), Exit::Ok);
+        assert!(err.is_empty());
+    }
+}

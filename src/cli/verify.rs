@@ -1,0 +1,115 @@
+//! `verify` and `rebuild`: the log decided again, and state and views made anew from it.
+
+use super::context::{CliError, Context, Exit};
+use crate::app::{self, Options, Report};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::time::Instant;
+
+/// Options of `verify`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  tallyhouse verify                            the demo's network
+  tallyhouse verify --data DIR --json          for programs; the exit code says it too
+  tallyhouse verify --vkey 'points.example/demo+1f2e3d4c+AaBb…' --net 3f2a…   trust nothing in the folder
+What is checked, entry by entry: form and chain (BLAKE3), tree (RFC 6962) and signed checkpoints, every
+part against its root, every signature under the keys that the log itself had registered at that point,
+every effect by deciding the command again from its evidence and comparing all bytes, every snapshot, and
+at the end the live state and views record by record. The first thing that is wrong is named.
+Without --vkey and --net the keys that the log's own first entry names are taken: that shows that the log
+is consistent, not whose it is.")]
+pub struct Args {
+    /// The log's verifier key, from outside
+    #[arg(long, value_name = "VKEY")]
+    vkey: Option<String>,
+    /// The network's id, from outside
+    #[arg(long, value_name = "NET")]
+    net: Option<String>,
+    /// Leave signatures out: to measure everything else
+    #[arg(long)]
+    no_signatures: bool,
+    /// Check the log alone, without the live state and views
+    #[arg(long)]
+    log_only: bool,
+}
+
+/// Options of `rebuild`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  tallyhouse rebuild                           after a fault in state or views
+  tallyhouse rebuild --data DIR
+State and views follow the log: this throws them away and makes them again. The log is not touched.")]
+pub struct RebuildArgs {}
+
+/// A bar for people; nothing where nobody looks.
+pub(super) fn bar(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let style = "{msg} {wide_bar} {pos}/{len} {per_sec} {eta}";
+    if let Ok(style) = ProgressStyle::with_template(style) {
+        bar.set_style(style);
+    }
+    bar.set_message(what);
+    bar
+}
+
+/// Verifies.
+pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
+    let options =
+        Options { signatures: !args.no_signatures, vkey: args.vkey, net: args.net, compare: !args.log_only };
+    let begun = Instant::now();
+    let progress = bar("verify");
+    let report = app::verify(&context.data, &options, &mut |done, of| {
+        progress.set_length(of);
+        progress.set_position(done);
+    });
+    progress.finish_and_clear();
+    let report = report.map_err(CliError::Fault)?;
+    if context.json {
+        context.say_json(&report)?;
+    } else {
+        say(&report, begun.elapsed().as_secs_f64(), context)?;
+    }
+    Ok(if report.finding.is_none() { Exit::Ok } else { Exit::Refused })
+}
+
+fn say(report: &Report, seconds: f64, context: &mut Context<'_>) -> Result<(), CliError> {
+    if let Some(finding) = &report.finding {
+        context.say(format!("WRONG  {finding}"))?;
+        return context.say(format!("       {} entries before it hold", report.entries));
+    }
+    let rate = report.parts as f64 / seconds.max(0.001);
+    context.say(format!("VERIFIED  {}", report.level))?;
+    context.say(format!(
+        "  {} entries, {} parts, {} signatures in {seconds:.2} s ({rate:.0} parts/s)",
+        report.entries, report.parts, report.signatures
+    ))?;
+    let compared = match (report.records, report.views) {
+        (0, _) => "not compared with live state".to_owned(),
+        (records, true) => format!("{records} records of live state and all views are what the log gives"),
+        (records, false) => format!("{records} records of live state are what the log gives"),
+    };
+    context.say(format!(
+        "  {compared}; {} snapshots hold; {} parts erased on request",
+        report.snapshots, report.erased
+    ))?;
+    context.say(format!("  network {}", report.net))?;
+    context.say(format!("  size {} root {}", report.size, report.root))
+}
+
+/// Makes state and views anew.
+pub fn rebuild(_: RebuildArgs, context: &mut Context<'_>) -> Result<Exit, CliError> {
+    let begun = Instant::now();
+    let progress = bar("rebuild");
+    let entries = app::rebuild(&context.data, &mut |done, of| {
+        progress.set_length(of);
+        progress.set_position(done);
+    });
+    progress.finish_and_clear();
+    let entries = entries.map_err(CliError::fault)?;
+    let seconds = begun.elapsed().as_secs_f64();
+    if context.json {
+        context.say_json(&serde_json::json!({"entries": entries, "seconds": seconds}))?;
+    } else {
+        context.say(format!("state and views made anew from {entries} entries in {seconds:.2} s"))?;
+    }
+    Ok(Exit::Ok)
+}

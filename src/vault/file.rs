@@ -1,0 +1,318 @@
+//! The vault's SQLite file: how it is opened, its tables, and how its errors are named.
+//!
+//! Owns: `vault.sqlite`: its settings, its schema, the statements.
+//! Promises: a file that opened is of this program and of this version's schema; every commit is on disk;
+//! freed space is overwritten.
+//! Refuses to know: what the records say. It sees blind indexes and sealed bytes only.
+
+use super::Fault;
+use super::seal::Blind;
+use diesel::connection::SimpleConnection;
+use diesel::migration::{Migration, MigrationSource};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Integer};
+use diesel::sqlite::{Sqlite, SqliteConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use std::path::{Path, PathBuf};
+
+pub(super) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite/vault");
+
+/// The `application_id` that the first migration sets.
+const MARK: i32 = i32::from_be_bytes(*b"THva");
+
+/// Names in one look-up, rows in one insert.
+const MANY: usize = 500;
+
+diesel::table! {
+    vault (id) {
+        id -> Integer,
+        fingerprint -> Binary,
+    }
+}
+
+diesel::table! {
+    wallet (id) {
+        id -> BigInt,
+        blind -> Binary,
+        key -> Nullable<Binary>,
+        sealed -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    alias (blind) {
+        blind -> Binary,
+        wallet -> BigInt,
+        sealed -> Binary,
+    }
+}
+
+diesel::table! {
+    account (slot) {
+        slot -> Binary,
+        blind -> Binary,
+        wallet -> BigInt,
+        sealed -> Binary,
+    }
+}
+
+diesel::joinable!(alias -> wallet (wallet));
+diesel::joinable!(account -> wallet (wallet));
+diesel::allow_tables_to_appear_in_same_query!(wallet, alias, account);
+
+/// A wallet; `key` and `sealed` are gone if it was erased.
+#[derive(Queryable, Selectable, Insertable, Clone)]
+#[diesel(table_name = wallet, treat_none_as_default_value = false)]
+pub(super) struct WalletRow {
+    pub(super) id: i64,
+    pub(super) blind: Vec<u8>,
+    pub(super) key: Option<Vec<u8>>,
+    pub(super) sealed: Option<Vec<u8>>,
+}
+
+/// An alias.
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = alias, treat_none_as_default_value = false)]
+pub(super) struct AliasRow {
+    pub(super) blind: Vec<u8>,
+    pub(super) wallet: i64,
+    pub(super) sealed: Vec<u8>,
+}
+
+/// An account of a wallet.
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = account, treat_none_as_default_value = false)]
+pub(super) struct AccountRow {
+    pub(super) slot: Vec<u8>,
+    pub(super) blind: Vec<u8>,
+    pub(super) wallet: i64,
+    pub(super) sealed: Vec<u8>,
+}
+
+/// The open file.
+pub(super) struct File {
+    connection: SqliteConnection,
+    pub(super) path: PathBuf,
+}
+
+impl File {
+    /// Opens the file, making it if it is not there, and brings its schema up to date.
+    pub(super) fn open(path: PathBuf) -> Result<Self, Fault> {
+        let foreign = |why: String| Fault::Foreign { path: path.clone(), why };
+        let text = path.to_str().ok_or_else(|| foreign("its path is not valid UTF-8".into()))?;
+        let escaped = text.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+        let mut connection = SqliteConnection::establish(&format!("file:{escaped}?mode=rwc"))
+            .map_err(|e| foreign(format!("it does not open: {e}")))?;
+        recognise(&mut connection).map_err(foreign)?;
+        settle(&mut connection).map_err(|source| Fault::Database {
+            path: path.clone(),
+            doing: "prepare the connection",
+            source,
+        })?;
+        migrate(&mut connection).map_err(foreign)?;
+        Ok(Self { connection, path })
+    }
+
+    /// Runs queries in one transaction, durable when this returns; `doing` completes "could not …".
+    pub(super) fn write<T>(
+        &mut self,
+        doing: &'static str,
+        work: impl FnOnce(&mut Tables<'_>) -> Result<T, Stop>,
+    ) -> Result<T, Fault> {
+        let done = self.connection.immediate_transaction(|connection| work(&mut Tables { connection }));
+        done.map_err(|stop| self.fault(doing, stop))
+    }
+
+    /// Runs queries that change nothing.
+    pub(super) fn read<T>(
+        &mut self,
+        doing: &'static str,
+        work: impl FnOnce(&mut Tables<'_>) -> Result<T, Stop>,
+    ) -> Result<T, Fault> {
+        let done = self.connection.transaction(|connection| work(&mut Tables { connection }));
+        done.map_err(|stop| self.fault(doing, stop))
+    }
+
+    /// Moves everything into place and empties the write-ahead file, which may still hold old bytes.
+    pub(super) fn flush(&mut self) -> Result<(), Fault> {
+        const DOING: &str = "empty the write-ahead file";
+        let done = diesel::dsl::sql::<(Integer, Integer, Integer)>("PRAGMA wal_checkpoint(TRUNCATE)")
+            .get_result::<(i32, i32, i32)>(&mut self.connection);
+        let held = "a reader holds on to old pages; erase again when it is done";
+        match done {
+            Ok((0, _, _)) => Ok(()),
+            Ok(_) => Err(self.fault(DOING, diesel::result::Error::QueryBuilderError(held.into()).into())),
+            Err(e) => Err(self.fault(DOING, e.into())),
+        }
+    }
+
+    fn fault(&self, doing: &'static str, stop: Stop) -> Fault {
+        match stop {
+            Stop::Broken(source) => Fault::Database { path: self.path.clone(), doing, source },
+            Stop::Damaged(what) => Fault::Damaged { path: self.path.clone(), what },
+            Stop::Fault(fault) => fault,
+        }
+    }
+}
+
+/// Why a transaction ended early.
+pub(super) enum Stop {
+    Broken(diesel::result::Error),
+    Damaged(&'static str),
+    Fault(Fault),
+}
+
+impl From<diesel::result::Error> for Stop {
+    fn from(e: diesel::result::Error) -> Self {
+        Self::Broken(e)
+    }
+}
+
+/// The tables, within a transaction.
+pub(super) struct Tables<'a> {
+    connection: &'a mut SqliteConnection,
+}
+
+impl Tables<'_> {
+    /// The fingerprint of the vault's key; it is set by whoever asks first.
+    pub(super) fn fingerprint(&mut self, ours: &Blind) -> Result<Vec<u8>, Stop> {
+        diesel::insert_into(vault::table)
+            .values((vault::id.eq(1), vault::fingerprint.eq(&ours[..])))
+            .on_conflict_do_nothing()
+            .execute(self.connection)?;
+        Ok(vault::table.find(1).select(vault::fingerprint).first(self.connection)?)
+    }
+
+    pub(super) fn next_wallet(&mut self) -> Result<i64, Stop> {
+        let last: Option<i64> = wallet::table.select(diesel::dsl::max(wallet::id)).first(self.connection)?;
+        Ok(last.unwrap_or(0).saturating_add(1))
+    }
+
+    pub(super) fn wallets(&mut self, blinds: &[Blind]) -> Result<Vec<WalletRow>, Stop> {
+        let mut found = vec![];
+        for some in blinds.chunks(MANY) {
+            let query = wallet::table.filter(wallet::blind.eq_any(some.iter().map(|b| &b[..])));
+            found.extend(query.select(WalletRow::as_select()).load(self.connection)?);
+        }
+        Ok(found)
+    }
+
+    pub(super) fn aliases(&mut self, blinds: &[Blind]) -> Result<Vec<(AliasRow, WalletRow)>, Stop> {
+        let mut found = vec![];
+        for some in blinds.chunks(MANY) {
+            let query = alias::table.inner_join(wallet::table);
+            let query = query.filter(alias::blind.eq_any(some.iter().map(|b| &b[..])));
+            found
+                .extend(query.select((AliasRow::as_select(), WalletRow::as_select())).load(self.connection)?);
+        }
+        Ok(found)
+    }
+
+    pub(super) fn slots(&mut self, slots: &[Blind]) -> Result<Vec<(AccountRow, WalletRow)>, Stop> {
+        let mut found = vec![];
+        for some in slots.chunks(MANY) {
+            let query = account::table.inner_join(wallet::table);
+            let query = query.filter(account::slot.eq_any(some.iter().map(|b| &b[..])));
+            found.extend(
+                query.select((AccountRow::as_select(), WalletRow::as_select())).load(self.connection)?,
+            );
+        }
+        Ok(found)
+    }
+
+    pub(super) fn holder(&mut self, account_blind: &Blind) -> Result<Option<(AccountRow, WalletRow)>, Stop> {
+        let query = account::table.inner_join(wallet::table).filter(account::blind.eq(&account_blind[..]));
+        Ok(query
+            .select((AccountRow::as_select(), WalletRow::as_select()))
+            .first(self.connection)
+            .optional()?)
+    }
+
+    pub(super) fn aliases_of(&mut self, wallet: i64) -> Result<Vec<AliasRow>, Stop> {
+        let query = alias::table.filter(alias::wallet.eq(wallet));
+        Ok(query.select(AliasRow::as_select()).load(self.connection)?)
+    }
+
+    pub(super) fn accounts_of(&mut self, wallet: i64) -> Result<Vec<AccountRow>, Stop> {
+        let query = account::table.filter(account::wallet.eq(wallet));
+        Ok(query.select(AccountRow::as_select()).load(self.connection)?)
+    }
+
+    pub(super) fn add_wallets(&mut self, rows: &[WalletRow]) -> Result<(), Stop> {
+        for some in rows.chunks(MANY) {
+            diesel::insert_into(wallet::table).values(some).execute(self.connection)?;
+        }
+        Ok(())
+    }
+
+    /// In ascending order they go in fastest.
+    pub(super) fn add_aliases(&mut self, mut rows: Vec<AliasRow>) -> Result<(), Stop> {
+        rows.sort_by(|a, b| a.blind.cmp(&b.blind));
+        for some in rows.chunks(MANY) {
+            diesel::insert_into(alias::table).values(some).execute(self.connection)?;
+        }
+        Ok(())
+    }
+
+    /// In ascending order they go in fastest.
+    pub(super) fn add_accounts(&mut self, mut rows: Vec<AccountRow>) -> Result<(), Stop> {
+        rows.sort_by(|a, b| a.slot.cmp(&b.slot));
+        for some in rows.chunks(MANY) {
+            diesel::insert_into(account::table).values(some).execute(self.connection)?;
+        }
+        Ok(())
+    }
+
+    /// Destroys the person's key and everything that was sealed under it. What stays is an empty row, so
+    /// that the wallet is known to be erased and not unknown.
+    pub(super) fn erase(&mut self, id: i64) -> Result<(), Stop> {
+        diesel::delete(alias::table.filter(alias::wallet.eq(id))).execute(self.connection)?;
+        diesel::delete(account::table.filter(account::wallet.eq(id))).execute(self.connection)?;
+        diesel::update(wallet::table.find(id))
+            .set((wallet::key.eq(None::<Vec<u8>>), wallet::sealed.eq(None::<Vec<u8>>)))
+            .execute(self.connection)?;
+        Ok(())
+    }
+}
+
+/// Refuses a file that is not a database, or another program's, before anything is changed in it.
+fn recognise(connection: &mut SqliteConnection) -> Result<(), String> {
+    let not_a_database = |e: diesel::result::Error| format!("it does not read as a database: {e}");
+    let mark: i32 = diesel::dsl::sql::<Integer>("SELECT application_id FROM pragma_application_id")
+        .get_result(connection)
+        .map_err(not_a_database)?;
+    let tables: i64 = diesel::dsl::sql::<BigInt>("SELECT count(*) FROM sqlite_schema")
+        .get_result(connection)
+        .map_err(not_a_database)?;
+    if mark == MARK || (mark == 0 && tables == 0) {
+        return Ok(());
+    }
+    Err(format!("it is the database of another program (application id {mark:#010x})"))
+}
+
+/// An entry of the log may rely on what the vault answered, so each commit is on disk. What was erased is
+/// overwritten.
+fn settle(connection: &mut SqliteConnection) -> QueryResult<()> {
+    connection.batch_execute(
+        "PRAGMA busy_timeout=5000; PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0; \
+         PRAGMA trusted_schema=OFF; PRAGMA page_size=8192; PRAGMA journal_mode=WAL; \
+         PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA foreign_keys=ON;",
+    )
+}
+
+fn migrate(connection: &mut SqliteConnection) -> Result<(), String> {
+    let broken = |e| format!("its schema cannot be brought up to date: {e}");
+    connection.run_pending_migrations(MIGRATIONS).map_err(broken)?;
+    let migrations: Vec<Box<dyn Migration<Sqlite>>> = MIGRATIONS.migrations().map_err(broken)?;
+    let known: Vec<_> = migrations.iter().map(|m| m.name().version().as_owned()).collect();
+    let applied = connection.applied_migrations().map_err(broken)?;
+    match applied.iter().find(|version| !known.contains(version)) {
+        Some(version) => Err(format!("a newer version of this program wrote it (schema {version})")),
+        None => Ok(()),
+    }
+}
+
+/// Whether a vault is there at all.
+pub(super) fn exists(path: &Path) -> bool {
+    path.metadata().is_ok_and(|meta| meta.len() > 0)
+}

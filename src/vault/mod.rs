@@ -1,0 +1,261 @@
+//! The vault: what must be remembered and is neither in the log nor derivable from it.
+//!
+//! Owns: `vault.sqlite` (wallets, their aliases, the account of a wallet for each unit) and the key files
+//! under `keys/`.
+//! Promises: nothing in the database can be read or joined without the key file `keys/vault.key`; what a
+//! call returned is on disk; after [`Vault::erase`] nothing of that person can be read any more, in this
+//! file or in a copy of it made later. A vault is used by one process at a time, by all of its threads.
+//! Refuses to know: what accounts hold, and who asks.
+//!
+//! Each wallet has a key of its own, wrapped under the vault's key, and everything about the wallet is
+//! sealed under it. Look-ups go by blind indexes, see `seal`.
+
+mod fault;
+mod file;
+mod keyfile;
+mod recent;
+mod record;
+mod seal;
+#[cfg(test)]
+mod tests;
+mod wallet;
+
+pub use fault::Fault;
+pub use keyfile::{KeyFolder, Owner};
+pub use wallet::WalletId;
+
+use crate::clock::{self, Salts};
+use crate::types::{AccountId, UnitCode, b64};
+use file::{File, Stop};
+use hashbrown::{HashMap, HashSet};
+use recent::Recent;
+use record::{
+    accounts_of, add_alias, aliases_of, ensure_slots, ensure_wallets, find_aliases, find_slots, holder_of,
+    slot_of, wallet_blind,
+};
+use seal::{Blind, Key, Master, What, readable};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The longest alias, in bytes.
+pub const MAX_ALIAS: usize = 256;
+
+/// Look-ups kept at hand if nothing else is said.
+const CACHE_ROWS: usize = 500_000;
+
+/// An open vault.
+pub struct Vault {
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    file: File,
+    master: Master,
+    salts: Salts,
+    by_alias: Recent<Blind, WalletId>,
+    by_slot: Recent<(WalletId, UnitCode), AccountId>,
+    by_account: Recent<AccountId, WalletId>,
+}
+
+impl Vault {
+    /// Opens the vault of a data folder, making it and its key file if neither is there.
+    pub fn open(dir: &Path) -> Result<Self, Fault> {
+        Self::open_with(dir, CACHE_ROWS, Salts::new())
+    }
+
+    /// [`Vault::open`], with a bound on the look-ups kept at hand and a source of ids and nonces.
+    pub fn open_with(dir: &Path, cache_rows: usize, salts: Salts) -> Result<Self, Fault> {
+        let path = dir.join("vault.sqlite");
+        let key_path = KeyFolder::at(dir).vault_path();
+        let master = Master::of(&vault_key(&path, &key_path)?);
+        let mut file = File::open(path.clone())?;
+        let needed =
+            file.write("read which key it needs", |tables| tables.fingerprint(master.fingerprint()))?;
+        if needed != master.fingerprint() {
+            let (given, needed) = (readable(master.fingerprint()), readable(&needed));
+            return Err(Fault::WrongKey { vault: path, key: key_path, given, needed });
+        }
+        let rows = cache_rows / 3;
+        let (by_alias, by_slot, by_account) = (Recent::new(rows), Recent::new(rows), Recent::new(rows));
+        let inner = Inner { file, master, salts, by_alias, by_slot, by_account };
+        Ok(Self { inner: Mutex::new(inner) })
+    }
+
+    /// The database answers for what is true; a thread that panicked left at most its own call undone.
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The wallet that an alias (a member number, say) belongs to. Aliases are compared byte by byte.
+    pub fn wallet_of(&self, alias: &str) -> Result<Option<WalletId>, Fault> {
+        Ok(self.wallets_of(&[alias])?.pop().flatten())
+    }
+
+    /// [`Vault::wallet_of`] for many, in their order.
+    pub fn wallets_of<A: AsRef<str>>(&self, aliases: &[A]) -> Result<Vec<Option<WalletId>>, Fault> {
+        let mut inner = self.inner();
+        let blinds = inner.alias_blinds(aliases)?;
+        let (mut known, missing) = inner.at_hand(&blinds);
+        if !missing.is_empty() {
+            let Inner { file, master, .. } = &mut *inner;
+            let found = file.read("look up aliases", |tables| find_aliases(tables, master, &missing))?;
+            found.iter().for_each(|(blind, wallet)| inner.by_alias.put(*blind, *wallet));
+            known.extend(found);
+        }
+        Ok(blinds.iter().map(|blind| known.get(blind).copied()).collect())
+    }
+
+    /// The wallets of these aliases, in their order; a wallet is made for each alias that has none. All
+    /// in one transaction: either all of them are there afterwards, or no new one.
+    pub fn create_wallets<A: AsRef<str>>(&self, aliases: &[A]) -> Result<Vec<WalletId>, Fault> {
+        let mut inner = self.inner();
+        let blinds = inner.alias_blinds(aliases)?;
+        let names: Vec<(Blind, &str)> =
+            blinds.iter().copied().zip(aliases.iter().map(AsRef::as_ref)).collect();
+        let Inner { file, master, salts, .. } = &mut *inner;
+        let all = file.write("create wallets", |tables| ensure_wallets(tables, master, salts, &names))?;
+        let wallets: Vec<WalletId> = blinds.iter().filter_map(|blind| all.get(blind).copied()).collect();
+        all.into_iter().for_each(|(blind, wallet)| inner.by_alias.put(blind, wallet));
+        Ok(wallets)
+    }
+
+    /// Gives a wallet one more alias. An alias that it has already changes nothing.
+    pub fn add_alias(&self, wallet: WalletId, alias: &str) -> Result<(), Fault> {
+        let mut inner = self.inner();
+        let blind = inner.alias_blind(alias)?;
+        let Inner { file, master, salts, .. } = &mut *inner;
+        file.write("add an alias", |tables| add_alias(tables, master, salts, wallet, (blind, alias)))?;
+        inner.by_alias.put(blind, wallet);
+        Ok(())
+    }
+
+    /// A wallet's aliases, sorted; none if there is no such wallet or it was erased.
+    pub fn aliases(&self, wallet: WalletId) -> Result<Vec<String>, Fault> {
+        let mut inner = self.inner();
+        let Inner { file, master, .. } = &mut *inner;
+        file.read("read aliases", |tables| aliases_of(tables, master, wallet))
+    }
+
+    /// A wallet's account for a unit, if it has one.
+    pub fn account(&self, wallet: WalletId, unit: UnitCode) -> Result<Option<AccountId>, Fault> {
+        let mut inner = self.inner();
+        if let Some(account) = inner.by_slot.get(&(wallet, unit)) {
+            return Ok(Some(account));
+        }
+        let slot = slot_of(&inner.master, wallet, unit);
+        let Inner { file, master, .. } = &mut *inner;
+        let found = file.read("look up an account", |tables| find_slots(tables, master, &[slot]))?;
+        let account = found.get(&slot).copied();
+        if let Some(account) = account {
+            inner.remember(wallet, unit, account);
+        }
+        Ok(account)
+    }
+
+    /// The accounts of these wallets for these units, in their order; an account's id is drawn for each
+    /// that has none. All in one transaction. A wallet that is not there is [`Fault::NoWallet`], and then
+    /// nothing was made.
+    pub fn ensure_accounts(&self, wanted: &[(WalletId, UnitCode)]) -> Result<Vec<AccountId>, Fault> {
+        let mut inner = self.inner();
+        let at_hand: Vec<_> = wanted.iter().map_while(|slot| inner.by_slot.get(slot)).collect();
+        if at_hand.len() == wanted.len() {
+            return Ok(at_hand);
+        }
+        let slots: Vec<Blind> =
+            wanted.iter().map(|(wallet, unit)| slot_of(&inner.master, *wallet, *unit)).collect();
+        let Inner { file, master, salts, .. } = &mut *inner;
+        let all =
+            file.write("create accounts", |tables| ensure_slots(tables, master, salts, wanted, &slots))?;
+        let mut accounts = Vec::with_capacity(wanted.len());
+        for ((wallet, unit), slot) in wanted.iter().zip(&slots) {
+            let account = all.get(slot).copied().ok_or(Fault::NoWallet(*wallet))?;
+            inner.remember(*wallet, *unit, account);
+            accounts.push(account);
+        }
+        Ok(accounts)
+    }
+
+    /// A wallet's accounts, by unit; none if there is no such wallet or it was erased.
+    pub fn accounts(&self, wallet: WalletId) -> Result<Vec<(UnitCode, AccountId)>, Fault> {
+        let mut inner = self.inner();
+        let Inner { file, master, .. } = &mut *inner;
+        file.read("read accounts", |tables| accounts_of(tables, master, wallet))
+    }
+
+    /// The wallet that an account belongs to.
+    pub fn wallet_of_account(&self, account: AccountId) -> Result<Option<WalletId>, Fault> {
+        let mut inner = self.inner();
+        if let Some(wallet) = inner.by_account.get(&account) {
+            return Ok(Some(wallet));
+        }
+        let Inner { file, master, .. } = &mut *inner;
+        let found = file.read("look up an account's wallet", |tables| holder_of(tables, master, account))?;
+        if let Some(wallet) = found {
+            inner.by_account.put(account, wallet);
+        }
+        Ok(found)
+    }
+
+    /// Erases a person: destroys the key of the wallet and all that was sealed under it. The log keeps its
+    /// accounts, and nothing can tell any more whose they were. Erasing again changes nothing.
+    ///
+    /// An error that says that a reader is in the way means that the records are gone, but old bytes of
+    /// them may still stand in the write-ahead file: erase again.
+    pub fn erase(&self, wallet: WalletId) -> Result<(), Fault> {
+        let mut inner = self.inner();
+        let blind = wallet_blind(&inner.master, wallet);
+        inner.file.write("erase a wallet", |tables| match tables.wallets(&[blind])?.first() {
+            Some(row) => tables.erase(row.id),
+            None => Err(Stop::Fault(Fault::NoWallet(wallet))),
+        })?;
+        inner.by_alias.clear();
+        inner.by_slot.clear();
+        inner.by_account.clear();
+        inner.file.flush()
+    }
+}
+
+impl Inner {
+    fn alias_blind(&self, alias: &str) -> Result<Blind, Fault> {
+        match alias.len() {
+            1..=MAX_ALIAS => Ok(self.master.blind(What::Alias, alias.as_bytes())),
+            length => Err(Fault::Alias(length)),
+        }
+    }
+
+    fn alias_blinds<A: AsRef<str>>(&self, aliases: &[A]) -> Result<Vec<Blind>, Fault> {
+        aliases.iter().map(|alias| self.alias_blind(alias.as_ref())).collect()
+    }
+
+    /// What memory knows of these aliases, and those that it does not know, each once.
+    fn at_hand(&mut self, blinds: &[Blind]) -> (HashMap<Blind, WalletId>, Vec<Blind>) {
+        let (mut known, mut missing) = (HashMap::new(), HashSet::new());
+        for blind in blinds {
+            match self.by_alias.get(blind) {
+                Some(wallet) => drop(known.insert(*blind, wallet)),
+                None => drop(missing.insert(*blind)),
+            }
+        }
+        (known, missing.into_iter().collect())
+    }
+
+    fn remember(&mut self, wallet: WalletId, unit: UnitCode, account: AccountId) {
+        self.by_slot.put((wallet, unit), account);
+        self.by_account.put(account, wallet);
+    }
+}
+
+/// The vault's key. It is made once, together with the vault; later it is there or the vault is lost.
+fn vault_key(vault: &Path, path: &Path) -> Result<Key, Fault> {
+    match keyfile::secret(path) {
+        Err(Fault::NoKey(_)) if file::exists(vault) => {
+            Err(Fault::KeyLost { vault: vault.to_path_buf(), key: path.to_path_buf() })
+        }
+        Err(Fault::NoKey(_)) => {
+            let key = clock::random();
+            keyfile::write_new(path, &(b64(&key) + "\n"))?;
+            Ok(key)
+        }
+        key => key,
+    }
+}

@@ -1,0 +1,234 @@
+//! The tour: a short log in which every kind of entry stands, each with as much in it as it can have.
+//!
+//! Owns: the story that vectors, schemas and the scripts of `tests/interop` are checked with.
+//! Promises: the same bytes every time.
+//! Refuses to know: what is checked with it.
+
+use super::node::PureNode;
+use super::world::{Brand, Holder, Key, World, beginning, id, money, points};
+use std::collections::BTreeMap;
+use tallyhouse::book::KeyState;
+use tallyhouse::machine::{Answer, Kind, Request};
+use tallyhouse::payments::Authorise;
+use tallyhouse::sign::{Award, PaymentConsent, Sale, SaleLine};
+use tallyhouse::types::{PaymentId, Refusal, Time, UnitCode, encode};
+
+/// The world and the log of the tour.
+pub struct Tour {
+    pub world: World,
+    pub node: PureNode,
+    now: Time,
+    ids: u32,
+}
+
+/// One unit's part in a bill: whose points, and how much of the bill.
+type Shares<'a> = &'a [(&'a Holder, u64)];
+
+impl Tour {
+    /// Takes the tour.
+    pub fn take() -> Self {
+        let world = World::new(20_261_120);
+        let node = PureNode::founded(&world);
+        let mut tour = Self { world, node, now: beginning().plus_seconds(60), ids: 0 };
+        let (harvest, kino) = (tour.holder("HARVEST"), tour.holder("KINO"));
+        tour.accounts(&harvest, &kino);
+        tour.awards(&harvest, &kino);
+        tour.payments(&harvest, &kino);
+        tour.freezing(&harvest);
+        tour.due(&harvest);
+        tour.node.snapshot(tour.now);
+        let kinds = tour.by_kind();
+        let missing: Vec<_> = Kind::ALL.iter().filter(|kind| !kinds.contains_key(kind.text())).collect();
+        assert!(missing.is_empty(), "the tour leaves out {missing:?}");
+        tour
+    }
+
+    /// Adds awards until the log has so many entries.
+    pub fn lengthen(&mut self, entries: u64) {
+        let unit = id("TWIN");
+        while self.node.chain.next_seq() < entries {
+            let now = self.now;
+            self.submit(|world, cid| {
+                let brand = &world.brands[3];
+                let token = world.token(brand, unit, cid, world.holder(unit, 0).account, 1, now);
+                world.issue(&brand.issuing[0], &token)
+            });
+        }
+    }
+
+    /// The places of the entries of each kind.
+    pub fn by_kind(&self) -> BTreeMap<String, Vec<usize>> {
+        let mut kinds = BTreeMap::<String, Vec<usize>>::new();
+        for (at, entry) in self.node.entries.iter().enumerate() {
+            let envelope = tallyhouse::log::Envelope::decode(&entry.envelope).expect("our own envelope");
+            kinds.entry(envelope.kind).or_default().push(at);
+        }
+        kinds
+    }
+
+    fn holder(&self, unit: &str) -> Holder {
+        self.world.holder(id(unit), 0)
+    }
+
+    fn cid(&mut self) -> String {
+        self.ids += 1;
+        format!("tour-{}", self.ids)
+    }
+
+    fn submit(&mut self, request: impl FnOnce(&World, &str) -> Request) -> Answer {
+        let cid = self.cid();
+        self.now = self.now.plus_seconds(1);
+        let request = request(&self.world, &cid);
+        self.node.submit(&request, self.now).unwrap_or_else(|no| panic!("{cid}: {no}"))
+    }
+
+    fn accounts(&mut self, harvest: &Holder, kino: &Holder) {
+        self.submit(|world, cid| world.open_account(cid, id("HARVEST"), harvest));
+        let now = self.now;
+        self.submit(|world, cid| {
+            let brand = &world.brands[1];
+            let token = world.token(brand, id("KINO"), cid, kino.account, 900_000, now);
+            world.issue(&brand.issuing[0], &token)
+        });
+        self.submit(|world, cid| {
+            world.open_account_by_brand(cid, &world.brands[1].issuing[0], id("KINO"), kino)
+        });
+    }
+
+    fn awards(&mut self, harvest: &Holder, kino: &Holder) {
+        let now = self.now;
+        self.submit(|world, cid| {
+            let mut token = world.token(&world.brands[0], id("HARVEST"), cid, harvest.account, 40_000, now);
+            token.iat = Some(now.seconds());
+            token.reference = Some(id("receipt-1"));
+            token.store = Some(id("store-0"));
+            token.till = Some(id("till-0"));
+            token.occurred_at = Some(now.seconds() - 30);
+            token.business_date = Some(id("2026-01-05"));
+            token.reason = Some(id("goodwill"));
+            token.campaign = Some(id("winter"));
+            token.until = Some(id("2026-12-31"));
+            token.from = Some(id("2026-01-05"));
+            let line = |n: u64| SaleLine {
+                id: id(&format!("line-{n}")),
+                amount: money(n * 100),
+                points: points(20_000),
+            };
+            token.lines = Some(vec![line(1), line(2)]);
+            token.sale = Some(Sale { amount: money(300), currency: id("EUR") });
+            world.issue(&world.brands[0].issuing[0], &token)
+        });
+        self.submit(|world, cid| {
+            let brand = &world.brands[1];
+            let award = |amount: u64, number: &str| {
+                encode(&Award {
+                    sub: kino.account,
+                    amount: points(amount),
+                    reference: Some(id(number)),
+                    store: None,
+                    till: Some(id("till-0")),
+                    occurred_at: None,
+                    business_date: None,
+                    reason: None,
+                    campaign: None,
+                    until: None,
+                    from: None,
+                    lines: None,
+                    sale: None,
+                })
+            };
+            // New, the same again, the same receipt with other content, and no award at all.
+            let lines =
+                [award(500, "r-1"), award(500, "r-1"), award(501, "r-1"), b"{}".to_vec(), award(7, "r-2")];
+            let claims = world.batch(brand, id("KINO"), cid, &lines, true, now);
+            world.issue_batch(&brand.issuing[0], &claims, &lines)
+        });
+    }
+
+    /// A bill in a shop of a third brand, paid with points of several units.
+    fn authorise(&mut self, shares: Shares, capture: bool) -> PaymentId {
+        let (eur, now) = (id("EUR"), self.now);
+        let deadline = now.seconds() + 3_600;
+        let answer = self.submit(|world, cid| {
+            let shop: &Brand = &world.brands[2];
+            let total = shares.iter().map(|(_, amount)| *amount).sum();
+            let reference = Some(id(&format!("bill-{cid}")));
+            let args = Authorise { amount: money(total), currency: eur, deadline, reference, capture };
+            let consents = shares.iter().map(|(holder, amount)| {
+                let claims = PaymentConsent {
+                    aud: world.net,
+                    jti: id(&format!("consent-{cid}")),
+                    account: holder.account,
+                    payee: shop.id.clone(),
+                    payment: id(cid),
+                    till: Some(shop.tills[1].till.clone()),
+                    amount: money(*amount),
+                    currency: eur,
+                    points: points(100_000),
+                    deadline,
+                    iat: Some(now.seconds()),
+                    exp: now.seconds() + 200,
+                };
+                world.consent(&holder.key, &claims)
+            });
+            world.authorise(&shop.tills[1].key, cid, &args, consents.collect())
+        });
+        answer.payment.expect("a payment")
+    }
+
+    fn payments(&mut self, harvest: &Holder, kino: &Holder) {
+        // KINO's points can be spent two days after they were earned.
+        self.now = self.now.plus_seconds(3 * 86_400);
+        let shares: Shares = &[(harvest, 60_001), (kino, 40_000)];
+        let payment = self.authorise(shares, false);
+        self.submit(|world, cid| world.capture(till(world), cid, payment, 50_001, false));
+        self.submit(|world, cid| world.capture(till(world), cid, payment, 20_000, true));
+        self.submit(|world, cid| world.refund(till(world), cid, payment, 10_001));
+        let voided = self.authorise(&[(harvest, 20_000)], false);
+        self.submit(|world, cid| world.void(till(world), cid, voided));
+        self.authorise(&[(kino, 1_000)], true);
+        // More than was authorised: a refusal that spends the command's id.
+        let cid = self.cid();
+        let request = self.world.capture(till(&self.world), &cid, payment, 1, false);
+        let no = self.node.submit(&request, self.now).expect_err("the payment is closed");
+        assert_eq!(no.code, Refusal::PaymentClosed);
+    }
+
+    fn freezing(&mut self, harvest: &Holder) {
+        let (account, unit): (_, UnitCode) = (harvest.account, id("TWIN"));
+        self.submit(|world, cid| world.freeze_account(&harvest.key, cid, account, true));
+        self.submit(|world, cid| world.freeze_account(&world.brands[0].root, cid, account, false));
+        for frozen in [true, false] {
+            self.submit(|world, cid| world.freeze_brand(cid, &world.brands[3].id, frozen));
+            self.submit(|world, cid| world.freeze_unit(cid, unit, frozen));
+            self.submit(|world, cid| world.freeze_network(cid, frozen));
+        }
+        let retired = KeyState::Retired;
+        self.submit(|world, cid| {
+            let brand = &world.brands[3];
+            world.revoke_key(&brand.root, cid, brand.tills[0].key.kid, retired)
+        });
+    }
+
+    /// A hold past its deadline and points past their date; and a key of an account that is reported lost.
+    fn due(&mut self, harvest: &Holder) {
+        let short = self.world.holder(id("KINOPLUS"), 0);
+        let now = self.now;
+        self.submit(|world, cid| {
+            let brand = &world.brands[1];
+            let token = world.token(brand, id("KINOPLUS"), cid, short.account, 70, now);
+            world.issue(&brand.issuing[1], &token)
+        });
+        self.authorise(&[(harvest, 5_000)], false);
+        self.now = self.now.plus_seconds(60 * 86_400);
+        self.node.tick(self.now);
+        self.submit(|world, cid| {
+            world.revoke_account_key(&world.brands[0].root, cid, harvest.key.kid, KeyState::Compromised)
+        });
+    }
+}
+
+/// The till that the bills are paid at: it stands in a franchisee's shop and has limits.
+fn till(world: &World) -> &Key {
+    &world.brands[2].tills[1].key
+}

@@ -1,0 +1,154 @@
+//! An honest history with every kind of entry in it.
+
+use crate::common::node::PureNode;
+use crate::common::world::{Holder, World, beginning, id, money, points};
+use tallyhouse::book::{AcceptedUnit, KeyState};
+use tallyhouse::machine::{Answer, Request};
+use tallyhouse::network::{FreezeBrand, FreezeUnit};
+use tallyhouse::payments::Authorise;
+use tallyhouse::prices::PublishAcceptance;
+use tallyhouse::sign::PaymentConsent;
+use tallyhouse::types::{PaymentId, Refusal, Time};
+
+pub fn minutes(n: u64) -> Time {
+    beginning().plus_seconds(n * 60)
+}
+
+fn ok(node: &mut PureNode, request: &Request, at: Time) -> Answer {
+    node.submit(request, at).unwrap_or_else(|no| panic!("{no}"))
+}
+
+/// A bill at one of a brand's tills, paid by one holder.
+pub struct Bill<'a> {
+    pub cid: &'a str,
+    pub shop: &'a str,
+    pub holder: &'a Holder,
+    pub amount: u64,
+    pub most: u64,
+    pub now: Time,
+}
+
+impl Bill<'_> {
+    pub fn args(&self) -> Authorise {
+        let deadline = self.now.seconds() + 3_600;
+        Authorise {
+            amount: money(self.amount),
+            currency: id("EUR"),
+            deadline,
+            reference: None,
+            capture: false,
+        }
+    }
+
+    pub fn consent(&self, world: &World) -> PaymentConsent {
+        PaymentConsent {
+            aud: world.net,
+            jti: id(&format!("consent-{}", self.cid)),
+            account: self.holder.account,
+            payee: id(self.shop),
+            payment: id(self.cid),
+            till: None,
+            amount: money(self.amount),
+            currency: id("EUR"),
+            points: points(self.most),
+            deadline: self.now.seconds() + 3_600,
+            iat: None,
+            exp: self.now.seconds() + 200,
+        }
+    }
+
+    pub fn request(&self, world: &World) -> Request {
+        let till = &world.brands.iter().find(|b| b.id.as_str() == self.shop).expect("a shop").tills[1];
+        let consent = world.consent(&self.holder.key, &self.consent(world));
+        world.authorise(&till.key, self.cid, &self.args(), vec![consent])
+    }
+}
+
+/// Every kind of entry but a snapshot.
+pub fn story(world: &World) -> PureNode {
+    let mut node = PureNode::founded(world);
+    let (harvest, kino) = (&world.brands[0], &world.brands[1]);
+    let unit = id("HARVEST");
+    let (ada, ben) = (world.holder(unit, 0), world.holder(unit, 1));
+    let mut t = 10;
+    let mut next = || {
+        t += 1;
+        minutes(t)
+    };
+    ok(&mut node, &world.open_account("open-ada", unit, &ada), next());
+    let now = next();
+    ok(
+        &mut node,
+        &world.issue(&harvest.issuing[0], &world.token(harvest, unit, "t1", ada.account, 5_000, now)),
+        now,
+    );
+    ok(
+        &mut node,
+        &world.issue(&harvest.issuing[0], &world.token(harvest, unit, "t2", ben.account, 700, now)),
+        now,
+    );
+    ok(&mut node, &world.open_account_by_brand("open-ben", &harvest.issuing[0], unit, &ben), next());
+    let line = |reference: &str, amount: u64, sub| {
+        format!(r#"{{"sub":"{sub}","amount":{amount},"ref":"{reference}","till":"till-0"}}"#).into_bytes()
+    };
+    let lines = vec![
+        line("r1", 30, ada.account),
+        line("r1", 31, ben.account),
+        b"{}".to_vec(),
+        line("r2", 40, ben.account),
+    ];
+    let now = next();
+    let claims = world.batch(harvest, unit, "b1", &lines, true, now);
+    ok(&mut node, &world.issue_batch(&harvest.issuing[0], &claims, &lines), now);
+
+    let till = &kino.tills[1].key;
+    let pay = |node: &mut PureNode, cid: &str, holder: &Holder, amount: u64, now: Time| -> PaymentId {
+        let bill = Bill { cid, shop: "br_kino", holder, amount, most: 4_000, now };
+        ok(node, &bill.request(world), now).payment.expect("a payment")
+    };
+    let first = pay(&mut node, "pay-1", &ada, 20_010, next());
+    ok(&mut node, &world.capture(till, "cap-1", first, 7_003, false), next());
+    ok(&mut node, &world.refund(till, "ref-1", first, 1_001), next());
+    let second = pay(&mut node, "pay-2", &ben, 2_000, next());
+    ok(&mut node, &world.void(till, "void-2", second), next());
+    // A refusal that spends its id.
+    let no =
+        node.submit(&world.capture(till, "cap-no", first, 999_999, false), next()).expect_err("too much");
+    assert_eq!(no.code, Refusal::CaptureExceeded);
+    // Settings, keys, freezing.
+    let prices = world.prices(unit, 2, id("EUR"), now.seconds() + 86_400);
+    ok(&mut node, &world.publish_prices(&harvest.root, "prices-2", &prices), next());
+    let units = vec![AcceptedUnit { unit, per_day: Some(money(50_000)) }];
+    let accept = PublishAcceptance { brand: kino.id.clone(), version: 2, units };
+    ok(&mut node, &world.publish_acceptance(&kino.root, "accept-2", &accept), next());
+    ok(&mut node, &world.set_budget(&harvest.root, &world.budget(harvest.issuing[0].kid, unit, 2)), next());
+    let frozen = FreezeUnit { unit, frozen: true };
+    ok(&mut node, &world.alone(world.command(&harvest.root, "freeze-u", "unit.freeze", &frozen)), next());
+    ok(&mut node, &world.freeze_unit("release-u", unit, false), next());
+    let frozen = FreezeBrand { brand: kino.id.clone(), frozen: true };
+    ok(&mut node, &world.alone(world.command(&kino.root, "freeze-b", "brand.freeze", &frozen)), next());
+    ok(&mut node, &world.freeze_brand("release-b", &kino.id, false), next());
+    ok(&mut node, &world.freeze_network("freeze-n", true), next());
+    ok(&mut node, &world.freeze_network("release-n", false), next());
+    ok(&mut node, &world.freeze_account(&ben.key, "freeze-a", ben.account, true), next());
+    ok(&mut node, &world.freeze_account(&harvest.root, "release-a", ben.account, false), next());
+    ok(
+        &mut node,
+        &world.revoke_account_key(&harvest.root, "revoke-ben", ben.key.kid, KeyState::Retired),
+        next(),
+    );
+    ok(
+        &mut node,
+        &world.revoke_key(&kino.root, "revoke-till", kino.tills[0].key.kid, KeyState::Compromised),
+        next(),
+    );
+    // An hour later the first payment's hold falls due.
+    node.tick(minutes(200));
+    let now = minutes(201);
+    ok(
+        &mut node,
+        &world.issue(&harvest.issuing[0], &world.token(harvest, unit, "t3", ada.account, 7, now)),
+        now,
+    );
+    node
+}

@@ -1,0 +1,377 @@
+//! The verbs of the tables: each makes one request.
+
+use super::{Row, Table, number};
+use crate::common::world::{Brand, Key, beginning, id, money, points, rate};
+use std::sync::Arc;
+use tallyhouse::book::{AcceptedUnit, Expiry, KeyState};
+use tallyhouse::machine::Request;
+use tallyhouse::network::{
+    FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount, RegisterBrand, RegisterParticipant,
+    RevokeKey,
+};
+use tallyhouse::payments::{Authorise, Capture, Refund, Void};
+use tallyhouse::prices::PublishAcceptance;
+use tallyhouse::sign::{KeyCert, PaymentConsent, PointToken, Purpose, TillClaims, Typ, Window, sign};
+use tallyhouse::types::{Hash, PaymentId, b64};
+
+impl Table {
+    pub(super) fn request(&mut self, row: &Row) -> Request {
+        match row.word(0) {
+            "raw" => self.raw(row),
+            "participant" => {
+                let args = RegisterParticipant { participant: id(row.word(1)), currency: id(row.word(2)) };
+                self.command(row, "op", "participant.register", &args)
+            }
+            "brand" => self.brand(row),
+            "certify" => self.certify(row),
+            "revoke" | "revoke-account" => {
+                let state = match row.word(2) {
+                    "active" => KeyState::Active,
+                    "retired" => KeyState::Retired,
+                    _ => KeyState::Compromised,
+                };
+                let kind = if row.word(0) == "revoke" { "key.revoke" } else { "account.key_revoke" };
+                self.command(row, "op", kind, &RevokeKey { key: self.key(row.word(1)).kid, state })
+            }
+            "budget" => self.budget(row),
+            "unit" => self.unit(row),
+            "prices" => self.prices(row),
+            "accept" => self.accept(row),
+            "open" => self.open(row),
+            "freeze" | "release" => self.freeze(row),
+            "token" => self.token(row),
+            "batch" => self.batch(row),
+            "authorise" => self.authorise(row),
+            "capture" => {
+                let (amount, last) = (money(number(row.word(2))), row.has("final"));
+                let args = Capture { payment: self.payment(row.word(1)), amount, last };
+                self.command(row, "till:br_kino.0", "payment.capture", &args)
+            }
+            "void" => {
+                let args = Void { payment: self.payment(row.word(1)) };
+                self.command(row, "till:br_kino.0", "payment.void", &args)
+            }
+            "refund" => {
+                let args = Refund { payment: self.payment(row.word(1)), amount: money(number(row.word(2))) };
+                self.command(row, "till:br_kino.0", "payment.refund", &args)
+            }
+            verb => panic!("{verb} is no verb"),
+        }
+    }
+
+    fn cid<'a>(&self, row: &Row<'a>) -> String {
+        row.get("cid").map_or_else(|| format!("row-{}", self.count), str::to_owned)
+    }
+
+    /// A command by `by=`, approved by `and=` (comma between); `op` brings its second root along.
+    fn command(&self, row: &Row, by: &str, kind: &str, args: &impl serde::Serialize) -> Request {
+        let by = row.get("by").unwrap_or(by);
+        let first = self.world.command(&self.key(by), &self.cid(row), kind, args);
+        self.approved(row, by, first)
+    }
+
+    fn approved(&self, row: &Row, by: &str, first: String) -> Request {
+        let second = if by == "op" { "op2" } else { "" };
+        let names = [second].into_iter().chain(row.get("and").into_iter().flat_map(|all| all.split(',')));
+        let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+        let approvals = names.iter().map(|name| self.world.approve(&self.key(name), &first));
+        let jws = std::iter::once(first.clone()).chain(approvals).collect();
+        Request { jws, lines: None }
+    }
+
+    fn home(&self, name: &str) -> &Brand {
+        let found = self.world.brands.iter().find(|brand| brand.id.as_str() == name);
+        found.unwrap_or_else(|| panic!("{name} is no brand of the cast"))
+    }
+
+    fn payment(&self, name: &str) -> PaymentId {
+        self.payments.get(name).copied().unwrap_or_else(|| id(name))
+    }
+
+    fn brand(&self, row: &Row) -> Request {
+        let root = self.key(row.or("root", "new:root"));
+        let args = RegisterBrand {
+            brand: id(row.word(1)),
+            participant: id(row.or("participant", "pa_kino")),
+            root: root.public,
+            recovery: row.get("recovery").map(|who| self.key(who).public),
+        };
+        self.command(row, row.or("root", "new:root"), "brand.register", &args)
+    }
+
+    fn certify(&self, row: &Row) -> Request {
+        let new = self.key(row.word(1));
+        let purpose: Purpose = id(row.word(2));
+        let till = TillClaims {
+            store: id("store-9"),
+            till: id("till-9"),
+            participant: id(row.or("participant", "pa_kino")),
+            per_payment: None,
+            per_hour: None,
+            per_day: None,
+        };
+        let with_till = row.get("till").map_or(purpose == Purpose::Till, |yes| yes == "yes");
+        let cert = KeyCert {
+            aud: self.world.net,
+            key: new.public,
+            purpose,
+            owner: row.or("owner", "br_kino").to_owned(),
+            from: self.seconds(row.or("from", "-1s")),
+            until: row.get("until").map(|until| self.seconds(until)),
+            till: with_till.then_some(till),
+        };
+        let by = row.or("by", "root:br_kino");
+        let first = self.world.statement(&self.key(by), Typ::KeyCert, &cert);
+        let mut request = self.approved(row, by, first);
+        let proof = self.world.approve(&new, &request.jws[0]);
+        if row.or("proof", "yes") == "yes" {
+            request.jws.push(proof);
+        }
+        request
+    }
+
+    fn budget(&self, row: &Row) -> Request {
+        let mut budget = self.world.budget(self.key(row.word(1)).kid, id(row.word(2)), number(row.word(3)));
+        if let Some(ceiling) = row.get("ceiling") {
+            budget.ceiling = points(number(ceiling));
+        }
+        if let Some(hourly) = row.get("hourly") {
+            budget.hourly = points(number(hourly));
+        }
+        if let Some(until) = row.get("until") {
+            budget.until = self.seconds(until);
+        }
+        budget.backfill =
+            row.get("backfill").map(|from| Window { from: self.seconds(from), until: 253_402_300_799 });
+        self.world.set_budget(&self.key(row.word(4)), &budget)
+    }
+
+    fn unit(&self, row: &Row) -> Request {
+        let mut args = self.world.brands[0].units[0].clone();
+        args.unit = id(row.word(1));
+        args.version = number(row.word(2));
+        args.scale = number(row.or("scale", "0")) as u8;
+        args.offset = row.get("offset").map_or(60, |minutes| minutes.parse().expect("minutes"));
+        args.pending_days = number(row.or("pending", "0")) as u32;
+        args.issue_cap = row.get("cap").map(|cap| points(number(cap)));
+        if let Some(month) = row.get("month") {
+            args.expiry = Expiry::Yearly { month: number(month) as u32, day: 30, least: 0 };
+        }
+        self.command(row, "root:br_kino", "unit.define", &args)
+    }
+
+    fn prices(&self, row: &Row) -> Request {
+        let (unit, version) = (id(row.word(1)), number(row.word(2)));
+        let from = self.seconds(row.or("from", "+1m"));
+        let mut args = self.world.prices(unit, version, id(row.or("currency", "EUR")), from);
+        args.until = row.get("until").map(|until| self.seconds(until));
+        if let Some(dear) = row.get("point") {
+            (args.home, args.till) = (rate(number(dear), 1), rate(number(dear), 1));
+        }
+        let brand = self.world.brand_of(unit).0;
+        self.command(row, &format!("root:{}", brand.id), "prices.publish", &args)
+    }
+
+    fn accept(&self, row: &Row) -> Request {
+        let per_day = row.get("cap").map(|cap| money(number(cap)));
+        let units = row.words[3..].iter().map(|unit| AcceptedUnit { unit: id(unit), per_day }).collect();
+        let args = PublishAcceptance { brand: id(row.word(1)), version: number(row.word(2)), units };
+        self.command(row, &format!("root:{}", row.word(1)), "acceptance.publish", &args)
+    }
+
+    fn open(&self, row: &Row) -> Request {
+        let holder = self.holder(row.word(1));
+        let unit = id(row.or("unit", row.word(1).split('.').next().expect("a unit")));
+        let key = self.key(row.or("key", row.word(1))).public;
+        let args = OpenAccount { account: holder.account, unit, key };
+        self.command(row, row.or("key", row.word(1)), "account.open", &args)
+    }
+
+    fn freeze(&self, row: &Row) -> Request {
+        let frozen = row.word(0) == "freeze";
+        match row.word(1) {
+            "network" => self.command(row, "op", "network.freeze", &FreezeNetwork { frozen }),
+            "brand" => {
+                self.command(row, "op", "brand.freeze", &FreezeBrand { brand: id(row.word(2)), frozen })
+            }
+            "unit" => self.command(row, "op", "unit.freeze", &FreezeUnit { unit: id(row.word(2)), frozen }),
+            _ => {
+                let args = FreezeAccount { account: self.holder(row.word(2)).account, frozen };
+                self.command(row, "op", "account.freeze", &args)
+            }
+        }
+    }
+
+    fn token(&self, row: &Row) -> Request {
+        let holder = self.holder(row.word(2));
+        let unit = row.or("unit", row.word(2).split('.').next().expect("a unit"));
+        let brand = self.home(row.or("iss", self.world.brand_of(id(unit)).0.id.as_str()));
+        let mut token: PointToken =
+            self.world.token(brand, id(unit), row.word(1), holder.account, number(row.word(3)), self.now);
+        token.exp = self.seconds(row.or("exp", "+1h"));
+        token.reference = row.get("ref").map(id);
+        token.store = row.get("store").map(id);
+        token.till = row.get("till").map(id);
+        token.occurred_at = row.get("occurred").map(|when| self.seconds(when));
+        let day = |when: &str| self.instant(when).date(0);
+        token.until = row.get("until").map(day);
+        token.from = row.get("from").map(day);
+        if let Some(parts) = row.get("lines") {
+            let line = |amount: &str| format!(r#"{{"id":"x","amount":1,"points":{amount}}}"#);
+            let all = parts.split('+').map(line).collect::<Vec<_>>().join(",");
+            token.lines = serde_json::from_str(&format!("[{all}]")).expect("lines");
+        }
+        let issuing = format!("issuing:{unit}");
+        self.world.issue(&self.key(row.or("by", &issuing).to_owned().as_str()), &token)
+    }
+
+    /// Lines are `holder:amount:ref`; `{}` and the like stand for themselves.
+    fn batch(&self, row: &Row) -> Request {
+        let unit = id(row.word(2));
+        let brand = self.world.brand_of(unit).0;
+        let line = |text: &&str| match text.split(':').collect::<Vec<_>>().as_slice() {
+            [holder, amount, reference] if holder.contains('.') => {
+                let sub = self.holder(holder).account;
+                format!(r#"{{"sub":"{sub}","amount":{amount},"ref":"{reference}"}}"#).into_bytes()
+            }
+            [holder, amount] if holder.contains('.') => {
+                format!(r#"["{}",{amount}]"#, self.holder(holder).account).into_bytes()
+            }
+            _ => text.as_bytes().to_vec(),
+        };
+        let mut lines: Vec<Vec<u8>> = row.words[4..].iter().map(line).collect();
+        let mut claims = self.world.batch(brand, unit, row.word(1), &lines, row.word(3) == "skip", self.now);
+        if let Some(times) = row.get("times") {
+            lines = vec![lines[0].clone(); number(times) as usize];
+        }
+        // The array is no award, so it does not count in the total.
+        let awards = row.words[4..].iter().filter(|text| text.split(':').count() == 3);
+        let total = awards.map(|text| number(text.split(':').nth(1).expect("an amount"))).sum();
+        claims.total = points(row.get("total").map_or(total, number));
+        claims.count = row.get("count").map_or(claims.count, number);
+        claims.exp = self.seconds(row.or("exp", "+1h"));
+        if row.get("root").is_some() {
+            claims.root = Hash([1; 32]);
+        }
+        let issuing = format!("issuing:{unit}");
+        self.world.issue_batch(&self.key(row.get("by").unwrap_or(&issuing)), &claims, &lines)
+    }
+
+    /// `authorise cid amount holder:share:most… [till=br.n] [currency=] [deadline=] [capture]`, and for the
+    /// consents: `jti= exp= payee= payment= at-till= consented= signer= consent-deadline=`.
+    fn authorise(&self, row: &Row) -> Request {
+        let till = row.or("till", "br_kino.0");
+        let (shop, _) = till.split_once('.').expect("br.n");
+        let currency = row.or("currency", "EUR");
+        let deadline = self.seconds(row.or("deadline", "+1h"));
+        let amount = money(number(row.word(2)));
+        let reference = row.get("ref").map(id);
+        let args =
+            Authorise { amount, currency: id(currency), deadline, reference, capture: row.has("capture") };
+        let shares = row.words[3..].iter().filter(|word| word.contains(':')).enumerate();
+        let consents = shares.map(|(n, share)| {
+            let [holder, amount, most] = share.split(':').collect::<Vec<_>>()[..] else {
+                panic!("{share}: holder:share:most")
+            };
+            let jti = row.get("jti").map_or_else(|| format!("jti-{}-{n}", self.count), str::to_owned);
+            let claims = PaymentConsent {
+                aud: self.world.net,
+                jti: id(&jti),
+                account: self.holder(holder).account,
+                payee: id(row.or("payee", shop)),
+                payment: id(row.or("payment", row.word(1))),
+                till: row.get("at-till").map(id),
+                amount: money(number(amount)),
+                currency: id(row.or("consented", currency)),
+                points: points(number(most)),
+                deadline: row.get("consent-deadline").map_or(deadline, |when| self.seconds(when)),
+                iat: None,
+                exp: self.seconds(row.or("exp", "+2m")),
+            };
+            self.world.consent(&self.key(row.or("signer", holder)), &claims)
+        });
+        let by = format!("till:{till}");
+        self.world.authorise(&self.key(row.get("by").unwrap_or(&by)), row.word(1), &args, consents.collect())
+    }
+
+    /// Statements that are wrong by themselves.
+    fn raw(&self, row: &Row) -> Request {
+        let key = self.key("root:br_kino");
+        let args = FreezeBrand { brand: id("br_kino"), frozen: true };
+        let good = self.world.command(&key, &self.cid(row), "brand.freeze", &args);
+        let payload = |json: &str| sign(&key.secret, Typ::Command, json.as_bytes());
+        let claims = |args: &str| {
+            let (net, cid) = (self.world.net, self.cid(row));
+            payload(&format!(r#"{{"aud":"{net}","cid":"{cid}","kind":"brand.freeze","args":{args}}}"#))
+        };
+        let header = |json: &str| {
+            let (_, rest) = good.split_once('.').expect("three parts");
+            format!("{}.{rest}", b64(json.as_bytes()))
+        };
+        let kid = key.kid;
+        let one = |statement: String| Request { jws: vec![statement], lines: None };
+        match row.word(1) {
+            "nothing" => Request::default(),
+            "no-token" => one("freeze it".into()),
+            "two-parts" => one(good.rsplit_once('.').expect("three parts").0.into()),
+            "long" => one("a".repeat(4_097)),
+            "alg-none" => one(header(&format!(r#"{{"alg":"none","typ":"command+jwt","kid":"{kid}"}}"#))),
+            "typ-other" => one(header(&format!(r#"{{"alg":"EdDSA","typ":"JWT","kid":"{kid}"}}"#))),
+            "array-payload" => one(payload("[1]")),
+            "twice" => one(claims(r#"{"brand":"br_kino","frozen":false,"frozen":true}"#)),
+            "array-args" => one(claims(r#"["br_kino",true]"#)),
+            "null-args" => one(claims("null")),
+            "more-args" => one(claims(r#"{"brand":"br_kino","frozen":true,"who":1}"#)),
+            "fraction" => one(claims(r#"{"brand":"br_kino","frozen":1.5}"#)),
+            "separator" => one(claims(r#"{"brand":"br_kino/x","frozen":true}"#)),
+            "array-nested" => {
+                let (net, cid) = (self.world.net, self.cid(row));
+                one(payload(&format!(
+                    r#"{{"aud":"{net}","cid":"{cid}","kind":"acceptance.publish","args":{{"brand":"br_kino","version":2,"units":[["HARVEST",1]]}}}}"#
+                )))
+            }
+            "kind-unknown" => {
+                let (net, cid) = (self.world.net, self.cid(row));
+                one(payload(&format!(r#"{{"aud":"{net}","cid":"{cid}","kind":"tick","args":{{}}}}"#)))
+            }
+            "other-network" => {
+                let (net, cid) = (Hash([9; 32]), self.cid(row));
+                one(payload(&format!(
+                    r#"{{"aud":"{net}","cid":"{cid}","kind":"brand.freeze","args":{{"brand":"br_kino","frozen":true}}}}"#
+                )))
+            }
+            "bad-signature" => {
+                let (input, _) = good.rsplit_once('.').expect("three parts");
+                one(format!("{input}.{}", b64(&Key::derive(1, "thief").secret.sign(input.as_bytes()))))
+            }
+            "approval-alone" => one(self.world.approve(&key, &good)),
+            "approval-of-other" => {
+                let other = self.world.approve(&self.key("op"), &claims("{}"));
+                Request { jws: vec![good, other], lines: None }
+            }
+            "approval-twice" => {
+                let approval = self.world.approve(&self.key("op"), &good);
+                Request { jws: vec![good, approval.clone(), approval], lines: None }
+            }
+            "approval-needless" => {
+                let token = self.world.token(
+                    &self.world.brands[0],
+                    id("HARVEST"),
+                    "needless",
+                    self.holder("HARVEST.0").account,
+                    5,
+                    self.now,
+                );
+                let token = self.world.statement(&self.key("issuing:HARVEST"), Typ::PointToken, &token);
+                let approval = self.world.approve(&self.key("op"), &token);
+                Request { jws: vec![token, approval], lines: None }
+            }
+            "33-statements" => Request { jws: vec![good; 33], lines: None },
+            "lines-without-batch" => Request { jws: vec![good], lines: Some(Arc::from(&b"{}\n"[..])) },
+            "stranger" => {
+                one(self.world.command(&self.key("new:stranger"), &self.cid(row), "brand.freeze", &args))
+            }
+            other => panic!("{other}: no such wrong statement; the network began {}", beginning()),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Compares what is stored with what the model believes: every account, total, pair and payment.
+
+use super::model::{Books, Model};
+use super::purse::{From, NEVER, Pile, Purse};
+use std::collections::BTreeMap;
+use tallyhouse::book::{Account, Bucket, Lot, Name, Origin, Record, Shared};
+use tallyhouse::types::{Date, Points, Time, UnitCode};
+
+type Piles = Vec<((Option<u64>, Option<u64>, String, u8), u128)>;
+
+fn day(date: chrono::NaiveDate) -> u64 {
+    u64::try_from(date.to_epoch_days()).expect("after 1970")
+}
+
+fn ours(pile: &Pile) -> (Option<u64>, Option<u64>, String, u8) {
+    let until = (pile.until != NEVER).then(|| day(pile.until));
+    let origin = match pile.origin {
+        From::Earned => 0,
+        From::Goodwill => 1,
+        From::Reinstated => 2,
+    };
+    (until, pile.from.map(day), format!("{:04}-{:02}", pile.month.0, pile.month.1), origin)
+}
+
+fn theirs(bucket: &Bucket) -> (Option<u64>, Option<u64>, String, u8) {
+    let origin = match bucket.3 {
+        Origin::Earned => 0,
+        Origin::Goodwill => 1,
+        Origin::Reinstated => 2,
+        Origin::Sponsored | Origin::Exchanged => 9,
+    };
+    (bucket.0.map(Date::number), bucket.1.map(Date::number), bucket.2.to_string(), origin)
+}
+
+fn lots(lots: &[Lot]) -> Piles {
+    lots.iter().map(|Lot(bucket, points)| (theirs(bucket), u128::from(points.get()))).collect()
+}
+
+fn same_account(purse: &Purse, account: &Account, at: Time) -> Result<(), String> {
+    let balance = |points: Points| u128::from(points.get());
+    let has = (balance(account.available(at)), balance(account.pending(at)), balance(account.held()));
+    let expected = (purse.available(at.micros()), purse.pending(at.micros()), purse.held());
+    if has != expected {
+        return Err(format!("available, pending, held are {has:?}, the model says {expected:?}"));
+    }
+    let expected: Piles = purse.piles.iter().map(|(pile, n)| (ours(pile), *n)).collect();
+    let has = lots(&account.lots);
+    if has != expected {
+        return Err(format!("lots are {has:?}, the model says {expected:?}"));
+    }
+    let head = (account.head.unit, account.head.offset, account.head.key, account.head.frozen);
+    if head != (purse.unit, purse.offset, purse.key, purse.frozen) {
+        return Err(format!("head is {head:?}"));
+    }
+    let holds: Vec<_> = account.holds.iter().map(|h| (h.payment, h.until.micros(), lots(&h.lots))).collect();
+    let piles = |piles: &[(Pile, u128)]| piles.iter().map(|(pile, n)| (ours(pile), *n)).collect::<Piles>();
+    let expected: Vec<_> = purse.holds.iter().map(|(id, h)| (*id, h.deadline, piles(&h.piles))).collect();
+    if holds == expected { Ok(()) } else { Err(format!("holds are {holds:?}, the model says {expected:?}")) }
+}
+
+/// Compares all of state, as of `at`, with the model settled at the same instant.
+pub fn same(model: &Model, records: &[(Name, Record)], at: Time) -> Result<(), String> {
+    let mut books = model.books.clone();
+    books.settle(at.micros());
+    let mut expired: BTreeMap<UnitCode, i128> = BTreeMap::new();
+    let (mut accounts, mut payments) = (0, 0);
+    let mut totals: BTreeMap<(UnitCode, Shared), i128> = BTreeMap::new();
+    let mut pairs = BTreeMap::new();
+    for (name, record) in records {
+        let wrong = |what: String| format!("{name}: {what}");
+        match (name, record) {
+            (Name::Account(id), Record::Account(account)) => {
+                accounts += 1;
+                let mut purse = books.purses.get(id).ok_or(wrong("the model has none".into()))?.clone();
+                let mut account = account.clone();
+                // Both as they would be if they were touched now.
+                *expired.entry(account.head.unit).or_default() += i128::from(account.settle(at).get());
+                ripen(&mut account, at)?;
+                purse.mature(at.micros());
+                same_account(&purse, &account, at).map_err(wrong)?;
+            }
+            (Name::Shared(unit, shared), Record::Total(total)) => {
+                totals.insert((*unit, *shared), i128::from(*total));
+            }
+            (Name::Pair(a, b, currency), Record::Total(total)) => {
+                pairs.insert((a.clone(), b.clone(), *currency), i128::from(*total));
+            }
+            (Name::Payment(id), Record::Payment(payment)) => {
+                payments += 1;
+                let expected = model.payments.get(id).ok_or(wrong("the model has none".into()))?;
+                let n = |money: tallyhouse::types::Money| u128::from(money.get());
+                let shares: Vec<_> = payment
+                    .shares
+                    .iter()
+                    .map(|s| (s.unit, u128::from(s.points.get()), n(s.obligation)))
+                    .collect();
+                let theirs: Vec<_> =
+                    expected.shares.iter().map(|s| (s.unit, s.points, s.obligation)).collect();
+                let has =
+                    (n(payment.amount), n(payment.captured), n(payment.refunded), payment.closed, shares);
+                let says = (expected.amount, expected.captured, expected.refunded, expected.closed, theirs);
+                if has != says {
+                    return Err(wrong(format!("is {has:?}, the model says {says:?}")));
+                }
+            }
+            (Name::Share(id, unit), Record::Share(share)) => {
+                let taken: u128 = share.taken.iter().map(|lot| u128::from(lot.1.get())).sum();
+                let expected = model.payments[id].shares.iter().find(|s| s.unit == *unit);
+                let says: u128 = expected.map_or(0, |s| s.taken.iter().map(|(_, n)| n).sum());
+                if taken != says {
+                    return Err(wrong(format!("took {taken}, the model says {says}")));
+                }
+            }
+            _ => {}
+        }
+    }
+    for (unit, n) in expired {
+        *totals.entry((unit, Shared::Expired)).or_default() += n;
+    }
+    totals.retain(|_, n| *n != 0);
+    let mut expected = books.shared.clone();
+    expected.retain(|_, n| *n != 0);
+    if totals != expected {
+        return Err(format!("totals are {totals:?}, the model says {expected:?}"));
+    }
+    pairs.retain(|_, n| *n != 0);
+    let mut expected = books.pairs.clone();
+    expected.retain(|_, n| *n != 0);
+    if pairs != expected {
+        return Err(format!("pairs are {pairs:?}, the model says {expected:?}"));
+    }
+    let (purses, known) = (books.purses.len(), model.payments.len());
+    if (accounts, payments) != (purses, known) {
+        return Err(format!(
+            "{accounts} accounts and {payments} payments, the model has {purses} and {known}"
+        ));
+    }
+    conserved(&books)
+}
+
+/// Drawing nothing changes nothing, but lets pending lots whose day has come join the others.
+fn ripen(account: &mut Account, at: Time) -> Result<(), String> {
+    account.draw(Points::ZERO, at).map(drop).map_err(|code| format!("drawing nothing: {code}"))
+}
+
+/// issued − redeemed − expired = what accounts have, unit by unit.
+fn conserved(books: &Books) -> Result<(), String> {
+    let mut left: BTreeMap<UnitCode, i128> = BTreeMap::new();
+    for ((unit, _), n) in &books.shared {
+        *left.entry(*unit).or_default() += n;
+    }
+    for purse in books.purses.values() {
+        *left.entry(purse.unit).or_default() += purse.total() as i128;
+    }
+    match left.iter().find(|(_, n)| **n != 0) {
+        None => Ok(()),
+        Some((unit, n)) => Err(format!("{unit} does not add up: {n}")),
+    }
+}

@@ -1,0 +1,270 @@
+//! The model's rules for payments.
+
+use super::ask::Ask;
+use super::model::Stop;
+use super::model::{Count, MPayment, MShare, Model, Owner};
+use super::purse::{From, NEVER, Pile, local_day};
+use super::rules::{Done, check, most};
+use chrono::Days;
+use tallyhouse::book::Shared;
+use tallyhouse::payments::Authorise;
+use tallyhouse::prices::PublishPrices;
+use tallyhouse::sign::{PaymentConsent, Purpose};
+use tallyhouse::types::{BrandId, Kid, PaymentId, Rate, Refusal};
+
+/// A price as two integers; the crate keeps them to itself but writes them as `[num, den]`.
+fn parts(rate: Rate) -> (u128, u128) {
+    let text = serde_json::to_string(&rate).expect("JSON");
+    let (num, den): (u64, u64) = serde_json::from_str(&text).expect("two integers");
+    (num.into(), den.into())
+}
+
+impl Model {
+    pub(super) fn own_payment(&self, kid: Kid, id: PaymentId) -> Done {
+        let key = self.valid(kid, &[Purpose::Till])?;
+        let own =
+            self.payments.get(&id).is_some_and(|payment| key.owner == Owner::Brand(payment.brand.clone()));
+        check(own, Refusal::PaymentUnknown)
+    }
+
+    pub(super) fn authorise(
+        &mut self,
+        ask: &Ask,
+        args: &Authorise,
+        consents: &[(Kid, PaymentConsent)],
+    ) -> Result<PaymentId, Stop> {
+        let key = self.valid(ask.signer, &[Purpose::Till])?.clone();
+        let (Owner::Brand(brand), Some(till)) = (&key.owner, &key.till) else {
+            return Err(Refusal::KeyOwner.into());
+        };
+        check(!self.network_frozen, Refusal::NetworkFrozen)?;
+        check(!self.brands[brand].frozen, Refusal::BrandFrozen)?;
+        let (now, amount) = (self.seconds(), u128::from(args.amount.get()));
+        check(amount > 0, Refusal::AmountTooSmall)?;
+        check(args.deadline > now && args.deadline <= now + 30 * 86_400, Refusal::SettingInvalid)?;
+        check(!consents.is_empty(), Refusal::EvidenceMissing)?;
+        let sum: u128 = consents.iter().map(|(_, consent)| u128::from(consent.amount.get())).sum();
+        check(sum == amount && consents.len() <= 16, Refusal::SharesMismatch)?;
+        let id = PaymentId { seq: self.seq, part: 0 };
+        let used = self.on_copy(|model| {
+            model.count_till(ask.signer, till, amount)?;
+            let payment = MPayment {
+                brand: brand.clone(),
+                participant: till.participant.clone(),
+                currency: args.currency,
+                amount,
+                shares: vec![],
+                captured: 0,
+                refunded: 0,
+                deadline: i64::try_from(args.deadline).expect("in range") * 1_000_000,
+                closed: false,
+            };
+            model.payments.insert(id, payment);
+            let mut used = vec![];
+            for (kid, consent) in consents {
+                let jti = (consent.account, consent.jti.to_string());
+                check(!model.consents.contains(&jti) && !used.contains(&jti), Refusal::ConsentUsed)?;
+                model.check_consent(ask, args, brand, till.till.as_str(), *kid, consent)?;
+                model.hold_share(id, args, brand, consent)?;
+                used.push(jti);
+            }
+            if args.capture {
+                model.capture(id, amount, true)?;
+            }
+            Ok(used)
+        });
+        match used {
+            Ok(used) => {
+                self.consents.extend(used);
+                Ok(id)
+            }
+            Err(stop) => {
+                self.payments.remove(&id);
+                Err(stop)
+            }
+        }
+    }
+
+    fn count_till(&mut self, kid: Kid, till: &tallyhouse::sign::TillClaims, n: u128) -> Done {
+        let (hour, today) = (self.hour(), i64::from(local_day(self.now, 0).to_epoch_days()));
+        let within = till.per_payment.is_none_or(|most| n <= u128::from(most.get()));
+        check(within, Refusal::TillLimitExceeded)?;
+        let counts =
+            [(Count::TakenHour(kid), hour, till.per_hour), (Count::TakenDay(kid), today, till.per_day)];
+        for (count, window, ceiling) in counts {
+            if let Some(ceiling) = ceiling {
+                let counted = self.books.count(count, window, n, u128::from(ceiling.get()));
+                check(counted, Refusal::TillLimitExceeded)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_consent(
+        &self,
+        ask: &Ask,
+        args: &Authorise,
+        brand: &BrandId,
+        till: &str,
+        kid: Kid,
+        consent: &PaymentConsent,
+    ) -> Done {
+        let key = self.valid(kid, &[Purpose::Account])?;
+        check(key.owner == Owner::Account(consent.account), Refusal::KeyOwner)?;
+        let fits = consent.payee == *brand
+            && ask.cid.as_deref() == Some(consent.payment.as_str())
+            && consent.till.as_ref().is_none_or(|only| only.as_str() == till)
+            && consent.currency == args.currency
+            && consent.deadline >= args.deadline;
+        check(fits, Refusal::ConsentMismatch)?;
+        let now = self.seconds();
+        check(consent.exp > now && consent.exp <= now + 300, Refusal::ConsentExpired)
+    }
+
+    fn hold_share(
+        &mut self,
+        id: PaymentId,
+        args: &Authorise,
+        brand: &BrandId,
+        consent: &PaymentConsent,
+    ) -> Done {
+        let purse = self.books.purse(consent.account, self.now).ok_or(Refusal::AccountUnknown)?;
+        check(!purse.frozen, Refusal::AccountFrozen)?;
+        let code = purse.unit;
+        let unit = self.units[&code].clone();
+        check(!unit.frozen, Refusal::UnitFrozen)?;
+        check(!self.brands[&unit.brand].frozen, Refusal::BrandFrozen)?;
+        let now = self.seconds();
+        let in_force = |price: &&PublishPrices| {
+            price.currency == args.currency
+                && price.from <= now
+                && price.until.is_none_or(|until| now < until)
+        };
+        let price = self
+            .prices
+            .get(&code)
+            .and_then(|all| all.iter().rfind(in_force))
+            .ok_or(Refusal::NoPrice)?
+            .clone();
+        let (home, n) = (unit.brand == *brand, u128::from(consent.amount.get()));
+        if !home {
+            let list = self.acceptance.get(brand);
+            let listed = list.and_then(|list| list.units.iter().find(|listed| listed.unit == code));
+            if let Some(most) = listed.ok_or(Refusal::UnitNotAccepted)?.per_day {
+                let today = i64::from(local_day(self.now, unit.set.offset).to_epoch_days());
+                let count = Count::AcceptedDay(brand.clone(), code);
+                let counted = self.books.count(count, today, n, u128::from(most.get()));
+                check(counted, Refusal::AcceptanceCapExceeded)?;
+            }
+        }
+        let (num, den) = parts(if home { price.home } else { price.till });
+        let points = most((n * den).div_ceil(num))?;
+        check(points > 0, Refusal::AmountTooSmall)?;
+        let least = unit.set.min_spend.map_or(0, |least| u128::from(least.get()));
+        check(points >= least, Refusal::AmountTooSmall)?;
+        check(points <= u128::from(consent.points.get()), Refusal::ConsentExceeded)?;
+        let issuer = self.brands[&unit.brand].participant.clone();
+        let payment = self.payments.get_mut(&id).expect("just made");
+        let (settle_num, settle_den) = parts(price.settle);
+        let obligation = if issuer == payment.participant {
+            0
+        } else {
+            most(n.checked_mul(settle_num * den).expect("prices here are small") / (settle_den * num))?
+        };
+        let (deadline, at) = (payment.deadline, self.now);
+        self.books.own(consent.account, at).hold(id, deadline, points, at)?;
+        check(payment.shares.iter().all(|share| share.unit != code), Refusal::SharesMismatch)?;
+        let account = consent.account;
+        payment.shares.push(MShare { unit: code, account, points, obligation, issuer, taken: vec![] });
+        Ok(())
+    }
+
+    fn is_open(&self, payment: &MPayment) -> bool {
+        !payment.closed && self.now < payment.deadline
+    }
+
+    pub(super) fn capture(&mut self, id: PaymentId, n: u128, last: bool) -> Done {
+        let mut payment = self.payments[&id].clone();
+        check(self.is_open(&payment), Refusal::PaymentClosed)?;
+        check(payment.captured + n <= payment.amount, Refusal::CaptureExceeded)?;
+        check(n > 0, Refusal::AmountTooSmall)?;
+        let before = payment.captured - payment.refunded;
+        payment.captured += n;
+        payment.closed = last || payment.captured == payment.amount;
+        self.move_to(id, payment, before)
+    }
+
+    pub(super) fn void(&mut self, id: PaymentId) -> Done {
+        let mut payment = self.payments[&id].clone();
+        check(self.is_open(&payment), Refusal::PaymentClosed)?;
+        payment.closed = true;
+        let before = payment.captured - payment.refunded;
+        self.move_to(id, payment, before)
+    }
+
+    pub(super) fn refund(&mut self, id: PaymentId, n: u128) -> Done {
+        let mut payment = self.payments[&id].clone();
+        check(payment.refunded + n <= payment.captured, Refusal::RefundExceeded)?;
+        check(n > 0, Refusal::AmountTooSmall)?;
+        let before = payment.captured - payment.refunded;
+        payment.refunded += n;
+        self.move_to(id, payment, before)
+    }
+
+    /// Moves every share from f(before) to f(now), f being the part of the bill that is paid.
+    fn move_to(&mut self, id: PaymentId, mut payment: MPayment, before: u128) -> Done {
+        let (at, whole, after) = (self.now, payment.amount, payment.captured - payment.refunded);
+        for share in &mut payment.shares {
+            let points = |n: u128| (share.points * n).div_ceil(whole);
+            let owed = |n: u128| (share.obligation * n / whole) as i128;
+            let (had, has) = (points(before), points(after));
+            let change = owed(after) - owed(before);
+            if has >= had {
+                let taken = self.books.own(share.account, at).take(id, has - had, at)?;
+                self.books.book(share.unit, Shared::Redeemed, (has - had) as i128);
+                share.taken.extend(taken);
+            } else {
+                give_back(self, share, had - has);
+            }
+            if payment.closed {
+                self.books.own(share.account, at).release(id);
+                // What it brings back may be past its date.
+                self.books.own(share.account, at);
+            }
+            if change != 0 {
+                self.books.owe(&share.issuer, &payment.participant, payment.currency, change);
+            }
+        }
+        self.payments.insert(id, payment);
+        Ok(())
+    }
+}
+
+/// The last points taken come back first: to where they were, or, past their date, for the unit's grace
+/// once, or not at all.
+fn give_back(model: &mut Model, share: &mut MShare, mut n: u128) {
+    let (at, grace) = (model.now, Days::new(u64::from(model.units[&share.unit].set.grace_days)));
+    while n > 0 {
+        let (pile, have) = share.taken.pop().expect("more was taken than is given back");
+        let part = have.min(n);
+        n -= part;
+        if part < have {
+            share.taken.push((pile, have - part));
+        }
+        model.books.book(share.unit, Shared::Redeemed, -(part as i128));
+        let purse = model.books.own(share.account, at);
+        let again = Pile {
+            until: if pile.until == NEVER { NEVER } else { pile.until + grace },
+            from: None,
+            month: pile.month,
+            origin: From::Reinstated,
+        };
+        if !purse.over(&pile, at) {
+            purse.put_back(pile, part);
+        } else if pile.origin != From::Reinstated && !purse.over(&again, at) {
+            purse.put_back(again, part);
+        } else {
+            model.books.book(share.unit, Shared::Expired, part as i128);
+        }
+    }
+}

@@ -1,0 +1,465 @@
+//! The model's rules, one function for each command. Every one checks first and changes last, or works
+//! on a copy of the books.
+
+use super::ask::{Ask, Line, What};
+use super::model::{Count, MBrand, MKey, MUnit, Model, Owner, Said, Stop};
+use super::purse::{From, MOST, NEVER, Pile, Purse, last_day, local_day};
+use chrono::{Datelike, Days, NaiveDate};
+use tallyhouse::book::{Expiry, KeyState, Shared};
+use tallyhouse::machine::LineVerdict;
+use tallyhouse::network::{DefineUnit, OpenAccount, RegisterBrand, RegisterParticipant, RevokeKey};
+use tallyhouse::points::Verdict;
+use tallyhouse::prices::{PublishAcceptance, PublishPrices};
+use tallyhouse::sign::{Award, KeyBudget, KeyCert, OnLineError, PointBatch, PointToken, Purpose};
+use tallyhouse::types::{AccountId, BrandId, Date, Hash, Kid, Refusal, UnitCode};
+
+pub(super) type Done = Result<(), Stop>;
+
+fn day(date: Date) -> NaiveDate {
+    NaiveDate::from_epoch_days(i32::try_from(date.number()).expect("a day")).expect("a day")
+}
+
+fn no(code: Refusal) -> Done {
+    Err(Stop::No(code))
+}
+
+pub(super) fn check(holds: bool, otherwise: Refusal) -> Done {
+    if holds { Ok(()) } else { no(otherwise) }
+}
+
+pub(super) fn most(n: u128) -> Result<u128, Stop> {
+    if n <= MOST { Ok(n) } else { Err(Stop::No(Refusal::AmountTooLarge)) }
+}
+
+/// How a line's or token's content is recognised.
+pub fn line_content(bytes: &[u8]) -> Hash {
+    Hash::sha256(bytes)
+}
+
+impl Model {
+    pub(super) fn run(&mut self, ask: &Ask) -> Result<Said, Stop> {
+        let mut said = Said::default();
+        match &ask.what {
+            What::Participant(args) => self.participant(ask, args)?,
+            What::Brand(args) => self.brand(ask, args)?,
+            What::Certify(cert) => self.certify(ask, cert)?,
+            What::Revoke(args) => self.on_copy(|model| model.revoke(ask, args, false))?,
+            What::RevokeAccountKey(args) => self.on_copy(|model| model.revoke(ask, args, true))?,
+            What::Budget(args) => self.budget(ask, args)?,
+            What::Unit(args) => self.unit(ask, args)?,
+            What::Prices(args) => self.publish(ask, args)?,
+            What::Acceptance(args) => self.accept(ask, args)?,
+            What::FreezeNetwork(frozen) => {
+                self.operator(ask)?;
+                self.network_frozen = *frozen;
+            }
+            What::FreezeBrand(brand, frozen) => {
+                self.may_freeze(ask, brand, *frozen)?;
+                self.brands.get_mut(brand).ok_or(Refusal::BrandUnknown)?.frozen = *frozen;
+            }
+            What::FreezeUnit(unit, frozen) => {
+                let brand = self.units.get(unit).ok_or(Refusal::UnitUnknown)?.brand.clone();
+                self.may_freeze(ask, &brand, *frozen)?;
+                self.units.get_mut(unit).ok_or(Refusal::UnitUnknown)?.frozen = *frozen;
+            }
+            What::FreezeAccount(account, frozen) => {
+                self.on_copy(|model| model.freeze_account(ask, *account, *frozen))?;
+            }
+            What::Open(args) => self.on_copy(|model| model.open(ask, args))?,
+            What::Token(token) => self.token(ask, token)?,
+            What::Batch(claims, lines) => said = self.batch(ask, claims, lines)?,
+            What::Authorise(args, consents) => said.payment = Some(self.authorise(ask, args, consents)?),
+            What::Capture(id, n, last) => {
+                self.own_payment(ask.signer, *id)?;
+                self.on_copy(|model| model.capture(*id, u128::from(*n), *last))?;
+                said.payment = Some(*id);
+            }
+            What::Void(id) => {
+                self.own_payment(ask.signer, *id)?;
+                self.on_copy(|model| model.void(*id))?;
+                said.payment = Some(*id);
+            }
+            What::Refund(id, n) => {
+                self.own_payment(ask.signer, *id)?;
+                self.on_copy(|model| model.refund(*id, u128::from(*n)))?;
+                said.payment = Some(*id);
+            }
+        }
+        Ok(said)
+    }
+
+    /// Undoes the books if the step is refused.
+    pub(super) fn on_copy<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T, Stop>) -> Result<T, Stop> {
+        let before = self.books.clone();
+        let done = step(self);
+        if done.is_err() {
+            self.books = before;
+        }
+        done
+    }
+
+    // Keys.
+
+    pub(super) fn valid(&self, kid: Kid, purposes: &[Purpose]) -> Result<&MKey, Stop> {
+        let key = self.keys.get(&kid).ok_or(Refusal::KeyUnknown)?;
+        check(purposes.contains(&key.purpose), Refusal::KeyPurpose)?;
+        match key.state {
+            KeyState::Retired => return Err(Refusal::KeyRetired.into()),
+            KeyState::Compromised => return Err(Refusal::KeyCompromised.into()),
+            KeyState::Active => {}
+        }
+        let now = self.seconds();
+        check(key.from <= now && key.until.is_none_or(|until| now < until), Refusal::KeyExpired)?;
+        Ok(key)
+    }
+
+    fn operator(&self, ask: &Ask) -> Done {
+        let mut signers = vec![ask.signer];
+        signers.extend(&ask.approvals);
+        signers.sort_unstable();
+        signers.dedup();
+        let root =
+            |kid: &&Kid| self.roots.contains(kid) && self.valid(**kid, &[Purpose::OperatorRoot]).is_ok();
+        check(signers.iter().filter(root).count() >= self.threshold, Refusal::EvidenceMissing)
+    }
+
+    fn root(&self, kid: Kid) -> Result<BrandId, Stop> {
+        match &self.valid(kid, &[Purpose::BrandRoot])?.owner {
+            Owner::Brand(brand) => Ok(brand.clone()),
+            _ => Err(Refusal::KeyOwner.into()),
+        }
+    }
+
+    fn root_or_operator(&self, ask: &Ask, brand: &BrandId) -> Done {
+        match self.root(ask.signer) {
+            Ok(root) => check(root == *brand, Refusal::KeyOwner),
+            Err(_) => self.operator(ask),
+        }
+    }
+
+    fn may_freeze(&self, ask: &Ask, brand: &BrandId, frozen: bool) -> Done {
+        if frozen { self.root_or_operator(ask, brand) } else { self.operator(ask) }
+    }
+
+    fn new_key(&mut self, kid: Kid, key: MKey) -> Done {
+        check(!self.keys.contains_key(&kid), Refusal::AlreadyExists)?;
+        self.keys.insert(kid, key);
+        Ok(())
+    }
+
+    fn plain_key(&self, owner: Owner, purpose: Purpose) -> MKey {
+        MKey { owner, purpose, state: KeyState::Active, from: self.seconds(), until: None, till: None }
+    }
+
+    // The network.
+
+    fn participant(&mut self, ask: &Ask, args: &RegisterParticipant) -> Done {
+        self.operator(ask)?;
+        check(self.currencies.contains(&args.currency), Refusal::SettingInvalid)?;
+        check(self.participants.insert(args.participant.clone()), Refusal::AlreadyExists)
+    }
+
+    fn brand(&mut self, ask: &Ask, args: &RegisterBrand) -> Done {
+        let root = args.root.kid();
+        check(ask.signer == root, Refusal::EvidenceMismatch)?;
+        self.operator(ask)?;
+        check(self.participants.contains(&args.participant), Refusal::ParticipantUnknown)?;
+        check(!self.brands.contains_key(&args.brand), Refusal::AlreadyExists)?;
+        self.new_key(root, self.plain_key(Owner::Brand(args.brand.clone()), Purpose::BrandRoot))?;
+        let brand = MBrand { participant: args.participant.clone(), frozen: false };
+        self.brands.insert(args.brand.clone(), brand);
+        Ok(())
+    }
+
+    fn certify(&mut self, ask: &Ask, cert: &KeyCert) -> Done {
+        check(ask.approvals.contains(&cert.key.kid()), Refusal::EvidenceMissing)?;
+        let brand: BrandId = cert.owner.parse().map_err(|_| Refusal::TokenPayload)?;
+        check(self.root(ask.signer)? == brand, Refusal::KeyOwner)?;
+        let brands = matches!(cert.purpose, Purpose::Issuing | Purpose::Till | Purpose::Approver);
+        check(brands, Refusal::KeyPurpose)?;
+        check((cert.purpose == Purpose::Till) == cert.till.is_some(), Refusal::TokenPayload)?;
+        if let Some(till) = &cert.till {
+            check(self.participants.contains(&till.participant), Refusal::ParticipantUnknown)?;
+        }
+        let plain = self.plain_key(Owner::Brand(brand), cert.purpose);
+        let key = MKey { from: cert.from, until: cert.until, till: cert.till.clone(), ..plain };
+        self.new_key(cert.key.kid(), key)
+    }
+
+    fn revoke(&mut self, ask: &Ask, args: &RevokeKey, of_account: bool) -> Done {
+        let key = self.keys.get(&args.key).ok_or(Refusal::TargetUnknown)?.clone();
+        check(of_account == matches!(key.owner, Owner::Account(_)), Refusal::TargetUnknown)?;
+        let brand = match &key.owner {
+            Owner::Operator => None,
+            Owner::Brand(brand) => Some(brand.clone()),
+            Owner::Account(account) => {
+                let unit = self.books.own(*account, self.now).unit;
+                Some(self.units[&unit].brand.clone())
+            }
+        };
+        let by_root = brand.is_some() && self.root(ask.signer).ok() == brand;
+        if !by_root {
+            self.operator(ask)?;
+        }
+        check(key.state != KeyState::Compromised, Refusal::SettingInvalid)?;
+        check(args.state != KeyState::Active || by_root, Refusal::SettingInvalid)?;
+        self.keys.get_mut(&args.key).expect("just seen").state = args.state;
+        Ok(())
+    }
+
+    fn budget(&mut self, ask: &Ask, args: &KeyBudget) -> Done {
+        let brand = self.root(ask.signer)?;
+        let key = self.keys.get(&args.key).ok_or(Refusal::KeyUnknown)?;
+        check(key.owner == Owner::Brand(brand.clone()), Refusal::KeyOwner)?;
+        check(matches!(key.purpose, Purpose::Issuing | Purpose::Till), Refusal::KeyPurpose)?;
+        check(self.units.get(&args.unit).ok_or(Refusal::UnitUnknown)?.brand == brand, Refusal::KeyOwner)?;
+        if let Some(have) = self.budgets.get(&args.key) {
+            check(args.serial > have.serial && args.unit == have.unit, Refusal::SerialStale)?;
+        }
+        self.budgets.insert(args.key, args.clone());
+        Ok(())
+    }
+
+    fn unit(&mut self, ask: &Ask, args: &DefineUnit) -> Done {
+        let brand = self.root(ask.signer)?;
+        let block = |round: &Option<u32>| round.is_none_or(|months| [1, 3, 12].contains(&months));
+        let expiry = match &args.expiry {
+            Expiry::Never => true,
+            Expiry::Days { n, round } => *n <= 36_525 && block(round),
+            Expiry::Months { n, round } => *n <= 1_217 && block(round),
+            Expiry::Yearly { month, day, least } => {
+                NaiveDate::from_ymd_opt(2024, *month, *day).is_some() && *least <= 36_525
+            }
+        };
+        let days = args.pending_days <= 366 && args.grace_days <= 366;
+        let offset = (-840..=840).contains(&args.offset);
+        check(args.scale <= 4 && offset && expiry && days, Refusal::SettingInvalid)?;
+        let (mut next, mut frozen) = (1, false);
+        if let Some(have) = self.units.get(&args.unit) {
+            check(have.brand == brand, Refusal::AlreadyExists)?;
+            let fixed = have.set.scale == args.scale && have.set.offset == args.offset;
+            check(fixed, Refusal::SettingInvalid)?;
+            (next, frozen) = (have.set.version + 1, have.frozen);
+        }
+        check(args.version == next, Refusal::SerialStale)?;
+        self.units.insert(args.unit, MUnit { brand, set: args.clone(), frozen });
+        Ok(())
+    }
+
+    fn publish(&mut self, ask: &Ask, args: &PublishPrices) -> Done {
+        let unit = self.units.get(&args.unit).ok_or(Refusal::UnitUnknown)?;
+        check(self.root(ask.signer)? == unit.brand, Refusal::KeyOwner)?;
+        check(self.currencies.contains(&args.currency), Refusal::SettingInvalid)?;
+        let now = self.seconds();
+        let all = self.prices.entry(args.unit).or_default();
+        check(args.version == all.last().map_or(1, |last| last.version + 1), Refusal::SerialStale)?;
+        let first = all.iter().all(|price| price.currency != args.currency);
+        check(args.from >= now || first, Refusal::SettingInvalid)?;
+        check(args.until.is_none_or(|until| until > args.from), Refusal::SettingInvalid)?;
+        // 64 versions may be in force or announced: those that no later one has replaced for good.
+        let after: Vec<&PublishPrices> = all.iter().chain([args]).collect();
+        let gone = |p: &PublishPrices| {
+            after.iter().any(|q| {
+                q.version > p.version && q.currency == p.currency && q.from <= now && q.until.is_none()
+            })
+        };
+        check(after.iter().filter(|price| !gone(price)).count() <= 64, Refusal::SettingInvalid)?;
+        all.push(args.clone());
+        Ok(())
+    }
+
+    fn accept(&mut self, ask: &Ask, args: &PublishAcceptance) -> Done {
+        check(self.root_owner(ask.signer)? == args.brand, Refusal::KeyOwner)?;
+        let mut codes: Vec<UnitCode> = args.units.iter().map(|unit| unit.unit).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        check(codes.len() == args.units.len(), Refusal::SettingInvalid)?;
+        check(codes.iter().all(|code| self.units.contains_key(code)), Refusal::UnitUnknown)?;
+        let next = self.acceptance.get(&args.brand).map_or(1, |have| have.version + 1);
+        check(args.version == next, Refusal::SerialStale)?;
+        self.acceptance.insert(args.brand.clone(), args.clone());
+        Ok(())
+    }
+
+    fn root_owner(&self, kid: Kid) -> Result<BrandId, Stop> {
+        self.root(kid)
+    }
+
+    fn freeze_account(&mut self, ask: &Ask, account: AccountId, frozen: bool) -> Done {
+        let unit = self.books.purse(account, self.now).ok_or(Refusal::AccountUnknown)?.unit;
+        let own =
+            self.valid(ask.signer, &[Purpose::Account]).is_ok_and(|key| key.owner == Owner::Account(account));
+        if !(own && frozen) {
+            let brand = self.units[&unit].brand.clone();
+            self.root_or_operator(ask, &brand)?;
+        }
+        self.books.own(account, self.now).frozen = frozen;
+        Ok(())
+    }
+
+    fn open(&mut self, ask: &Ask, args: &OpenAccount) -> Done {
+        let unit = self.units.get(&args.unit).ok_or(Refusal::UnitUnknown)?;
+        let kid = args.key.kid();
+        let own = ask.signer == kid;
+        if !own {
+            let key = self.valid(ask.signer, &[Purpose::Issuing])?;
+            check(key.owner == Owner::Brand(unit.brand.clone()), Refusal::KeyOwner)?;
+            check(ask.approvals.contains(&kid), Refusal::EvidenceMissing)?;
+        }
+        let offset = unit.set.offset;
+        if let Some(purse) = self.books.purse(args.account, self.now) {
+            check(!own && purse.unit == args.unit && purse.key.is_none(), Refusal::AlreadyExists)?;
+        }
+        self.new_key(kid, self.plain_key(Owner::Account(args.account), Purpose::Account))?;
+        let new = || Purse::new(args.unit, offset, None);
+        self.books.purses.entry(args.account).or_insert_with(new).key = Some(kid);
+        Ok(())
+    }
+
+    // Points.
+
+    fn unused(&self, iss: &BrandId, jti: &str, content: Hash) -> Done {
+        match self.tokens.get(&(iss.clone(), jti.to_owned())) {
+            None => Ok(()),
+            Some((before, answer)) if *before == content => Err(Stop::Again(answer.clone())),
+            Some(_) => no(Refusal::TokenConflict),
+        }
+    }
+
+    fn may_issue(&self, kid: Kid, iss: &BrandId, code: UnitCode) -> Done {
+        let key = self.valid(kid, &[Purpose::Issuing, Purpose::Till])?;
+        check(key.owner == Owner::Brand(iss.clone()), Refusal::KeyOwner)?;
+        let unit = self.units.get(&code).ok_or(Refusal::UnitUnknown)?;
+        check(unit.brand == *iss, Refusal::KeyOwner)?;
+        check(!self.network_frozen, Refusal::NetworkFrozen)?;
+        check(!self.brands[iss].frozen, Refusal::BrandFrozen)?;
+        check(!unit.frozen, Refusal::UnitFrozen)?;
+        let budget = self.budgets.get(&kid).filter(|budget| budget.unit == code);
+        let budget = budget.ok_or(Refusal::BudgetMissing)?;
+        check(budget.until > self.seconds(), Refusal::BudgetExpired)
+    }
+
+    fn token(&mut self, ask: &Ask, token: &PointToken) -> Done {
+        self.unused(&token.iss, token.jti.as_str(), ask.content)?;
+        check(token.exp > self.seconds(), Refusal::TokenExpired)?;
+        self.may_issue(ask.signer, &token.iss, token.unit)?;
+        self.on_copy(|model| model.award(ask.signer, &token.iss, token.unit, &token.award(), ask.content))?;
+        Ok(())
+    }
+
+    fn batch(&mut self, ask: &Ask, claims: &PointBatch, lines: &[Line]) -> Result<Said, Stop> {
+        self.unused(&claims.iss, claims.jti.as_str(), ask.content)?;
+        check(claims.exp > self.seconds(), Refusal::TokenExpired)?;
+        self.may_issue(ask.signer, &claims.iss, claims.unit)?;
+        let before =
+            (claims.on_line_error == OnLineError::Reject).then(|| (self.books.clone(), self.refs.clone()));
+        let mut said = Said { awarded: Some(0), ..Said::default() };
+        let mut bad = false;
+        for ((bytes, award), line) in lines.iter().zip(1..) {
+            let one = match award {
+                None => Err(Stop::No(Refusal::BatchLine)),
+                Some(award) => {
+                    let content = line_content(bytes);
+                    self.on_copy(|model| model.award(ask.signer, &claims.iss, claims.unit, award, content))
+                }
+            };
+            let verdict = match one {
+                Ok(true) => {
+                    said.awarded = said.awarded.map(|n| n + 1);
+                    continue;
+                }
+                Ok(false) => Verdict::AlreadyDone,
+                Err(Stop::No(code)) => {
+                    bad = true;
+                    Verdict::Refused(code)
+                }
+                Err(again) => return Err(again),
+            };
+            said.others.push(LineVerdict { line, verdict });
+        }
+        match before {
+            Some((books, refs)) if bad => {
+                (self.books, self.refs) = (books, refs);
+                Err(Refusal::BatchRejected.into())
+            }
+            _ => Ok(said),
+        }
+    }
+
+    /// One award; false if the same one was there before.
+    fn award(
+        &mut self,
+        kid: Kid,
+        iss: &BrandId,
+        code: UnitCode,
+        award: &Award,
+        content: Hash,
+    ) -> Result<bool, Stop> {
+        let n = u128::from(award.amount.get());
+        check(n > 0, Refusal::AmountTooSmall)?;
+        if let Some(lines) = &award.lines {
+            let sum: u128 = lines.iter().map(|line| u128::from(line.points.get())).sum();
+            check(sum == n, Refusal::SharesMismatch)?;
+            if let Some(sale) = &award.sale {
+                let sum: u128 = lines.iter().map(|line| u128::from(line.amount.get())).sum();
+                check(sum == u128::from(sale.amount.get()), Refusal::SharesMismatch)?;
+            }
+        }
+        let till = award.till.as_ref().map_or("-".to_owned(), ToString::to_string);
+        let receipt = award.reference.as_ref().map(|number| (iss.clone(), till, number.to_string()));
+        if let Some(before) = receipt.as_ref().and_then(|receipt| self.refs.get(receipt)) {
+            return if *before == content { Ok(false) } else { Err(Refusal::RefConflict.into()) };
+        }
+        let (now, budget, unit) = (self.seconds(), self.budgets[&kid].clone(), self.units[&code].clone());
+        let backfill = |at: u64| budget.backfill.is_some_and(|window| window.from <= at && at < window.until);
+        let (happened, late) = match award.occurred_at {
+            None => (self.now, false),
+            Some(at) => {
+                let believed = at <= now + 300 && at + 30 * 86_400 >= now;
+                check(backfill(at) || believed, Refusal::OccurredAtOutOfWindow)?;
+                (i64::try_from(at).expect("in range") * 1_000_000, backfill(at))
+            }
+        };
+        let offset = unit.set.offset;
+        match self.books.purse(award.sub, self.now) {
+            Some(purse) if purse.unit != code => return Err(Refusal::AccountUnknown.into()),
+            Some(purse) if purse.frozen => return Err(Refusal::AccountFrozen.into()),
+            Some(_) => {}
+            None => drop(self.books.purses.insert(award.sub, Purse::new(code, offset, None))),
+        }
+        let ceiling = u128::from(budget.ceiling.get());
+        check(self.books.count(Count::Issued(kid), 0, n, ceiling), Refusal::BudgetExceeded)?;
+        if !late {
+            let (hour, hourly) = (self.hour(), u128::from(budget.hourly.get()));
+            check(self.books.count(Count::IssuedHour(kid), hour, n, hourly), Refusal::HourlyCeilingExceeded)?;
+        }
+        let issued = self.books.shared.get(&(code, Shared::Issuance)).map_or(0, |sum| sum.unsigned_abs());
+        if let Some(cap) = unit.set.issue_cap {
+            check(issued + n <= u128::from(cap.get()), Refusal::IssueCapExceeded)?;
+        }
+        let earned = award.business_date.map_or_else(|| local_day(happened, offset), day);
+        let until = award.until.map_or_else(|| last_day(&unit.set.expiry, earned), day);
+        let pending = u64::from(unit.set.pending_days);
+        let from = award.from.map(day).or_else(|| (pending > 0).then(|| earned + Days::new(pending)));
+        let goodwill = award.reason.as_ref().is_some_and(|reason| reason.as_str() == "goodwill");
+        let pile = Pile {
+            until,
+            from: from.filter(|from| *from > local_day(self.now, offset)),
+            month: (earned.year(), earned.month()),
+            origin: if goodwill { From::Goodwill } else { From::Earned },
+        };
+        let at = self.now;
+        let purse = self.books.own(award.sub, at);
+        if until != NEVER && purse.over(&pile, at) {
+            self.books.book(code, Shared::Expired, n as i128);
+        } else {
+            purse.give(pile, n, at)?;
+        }
+        most(issued + n)?;
+        self.books.book(code, Shared::Issuance, -(n as i128));
+        if let Some(receipt) = receipt {
+            self.refs.insert(receipt, content);
+        }
+        Ok(true)
+    }
+}
