@@ -10,7 +10,7 @@ use crate::store::Fault;
 use crate::store::sqlite::file::File;
 use diesel::connection::{DefaultLoadingMode, SimpleConnection};
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Binary, Text};
 use diesel::sqlite::SqliteConnection;
 
 /// Stands between the values of a row; nothing that the views hold contains it.
@@ -91,12 +91,13 @@ impl Table {
         Ok(Self { name, key: key.len(), columns: [key, rest].concat() })
     }
 
-    /// All rows in the order of the key, each as one text that shows its values and their types.
+    /// All rows in the order of the key, each as one text that shows its values and their types; as bytes,
+    /// since a damaged text need not be one.
     fn query(&self) -> String {
         let quoted: Vec<String> = self.columns.iter().map(|column| format!("quote(\"{column}\")")).collect();
         let (values, order) = (quoted.join(" || char(31) || "), self.columns.iter().take(self.key));
         let order: Vec<String> = order.map(|column| format!("\"{column}\"")).collect();
-        format!("SELECT {values} FROM \"{}\" ORDER BY {}", self.name, order.join(", "))
+        format!("SELECT CAST({values} AS BLOB) FROM \"{}\" ORDER BY {}", self.name, order.join(", "))
     }
 
     fn first_difference(
@@ -104,16 +105,20 @@ impl Table {
         a: &mut SqliteConnection,
         b: &mut SqliteConnection,
     ) -> Result<Option<String>, Broken> {
-        let rows = || diesel::dsl::sql::<Text>(&self.query());
-        let mut a = rows().load_iter::<String, DefaultLoadingMode>(a).map_err(Broken::First)?;
-        let mut b = rows().load_iter::<String, DefaultLoadingMode>(b).map_err(Broken::Second)?;
+        let rows = || diesel::dsl::sql::<Binary>(&self.query());
+        let mut a = rows().load_iter::<Vec<u8>, DefaultLoadingMode>(a).map_err(Broken::First)?;
+        let mut b = rows().load_iter::<Vec<u8>, DefaultLoadingMode>(b).map_err(Broken::Second)?;
         loop {
             let row = a.next().transpose().map_err(Broken::First)?;
             let other = b.next().transpose().map_err(Broken::Second)?;
             match (row, other) {
                 (None, None) => return Ok(None),
-                (Some(row), None) => return Ok(Some(format!("{}, only in the first", self.place(&row)))),
-                (None, Some(row)) => return Ok(Some(format!("{}, only in the second", self.place(&row)))),
+                (Some(row), None) => {
+                    return Ok(Some(format!("{}, only in the first", self.place(&text(&row)))));
+                }
+                (None, Some(row)) => {
+                    return Ok(Some(format!("{}, only in the second", self.place(&text(&row)))));
+                }
                 (Some(row), Some(other)) if row != other => return Ok(Some(self.describe(&row, &other))),
                 _ => {}
             }
@@ -121,7 +126,8 @@ impl Table {
     }
 
     /// Where two rows that should be the same differ.
-    fn describe(&self, a: &str, b: &str) -> String {
+    fn describe(&self, a: &[u8], b: &[u8]) -> String {
+        let (a, b) = (&text(a), &text(b));
         let values = a.split(GAP).zip(b.split(GAP)).zip(&self.columns);
         let differs = values.enumerate().find(|(_, ((a, b), _))| a != b);
         match differs {
@@ -139,6 +145,10 @@ impl Table {
     fn key(&self, row: &str) -> String {
         row.split(GAP).take(self.key).collect::<Vec<_>>().join(" ")
     }
+}
+
+fn text(row: &[u8]) -> String {
+    String::from_utf8_lossy(row).into_owned()
 }
 
 /// Where an index does not say what its table says. Reading the tables in order did not look at them.

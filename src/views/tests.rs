@@ -1,1 +1,573 @@
+//! The views' tests: what each table says of a small history, cuts and crashes of the follower's work, and
+//! differences that must be found.
 
+use super::*;
+use crate::book::{Done, Leg, Name, Payment, Place as Of, Record, Share, ShareTerms, Shared, Unit};
+use crate::machine::{Effect, Event, Kind};
+use crate::store::sqlite::file::{File, Kind as FileKind, Mode};
+use crate::store::{Fault, Place, PutError};
+use crate::types::{AccountId, Asset, Hash, Money, PaymentId, Points, Time};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+fn id<T: std::str::FromStr>(text: &str) -> T {
+    text.parse().unwrap_or_else(|_| panic!("{text:?}"))
+}
+
+/// A log of effects alone, and the balances that its legs name.
+#[derive(Default)]
+struct Story {
+    events: Vec<Event>,
+    balances: BTreeMap<AccountId, i64>,
+}
+
+const ANN: AccountId = AccountId(1 << 100);
+const BOB: AccountId = AccountId(7);
+
+impl Story {
+    fn entry(&mut self, at: &str, kind: Kind, effects: Vec<Effect>) -> u64 {
+        let seq = self.events.len() as u64;
+        let hash = Hash::blake3(&seq.to_be_bytes());
+        self.events.push(Event { seq, hash, at: id(at), kind, effects });
+        seq
+    }
+
+    /// A holder's part: what each shared account got, and so what the holder lost.
+    fn part(&mut self, account: AccountId, unit: &str, to: &[(Shared, i64)]) -> Effect {
+        let (unit, asset) = (id(unit), Asset::Unit(id(unit)));
+        let leg = |place, amount, after| Leg { place, asset, amount, after };
+        let moved: i64 = -to.iter().map(|(_, amount)| amount).sum::<i64>();
+        let balance = self.balances.entry(account).or_insert(0);
+        *balance += moved;
+        let mut legs = vec![leg(Of::Holder(account), moved, Some(*balance))];
+        legs.retain(|leg| leg.amount != 0);
+        legs.extend(to.iter().map(|(shared, amount)| leg(Of::Shared(unit, *shared), *amount, None)));
+        Effect { tag: None, done: Done { legs, ..Done::default() } }
+    }
+
+    /// The same in a payment: its share changes as well.
+    fn share(&mut self, payment: PaymentId, account: AccountId, unit: &str, to: &[(Shared, i64)]) -> Effect {
+        let mut effect = self.part(account, unit, to);
+        let share = Record::Share(Share { account, taken: vec![] });
+        effect.done.put(Name::Share(payment, id(unit)), Some(Arc::new(share)));
+        effect
+    }
+}
+
+fn unit(code: &str, brand: &str, offset: i16) -> Effect {
+    let unit = Unit {
+        brand: id(brand),
+        version: 1,
+        scale: 2,
+        offset,
+        expiry: crate::book::Expiry::Never,
+        pending_days: 0,
+        grace_days: 0,
+        issue_cap: None,
+        min_spend: None,
+        frozen: false,
+    };
+    let mut done = Done::default();
+    done.put(Name::Unit(id(code)), Some(Arc::new(Record::Unit(unit))));
+    Effect { tag: None, done }
+}
+
+/// A brand's part with a payment in a shop of br_kino, as it stands now.
+fn shop(payment: PaymentId, amounts: [u64; 3], closed: bool) -> Effect {
+    let [amount, captured, refunded] = amounts.map(|amount| Money::new(amount).unwrap());
+    let terms = ShareTerms {
+        unit: id("HARVEST"),
+        consent: id("c1"),
+        amount,
+        points: Points::new(100).unwrap(),
+        obligation: Money::ZERO,
+        issuer: id("pa_harvest"),
+        price: 1,
+    };
+    let record = Payment {
+        brand: id("br_kino"),
+        participant: id("pa_kino"),
+        store: id("s1"),
+        till: id("t1"),
+        reference: payment.seq.is_multiple_of(2).then(|| id("r1")),
+        currency: id("EUR"),
+        amount,
+        shares: vec![terms],
+        captured,
+        refunded,
+        deadline: id("2026-02-01T00:00:00Z"),
+        closed,
+    };
+    let mut done = Done::default();
+    done.put(Name::Payment(payment), Some(Arc::new(Record::Payment(record))));
+    Effect { tag: None, done }
+}
+
+/// What pa_harvest owes pa_kino more.
+fn owed(payment: PaymentId, cycle: u64, amount: i64) -> Effect {
+    let leg = |a, b, amount| {
+        let (place, asset) = (Of::Pair(id(a), id(b)), Asset::Money(id("EUR")));
+        Leg { place, asset, amount, after: None }
+    };
+    let legs = vec![leg("pa_kino", "pa_harvest", amount), leg("pa_harvest", "pa_kino", -amount)];
+    Effect { tag: Some((payment, cycle)), done: Done { legs, ..Done::default() } }
+}
+
+/// Awards, one of which repays what is owed; a payment, a refund that comes late; a sweep.
+fn story() -> Story {
+    let mut story = Story::default();
+    let genesis = story.entry("2026-01-01T00:00:00Z", Kind::Genesis, vec![]);
+    assert_eq!(genesis, 0);
+    let units = vec![unit("HARVEST", "br_harvest", 60), unit("KINO", "br_kino", 0)];
+    story.entry("2026-01-01T00:00:01Z", Kind::UnitDefined, units);
+    let lines = vec![
+        story.part(ANN, "HARVEST", &[(Shared::Issuance, -100)]),
+        story.part(BOB, "KINO", &[(Shared::Issuance, -50)]),
+        story.part(ANN, "HARVEST", &[(Shared::Issuance, -30), (Shared::ClawedBack, 10)]),
+        // Past its date when it came: it reaches no account.
+        story.part(ANN, "HARVEST", &[(Shared::Issuance, -5), (Shared::Expired, 5)]),
+    ];
+    let batch = story.entry("2026-01-01T23:30:00Z", Kind::PointsBatch, lines);
+    assert_eq!(batch, 2);
+    let pay = PaymentId { seq: 3, part: 0 };
+    let taken = [
+        story.share(pay, ANN, "HARVEST", &[(Shared::Expired, 7), (Shared::Redeemed, 60)]),
+        story.share(pay, BOB, "KINO", &[(Shared::Redeemed, 50)]),
+        owed(pay, 1, 500),
+        shop(pay, [900, 900, 0], true),
+    ];
+    story.entry("2026-01-02T08:00:00Z", Kind::PaymentAuthorised, taken.to_vec());
+    let other = PaymentId { seq: 4, part: 0 };
+    story.entry("2026-01-02T09:00:00Z", Kind::PaymentAuthorised, vec![shop(other, [300, 0, 0], false)]);
+    // 4 points lapse on the way to the refund; of the 20 given back 3 are past their date.
+    let back = [
+        story.share(pay, ANN, "HARVEST", &[(Shared::Expired, 4 + 3), (Shared::Redeemed, -20)]),
+        owed(pay, 2, -150),
+        shop(pay, [900, 900, 270], true),
+    ];
+    story.entry("2026-01-03T08:00:00Z", Kind::PaymentRefunded, back.to_vec());
+    let swept = vec![story.part(ANN, "HARVEST", &[(Shared::Expired, 66)])];
+    story.entry("2026-01-04T00:00:00Z", Kind::Tick, swept);
+    story
+}
+
+fn take(views: &mut Views, events: &[Event]) -> Result<(), PutError> {
+    views.take(&events.iter().collect::<Vec<_>>())
+}
+
+fn told(events: &[Event]) -> (tempfile::TempDir, Reader) {
+    let dir = tempfile::tempdir().unwrap();
+    take(&mut Views::open(dir.path()).unwrap(), events).unwrap();
+    let reader = Reader::open(dir.path()).unwrap();
+    (dir, reader)
+}
+
+fn raw(dir: &Path) -> File {
+    File::open(dir, FileKind::Views, Mode::Write).unwrap()
+}
+
+fn texts(connection: &mut SqliteConnection, query: &str) -> Vec<String> {
+    diesel::dsl::sql::<Text>(query).load(connection).unwrap()
+}
+
+const TABLES: [&str; 7] = ["cursor", "flows", "heads", "movements", "obligations", "payments", "units"];
+
+fn columns(connection: &mut SqliteConnection, table: &str) -> Vec<String> {
+    texts(connection, &format!("SELECT name FROM pragma_table_info('{table}') ORDER BY cid"))
+}
+
+/// Every row of every table as text.
+fn dump(dir: &Path) -> String {
+    let mut file = raw(dir);
+    let mut all = String::new();
+    for table in TABLES {
+        let values: Vec<String> =
+            columns(&mut file.connection, table).iter().map(|column| format!("quote({column})")).collect();
+        let query = format!("SELECT {} FROM {table} ORDER BY 1", values.join(" || ' ' || "));
+        all.push_str(&format!("{table}\n{}\n", texts(&mut file.connection, &query).join("\n")));
+    }
+    all
+}
+
+#[test]
+fn a_history_says_what_moved_and_why() {
+    let story = story();
+    let (_dir, reader) = told(&story.events);
+    let shown = reader.history(ANN, None, 100).unwrap();
+    assert_eq!(shown.as_of, Some(Place { seq: 6, hash: story.events[6].hash }));
+    let payment = Some(PaymentId { seq: 3, part: 0 });
+    let rows: Vec<_> =
+        shown.what.iter().map(|m| (m.seq, m.kind, m.other, m.amount, m.balance, m.payment)).collect();
+    let expected = [
+        (6, Kind::Tick, Shared::Expired, -66, 0, None),
+        (5, Kind::PaymentRefunded, Shared::Expired, -7, 66, None),
+        (5, Kind::PaymentRefunded, Shared::Redeemed, 20, 73, payment),
+        (3, Kind::PaymentAuthorised, Shared::Redeemed, -60, 53, payment),
+        (3, Kind::PaymentAuthorised, Shared::Expired, -7, 113, None),
+        (2, Kind::PointsBatch, Shared::ClawedBack, -10, 120, None),
+        (2, Kind::PointsBatch, Shared::Issuance, 30, 130, None),
+        (2, Kind::PointsBatch, Shared::Issuance, 100, 100, None),
+    ];
+    assert_eq!(rows, expected);
+    assert_eq!(shown.what[0].at, id("2026-01-04T00:00:00Z"));
+    assert_eq!(reader.history(AccountId(99), None, 100).unwrap().what, [], "nobody knows it");
+    assert_eq!(reader.history(ANN, None, 0).unwrap().what, []);
+}
+
+#[test]
+fn a_history_comes_in_pages_and_another_accounts_place_opens_none() {
+    let (_dir, reader) = told(&story().events);
+    let whole = reader.history(ANN, None, 100).unwrap().what;
+    let page = reader.history(ANN, Some(whole[2].id), 2).unwrap().what;
+    assert_eq!(page, whole[3..5]);
+    assert_eq!(reader.history(ANN, Some(whole[7].id), 2).unwrap().what, [], "nothing is older");
+    let bobs = reader.history(BOB, None, 100).unwrap().what;
+    assert_eq!(bobs.iter().map(|m| m.amount).collect::<Vec<_>>(), [-50, 50]);
+    for movement in &whole {
+        assert_eq!(reader.history(BOB, Some(movement.id), 2).unwrap().what, [], "Ann's, asked by Bob");
+    }
+    assert_eq!(reader.history(BOB, Some(u64::MAX), 2).unwrap().what, []);
+}
+
+#[test]
+fn a_balance_as_of_a_moment() {
+    let (_dir, reader) = told(&story().events);
+    let by = |moment| reader.balance_as_of(ANN, moment).unwrap().what;
+    let seqs: Vec<_> = (0..8).map(|seq| by(Moment::Seq(seq))).collect();
+    let now = Some(0);
+    assert_eq!(seqs, [None, None, Some(120), Some(53), Some(53), Some(66), now, now]);
+    assert_eq!(by(Moment::Seq(u64::MAX)), now);
+    assert_eq!(by(Moment::Time(id("2026-01-01T23:29:59.999999Z"))), None);
+    assert_eq!(by(Moment::Time(id("2026-01-01T23:30:00Z"))), Some(120));
+    assert_eq!(by(Moment::Time(id("2026-01-03T00:00:00Z"))), Some(53));
+    assert_eq!(by(Moment::Time(id("2030-01-01T00:00:00Z"))), now);
+    assert_eq!(reader.balance_as_of(AccountId(99), Moment::Seq(6)).unwrap().what, None);
+}
+
+#[test]
+fn payments_are_listed_by_brand_and_time() {
+    let (_dir, reader) = told(&story().events);
+    let list = |brand, span, before: Option<u64>, limit| {
+        let before = before.map(|seq| PaymentId { seq, part: 0 });
+        let rows = reader.payments(&id(brand), span, before, limit).unwrap().what;
+        rows.iter().map(|payment| payment.id.seq).collect::<Vec<u64>>()
+    };
+    let none: [u64; 0] = [];
+    let always = Span::default();
+    assert_eq!(list("br_kino", always, None, 10), [4, 3]);
+    assert_eq!(list("br_kino", always, None, 1), [4]);
+    assert_eq!(list("br_kino", always, Some(4), 10), [3]);
+    assert_eq!(list("br_kino", always, Some(3), 10), none);
+    assert_eq!(list("br_kino", always, Some(77), 10), none, "no such payment");
+    assert_eq!(list("br_harvest", always, None, 10), none);
+    let nine: Time = id("2026-01-02T09:00:00Z");
+    assert_eq!(list("br_kino", Span { from: Some(nine), to: None }, None, 10), [4]);
+    assert_eq!(list("br_kino", Span { from: None, to: Some(nine) }, None, 10), [3]);
+    let first = reader.payment(PaymentId { seq: 3, part: 0 }).unwrap().what.unwrap();
+    assert_eq!((first.at, first.refunded), (id("2026-01-02T08:00:00Z"), Money::new(270).unwrap()));
+    assert_eq!((first.reference, first.closed), (None, true));
+    assert_eq!(reader.payment(PaymentId { seq: 3, part: 1 }).unwrap().what, None);
+}
+
+#[test]
+fn payments_are_found_through_their_index() {
+    #[derive(QueryableByName)]
+    struct Step {
+        #[diesel(sql_type = Text)]
+        detail: String,
+    }
+    let (dir, _reader) = told(&story().events);
+    let query = "EXPLAIN QUERY PLAN SELECT * FROM payments WHERE brand = 'br_kino' AND at >= 5 AND at < 9 \
+                 AND id < 7 ORDER BY at DESC, id DESC LIMIT 10";
+    let steps: Vec<Step> = diesel::sql_query(query).load(&mut raw(dir.path()).connection).unwrap();
+    let plan = steps.into_iter().map(|step| step.detail).collect::<Vec<_>>().join("; ");
+    assert!(plan.contains("payments_brand (brand=? AND at>? AND at<?)") && !plan.contains("TEMP"), "{plan}");
+}
+
+#[test]
+fn flows_are_summed_over_the_units_own_days() {
+    let (_dir, reader) = told(&story().events);
+    let sums = |unit: &str, from: Option<&str>, to: Option<&str>| -> Vec<(What, bool, i64)> {
+        let shown = reader.flows(Some(id(unit)), from.map(id), to.map(id)).unwrap();
+        shown.what.iter().map(|flow| (flow.what, flow.home, flow.points)).collect()
+    };
+    let all = [
+        (What::ClawedBack, false, 10),
+        (What::Expired, false, 5 + 7 + 7 + 66),
+        (What::GivenBack, false, 20),
+        (What::Issued, false, 135),
+        (What::Redeemed, false, 60),
+    ];
+    assert_eq!(sums("HARVEST", None, None), all);
+    assert_eq!(sums("KINO", None, None), [(What::Issued, false, 50), (What::Redeemed, true, 50)]);
+    // 23:30 UTC is the next day already an hour east of Greenwich.
+    assert_eq!(sums("HARVEST", None, Some("2026-01-01")), []);
+    assert_eq!(sums("KINO", None, Some("2026-01-01")), [(What::Issued, false, 50)]);
+    let third = [(What::Expired, false, 7), (What::GivenBack, false, 20)];
+    assert_eq!(sums("HARVEST", Some("2026-01-03"), Some("2026-01-03")), third);
+    let whole = reader.flows(None, None, None).unwrap().what;
+    assert_eq!(whole.len(), 7);
+    assert_eq!(whole[4].brand, Some(id("br_kino")));
+    let units = reader.units().unwrap().what;
+    assert_eq!((units[0].unit, units[0].scale, units[0].offset), (id("HARVEST"), 2, 60));
+}
+
+#[test]
+fn obligations_keep_their_direction() {
+    let (_dir, reader) = told(&story().events);
+    let all = reader.obligations(None).unwrap().what;
+    let rows: Vec<_> =
+        all.iter().map(|o| (o.cycle, o.debtor.as_str(), o.creditor.as_str(), o.amount)).collect();
+    assert_eq!(rows, [(1, "pa_harvest", "pa_kino", 500), (2, "pa_harvest", "pa_kino", -150)]);
+    assert_eq!(reader.obligations(Some(2)).unwrap().what, all[1..]);
+}
+
+#[test]
+fn any_cut_gives_the_same_bytes_also_across_restarts_and_after_a_wipe() {
+    let events = story().events;
+    let (whole, reader) = told(&events);
+    let expected = dump(whole.path());
+    assert!(expected.lines().count() > 30, "{expected}");
+    for cut in 1..events.len() {
+        let dir = tempfile::tempdir().unwrap();
+        for run in events.chunks(cut) {
+            take(&mut Views::open(dir.path()).unwrap(), run).unwrap();
+        }
+        assert_eq!(dump(dir.path()), expected, "in runs of {cut}");
+        assert_eq!(difference(&reader, &Reader::open(dir.path()).unwrap()).unwrap(), None);
+    }
+    let mut views = Views::open(whole.path()).unwrap();
+    views.wipe().unwrap();
+    assert_eq!(views.cursor().unwrap(), None);
+    assert_eq!(reader.cursor().unwrap(), None);
+    assert_eq!(reader.history(ANN, None, 9).unwrap().what, []);
+    take(&mut views, &events).unwrap();
+    drop(views);
+    assert_eq!(dump(whole.path()), expected, "after a wipe");
+}
+
+#[test]
+fn only_what_follows_is_taken() {
+    let events = story().events;
+    let dir = tempfile::tempdir().unwrap();
+    let (mut one, mut two) = (Views::open(dir.path()).unwrap(), Views::open(dir.path()).unwrap());
+    let unfit = |result| matches!(result, Err(PutError::Fault(Fault::Unfit(_))));
+    assert!(unfit(take(&mut one, &events[1..])), "does not begin at 0");
+    assert!(unfit(one.take(&[&events[0], &events[2]])), "a gap");
+    take(&mut one, &[]).unwrap();
+    take(&mut one, &events[..3]).unwrap();
+    let before = dump(dir.path());
+    assert!(matches!(take(&mut two, &events[..3]), Err(PutError::Stale)), "another follower was here");
+    assert!(unfit(take(&mut one, &events[..3])), "again");
+    assert_eq!(dump(dir.path()), before, "nothing was written");
+    // The same number under another hash: another log.
+    raw(dir.path()).connection.batch_execute("UPDATE cursor SET hash = zeroblob(32)").unwrap();
+    assert!(matches!(take(&mut one, &events[3..]), Err(PutError::Stale)));
+    let mut three = Views::open(dir.path()).unwrap();
+    assert_eq!(three.cursor().unwrap(), Some(Place { seq: 2, hash: Hash([0; 32]) }));
+    take(&mut three, &events[3..]).unwrap();
+}
+
+#[test]
+fn what_cannot_have_been_decided_is_not_taken() {
+    let refused = |change: &dyn Fn(&mut Story)| {
+        let mut story = story();
+        change(&mut story);
+        let dir = tempfile::tempdir().unwrap();
+        let mut views = Views::open(dir.path()).unwrap();
+        let fault = take(&mut views, &story.events).unwrap_err().to_string();
+        assert_eq!(views.cursor().unwrap(), None);
+        fault
+    };
+    let at = "2026-01-05T00:00:00Z";
+    let fault = refused(&|story| {
+        let mut part = story.part(ANN, "HARVEST", &[(Shared::Issuance, -1)]);
+        part.done.legs[0].amount = 2;
+        story.entry(at, Kind::PointsIssued, vec![part]);
+    });
+    assert!(fault.contains("entry 7: the legs of a part sum to 1"), "{fault}");
+    let fault = refused(&|story| {
+        let part = story.part(ANN, "NOBODYS", &[(Shared::Issuance, -1)]);
+        story.entry(at, Kind::PointsIssued, vec![part]);
+    });
+    assert!(fault.contains("NOBODYS moves before it is defined"), "{fault}");
+    let fault = refused(&|story| {
+        let mut part = story.part(ANN, "HARVEST", &[(Shared::Issuance, -1)]);
+        part.done.legs.extend(story.part(BOB, "HARVEST", &[(Shared::Issuance, -1)]).done.legs);
+        story.entry(at, Kind::PointsIssued, vec![part]);
+    });
+    assert!(fault.contains("two accounts"), "{fault}");
+}
+
+#[test]
+fn a_reader_goes_to_any_thread_and_sees_what_is_committed() {
+    let events = story().events;
+    let (dir, reader) = told(&events[..3]);
+    let other = reader.clone();
+    let seen = std::thread::spawn(move || other.history(BOB, None, 9).unwrap()).join().unwrap();
+    assert_eq!((seen.as_of.unwrap().seq, seen.what.len()), (2, 1));
+    take(&mut Views::open(dir.path()).unwrap(), &events[3..]).unwrap();
+    let seen = reader.history(BOB, None, 9).unwrap();
+    assert_eq!((seen.as_of.unwrap().seq, seen.what.len()), (6, 2));
+}
+
+#[test]
+fn a_file_without_views_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(Reader::open(dir.path()), Err(Fault::Foreign { .. })), "a reader makes no file");
+    let fresh = Views::open(&dir.path().join("new folder")).unwrap();
+    assert_eq!(fresh.cursor().unwrap(), None);
+    assert!(dir.path().join("new folder/views.sqlite").is_file());
+}
+
+/// A value with one bit of each of its bytes changed, one after the other; a missing value appears.
+fn flips(value: &str) -> Vec<String> {
+    let each = |bytes: &[u8], form: &dyn Fn(String) -> String| -> Vec<String> {
+        let flip = |at| {
+            let mut bytes = bytes.to_vec();
+            bytes[at] ^= 1u8 << (at % 8);
+            form(data_encoding::HEXUPPER.encode(&bytes))
+        };
+        (0..bytes.len()).map(flip).collect()
+    };
+    let inside = |start| value.strip_prefix(start).map(|rest: &str| rest.trim_end_matches('\''));
+    if value == "NULL" {
+        return vec!["0".into(), "''".into()];
+    }
+    if let Some(digits) = inside("X'") {
+        let bytes = data_encoding::HEXUPPER.decode(digits.as_bytes()).unwrap();
+        return each(&bytes, &|hex| format!("X'{hex}'"));
+    }
+    if let Some(text) = inside("'") {
+        let mut all = each(text.as_bytes(), &|hex| format!("CAST(X'{hex}' AS TEXT)"));
+        all.push("'no such text'".into());
+        return all;
+    }
+    let number: i64 = value.parse().unwrap();
+    (0..8).map(|byte| (number ^ (1 << (8 * byte + byte % 8))).to_string()).collect()
+}
+
+/// Two files of the same views: the second is to be damaged through the connection, which has the first
+/// at hand as `sound`.
+struct Pair {
+    _dirs: [tempfile::TempDir; 2],
+    sound: Reader,
+    damaged: Reader,
+    file: File,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let events = story().events;
+        let ((dir, sound), (other, damaged)) = (told(&events), told(&events));
+        let mut file = raw(other.path());
+        let attach = format!(
+            "PRAGMA ignore_check_constraints = ON; ATTACH '{}' AS sound",
+            dir.path().join("views.sqlite").display()
+        );
+        file.connection.batch_execute(&attach).unwrap();
+        assert_eq!(difference(&sound, &damaged).unwrap(), None);
+        Self { _dirs: [dir, other], sound, damaged, file }
+    }
+
+    fn run(&mut self, sql: &str) -> bool {
+        self.file.connection.batch_execute(sql).is_ok()
+    }
+
+    fn difference(&self) -> Option<String> {
+        let (one, other) = (difference(&self.sound, &self.damaged), difference(&self.damaged, &self.sound));
+        let (one, other) = (one.unwrap(), other.unwrap());
+        assert_eq!(one.is_some(), other.is_some());
+        one
+    }
+
+    fn repair(&mut self, table: &str) {
+        assert!(self.run(&format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM sound.{table}")));
+    }
+}
+
+#[test]
+fn every_change_of_every_value_is_found() {
+    let mut pair = Pair::new();
+    for table in TABLES {
+        let columns = columns(&mut pair.file.connection, table);
+        let rows = texts(&mut pair.file.connection, &format!("SELECT '' FROM {table}")).len();
+        assert!(rows > 0, "{table} has no rows");
+        for column in &columns {
+            let mut found = 0;
+            for row in 0..rows {
+                let values: Vec<String> = columns
+                    .iter()
+                    .map(|c| format!("SELECT quote({c}) FROM sound.{table} LIMIT 1 OFFSET {row}"))
+                    .map(|query| texts(&mut pair.file.connection, &query).remove(0))
+                    .collect();
+                let this = columns.iter().zip(&values).map(|(column, value)| format!("{column} IS {value}"));
+                let this = this.collect::<Vec<_>>().join(" AND ");
+                let value = &values[columns.iter().position(|c| c == column).unwrap()];
+                for flipped in flips(value) {
+                    // A change that the schema itself refuses (a key twice, a null, a type) is none.
+                    if !pair.run(&format!("UPDATE {table} SET {column} = {flipped} WHERE {this}")) {
+                        continue;
+                    }
+                    let place = pair.difference();
+                    let place = place.unwrap_or_else(|| panic!("{table}.{column}: {value} to {flipped}"));
+                    assert!(place.starts_with(table), "{place}");
+                    found += 1;
+                    pair.repair(table);
+                }
+            }
+            assert!(found > 0, "{table}.{column} was never changed");
+        }
+        assert_eq!(pair.difference(), None, "repaired");
+    }
+}
+
+#[test]
+fn a_difference_is_named() {
+    let mut pair = Pair::new();
+    assert!(pair.run("UPDATE movements SET balance = 51 WHERE id = 65537"));
+    assert_eq!(pair.difference().as_deref(), Some("movements 65537, balance: 50 against 51"));
+    assert!(pair.run("UPDATE flows SET what = 'lost' WHERE unit = 'KINO' AND what = 'issued'"));
+    let place = "flows: 'KINO' '2026-01-01' 'issued' '' against 'KINO' '2026-01-01' 'lost' ''";
+    assert_eq!(pair.difference().as_deref(), Some(place), "tables are compared by name");
+    assert!(pair.run("UPDATE cursor SET seq = 5"));
+    assert_eq!(pair.difference().as_deref(), Some("cursor 1, seq: 6 against 5"), "the cursor first");
+}
+
+#[test]
+fn a_row_too_many_or_too_few_is_found() {
+    let mut pair = Pair::new();
+    for table in TABLES {
+        assert!(pair.run(&format!("DELETE FROM {table}")));
+        let place = pair.difference().unwrap();
+        assert!(place.starts_with(table) && place.ends_with("only in the first"), "{place}");
+        pair.repair(table);
+    }
+    assert!(pair.run("INSERT INTO heads VALUES (zeroblob(16), 1, 1)"));
+    assert!(pair.difference().unwrap().starts_with("heads"));
+    pair.repair("heads");
+    assert!(pair.run("CREATE TABLE stray (a)"));
+    assert_eq!(pair.difference().as_deref(), Some("the schema"));
+}
+
+#[test]
+fn an_index_that_lies_is_found() {
+    let mut pair = Pair::new();
+    // The index is made over changed rows, hidden while the rows are put right, and shown again.
+    let hide = "PRAGMA writable_schema = ON; \
+        CREATE TEMP TABLE hidden AS SELECT * FROM main.sqlite_schema WHERE name = 'payments_brand'; \
+        DELETE FROM main.sqlite_schema WHERE name = 'payments_brand'; PRAGMA writable_schema = RESET";
+    let show = "PRAGMA writable_schema = ON; \
+        INSERT INTO main.sqlite_schema SELECT * FROM hidden; PRAGMA writable_schema = RESET";
+    assert!(pair.run("UPDATE payments SET at = at + 1"));
+    assert!(pair.run(hide));
+    assert!(pair.run("UPDATE payments SET at = at - 1"));
+    assert_eq!(pair.difference().as_deref(), Some("the schema"), "without its index");
+    assert!(pair.run(show));
+    let place = pair.difference().unwrap();
+    assert!(place.starts_with("payments, row 1 missing from index payments_brand"), "{place}");
+}

@@ -4,6 +4,9 @@
 //! small pool of readers, and one that moves the log's write-ahead file into place in the background.
 //! Promises: a second writer is refused; dropping the last handle closes the files and frees the folder.
 //! Refuses to know: what is in the log and the state.
+//!
+//! `file`, `pool`, `cursor` and `statement` serve the views as well, which are a follower's file like the
+//! state.
 
 pub(crate) mod cursor;
 pub(crate) mod file;
