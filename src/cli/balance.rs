@@ -2,6 +2,7 @@
 
 use super::context::{CliError, Context, Exit};
 use super::folder::Folder;
+use super::holder::accounts;
 use super::trail::{Trace, walk};
 use crate::book::{Account, Bucket, Lot, Name, Origin, Record};
 use crate::clock;
@@ -13,6 +14,7 @@ use serde::Serialize;
 /// Options of `balance`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
+  tallyhouse balance h1058                     all accounts of a member's wallet
   tallyhouse balance ac_01jd0000000000000000000000
   tallyhouse balance ac_01jd0000000000000000000000 --json
   tallyhouse balance ac_01jd0000000000000000000000 --as-of 2026-12-31T23:00:00Z
@@ -21,8 +23,9 @@ Shows the newest entry of the log; `as of` names it. --as-of goes through the lo
 only what was recorded by then. JSON gives amounts in the unit's smallest part; `scale` says how many decimal
 places a point has.")]
 pub struct Args {
-    /// The account.
-    account: AccountId,
+    /// An account, or a wallet by its id or an alias of it
+    #[arg(value_name = "WHOSE")]
+    whose: String,
     /// An earlier instant: 2026-12-31T23:00:00Z.
     #[arg(long, value_name = "INSTANT")]
     as_of: Option<Time>,
@@ -65,11 +68,13 @@ struct HoldLine {
 /// Runs it.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let folder = Folder::open(&context.data)?;
-    let balance = balance(&folder, args.account, args.as_of, clock::now())?;
-    if context.json {
-        context.say_json(&balance)?;
-    } else {
-        say(&balance, context)?;
+    for account in accounts(&context.data, &args.whose)? {
+        let balance = balance(&folder, account, args.as_of, clock::now())?;
+        if context.json {
+            context.say_json(&balance)?;
+        } else {
+            say(&balance, context)?;
+        }
     }
     Ok(Exit::Ok)
 }

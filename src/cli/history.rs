@@ -3,6 +3,7 @@
 use super::balance::{decimal, scale};
 use super::context::{CliError, Context, Exit};
 use super::folder::Folder;
+use super::holder::accounts;
 use crate::book::{Name, Record};
 use crate::types::{AccountId, PaymentId, Time};
 use crate::views::{Movement, Reader};
@@ -11,6 +12,7 @@ use serde::Serialize;
 /// Options of `history`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
+  tallyhouse history h1058 --limit 5           all accounts of a member's wallet
   tallyhouse history ac_01jd0000000000000000000000
   tallyhouse history ac_01jd0000000000000000000000 --limit 100 --before 2334162944
   tallyhouse history ac_01jd0000000000000000000000 --limit 1000000 --json
@@ -20,8 +22,9 @@ held and pending points too; holding and releasing points moves none, so it is n
 JSON has every movement's id: --before with the last one goes on with what is older. Amounts are in the unit's
 smallest part; `scale` says how many decimal places a point has. `as_of` is the last entry that is shown.")]
 pub struct Args {
-    /// The account.
-    account: AccountId,
+    /// An account, or a wallet by its id or an alias of it: its accounts one after the other
+    #[arg(value_name = "WHOSE")]
+    whose: String,
     /// How many movements at most.
     #[arg(long, default_value_t = 20)]
     limit: usize,
@@ -57,33 +60,39 @@ struct Line {
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let folder = Folder::open(&context.data)?;
     let views = Reader::open(&context.data)?;
-    let history = history(&folder, &views, &args)?;
-    if context.json {
-        context.say_json(&history)?;
-        return Ok(Exit::Ok);
-    }
-    for line in &history.movements {
-        context.say(words(line, history.scale))?;
-    }
-    if history.movements.is_empty() {
-        context.say("nothing moved")?;
+    let whose = accounts(&context.data, &args.whose)?;
+    for account in &whose {
+        let history = history(&folder, &views, *account, &args)?;
+        if context.json {
+            context.say_json(&history)?;
+            continue;
+        }
+        if whose.len() > 1 {
+            context.say(format!("{account}: {}", history.unit))?;
+        }
+        for line in &history.movements {
+            context.say(words(line, history.scale))?;
+        }
+        if history.movements.is_empty() {
+            context.say("nothing moved")?;
+        }
     }
     Ok(Exit::Ok)
 }
 
-fn history(folder: &Folder, views: &Reader, args: &Args) -> Result<History, CliError> {
-    let name = Name::Account(args.account);
+fn history(folder: &Folder, views: &Reader, id: AccountId, args: &Args) -> Result<History, CliError> {
+    let name = Name::Account(id);
     let loaded = folder.read.load(&[name.to_string()])?;
     let row = loaded
         .rows
         .first()
-        .ok_or_else(|| CliError::usage(format!("there is no account {}", args.account)))?;
+        .ok_or_else(|| CliError::usage(format!("there is no account {id}")))?;
     let record = Record::decode(&name, &row.value).map_err(CliError::fault)?;
     let account = record.account().ok_or_else(|| CliError::fault(format!("{name} is something else")))?;
     let unit = account.head.unit;
-    let shown = views.history(args.account, args.before, args.limit)?;
+    let shown = views.history(id, args.before, args.limit)?;
     Ok(History {
-        account: args.account,
+        account: id,
         unit: unit.to_string(),
         scale: scale(&*folder.read, unit)?,
         as_of: shown.as_of.map(|place| place.seq),

@@ -15,6 +15,7 @@ pub mod explain;
 pub mod export;
 mod folder;
 pub mod history;
+mod holder;
 pub mod keys;
 pub mod proof;
 #[cfg(test)]

@@ -486,7 +486,8 @@ fn an_erased_part_is_not_shown_and_takes_nothing_from_the_others() {
 
 #[test]
 fn a_proof_that_would_not_hold_is_not_given() {
-    let tampered: [&dyn Fn(&mut Vec<StoredEntry>); 4] = [
+    type Tampering<'a> = &'a dyn Fn(&mut Vec<StoredEntry>);
+    let tampered: [Tampering; 4] = [
         &|entries| entries[603].parts[1] = StoredPart::Erased(Hash([1; 32])),
         &|entries| drop(entries[603].parts.pop()),
         &|entries| entries[604].envelope[10] ^= 1,

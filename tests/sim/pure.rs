@@ -14,7 +14,7 @@ const LOOK: u64 = 100;
 /// Runs a seed. Every fifth seed signs and verifies for real; every fourth sweeps nothing, so that all
 /// due work is booked where it is met.
 pub fn run(seed: u64, steps: u64) -> Result<Tally, String> {
-    let world = if seed % 5 == 0 { World::new(seed) } else { World::unsigned(seed) };
+    let world = if seed.is_multiple_of(5) { World::new(seed) } else { World::unsigned(seed) };
     let mut node = PureNode::new(&world);
     node.ticking = seed % 4 != 3;
     let mut model = founded(&world, node.ticking, |request, at| node.submit(request, at));

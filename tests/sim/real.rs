@@ -157,7 +157,7 @@ impl Real<'_> {
 /// Runs a seed: commits of one or a few commands, deaths, late followers, and everything that was not
 /// answered asked again.
 pub fn run(seed: u64, steps: u64) -> Result<Tally, String> {
-    let world = if seed % 5 == 0 { World::new(seed) } else { World::unsigned(seed) };
+    let world = if seed.is_multiple_of(5) { World::new(seed) } else { World::unsigned(seed) };
     let cast = Cast::new(&world);
     let mut real = open(&world, &cast);
     real.start()?;

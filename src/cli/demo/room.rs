@@ -19,7 +19,7 @@ const DATABASES: &[&str] = &["log", "state", "views", "vault"];
 
 fn is_ours(name: &str) -> bool {
     let of = |base: &&str| name.strip_prefix(*base).is_some_and(|rest| rest.starts_with(".sqlite"));
-    OURS.contains(&name) || DATABASES.iter().any(|base| of(&base))
+    OURS.contains(&name) || DATABASES.iter().any(of)
 }
 
 /// The folder must be empty; with `--fresh` the demo's network in it is removed.
