@@ -234,9 +234,11 @@ fn a_changed_or_moved_record_is_damage() {
     // Each time, somebody who can write the file but lacks its key makes member "a" the owner of what is
     // of member "b". All records are genuine; they stand in the wrong place.
     let swap = |table, column| {
+        // The two values are kept first: a sub-select on the table itself may see the first row changed.
         format!(
-            "UPDATE {table} SET {column} = CASE {column} WHEN (SELECT min({column}) FROM {table}) \
-                 THEN (SELECT max({column}) FROM {table}) ELSE (SELECT min({column}) FROM {table}) END"
+            "CREATE TEMP TABLE two AS SELECT min({column}) AS low, max({column}) AS high FROM {table}; \
+             UPDATE {table} SET {column} = CASE {column} WHEN (SELECT low FROM two) \
+                 THEN (SELECT high FROM two) ELSE (SELECT low FROM two) END"
         )
     };
     let statements = [
