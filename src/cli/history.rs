@@ -83,10 +83,7 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
 fn history(folder: &Folder, views: &Reader, id: AccountId, args: &Args) -> Result<History, CliError> {
     let name = Name::Account(id);
     let loaded = folder.read.load(&[name.to_string()])?;
-    let row = loaded
-        .rows
-        .first()
-        .ok_or_else(|| CliError::usage(format!("there is no account {id}")))?;
+    let row = loaded.rows.first().ok_or_else(|| CliError::usage(format!("there is no account {id}")))?;
     let record = Record::decode(&name, &row.value).map_err(CliError::fault)?;
     let account = record.account().ok_or_else(|| CliError::fault(format!("{name} is something else")))?;
     let unit = account.head.unit;

@@ -12,7 +12,10 @@ pub(super) fn accounts(data: &Path, text: &str) -> Result<Vec<AccountId>, CliErr
         return Ok(vec![account]);
     }
     if !data.join("vault.sqlite").exists() {
-        return Err(CliError::usage(format!("{text:?} is no account, and {} knows no wallets", data.display())));
+        return Err(CliError::usage(format!(
+            "{text:?} is no account, and {} knows no wallets",
+            data.display()
+        )));
     }
     let vault = Vault::open(data).map_err(CliError::fault)?;
     let wallet = match text.parse::<WalletId>() {

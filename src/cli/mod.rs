@@ -16,6 +16,7 @@ pub mod export;
 mod folder;
 pub mod history;
 mod holder;
+pub mod import;
 pub mod keys;
 pub mod proof;
 #[cfg(test)]
@@ -39,6 +40,7 @@ use std::process::ExitCode;
 const AFTER_HELP: &str = "\
 Examples:
   tallyhouse demo                              ten brands, a year of receipts, verified
+  tallyhouse import receipts.csv --brand br_harvest
   tallyhouse keys new br_harvest issuing       make a key of a brand
   tallyhouse token check TOKEN                 is a token well formed, and whose is it?
   tallyhouse explain insufficient_points       what a refusal means, and what to do about it
@@ -66,6 +68,8 @@ pub struct Cli {
 pub enum Verb {
     /// Found a network of ten brands and fill it with a year of real receipts
     Demo(demo::Args),
+    /// Take receipts or awards in from a file, in signed batches
+    Import(import::Args),
     /// Make key files, show, certify and budget keys
     Keys(keys::Args),
     /// Sign a point token, or say what is wrong with one
@@ -93,6 +97,7 @@ pub enum Verb {
 fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
     match verb {
         Verb::Demo(args) => demo::run(args, context),
+        Verb::Import(args) => import::run(args, context),
         Verb::Keys(args) => keys::run(args, context),
         Verb::Token(args) => token::run(args, context),
         Verb::Explain(args) => explain::run(args, context),

@@ -8,7 +8,7 @@
 mod books;
 mod cast;
 mod figures;
-mod page;
+pub(super) mod page;
 mod pipe;
 pub(super) mod receipts;
 mod replay;

@@ -359,9 +359,12 @@ impl Page {
             Some(finding) => writeln!(f, "\nVERIFIED    DOES NOT HOLD: {finding}")?,
         }
         writeln!(f, "            {}", v.level)?;
-        writeln!(f, "            checkpoint over {} entries, root {}", grouped(v.size), v.root)?;
-        writeln!(f, "            log key {}", self.vkey)?;
-        writeln!(f, "\n            tallyhouse verify --data {}", self.data)
+        writeln!(f, "            {} records of state and all views compared", grouped(v.records))?;
+        writeln!(f, "NETWORK     {}", self.network)?;
+        writeln!(f, "CHECKPOINT  over {} entries, root", grouped(v.size))?;
+        writeln!(f, "            {}", v.root)?;
+        writeln!(f, "LOG KEY     {}", self.vkey)?;
+        write!(f, "\nIt is in {}. Check it yourself: tallyhouse verify --data {}", self.data, self.data)
     }
 }
 

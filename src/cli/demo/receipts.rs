@@ -171,11 +171,6 @@ impl Receipts {
         Ok(receipts)
     }
 
-    /// Whether the file itself is in the order of time.
-    pub fn is_sorted(&self) -> bool {
-        self.order.is_none()
-    }
-
     /// The rows in the order of time.
     pub fn rows(&self) -> Result<Ordered<'_>, String> {
         match &self.order {
@@ -212,6 +207,7 @@ fn sort(source: &Source) -> Result<Vec<(Time, u64)>, String> {
 pub struct Rows {
     reader: csv::Reader<Box<dyn ReadSeek>>,
     columns: Columns,
+    header: StringRecord,
     record: StringRecord,
 }
 
@@ -227,8 +223,9 @@ impl Rows {
             .buffer_capacity(buffer)
             .from_reader(source.open(buffer)?);
         let named = |e: String| format!("{}: {e}", source.name());
-        let columns = Columns::find(reader.headers().map_err(|e| named(e.to_string()))?).map_err(named)?;
-        Ok(Self { reader, columns, record: StringRecord::new() })
+        let header = reader.headers().map_err(|e| named(e.to_string()))?.clone();
+        let columns = Columns::find(&header).map_err(named)?;
+        Ok(Self { reader, columns, header, record: StringRecord::new() })
     }
 
     /// Goes to a byte of the file: the beginning of a row.
@@ -236,6 +233,16 @@ impl Rows {
         let mut place = Position::new();
         place.set_byte(byte);
         self.reader.seek(place).map_err(|e| BadLine { line: 0, reason: e.to_string() })
+    }
+
+    /// The names of the columns.
+    pub fn header(&self) -> Vec<String> {
+        self.header.iter().map(str::to_owned).collect()
+    }
+
+    /// How many bytes of the file are behind us.
+    pub fn bytes_read(&self) -> u64 {
+        self.reader.position().byte()
     }
 
     /// The row that was read last, as it stands in the file.

@@ -104,6 +104,8 @@ impl Default for Accepts {
 #[serde(deny_unknown_fields)]
 struct BrandText {
     name: Option<String>,
+    /// For people who read the file.
+    #[allow(dead_code)]
     about: Option<String>,
     earn: EarnText,
     home: String,
@@ -276,6 +278,11 @@ impl Terms {
     /// Names of the brands that have terms of their own.
     pub fn named(&self) -> impl Iterator<Item = &str> {
         self.brands.keys().map(String::as_str)
+    }
+
+    /// What a purchase earns by the default terms, at a unit's scale.
+    pub fn default_earn(&self, scale: u8, minor: u8) -> Result<Earn, String> {
+        Earn::read(&self.default.earn.points, scale, &self.default.earn.per, minor)
     }
 
     /// The terms of brands, named as receipts name them; each gets an id and a unit of its own.
