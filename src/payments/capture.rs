@@ -190,11 +190,11 @@ mod tests {
     use crate::book::{Account, Bucket, Found, Name, Origin, PartKey, Source};
     use crate::types::{AccountId, Date, MAX_INT, ParticipantId, Time, UnitCode};
     use proptest::prelude::*;
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     #[derive(Default)]
-    struct State(HashMap<Name, Arc<Record>>);
+    struct State(BTreeMap<Name, Arc<Record>>);
 
     impl Source for State {
         fn find(&self, name: &Name) -> Found {
