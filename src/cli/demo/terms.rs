@@ -105,8 +105,8 @@ impl Default for Accepts {
 struct BrandText {
     name: Option<String>,
     /// For people who read the file.
-    #[allow(dead_code)]
-    about: Option<String>,
+    #[serde(rename = "about")]
+    _about: Option<String>,
     earn: EarnText,
     home: String,
     till: String,
