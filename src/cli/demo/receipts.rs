@@ -334,7 +334,7 @@ mod tests {
         }
         let (_dir, source) = file(&text);
         let receipts = Receipts::open(source).expect("sound");
-        assert!(!receipts.order.is_none());
+        assert!(receipts.order.is_some());
         wanted.sort_unstable();
         let wanted: Vec<String> = wanted.iter().map(|(_, n)| format!("r{n}")).collect();
         assert_eq!(numbers(&receipts), wanted);
