@@ -16,6 +16,7 @@ pub const DEFAULT: &str = include_str!("../config/default.toml");
 /// What a number may be, by key.
 const BOUNDS: &[(&str, i64, i64)] = &[
     ("checkpoint.publish_ms", 10, 3_600_000),
+    ("follow.linger_ms", 0, 60_000),
     ("follow.rows_per_run", 1_000, 10_000_000),
     ("vault.cache_rows", 1_000, 100_000_000),
     ("writer.max_batch", 1, 100_000),
@@ -65,6 +66,8 @@ pub struct Writer {
 pub struct Follow {
     /// Most changed records in one run.
     pub rows_per_run: usize,
+    /// How long fewer than that may wait to be written, in milliseconds.
+    pub linger_ms: u64,
 }
 
 /// The file that the newest checkpoint is written to.

@@ -66,6 +66,7 @@ impl Tuning {
             max_lines: config.writer.max_lines,
             pinned_rows: config.writer.pinned_rows,
             rows_per_run: config.follow.rows_per_run,
+            linger: Duration::from_millis(config.follow.linger_ms),
             patience: Duration::from_millis(config.writer.patience_ms),
             publish: Duration::from_millis(config.checkpoint.publish_ms),
             checkpoint: dir.join("checkpoint"),

@@ -97,6 +97,12 @@ impl fmt::Display for Place {
     }
 }
 
+impl Serialize for Place {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        crate::types::as_text(self, s)
+    }
+}
+
 impl FromStr for Place {
     type Err = Malformed;
     fn from_str(text: &str) -> Result<Self, Malformed> {
@@ -125,7 +131,7 @@ pub struct Leg {
 impl Serialize for Leg {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         let mut seq = s.serialize_seq(None)?;
-        seq.serialize_element(&format_args!("{}", self.place))?;
+        seq.serialize_element(&self.place)?;
         seq.serialize_element(&self.asset)?;
         seq.serialize_element(&self.amount)?;
         if let Some(after) = self.after {

@@ -66,7 +66,7 @@ impl FromStr for Measure {
 
 impl Serialize for Measure {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        crate::types::as_text(self, s)
     }
 }
 

@@ -44,7 +44,7 @@ impl FromStr for Principal {
 
 impl Serialize for Principal {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        crate::types::as_text(self, s)
     }
 }
 
@@ -173,7 +173,7 @@ impl FromStr for Name {
 
 impl Serialize for Name {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        crate::types::as_text(self, s)
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// How an engine runs.
@@ -29,8 +29,10 @@ pub struct Pace {
     pub max_lines: usize,
     /// Changed records that may wait for state; beyond it the writer waits.
     pub pinned_rows: usize,
-    /// Changed records in one run of a follower.
+    /// Changed records in one run of a follower; at most half of `pinned_rows`.
     pub rows_per_run: usize,
+    /// How long a follower lets changes gather before it writes fewer than that.
+    pub linger: Duration,
     /// How long a wait for followers may take before commands are answered "unavailable".
     pub patience: Duration,
     /// How often the newest checkpoint is written beside the database.
@@ -49,6 +51,8 @@ enum Message {
 
 enum Order {
     Take(Vec<Arc<Commit>>),
+    /// Somebody waits: write what there is.
+    Hurry,
     Snapshot(oneshot::Sender<Result<Option<Snapshot>, Failure>>),
 }
 
@@ -193,9 +197,9 @@ impl Engine {
         let mut orders = vec![];
         for (which, follower) in std::iter::once(state).chain(others).enumerate() {
             let (sender, receiver) = channel();
-            let (shared, read, rows) = (shared.clone(), read.clone(), pace.rows_per_run);
+            let (shared, read, pace) = (shared.clone(), read.clone(), pace.clone());
             let name = follower.name().to_owned();
-            let run = move || follower_thread(which, follower, receiver, &shared, &*read, rows);
+            let run = move || follower_thread(which, follower, receiver, &shared, &*read, &pace);
             threads.push(std::thread::Builder::new().name(name).spawn(run).map_err(fault)?);
             orders.push(sender);
         }
@@ -274,6 +278,13 @@ impl Engine {
     /// Waits until state and views show the entry.
     pub fn wait_for(&self, seq: u64) -> Result<(), Failure> {
         let there = |shared: &Shared| shared.followed.iter().all(|size| size.load(Ordering::Acquire) > seq);
+        if there(&self.shared) {
+            return Ok(());
+        }
+        for orders in &self.orders {
+            // A follower that is gone has left its failure, which the waiting finds.
+            let _ = orders.send(Order::Hurry);
+        }
         self.shared.wait(self.pace.patience, there)
     }
 
@@ -401,7 +412,7 @@ type Waiting = (Job, oneshot::Sender<Outcome>);
 
 impl Desk {
     fn run(mut self, mut jobs: mpsc::Receiver<Message>, mut clock: impl FnMut() -> Result<Time, String>) {
-        let mut published = std::time::Instant::now();
+        let mut published = Instant::now();
         let mut stopping = false;
         while !stopping {
             let Some(first) = jobs.blocking_recv() else { break };
@@ -445,7 +456,7 @@ impl Desk {
             }
             if published.elapsed() >= self.pace.publish || stopping {
                 self.publish_checkpoint();
-                published = std::time::Instant::now();
+                published = Instant::now();
             }
         }
     }
@@ -551,31 +562,35 @@ fn ticker(queue: &mpsc::Sender<Message>, shared: &Shared) {
     }
 }
 
+/// Takes what the writer committed, in runs: many changes written together, in the order of their keys, cost
+/// a fraction of the same changes one commit at a time.
 fn follower_thread(
     which: usize,
     mut follower: Box<dyn Follower>,
     orders: Receiver<Order>,
     shared: &Shared,
     read: &dyn store::Read,
-    rows_per_run: usize,
+    pace: &Pace,
 ) {
+    let most = pace.rows_per_run.min(pace.pinned_rows / 2);
     while let Ok(first) = orders.recv() {
-        // A moment's patience: what arrives together is written together.
-        std::thread::sleep(Duration::from_millis(1));
-        let mut commits: Vec<Arc<Commit>> = vec![];
-        let mut rows = 0;
-        let mut ask = None;
-        let mut next = Some(first);
-        while let Some(order) = next {
-            match order {
-                Order::Take(more) => {
-                    rows += more.iter().map(|commit| commit.records.len()).sum::<usize>();
-                    commits.extend(more);
-                }
-                Order::Snapshot(reply) => ask = Some(reply),
+        let begun = Instant::now();
+        let mut run = Run::default();
+        run.add(first);
+        while run.rows < most && !run.hurry {
+            let Some(left) = pace.linger.checked_sub(begun.elapsed()) else { break };
+            match orders.recv_timeout(left) {
+                Ok(order) => run.add(order),
+                Err(_) => break,
             }
-            next = if rows < rows_per_run && ask.is_none() { orders.try_recv().ok() } else { None };
         }
+        while run.rows < most && run.ask.is_none() {
+            match orders.try_recv() {
+                Ok(order) => run.add(order),
+                Err(_) => break,
+            }
+        }
+        let Run { commits, rows, ask, .. } = run;
         if let Err(failure) = follower.take(&commits) {
             shared.fail(failure);
             return;
@@ -593,6 +608,31 @@ fn follower_thread(
         }
         if let Some(reply) = ask {
             let _ = reply.send(state_root(read));
+        }
+    }
+}
+
+/// What a follower takes at once.
+#[derive(Default)]
+struct Run {
+    commits: Vec<Arc<Commit>>,
+    rows: usize,
+    hurry: bool,
+    ask: Option<oneshot::Sender<Result<Option<Snapshot>, Failure>>>,
+}
+
+impl Run {
+    fn add(&mut self, order: Order) {
+        match order {
+            Order::Take(more) => {
+                self.rows += more.iter().map(|commit| commit.records.len()).sum::<usize>();
+                self.commits.extend(more);
+            }
+            Order::Hurry => self.hurry = true,
+            Order::Snapshot(reply) => {
+                self.hurry = true;
+                self.ask = Some(reply);
+            }
         }
     }
 }

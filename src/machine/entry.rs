@@ -162,7 +162,8 @@ pub fn seal(
     at: Time,
     salts: &mut dyn FnMut() -> [u8; 16],
 ) -> Result<Sealed, Malformed> {
-    let parts = body.parts.iter().map(|part| log::seal(salts(), part)).collect::<Result<Vec<_>, _>>()?;
+    let salted = |part: &Vec<u8>| log::seal_encoded(salts(), part);
+    let parts = body.parts.iter().map(salted).collect::<Result<Vec<_>, _>>()?;
     let refer = if parts.is_empty() {
         PartsRef::NONE
     } else {

@@ -20,8 +20,8 @@ use std::fmt;
 /// What a phone derives the keys of its accounts under (BLAKE3's key derivation). Part of the format.
 const ACCOUNT_KEY: &str = "tallyhouse 2026 account key";
 
-/// A public key: 32 bytes that are known to be a usable point. Written as the JWK object
-/// `{"kty":"OKP","crv":"Ed25519","x":"<43 base64url characters>"}`, with no other members.
+/// A public key: 32 bytes that were found to be a usable point when the key was first taken in. Written as
+/// the JWK object `{"kty":"OKP","crv":"Ed25519","x":"<43 base64url characters>"}`, with no other members.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey([u8; 32]);
 
@@ -56,20 +56,24 @@ impl PublicKey {
     /// Whether this key made the signature over exactly this message. Whoever checks many signatures of
     /// one key keeps its [`Verifier`].
     pub fn verify_strict(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        verifies(&self.point(), message, signature)
+        verifies(self.point().as_ref(), message, signature)
     }
 
-    fn point(&self) -> VerifyingKey {
-        match VerifyingKey::from_bytes(&self.0) {
-            Ok(point) => point,
-            Err(_) => unreachable!("a public key that was a point when it was made"),
-        }
+    /// `None` only for a key that was read by [`recorded`] from a state that was damaged.
+    fn point(&self) -> Option<VerifyingKey> {
+        VerifyingKey::from_bytes(&self.0).ok()
     }
 }
 
 /// The one predicate.
-fn verifies(point: &VerifyingKey, message: &[u8], signature: &[u8; 64]) -> bool {
-    point.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
+fn verifies(point: Option<&VerifyingKey>, message: &[u8], signature: &[u8; 64]) -> bool {
+    point.is_some_and(|point| point.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
+}
+
+/// Reads a key back that was checked when it was registered: decompressing the point once more would cost
+/// more than all else that is done with most records. Nothing verifies under bytes that are no point.
+pub fn recorded<'de, D: Deserializer<'de>>(d: D) -> Result<PublicKey, D::Error> {
+    object::<D, PublicJwk>(d)?.x().map(PublicKey).map_err(D::Error::custom)
 }
 
 impl fmt::Debug for PublicKey {
@@ -82,13 +86,14 @@ impl fmt::Debug for PublicKey {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Verifier {
     kid: Kid,
-    point: VerifyingKey,
+    key: PublicKey,
+    point: Option<VerifyingKey>,
 }
 
 impl Verifier {
     /// Prepares a key.
     pub fn new(key: &PublicKey) -> Self {
-        Self { kid: key.kid(), point: key.point() }
+        Self { kid: key.kid(), key: *key, point: key.point() }
     }
 
     /// The key's name.
@@ -98,12 +103,12 @@ impl Verifier {
 
     /// The key itself.
     pub fn key(&self) -> PublicKey {
-        PublicKey(self.point.to_bytes())
+        self.key
     }
 
     /// Whether this key made the signature over exactly this message.
     pub fn verify_strict(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        verifies(&self.point, message, signature)
+        verifies(self.point.as_ref(), message, signature)
     }
 }
 
@@ -185,13 +190,16 @@ struct PublicJwk {
 }
 
 impl PublicJwk {
-    fn key(&self) -> Result<PublicKey, Malformed> {
+    fn x(&self) -> Result<[u8; 32], Malformed> {
         if self.kty != "OKP" || self.crv != "Ed25519" {
             return Err(Malformed("a key has kty OKP and crv Ed25519".into()));
         }
-        let x = decode_32(&self.x)
-            .ok_or_else(|| Malformed("x is not 32 bytes of strict base64url: 43 characters".into()))?;
-        PublicKey::from_bytes(x)
+        decode_32(&self.x)
+            .ok_or_else(|| Malformed("x is not 32 bytes of strict base64url: 43 characters".into()))
+    }
+
+    fn key(&self) -> Result<PublicKey, Malformed> {
+        self.x().and_then(PublicKey::from_bytes)
     }
 }
 

@@ -20,7 +20,7 @@ pub use claims::{
 };
 pub use grammar::{MAX_DEPTH, object, objects, optional_object, optional_objects, read_object};
 pub use jws::{Jws, MAX_TOKEN, sign};
-pub use key::{PublicKey, SecretKey, Verifier};
+pub use key::{PublicKey, SecretKey, Verifier, recorded};
 pub use purpose::{Purpose, Typ};
 
 #[cfg(test)]

@@ -278,7 +278,7 @@ impl FromStr for Asset {
 
 impl Serialize for Asset {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        super::encode::as_text(self, s)
     }
 }
 

@@ -30,6 +30,38 @@ pub fn decode<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, Malfor
     if encode(&value) == bytes { Ok(value) } else { Err(Malformed("not in canonical form".into())) }
 }
 
+/// Writes a value as the string that it shows as: through a buffer of its own, so that the JSON writer sees
+/// one string and not its pieces. Every text of the log fits; a longer one takes the slow way.
+pub(crate) fn as_text<T: fmt::Display + ?Sized, S: Serializer>(value: &T, s: S) -> Result<S::Ok, S::Error> {
+    use fmt::Write as _;
+    let mut text = ShortText { bytes: [0; 256], end: 0 };
+    match write!(text, "{value}").ok().and_then(|()| text.as_str()) {
+        Some(text) => s.serialize_str(text),
+        None => s.collect_str(value),
+    }
+}
+
+/// Text of up to 256 bytes on the stack.
+struct ShortText {
+    bytes: [u8; 256],
+    end: usize,
+}
+
+impl ShortText {
+    fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(self.bytes.get(..self.end)?).ok()
+    }
+}
+
+impl fmt::Write for ShortText {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        let end = self.end.checked_add(piece.len()).ok_or(fmt::Error)?;
+        self.bytes.get_mut(self.end..end).ok_or(fmt::Error)?.copy_from_slice(piece.as_bytes());
+        self.end = end;
+        Ok(())
+    }
+}
+
 /// Unpadded base64url (RFC 4648 §5).
 pub fn b64(bytes: &[u8]) -> String {
     data_encoding::BASE64URL_NOPAD.encode(bytes)

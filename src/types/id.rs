@@ -14,7 +14,7 @@ macro_rules! text_serde {
     ($name:ident) => {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-                s.collect_str(self)
+                super::encode::as_text(self, s)
             }
         }
         impl<'de> Deserialize<'de> for $name {

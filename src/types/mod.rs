@@ -12,6 +12,7 @@ mod refusal;
 mod time;
 
 pub use amount::{Asset, MAX_INT, Money, Points, Rate};
+pub(crate) use encode::as_text;
 pub use encode::{Fingerprint, Hash, Malformed, b64, b64_decode, decode, encode, hex};
 pub use id::{AccountId, BrandId, Currency, Ident, Kid, ParticipantId, PaymentId, UnitCode};
 pub use refusal::{Action, Refusal, Refused};

@@ -105,7 +105,7 @@ impl FromStr for Time {
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        super::encode::as_text(self, s)
     }
 }
 
@@ -220,7 +220,7 @@ impl FromStr for Date {
 
 impl Serialize for Date {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        super::encode::as_text(self, s)
     }
 }
 
@@ -258,7 +258,7 @@ impl FromStr for Month {
 
 impl Serialize for Month {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        super::encode::as_text(self, s)
     }
 }
 

@@ -58,7 +58,8 @@ pub(crate) fn follow(
 }
 
 pub(crate) fn read_cursor(connection: &mut SqliteConnection) -> QueryResult<Option<(i64, Vec<u8>)>> {
-    cursor::table.find(1).select((cursor::seq, cursor::hash)).first(connection).optional()
+    // Not `first`: a bound LIMIT makes SQLite prepare the statement anew each time.
+    cursor::table.find(1).select((cursor::seq, cursor::hash)).get_result(connection).optional()
 }
 
 pub(crate) fn place(file: &File, row: Option<(i64, Vec<u8>)>) -> Result<Option<Place>, Fault> {

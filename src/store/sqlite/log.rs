@@ -270,7 +270,7 @@ pub(super) fn read_tip(file: &mut File) -> Result<Option<TipRecord>, Fault> {
         tip::table
             .find(1)
             .select((tip::seq, tip::hash, tip::edge, tip::checkpoint))
-            .first(connection)
+            .get_result(connection)
             .optional()
     })?;
     let Some((seq, hash, edge, checkpoint)) = row else { return Ok(None) };
