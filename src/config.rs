@@ -260,7 +260,7 @@ mod tests {
         let rows = [
             ("[writer]\nmax_bach = 1", "there is no key writer.max_bach; did you mean writer.max_batch?"),
             ("max_batch = 1", "there is no key max_batch; did you mean writer.max_batch?"),
-            ("[folow]", "there is no key folow; did you mean follow.rows_per_run?"),
+            ("[folow]", "there is no key folow; did you mean follow.linger_ms?"),
             ("[folow]\nrows_per_run = 1", "did you mean follow.rows_per_run?"),
             ("writer = 1", "there is no key writer; did you mean writer.queue?"),
             ("[writer.queue]\nlength = 1", "writer.queue = { length = 1 }: a whole number from 1 to"),

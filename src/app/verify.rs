@@ -5,12 +5,14 @@
 //! from the caller where they are given.
 //! Refuses to know: how a difference came about.
 
-use crate::book::{Name, Record};
+use crate::book::{Found, Name, Record, Source};
 use crate::engine::{self, Commit, Follower, Memory, StateFollower, open_entry, state_root};
 use crate::log::{Broken as ChainBroken, Chain, LogVerifier, vkey};
-use crate::machine::{self, Broken, Event, Genesis, Snapshot};
+use crate::machine::{self, Broken, Event, Evidence, Genesis, Snapshot};
+use crate::sign::PublicKey;
 use crate::store::{Read, Reader, Sqlite, StoredEntry};
-use crate::types::{Time, decode};
+use crate::types::{Hash, Kid, Time, decode};
+use hashbrown::HashMap;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -76,7 +78,7 @@ pub struct Report {
 
 /// Entries in one run.
 const CHUNK: usize = 4_000;
-const CHUNK_BYTES: usize = 16 << 20;
+const CHUNK_BYTES: usize = 8 << 20;
 /// Records at hand, and records that may wait for the scratch state.
 const ROWS: usize = 400_000;
 const PINNED: usize = 100_000;
@@ -208,43 +210,47 @@ fn run(
     let mut again = Again::new(&scratch.0)?;
     let mut chain = Chain::start();
     let mut roots: BTreeMap<u64, Snapshot> = BTreeMap::new();
-    let mut log_key = None;
+    let (net, log_key) = trust(&live, options, report)?;
     let mut next = 0;
-    loop {
-        let entries = live.read(next, CHUNK, CHUNK_BYTES)?;
-        let opened = entries.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-        // What the entries say they changed is what deciding them again will look up: one look-up for
-        // all of them. Where they lie, deciding asks for what it needs itself.
-        again.load(opened.iter().flat_map(|one| one.event.names()).collect())?;
-        for (entry, one) in entries.iter().zip(opened) {
-            if entry.seq != next {
-                return Err(wrong(format!("entry {next}"), "is missing"));
-            }
-            check_entry(entry, one, &mut chain, &mut again, options, report, &roots)?;
-            if entry.seq == 0 {
-                log_key = Some(trust(entry, options, report)?);
-            }
-            if claims.contains(&entry.seq) || state_at == Some(entry.seq) {
-                again.flush()?;
-                if let Some(root) = state_root(&*again.read)? {
-                    roots.insert(entry.seq, root);
-                }
-                if state_at == Some(entry.seq) {
-                    compare_state(&live, &again.read, report)?;
-                }
-            }
-            next += 1;
+    let mut run = read_run(&live, next, net)?;
+    while !run.is_empty() {
+        let from = next + run.len() as u64;
+        if options.signatures {
+            prove(&mut run, &mut again)?;
         }
+        again.load(run.iter().flat_map(|one| one.names(&again.memory)).collect())?;
+        // The next run is read while this one is decided.
+        let (decided, following) = std::thread::scope(|scope| {
+            let following = scope.spawn(|| read_run(&live, from, net));
+            let decided = run.drain(..).try_for_each(|one| {
+                let seq = one.seq;
+                if seq != next {
+                    return Err(wrong(format!("entry {next}"), "is missing"));
+                }
+                check_entry(one, &mut chain, &mut again, report, &roots)?;
+                next += 1;
+                if claims.contains(&seq) || state_at == Some(seq) {
+                    again.flush()?;
+                    if let Some(root) = state_root(&*again.read)? {
+                        roots.insert(seq, root);
+                    }
+                    if state_at == Some(seq) {
+                        compare_state(&live, &again.read, report)?;
+                    }
+                }
+                Ok(())
+            });
+            (decided, following.join())
+        });
+        decided?;
         if again.memory.pinned_rows() > PINNED {
             again.flush()?;
         }
         progress(next, tip.seq + 1);
-        if entries.is_empty() {
-            break;
-        }
+        run = following.map_err(|_| Halt::Fault("reading the log ended in a panic".into()))??;
     }
     again.flush()?;
-    check_end(dir, &tip, &chain, log_key.as_ref(), report)?;
+    check_end(dir, &tip, &chain, &log_key, report)?;
     if options.compare {
         if live.cursor()?.is_some_and(|place| place.seq > tip.seq) {
             return Err(wrong("state, cursor", "is ahead of the log"));
@@ -283,34 +289,103 @@ fn snapshots_claimed(live: &Reader) -> Result<std::collections::BTreeSet<u64>, H
 
 /// An entry, read.
 struct Opened {
-    envelope: crate::log::Envelope,
+    seq: u64,
+    /// The envelope as it is stored.
+    bytes: Vec<u8>,
     slots: Vec<crate::log::Slot>,
-    event: Event,
+    /// What it says and rests on, or why that cannot be read. That is told when all before it held.
+    read: Result<(crate::log::Envelope, Evidence), String>,
 }
 
-fn open(entry: &StoredEntry) -> Result<Opened, Halt> {
-    let place = || format!("entry {}", entry.seq);
-    let (envelope, slots) = open_entry(entry).map_err(|e| wrong(place(), e))?;
-    let hash = crate::log::Envelope::hash(&entry.envelope);
-    let event = Event::read(&envelope, hash, &slots).map_err(|e| wrong(place(), e))?;
-    Ok(Opened { envelope, slots, event })
+impl Opened {
+    fn new(entry: StoredEntry, net: Hash) -> Self {
+        let read = match open_entry(&entry) {
+            Ok((envelope, slots)) => {
+                let stored = machine::Stored { envelope: &envelope, parts: &slots };
+                let evidence = Evidence::read(stored, net).map_err(|e| e.to_string());
+                (slots, evidence.map(|evidence| (envelope, evidence)))
+            }
+            Err(e) => (vec![], Err(e.to_string())),
+        };
+        Self { seq: entry.seq, bytes: entry.envelope, slots: read.0, read: read.1 }
+    }
+
+    fn evidence(&self) -> Option<&Evidence> {
+        self.read.as_ref().ok().map(|(_, evidence)| evidence)
+    }
+
+    fn names(&self, memory: &Memory) -> Vec<Name> {
+        self.evidence().map(|evidence| evidence.names(memory)).unwrap_or_default()
+    }
+
+    fn prove(&mut self, keys: &HashMap<Kid, PublicKey>) {
+        if let Ok((_, evidence)) = &mut self.read
+            && let Err(e) = evidence.prove(&|kid| keys.get(&kid).copied())
+        {
+            self.read = Err(e.to_string());
+        }
+    }
+}
+
+/// The next entries, taken apart on all cores.
+fn read_run(live: &Reader, from: u64, net: Hash) -> Result<Vec<Opened>, Halt> {
+    let entries = live.read(from, CHUNK, CHUNK_BYTES)?;
+    Ok(spread(entries, |some| some.into_iter().map(|entry| Opened::new(entry, net)).collect()))
+}
+
+/// Verifies the signatures of a run on all cores, each under the key that it names.
+fn prove(run: &mut Vec<Opened>, again: &mut Again) -> Result<(), Halt> {
+    let evidence = || run.iter().filter_map(Opened::evidence);
+    again.load(evidence().flat_map(Evidence::kids).map(Name::Key).collect())?;
+    // A key may be registered by an entry of this very run.
+    let mut keys: HashMap<Kid, PublicKey> =
+        evidence().flat_map(Evidence::own_keys).map(|key| (key.kid(), key)).collect();
+    for kid in evidence().flat_map(Evidence::kids) {
+        if let Found::Known(record) = again.memory.find(&Name::Key(kid))
+            && let Some(record) = record.key()
+        {
+            keys.insert(kid, record.key);
+        }
+    }
+    *run = spread(std::mem::take(run), |mut some| {
+        some.iter_mut().for_each(|one| one.prove(&keys));
+        some
+    });
+    Ok(())
+}
+
+/// Does work in pieces on all cores and puts what comes out in order again.
+fn spread<T: Send, R: Send>(mut items: Vec<T>, work: impl Fn(Vec<T>) -> Vec<R> + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let piece = items.len().div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        let mut running = vec![];
+        while !items.is_empty() {
+            let some = items.drain(..piece.min(items.len())).collect();
+            running.push(scope.spawn(|| work(some)));
+        }
+        let done = running.into_iter().flat_map(|thread| match thread.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        done.collect()
+    })
 }
 
 fn check_entry(
-    entry: &StoredEntry,
     one: Opened,
     chain: &mut Chain,
     again: &mut Again,
-    options: &Options,
     report: &mut Report,
     roots: &BTreeMap<u64, Snapshot>,
 ) -> Result<(), Halt> {
-    let Opened { envelope, slots, event } = one;
-    let named = |what: String| wrong(format!("entry {}", entry.seq), what);
-    chain.accept(&entry.envelope).map_err(|ChainBroken { seq, why }| wrong(format!("entry {seq}"), why))?;
+    let Opened { seq, bytes, slots, read } = one;
+    let named = |what: String| wrong(format!("entry {seq}"), what);
+    chain.accept(&bytes).map_err(|ChainBroken { seq, why }| wrong(format!("entry {seq}"), why))?;
+    let (envelope, evidence) = read.map_err(named)?;
     let stored = machine::Stored { envelope: &envelope, parts: &slots };
     let checked = loop {
-        match machine::check(stored, &again.memory, options.signatures) {
+        match machine::check(stored, &evidence, &again.memory) {
             Ok(checked) => break checked,
             Err(Broken::Need(names)) => again.load(names)?,
             Err(Broken::Wrong(what)) => return Err(named(what)),
@@ -333,8 +408,10 @@ fn check_entry(
         Some(Record::Tick(tick)) => Some(tick.through),
         _ => None,
     });
+    let (kind, hash) = (evidence.kind(), crate::log::Envelope::hash(&bytes));
+    let event = Event { seq, hash, at: envelope.at, kind, effects: checked.effects };
     let records = Arc::new(checked.records);
-    again.memory.changed(entry.seq, &records);
+    again.memory.changed(seq, &records);
     again.waiting.push(Arc::new(Commit { event, records }));
     if let Some(through) = through
         && let Some(name) = again.left(through)?
@@ -344,11 +421,14 @@ fn check_entry(
     Ok(())
 }
 
-/// The verifier key of the log: from outside if given, and then genesis must name the same.
-fn trust(entry: &StoredEntry, options: &Options, report: &mut Report) -> Result<LogVerifier, Halt> {
-    let (envelope, _) = open_entry(entry)?;
+/// The network's id, and the verifier key of its log: from outside if given, and then genesis must name the
+/// same.
+fn trust(live: &Reader, options: &Options, report: &mut Report) -> Result<(Hash, LogVerifier), Halt> {
+    let first = live.read_envelopes(0, 1)?;
+    let bytes = first.first().map(|envelope| envelope.bytes.as_slice()).unwrap_or_default();
+    let envelope = crate::log::Envelope::decode(bytes).map_err(|e| wrong("entry 0", e))?;
     let public = envelope.public.as_ref().map(|raw| raw.get().as_bytes()).unwrap_or_default();
-    let genesis: Genesis = decode(public)?;
+    let genesis: Genesis = decode(public).map_err(|e| wrong("entry 0", e))?;
     report.net = genesis.net().to_string();
     if options.net.as_ref().is_some_and(|net| *net != report.net) {
         return Err(wrong("entry 0", format!("this is network {}, not the one asked for", report.net)));
@@ -358,7 +438,8 @@ fn trust(entry: &StoredEntry, options: &Options, report: &mut Report) -> Result<
     if *taken != named {
         return Err(wrong("entry 0", format!("genesis names the log key {named}, not the one given")));
     }
-    taken.parse().map_err(|e| wrong("entry 0", format!("log key: {e}")))
+    let key = taken.parse().map_err(|e| wrong("entry 0", format!("log key: {e}")))?;
+    Ok((genesis.net(), key))
 }
 
 /// The end of the log is where its tip and the signed checkpoints say it is.
@@ -366,7 +447,7 @@ fn check_end(
     dir: &Path,
     tip: &crate::store::TipRecord,
     chain: &Chain,
-    key: Option<&LogVerifier>,
+    key: &LogVerifier,
     report: &mut Report,
 ) -> Result<(), Halt> {
     let at = chain.tip().ok_or_else(|| wrong("log", "has no entries"))?;
@@ -377,7 +458,6 @@ fn check_end(
         return Err(wrong("tip", "its tree is not that of the entries"));
     }
     (report.size, report.root) = (at.seq + 1, chain.root().to_string());
-    let Some(key) = key else { return Ok(()) };
     let signed = key.verify(&tip.checkpoint).map_err(|e| wrong("tip, checkpoint", e))?;
     if signed.size != report.size || signed.root != chain.root() {
         return Err(wrong("tip, checkpoint", "signs another size or root"));

@@ -158,6 +158,8 @@ impl<'a> Draft<'a> {
     pub fn get(&mut self, name: &Name) -> Result<Option<Arc<Record>>, Stop> {
         let record = match self.now.get(name) {
             Some(record) => record.clone(),
+            // Named after this entry's own place: no earlier one can have made it.
+            None if name.seq() == Some(self.seq) => None,
             None => match self.source.find(name) {
                 Found::Known(record) => Some(record),
                 Found::Absent => None,

@@ -101,6 +101,16 @@ pub enum Name {
     UsedConsent(AccountId, Ident),
 }
 
+impl Name {
+    /// The entry that a record is named after, if it is: the one that made it.
+    pub(super) fn seq(&self) -> Option<u64> {
+        match self {
+            Self::Payment(id) | Self::Share(id, _) => Some(id.seq),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

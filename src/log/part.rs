@@ -67,6 +67,20 @@ pub fn open(part: &[u8]) -> Result<([u8; 16], Vec<u8>), Malformed> {
     Ok((salt, body))
 }
 
+/// Whether a part is this body under some salt: `open(part)` gives `body`, for a body that the one encoder
+/// wrote.
+pub fn holds(part: &[u8], body: &[u8]) -> bool {
+    let rest = part.strip_prefix(b"{\"salt\":\"").and_then(|rest| rest.split_at_checked(SALT_TEXT));
+    let Some((text, rest)) = rest else { return false };
+    let salted = data_encoding::BASE64URL_NOPAD.decode_mut(text, &mut [0; 16]).is_ok();
+    let members = match body.strip_prefix(b"{") {
+        Some(b"}") => rest.strip_prefix(b"\"") == Some(b"}"),
+        Some(members) => rest.strip_prefix(b"\",") == Some(members),
+        None => false,
+    };
+    salted && members && part.len() <= MAX_PART
+}
+
 fn check_size(part: &[u8]) -> Result<(), Malformed> {
     if part.len() > MAX_PART {
         return Err(Malformed("a part is at most 16 KiB".into()));
@@ -124,6 +138,7 @@ mod tests {
         assert_eq!(open(&part), Ok(([7; 16], br#"{"done":[1]}"#.to_vec())));
         let empty = seal([0; 16], b"{}").expect("sealed");
         assert_eq!(empty, br#"{"salt":"AAAAAAAAAAAAAAAAAAAAAA"}"#);
+        assert!(holds(&empty, b"{}") && !holds(&part, b"{}"));
         assert_eq!(open(&empty), Ok(([0; 16], b"{}".to_vec())));
     }
 
@@ -180,6 +195,9 @@ mod tests {
         fn open_undoes_seal(salt in any::<[u8; 16]>(), text in any::<String>(), number in 0i64..1_000_000) {
             let body = crate::types::encode(&serde_json::json!({"number": number, "text": text}));
             let part = seal(salt, &body).expect("sealed");
+            prop_assert!(holds(&part, &body));
+            let others: [&[u8]; 2] = [b"{}", b"{\"number\":1}"];
+            prop_assert!(others.iter().all(|other| !holds(&part, other)));
             prop_assert_eq!(open(&part), Ok((salt, body)));
         }
 
@@ -187,6 +205,8 @@ mod tests {
         fn what_opens_seals_to_the_same_bytes(at in 0usize..60, byte in any::<u8>()) {
             let mut part = seal([9; 16], br#"{"a":"bcd","e":12345,"f":[1,2]}"#).expect("sealed");
             part[at] = byte;
+            let body = br#"{"a":"bcd","e":12345,"f":[1,2]}"#;
+            prop_assert_eq!(holds(&part, body), open(&part).is_ok_and(|(_, opened)| opened == body));
             if let Ok((salt, body)) = open(&part) {
                 prop_assert_eq!(seal(salt, &body), Ok(part));
             }

@@ -96,7 +96,7 @@ impl Body {
     }
 
     /// Keys that the statement itself carries: it is signed by keys that nobody registered yet.
-    fn own_keys(&self) -> Vec<PublicKey> {
+    pub(super) fn own_keys(&self) -> Vec<PublicKey> {
         match self {
             Self::RegisterBrand(args) => std::iter::once(args.root).chain(args.recovery).collect(),
             Self::Certify(cert) => vec![cert.key],
@@ -124,13 +124,25 @@ impl Command {
     /// Reads and checks a request. `net` is this network's id.
     pub fn read(request: &Request, net: Hash, keys: Keys) -> Result<Self, Refused> {
         let command = Self::read_unsigned(request, net)?;
-        let own = command.body.own_keys();
-        for one in &command.jws {
+        command.verify(keys)?;
+        Ok(command)
+    }
+
+    /// Verifies every signature.
+    pub(super) fn verify(&self, keys: Keys) -> Result<(), Refused> {
+        let own = self.body.own_keys();
+        for one in &self.jws {
             let kid = one.kid();
             let key = own.iter().find(|key| key.kid() == kid).copied().or_else(|| keys(kid));
             one.verify(&key.ok_or_else(|| Refused::about(Refusal::KeyUnknown, kid))?)?;
         }
-        Ok(command)
+        Ok(())
+    }
+
+    /// The keys that signed and that the statement does not bring itself: each must be registered.
+    pub(super) fn foreign_keys(&self) -> Vec<Kid> {
+        let own: Vec<Kid> = self.body.own_keys().iter().map(PublicKey::kid).collect();
+        self.jws.iter().map(Jws::kid).filter(|kid| !own.contains(kid)).collect()
     }
 
     /// Reads a request without verifying its signatures: to measure, never to decide.

@@ -209,6 +209,20 @@ pub struct Event {
     pub effects: Vec<Effect>,
 }
 
+impl From<PartOut> for Effect {
+    fn from(part: PartOut) -> Self {
+        Self { tag: part.tag, done: part.done }
+    }
+}
+
+impl PartBody {
+    /// What the part records, if it records effects.
+    pub(super) fn effect(self) -> Option<Effect> {
+        let tag = self.payment.zip(self.cycle);
+        self.done.map(|done| Effect { tag, done })
+    }
+}
+
 impl Event {
     /// The names of all records that the entry changed: what must be at hand to take it over or to
     /// decide it again, but for what is only read.
@@ -232,8 +246,7 @@ impl Event {
         for part in parts {
             if let log::Slot::Whole(bytes) = part {
                 let body: PartBody = decode(&log::open(bytes)?.1)?;
-                let tag = body.payment.zip(body.cycle);
-                effects.extend(body.done.map(|done| Effect { tag, done }));
+                effects.extend(body.effect());
             }
         }
         Ok(Self { seq: envelope.seq, hash, at: envelope.at, kind, effects })

@@ -9,6 +9,7 @@ mod command;
 mod decide;
 mod due;
 mod entry;
+mod evidence;
 mod genesis;
 mod kind;
 mod refuse;
@@ -21,7 +22,8 @@ pub use due::{sweep, term};
 pub use entry::{
     Answer, Effect, EntryBody, Event, LineVerdict, PartBody, PubBody, Sealed, Snapshot, answer, bodies, seal,
 };
+pub use evidence::{Evidence, request};
 pub use genesis::{CurrencySetting, Genesis};
 pub use kind::Kind;
 pub use refuse::{Burnt, burn, record_refusals};
-pub use verify::{Broken, Checked, Records, Stored, apply, check, check_form, request};
+pub use verify::{Broken, Checked, Records, Stored, apply, check, check_form};

@@ -5,7 +5,7 @@
 //! but a holder's, no setting, no budget, and every part still sums to zero.
 //! Refuses to know: whether the effects were asked for. That went with the evidence, and is counted.
 
-use super::entry::{PartBody, bodies};
+use super::entry::{Effect, PartBody, bodies};
 use super::kind::Kind;
 use super::verify::{Broken, Overlay, Records, Stored};
 use crate::book::{Apply, Done, Measure, Name, Place, Principal, Record, Source};
@@ -17,7 +17,11 @@ fn wrong<T>(what: impl Into<String>) -> Result<T, Broken> {
 }
 
 /// Takes the recorded effects over, as far as an entry of this kind can have them.
-pub(super) fn check_remains(entry: Stored, kind: Kind, state: &dyn Source) -> Result<Records, Broken> {
+pub(super) fn check_remains(
+    entry: Stored,
+    kind: Kind,
+    state: &dyn Source,
+) -> Result<(Records, Vec<Effect>), Broken> {
     let bodies = evidence_first(entry, kind)?;
     let mut overlay = Overlay::new(state);
     for done in bodies.iter().filter_map(|body| body.done.as_ref()) {
@@ -27,7 +31,8 @@ pub(super) fn check_remains(entry: Stored, kind: Kind, state: &dyn Source) -> Re
         sums_to_zero(done)?;
         take(&mut overlay, done)?;
     }
-    Ok(overlay.records())
+    let effects = bodies.into_iter().filter_map(PartBody::effect);
+    Ok((overlay.records(), effects.collect()))
 }
 
 /// Evidence stands before effects, and only evidence may be missing.

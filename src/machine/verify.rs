@@ -4,18 +4,17 @@
 //! it. [`check`] decides the entry again from its own evidence, on the state before it, and compares
 //! every byte: verification and mirrors use it.
 
-use super::command::{Command, Request};
 use super::decide::{Decision, decide};
 use super::due::{sweep, term};
-use super::entry::{EntryBody, PartBody, PubBody, Snapshot, bodies};
+use super::entry::{Effect, PartBody, PubBody, Snapshot};
+use super::evidence::{Evidence, What};
 use super::genesis::Genesis;
 use super::kind::Kind;
-use super::refuse::{Burnt, record_refusals};
+use super::refuse::record_refusals;
 use super::remains::check_remains;
-use crate::book::{Apply, Done, Draft, Found, Measure, Name, Record, Source, Stop};
-use crate::log::{Envelope, Slot, open, parts_root};
-use crate::sign::Jws;
-use crate::types::{AccountId, Malformed, Time, decode};
+use crate::book::{Apply, Done, Draft, Found, Name, Record, Source, Stop};
+use crate::log::{Envelope, Slot, holds, open, parts_root};
+use crate::types::{Malformed, Time, decode};
 use indexmap::IndexMap;
 use std::sync::Arc;
 
@@ -62,6 +61,8 @@ pub type Records = Vec<(Name, Option<Arc<Record>>)>;
 pub struct Checked {
     /// What state becomes.
     pub records: Records,
+    /// What happened, part by part, for followers.
+    pub effects: Vec<Effect>,
     /// Signatures that were verified.
     pub signatures: u64,
     /// Parts that were erased on request; if the evidence is among them the entry was taken over as
@@ -120,7 +121,7 @@ fn kind_of(envelope: &Envelope) -> Result<Kind, Malformed> {
     envelope.kind.parse()
 }
 
-fn public(envelope: &Envelope) -> Result<&[u8], Malformed> {
+pub(super) fn public(envelope: &Envelope) -> Result<&[u8], Malformed> {
     let missing = || Malformed(format!("{} without pub", envelope.kind));
     envelope.public.as_ref().map(|raw| raw.get().as_bytes()).ok_or_else(missing)
 }
@@ -173,202 +174,105 @@ pub fn apply(entry: Stored, source: &dyn Source) -> Result<Records, Broken> {
     Ok(overlay.records())
 }
 
-/// Decides an entry again and compares. `state` is what the entries before it left; `signatures` may be
-/// switched off to measure everything else.
-pub fn check(entry: Stored, state: &dyn Source, signatures: bool) -> Result<Checked, Broken> {
-    let kind = check_form(entry)?;
+/// Decides an entry again from its own evidence and compares every byte. `state` is what the entries before
+/// it left. Signatures count as far as the evidence was [proven](Evidence::prove).
+pub fn check(entry: Stored, evidence: &Evidence, state: &dyn Source) -> Result<Checked, Broken> {
+    let kind = evidence.kind();
     if (kind == Kind::Genesis) != (entry.envelope.seq == 0) {
         return Err(Broken::Wrong("a log has one genesis, and begins with it".into()));
     }
     let erased = entry.parts.iter().filter(|part| matches!(part, Slot::Erased(_))).count();
     let mut checked = Checked {
         records: vec![],
-        signatures: 0,
+        effects: vec![],
+        signatures: evidence.signatures(),
         erased: u64::try_from(erased).unwrap_or(u64::MAX),
         snapshot: None,
         through: None,
     };
-    match kind {
-        Kind::Genesis => {
-            let genesis: Genesis = decode(public(entry.envelope)?)?;
+    let draft = Draft::new(state, entry.envelope.seq, entry.envelope.at);
+    let decision = match evidence.what() {
+        What::Genesis(genesis) => {
             genesis.check()?;
             checked.records = apply(entry, state)?;
+            return Ok(checked);
         }
-        Kind::Snapshot => {
-            let snapshot: Snapshot = decode(public(entry.envelope)?)?;
+        What::Snapshot(snapshot) => {
             if snapshot.of >= entry.envelope.seq {
                 return Err(Broken::Wrong(format!(
                     "a snapshot as of entry {}, which is yet to come",
                     snapshot.of
                 )));
             }
-            checked.snapshot = Some(snapshot);
+            checked.snapshot = Some(*snapshot);
+            return Ok(checked);
         }
-        Kind::Tick | Kind::Refused if erased > 0 => return Err(Broken::Wrong("effects were erased".into())),
-        Kind::Refused => checked.records = check_refused(entry, state)?,
-        _ if erased > 0 => checked.records = check_remains(entry, kind, state)?,
-        _ => again(entry, kind, state, signatures, &mut checked)?,
-    }
+        What::Remains => {
+            (checked.records, checked.effects) = check_remains(entry, kind, state)?;
+            return Ok(checked);
+        }
+        What::Term => term(draft)?,
+        What::Tick(accounts, through) => {
+            checked.through = *through;
+            sweep(draft, accounts, *through)?
+        }
+        What::Refused(burnt) => {
+            for one in burnt {
+                let name = Name::Command(one.principal.clone(), one.cid.clone());
+                if known(state, &name)?.is_some() {
+                    return Err(Broken::Wrong(format!("{name} is recorded twice")));
+                }
+            }
+            let decision = record_refusals(draft, burnt)?;
+            decision.ok_or_else(|| Broken::Wrong("no refusal is recorded".into()))?
+        }
+        What::Asked(command, net) => {
+            let network = known(state, &Name::Network)?;
+            if network.as_deref().and_then(Record::network).map(|network| network.net) != Some(*net) {
+                return Err(Broken::Wrong("no such network before this entry".into()));
+            }
+            for kid in command.foreign_keys() {
+                if known(state, &Name::Key(kid))?.is_none() {
+                    return Err(Broken::Wrong(format!("key {kid} was not registered before")));
+                }
+            }
+            decide(draft, command)?
+        }
+    };
+    compare(&decision, entry, kind)?;
+    checked.records = decision.records;
+    checked.effects = decision.parts.into_iter().map(Effect::from).collect();
     Ok(checked)
 }
 
-fn again(
-    entry: Stored,
-    kind: Kind,
-    state: &dyn Source,
-    signatures: bool,
-    checked: &mut Checked,
-) -> Result<(), Broken> {
-    let draft = Draft::new(state, entry.envelope.seq, entry.envelope.at);
-    let recorded = recorded(entry, kind)?;
-    let decision = match kind {
-        Kind::Term => term(draft)?,
-        Kind::Tick => {
-            let (accounts, through) = swept(entry)?;
-            checked.through = through;
-            sweep(draft, &accounts, through)?
-        }
-        _ => {
-            let request = request(entry, kind)?;
-            let command = read(&request, state, signatures)?;
-            checked.signatures =
-                if signatures { u64::try_from(command.jws.len()).unwrap_or(u64::MAX) } else { 0 };
-            decide(draft, &command)?
-        }
-    };
-    checked.records = compare(decision, &recorded)?;
-    Ok(())
-}
-
-fn compare(decided: Decision, recorded: &EntryBody) -> Result<Records, Broken> {
-    if decided.entry == *recorded {
-        Ok(decided.records)
-    } else {
-        Err(Broken::Wrong(difference(&decided.entry, recorded)))
-    }
-}
-
-fn difference(decided: &EntryBody, recorded: &EntryBody) -> String {
-    if decided.kind != recorded.kind {
-        return format!("the evidence makes a {}, the envelope says {}", decided.kind, recorded.kind);
-    }
-    if decided.public != recorded.public {
-        return "pub is not what the evidence gives".into();
-    }
-    let at = decided.parts.iter().zip(&recorded.parts).position(|(a, b)| a != b);
-    match at {
-        Some(part) => format!("part {part} is not what the evidence gives"),
-        None => format!("{} parts, the evidence gives {}", recorded.parts.len(), decided.parts.len()),
-    }
-}
-
-fn recorded(entry: Stored, kind: Kind) -> Result<EntryBody, Malformed> {
-    let whole = entry.parts.iter().filter_map(|part| match part {
-        Slot::Whole(bytes) => Some(open(bytes).map(|(_, body)| body)),
-        Slot::Erased(_) => None,
-    });
-    let public = entry.envelope.public.as_ref().map(|raw| raw.get().as_bytes().to_vec());
-    Ok(EntryBody { kind, public, parts: whole.collect::<Result<_, _>>()? })
-}
-
-fn whole_bodies(entry: Stored) -> Result<Vec<PartBody>, Malformed> {
-    bodies(entry.parts.iter().filter_map(|part| match part {
-        Slot::Whole(bytes) => Some(bytes.as_slice()),
-        Slot::Erased(_) => None,
-    }))
-}
-
-/// The request that an entry was made from: its evidence, in order.
-pub fn request(entry: Stored, kind: Kind) -> Result<Request, Malformed> {
-    let text = |jws: &Jws| jws.text().to_owned();
-    if kind.is_public() {
-        let body: PubBody = decode(public(entry.envelope)?)?;
-        return Ok(Request { jws: body.jws.iter().map(text).collect(), lines: None });
-    }
-    let bodies = whole_bodies(entry)?;
-    let jws = bodies.iter().filter_map(|body| body.jws.as_ref()).map(text).collect();
-    let lines = (kind == Kind::PointsBatch).then(|| {
-        let mut all = Vec::new();
-        for line in bodies.iter().filter_map(|body| body.line.as_ref()) {
-            all.extend_from_slice(line.as_bytes());
-            all.push(b'\n');
-        }
-        Arc::from(all)
-    });
-    Ok(Request { jws, lines })
-}
-
-fn read(request: &Request, state: &dyn Source, signatures: bool) -> Result<Command, Broken> {
-    let known = |name: &Name| match state.find(name) {
+fn known(state: &dyn Source, name: &Name) -> Result<Option<Arc<Record>>, Broken> {
+    match state.find(name) {
         Found::Known(record) => Ok(Some(record)),
         Found::Absent => Ok(None),
         Found::NotLoaded => Err(Broken::Need(vec![name.clone()])),
-    };
-    let network = known(&Name::Network)?;
-    let Some(network) = network.as_deref().and_then(Record::network) else {
-        return Err(Broken::Wrong("no network before this entry".into()));
-    };
-    let mut keys = IndexMap::new();
-    for text in &request.jws {
-        let kid = Jws::parse(text).map_err(|no| Broken::Wrong(no.to_string()))?.kid();
-        if let Some(key) = known(&Name::Key(kid))?.as_deref().and_then(Record::key) {
-            keys.insert(kid, key.key);
-        }
     }
-    let key = |kid| keys.get(&kid).copied();
-    let command = if signatures {
-        Command::read(request, network.net, &key)
-    } else {
-        Command::read_unsigned(request, network.net)
-    };
-    command.map_err(|no| Broken::Wrong(no.to_string()))
 }
 
-/// The accounts that a tick swept, in its order, and through when.
-fn swept(entry: Stored) -> Result<(Vec<AccountId>, Option<Time>), Malformed> {
-    let mut accounts = vec![];
-    let mut through = None;
-    for body in whole_bodies(entry)? {
-        let Some(done) = body.done else { continue };
-        let lots = done.lots.iter().map(|(id, ..)| *id);
-        accounts.extend(lots.chain(done.holds.iter().map(|(id, ..)| *id)).next());
-        through = through.or(done.puts().find_map(|(_, record)| match record {
-            Some(Record::Tick(tick)) => Some(tick.through),
-            _ => None,
-        }));
+/// Every byte that was recorded is what the evidence gives, salts aside.
+fn compare(decision: &Decision, recorded: Stored, kind: Kind) -> Result<(), Broken> {
+    let decided = &decision.entry;
+    let wrong = |what: String| Err(Broken::Wrong(what));
+    if decided.kind != kind {
+        return wrong(format!("the evidence makes a {}, the envelope says {kind}", decided.kind));
     }
-    Ok((accounts, through))
-}
-
-/// Commands that were refused are not decided again; but none of their ids may have been known before,
-/// and the entry is exactly what recording them makes.
-fn check_refused(entry: Stored, state: &dyn Source) -> Result<Records, Broken> {
-    let mut burnt = vec![];
-    for body in whole_bodies(entry)? {
-        for (name, record) in body.done.iter().flat_map(Done::puts) {
-            match (name, record) {
-                (Name::Command(principal, cid), Some(Record::Command(command))) => {
-                    let code = command.refused.filter(|code| code.burns());
-                    let code =
-                        code.ok_or_else(|| Broken::Wrong(format!("{name} was not refused for good")))?;
-                    let (principal, cid) = (principal.clone(), cid.clone());
-                    burnt.push(Burnt { principal, cid, fingerprint: command.fingerprint, code });
-                }
-                (Name::Limit(_, _, Measure::RefusedHour), Some(_)) => {}
-                _ => return Err(Broken::Wrong(format!("a refusal changes {name}"))),
-            }
+    let public = recorded.envelope.public.as_ref().map(|raw| raw.get().as_bytes());
+    if decided.public.as_deref() != public {
+        return wrong("pub is not what the evidence gives".into());
+    }
+    let same = |(body, part): (&Vec<u8>, &Slot)| match part {
+        Slot::Whole(bytes) => holds(bytes, body),
+        Slot::Erased(_) => false,
+    };
+    match decided.parts.iter().zip(recorded.parts).position(|both| !same(both)) {
+        Some(part) => wrong(format!("part {part} is not what the evidence gives")),
+        None if decided.parts.len() != recorded.parts.len() => {
+            wrong(format!("{} parts, the evidence gives {}", recorded.parts.len(), decided.parts.len()))
         }
+        None => Ok(()),
     }
-    for one in &burnt {
-        let name = Name::Command(one.principal.clone(), one.cid.clone());
-        match state.find(&name) {
-            Found::NotLoaded => return Err(Broken::Need(vec![name])),
-            Found::Known(_) => return Err(Broken::Wrong(format!("{name} is recorded twice"))),
-            Found::Absent => {}
-        }
-    }
-    let draft = Draft::new(state, entry.envelope.seq, entry.envelope.at);
-    let decision = record_refusals(draft, &burnt)?;
-    let decision = decision.ok_or_else(|| Broken::Wrong("no refusal is recorded".into()))?;
-    compare(decision, &recorded(entry, Kind::Refused)?)
 }

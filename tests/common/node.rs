@@ -12,8 +12,8 @@ use std::sync::Arc;
 use tallyhouse::book::{Draft, Found, Name, Record, Source, Stop};
 use tallyhouse::log::{Chain, Envelope, Slot};
 use tallyhouse::machine::{
-    self, Answer, Broken, Command, Decision, EntryBody, Records, Request, Sealed, Stored, apply, bodies,
-    burn, check, decide, record_refusals, seal, sweep, term,
+    self, Answer, Broken, Checked, Command, Decision, EntryBody, Evidence, Records, Request, Sealed, Stored,
+    apply, bodies, burn, check, decide, record_refusals, seal, sweep, term,
 };
 use tallyhouse::sign::{Jws, PublicKey};
 use tallyhouse::types::{AccountId, Hash, Kid, Refusal, Refused, Time};
@@ -29,6 +29,23 @@ impl Source for State {
 }
 
 impl State {
+    /// Decides the next entry again.
+    pub fn check(&self, entry: Stored, signatures: bool) -> Result<Checked, Broken> {
+        let net = match self.find(&Name::Network) {
+            Found::Known(record) => record.network().expect("a network").net,
+            Found::Absent | Found::NotLoaded => Hash::default(),
+        };
+        let mut evidence = Evidence::read(entry, net)?;
+        if signatures {
+            let known = |kid| match self.find(&Name::Key(kid)) {
+                Found::Known(record) => record.key().map(|key| key.key),
+                Found::Absent | Found::NotLoaded => None,
+            };
+            evidence.prove(&known)?;
+        }
+        check(entry, &evidence, self)
+    }
+
     pub fn get(&self, name: &Name) -> Option<&Record> {
         self.0.get(name).map(|record| &**record)
     }
@@ -260,7 +277,7 @@ impl Replay {
         let records = match self.how {
             How::Apply => apply(entry, &self.state).map_err(broken)?,
             How::Check(signatures) => {
-                let checked = check(entry, &self.state, signatures).map_err(broken)?;
+                let checked = self.state.check(entry, signatures).map_err(broken)?;
                 self.signatures += checked.signatures;
                 checked.records
             }

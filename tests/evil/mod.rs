@@ -9,7 +9,7 @@ pub mod story;
 use crate::common::node::State;
 use tallyhouse::book::{Name, Record};
 use tallyhouse::log::{self, Chain, Envelope, Slot};
-use tallyhouse::machine::{Broken, Checked, EntryBody, Kind, Sealed, Stored, bodies, check, seal};
+use tallyhouse::machine::{Broken, Checked, EntryBody, Kind, Sealed, Stored, bodies, seal};
 use tallyhouse::sign::Jws;
 use tallyhouse::types::{Hash, Time, b64_decode, decode};
 
@@ -34,7 +34,7 @@ pub struct Written {
 
 impl Written {
     pub fn check(&self, state: &State) -> Result<Checked, Broken> {
-        check(Stored { envelope: &self.envelope, parts: &self.parts }, state, true)
+        state.check(Stored { envelope: &self.envelope, parts: &self.parts }, true)
     }
 }
 

@@ -1,0 +1,202 @@
+//! Evidence: what an entry rests on, taken apart once.
+//!
+//! Owns: which parts of an entry are evidence, and in what form the rules want them.
+//! Promises: nothing that an entry claims as its effect is used here, but for what a tick or a record of
+//! refusals is about; [`check`](super::check) compares that too.
+//! Refuses to know: state. So entries can be read, and signatures be verified, in any order and at once.
+
+use super::command::{Command, Request};
+use super::decide::hints;
+use super::entry::{Snapshot, bodies};
+use super::genesis::Genesis;
+use super::kind::Kind;
+use super::refuse::Burnt;
+use super::verify::{Stored, check_form, public};
+use crate::book::{Done, Measure, Name, Record, Source};
+use crate::log::Slot;
+use crate::sign::{Jws, PublicKey};
+use crate::types::{AccountId, Hash, Kid, Malformed, Time, decode};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// What an entry rests on.
+#[derive(Debug)]
+pub struct Evidence {
+    kind: Kind,
+    what: What,
+    proven: bool,
+}
+
+/// By kind.
+#[derive(Debug)]
+pub(super) enum What {
+    Genesis(Box<Genesis>),
+    Snapshot(Snapshot),
+    Term,
+    /// The accounts that a tick swept, in its order, and through when.
+    Tick(Vec<AccountId>, Option<Time>),
+    Refused(Vec<Burnt>),
+    /// A command, read for this network.
+    Asked(Box<Command>, Hash),
+    /// Evidence was erased on request.
+    Remains,
+}
+
+impl Evidence {
+    /// Takes an entry's evidence apart, after [`check_form`]; `net` is the network that it must be meant for.
+    pub fn read(entry: Stored, net: Hash) -> Result<Self, Malformed> {
+        let kind = check_form(entry)?;
+        let erased = entry.parts.iter().any(|part| matches!(part, Slot::Erased(_)));
+        let what = match kind {
+            Kind::Genesis => What::Genesis(decode(public(entry.envelope)?)?),
+            Kind::Snapshot => What::Snapshot(decode(public(entry.envelope)?)?),
+            Kind::Term => What::Term,
+            Kind::Tick | Kind::Refused if erased => return Err(Malformed("effects were erased".into())),
+            Kind::Tick => swept(entry)?,
+            Kind::Refused => What::Refused(refused(entry)?),
+            _ if erased => What::Remains,
+            _ => {
+                let command = Command::read_unsigned(&request(entry, kind)?, net);
+                What::Asked(Box::new(command.map_err(|no| Malformed(no.to_string()))?), net)
+            }
+        };
+        Ok(Self { kind, what, proven: false })
+    }
+
+    /// What the entry is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(super) fn what(&self) -> &What {
+        &self.what
+    }
+
+    fn command(&self) -> Option<&Command> {
+        match &self.what {
+            What::Asked(command, _) => Some(command),
+            _ => None,
+        }
+    }
+
+    /// Verifies every signature. `keys` needs no trust: a key's name is its own hash.
+    pub fn prove(&mut self, keys: &dyn Fn(Kid) -> Option<PublicKey>) -> Result<(), Malformed> {
+        if let Some(command) = self.command() {
+            command.verify(keys).map_err(|no| Malformed(no.to_string()))?;
+        }
+        self.proven = true;
+        Ok(())
+    }
+
+    /// Signatures that were verified.
+    pub(super) fn signatures(&self) -> u64 {
+        let proven = self.command().filter(|_| self.proven);
+        proven.map_or(0, |command| u64::try_from(command.jws.len()).unwrap_or(u64::MAX))
+    }
+
+    /// The keys that made the signatures.
+    pub fn kids(&self) -> impl Iterator<Item = Kid> {
+        self.command().into_iter().flat_map(|command| command.jws.iter().map(Jws::kid))
+    }
+
+    /// The keys that the evidence itself brings.
+    pub fn own_keys(&self) -> Vec<PublicKey> {
+        match &self.what {
+            What::Genesis(genesis) => genesis.roots.clone(),
+            What::Asked(command, _) => command.body.own_keys(),
+            _ => vec![],
+        }
+    }
+
+    /// What deciding the entry again will look up, as far as it says itself: a hint, never an answer.
+    pub fn names(&self, source: &dyn Source) -> Vec<Name> {
+        match &self.what {
+            What::Asked(command, _) => hints(source, command),
+            What::Tick(accounts, _) => accounts.iter().copied().map(Name::Account).collect(),
+            What::Refused(burnt) => {
+                burnt.iter().map(|one| Name::Command(one.principal.clone(), one.cid.clone())).collect()
+            }
+            _ => vec![],
+        }
+    }
+}
+
+/// What is evidence in a part, or in `pub`. Other members are stepped over: that they are what the
+/// evidence gives is found by comparing bytes.
+#[derive(Deserialize)]
+struct Said {
+    #[serde(default)]
+    jws: Option<String>,
+    #[serde(default)]
+    line: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct PublicSaid {
+    #[serde(default)]
+    jws: Vec<String>,
+}
+
+fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Malformed> {
+    serde_json::from_slice(bytes).map_err(|e| Malformed(e.to_string()))
+}
+
+/// The request that an entry was made from: its evidence, in order.
+pub fn request(entry: Stored, kind: Kind) -> Result<Request, Malformed> {
+    if kind.is_public() {
+        return Ok(Request { jws: read::<PublicSaid>(public(entry.envelope)?)?.jws, lines: None });
+    }
+    let (mut jws, mut lines) = (vec![], vec![]);
+    for part in whole(entry) {
+        let said: Said = read(part)?;
+        jws.extend(said.jws);
+        if let Some(line) = said.line.filter(|_| kind == Kind::PointsBatch) {
+            lines.extend_from_slice(line.as_bytes());
+            lines.push(b'\n');
+        }
+    }
+    Ok(Request { jws, lines: (kind == Kind::PointsBatch).then(|| Arc::from(lines)) })
+}
+
+fn whole<'a>(entry: Stored<'a>) -> impl Iterator<Item = &'a [u8]> {
+    entry.parts.iter().filter_map(|part| match part {
+        Slot::Whole(bytes) => Some(bytes.as_slice()),
+        Slot::Erased(_) => None,
+    })
+}
+
+fn swept(entry: Stored) -> Result<What, Malformed> {
+    let mut accounts = vec![];
+    let mut through = None;
+    for body in bodies(whole(entry))? {
+        let Some(done) = body.done else { continue };
+        let lots = done.lots.iter().map(|(id, ..)| *id);
+        accounts.extend(lots.chain(done.holds.iter().map(|(id, ..)| *id)).next());
+        through = through.or(done.puts().find_map(|(_, record)| match record {
+            Some(Record::Tick(tick)) => Some(tick.through),
+            _ => None,
+        }));
+    }
+    Ok(What::Tick(accounts, through))
+}
+
+/// Commands that were refused are not decided again; but none of their ids may have been known before,
+/// and the entry is exactly what recording them makes.
+fn refused(entry: Stored) -> Result<Vec<Burnt>, Malformed> {
+    let mut burnt = vec![];
+    for body in bodies(whole(entry))? {
+        for (name, record) in body.done.iter().flat_map(Done::puts) {
+            match (name, record) {
+                (Name::Command(principal, cid), Some(Record::Command(command))) => {
+                    let code = command.refused.filter(|code| code.burns());
+                    let code = code.ok_or_else(|| Malformed(format!("{name} was not refused for good")))?;
+                    let (principal, cid) = (principal.clone(), cid.clone());
+                    burnt.push(Burnt { principal, cid, fingerprint: command.fingerprint, code });
+                }
+                (Name::Limit(_, _, Measure::RefusedHour), Some(_)) => {}
+                _ => return Err(Malformed(format!("a refusal changes {name}"))),
+            }
+        }
+    }
+    Ok(burnt)
+}
