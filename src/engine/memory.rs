@@ -131,9 +131,7 @@ impl Memory {
             self.due.remove(&(due, name.clone()));
             self.state_due = Some(self.state_due.map_or(due, |have| have.min(due)));
         }
-        // Single-use ids are looked up once; keeping them would push accounts out.
-        if matches!(name, Name::UsedRef(..) | Name::UsedToken(..) | Name::UsedConsent(..) | Name::Command(..))
-        {
+        if seldom_again(name, known.record.as_deref()) {
             self.young.get_mut().remove(name);
             self.old.get_mut().remove(name);
         }
@@ -176,6 +174,17 @@ impl Memory {
     /// State was asked: this is the earliest deadline it still holds for records that are not pinned.
     pub fn set_state_due(&mut self, due: Option<Time>) {
         self.state_due = due;
+    }
+}
+
+/// Whether a record is hardly looked at again: a single-use id, a payment that is over. Keeping those would
+/// push accounts out.
+fn seldom_again(name: &Name, record: Option<&Record>) -> bool {
+    match (name, record) {
+        (Name::UsedRef(..) | Name::UsedToken(..) | Name::UsedConsent(..) | Name::Command(..), _) => true,
+        (_, Some(Record::Payment(payment))) => payment.closed,
+        (_, Some(Record::Share(share))) => !share.taken.is_empty(),
+        _ => false,
     }
 }
 

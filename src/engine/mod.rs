@@ -11,6 +11,7 @@ mod core;
 mod follow;
 mod memory;
 mod run;
+mod runs;
 mod writer;
 
 pub use self::core::{Core, Rebuilder, Stores, catch_up};

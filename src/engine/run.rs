@@ -1,7 +1,7 @@
 //! The engine with threads: one for the writer, one for each follower.
 
 use super::core::Core;
-use super::follow::{Follower, state_root};
+use super::runs::{Order, follow};
 use super::writer::{Job, Outcome, Writer};
 use super::{Commit, Failure};
 use crate::book::{Account, Name, Record};
@@ -12,7 +12,7 @@ use crate::types::{AccountId, Hash, Kid, Time};
 use hashbrown::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -49,13 +49,6 @@ enum Message {
     Stop,
 }
 
-enum Order {
-    Take(Vec<Arc<Commit>>),
-    /// Somebody waits: write what there is.
-    Hurry,
-    Snapshot(oneshot::Sender<Result<Option<Snapshot>, Failure>>),
-}
-
 /// How far everybody is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Progress {
@@ -68,14 +61,14 @@ pub struct Progress {
 }
 
 #[derive(Default)]
-struct Shared {
+pub(super) struct Shared {
     /// Sizes, not seqs: 0 is nothing.
     committed: AtomicU64,
     /// How many durable commits there were.
     commits: AtomicU64,
-    followed: Vec<AtomicU64>,
+    pub(super) followed: Vec<AtomicU64>,
     /// Changed records that wait, by follower.
-    waiting: Vec<AtomicUsize>,
+    pub(super) waiting: Vec<AtomicUsize>,
     moved: Condvar,
     lock: Mutex<()>,
     /// Accounts that changed and that state may not show yet.
@@ -98,7 +91,7 @@ fn fault(e: impl std::fmt::Display) -> Failure {
 }
 
 impl Shared {
-    fn fail(&self, failure: Failure) {
+    pub(super) fn fail(&self, failure: Failure) {
         lock(&self.failed).get_or_insert(failure);
         self.wake();
     }
@@ -107,7 +100,7 @@ impl Shared {
         lock(&self.failed).clone()
     }
 
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         let _held = lock(&self.lock);
         self.moved.notify_all();
     }
@@ -199,7 +192,7 @@ impl Engine {
             let (sender, receiver) = channel();
             let (shared, read, pace) = (shared.clone(), read.clone(), pace.clone());
             let name = follower.name().to_owned();
-            let run = move || follower_thread(which, follower, receiver, &shared, &*read, &pace);
+            let run = move || follow(which, follower, receiver, &shared, &*read, &pace);
             threads.push(std::thread::Builder::new().name(name).spawn(run).map_err(fault)?);
             orders.push(sender);
         }
@@ -386,7 +379,7 @@ impl Shared {
         }
     }
 
-    fn forget_fresh(&self, commits: &[Arc<Commit>], through: u64) {
+    pub(super) fn forget_fresh(&self, commits: &[Arc<Commit>], through: u64) {
         let mut fresh = lock(&self.fresh);
         for commit in commits {
             for (name, _) in commit.records.iter() {
@@ -559,80 +552,5 @@ fn ticker(queue: &mpsc::Sender<Message>, shared: &Shared) {
     while shared.wait(TICK, over).is_err() && !over(shared) && shared.failure().is_none() {
         // A full queue means that commands are coming: they sweep what is due themselves.
         let _ = queue.try_send(Message::Tick);
-    }
-}
-
-/// Takes what the writer committed, in runs: many changes written together, in the order of their keys, cost
-/// a fraction of the same changes one commit at a time.
-fn follower_thread(
-    which: usize,
-    mut follower: Box<dyn Follower>,
-    orders: Receiver<Order>,
-    shared: &Shared,
-    read: &dyn store::Read,
-    pace: &Pace,
-) {
-    let most = pace.rows_per_run.min(pace.pinned_rows / 2);
-    while let Ok(first) = orders.recv() {
-        let begun = Instant::now();
-        let mut run = Run::default();
-        run.add(first);
-        while run.rows < most && !run.hurry {
-            let Some(left) = pace.linger.checked_sub(begun.elapsed()) else { break };
-            match orders.recv_timeout(left) {
-                Ok(order) => run.add(order),
-                Err(_) => break,
-            }
-        }
-        while run.rows < most && run.ask.is_none() {
-            match orders.try_recv() {
-                Ok(order) => run.add(order),
-                Err(_) => break,
-            }
-        }
-        let Run { commits, rows, ask, .. } = run;
-        if let Err(failure) = follower.take(&commits) {
-            shared.fail(failure);
-            return;
-        }
-        if let Some(last) = commits.last() {
-            let seq = last.event.seq;
-            if let (Some(size), Some(waiting)) = (shared.followed.get(which), shared.waiting.get(which)) {
-                size.store(seq + 1, Ordering::Release);
-                waiting.fetch_sub(rows, Ordering::AcqRel);
-            }
-            if which == 0 {
-                shared.forget_fresh(&commits, seq);
-            }
-            shared.wake();
-        }
-        if let Some(reply) = ask {
-            let _ = reply.send(state_root(read));
-        }
-    }
-}
-
-/// What a follower takes at once.
-#[derive(Default)]
-struct Run {
-    commits: Vec<Arc<Commit>>,
-    rows: usize,
-    hurry: bool,
-    ask: Option<oneshot::Sender<Result<Option<Snapshot>, Failure>>>,
-}
-
-impl Run {
-    fn add(&mut self, order: Order) {
-        match order {
-            Order::Take(more) => {
-                self.rows += more.iter().map(|commit| commit.records.len()).sum::<usize>();
-                self.commits.extend(more);
-            }
-            Order::Hurry => self.hurry = true,
-            Order::Snapshot(reply) => {
-                self.hurry = true;
-                self.ask = Some(reply);
-            }
-        }
     }
 }
