@@ -20,17 +20,23 @@ pub enum Measure {
     TakenHour,
     /// Money's worth of points taken in a day.
     TakenDay,
+    /// Money's worth of points given back in an hour.
+    ReturnedHour,
+    /// Money's worth of points given back in a day.
+    ReturnedDay,
     /// Money's worth of one unit accepted in a day.
     AcceptedDay,
     /// Refusals recorded in an hour.
     RefusedHour,
 }
 
-const MEASURES: [(Measure, &str); 6] = [
+const MEASURES: [(Measure, &str); 8] = [
     (Measure::Issued, "issued"),
     (Measure::IssuedHour, "issued-hour"),
     (Measure::TakenHour, "taken-hour"),
     (Measure::TakenDay, "taken-day"),
+    (Measure::ReturnedHour, "returned-hour"),
+    (Measure::ReturnedDay, "returned-day"),
     (Measure::AcceptedDay, "accepted-day"),
     (Measure::RefusedHour, "refused-hour"),
 ];
@@ -41,8 +47,8 @@ impl Measure {
     pub fn window(self, at: Time, offset: i16) -> u64 {
         match self {
             Self::Issued => 0,
-            Self::IssuedHour | Self::TakenHour | Self::RefusedHour => at.hour(),
-            Self::TakenDay | Self::AcceptedDay => at.date(offset).number(),
+            Self::IssuedHour | Self::TakenHour | Self::ReturnedHour | Self::RefusedHour => at.hour(),
+            Self::TakenDay | Self::ReturnedDay | Self::AcceptedDay => at.date(offset).number(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::account::{Account, Lot};
 use super::limit::Limit;
 use super::name::Name;
-use crate::sign::{PublicKey, Purpose};
+use crate::sign::{PublicKey, Purpose, Sale, TillLimits};
 use crate::types::{
     BrandId, Currency, Date, Fingerprint, Hash, Ident, Kid, Malformed, Money, ParticipantId, Points, Rate,
     Refusal, Time, UnitCode, encode,
@@ -81,15 +81,9 @@ pub struct TillTerms {
     pub till: Ident,
     /// The legal entity that the shop belongs to.
     pub participant: ParticipantId,
-    /// Most money's worth of points a payment may have.
+    /// The most that it may take, and the most that it may give back.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub per_payment: Option<Money>,
-    /// The same for an hour.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub per_hour: Option<Money>,
-    /// The same for a day.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub per_day: Option<Money>,
+    pub limits: Option<TillLimits>,
 }
 
 /// A key. One key, one purpose, one owner, one network, for ever.
@@ -250,9 +244,13 @@ pub struct Prices {
 pub struct AcceptedUnit {
     /// The unit.
     pub unit: UnitCode,
-    /// Most money's worth of it a day (UTC), in the payment's currency.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub per_day: Option<Money>,
+    /// Most money's worth of it a day of the unit's. With it, payments in its currency only.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "crate::sign::optional_object"
+    )]
+    pub per_day: Option<Sale>,
 }
 
 /// Whose units a brand takes, its own aside.

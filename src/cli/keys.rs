@@ -8,8 +8,8 @@ use super::context::{CliError, Context, Exit, net};
 use super::statement::{Signing, say_request};
 use super::when::When;
 use crate::clock;
-use crate::sign::{KeyBudget, KeyCert, PublicKey, Purpose, SecretKey, TillClaims, Typ, Window};
-use crate::types::{BrandId, Hash, Ident, Kid, Money, ParticipantId, Points, UnitCode, encode};
+use crate::sign::{KeyBudget, KeyCert, PublicKey, Purpose, SecretKey, TillClaims, TillLimits, Typ, Window};
+use crate::types::{BrandId, Currency, Hash, Ident, Kid, Money, ParticipantId, Points, UnitCode, encode};
 use crate::vault::{KeyFolder, Owner, WalletId};
 use clap::Subcommand;
 use serde::Serialize;
@@ -107,14 +107,17 @@ struct Till {
     /// Of a till: the legal entity that the store belongs to
     #[arg(long)]
     participant: Option<ParticipantId>,
-    /// Of a till: most money's worth of points in one payment, in the currency's smallest units of the log
-    #[arg(long, value_parser = money)]
-    per_payment: Option<Money>,
+    /// Of a till: the currency of its limits; with it, the till deals in no other
+    #[arg(long)]
+    currency: Option<Currency>,
+    /// Of a till: most money's worth of points at once, in the currency's smallest units of the log
+    #[arg(long, value_parser = money, requires = "currency")]
+    once: Option<Money>,
     /// Of a till: the same for an hour
-    #[arg(long, value_parser = money)]
+    #[arg(long, value_parser = money, requires = "currency")]
     per_hour: Option<Money>,
     /// Of a till: the same for a day
-    #[arg(long, value_parser = money)]
+    #[arg(long, value_parser = money, requires = "currency")]
     per_day: Option<Money>,
 }
 
@@ -317,17 +320,14 @@ impl Till {
     fn claims(self, purpose: Purpose) -> Result<Option<TillClaims>, CliError> {
         match (purpose, self.store, self.till, self.participant) {
             (Purpose::Till, Some(store), Some(till), Some(participant)) => {
-                let (per_payment, per_hour, per_day) = (self.per_payment, self.per_hour, self.per_day);
-                Ok(Some(TillClaims { store, till, participant, per_payment, per_hour, per_day }))
+                let (once, hour, day) = (self.once, self.per_hour, self.per_day);
+                let limits = self.currency.map(|currency| TillLimits { currency, once, hour, day });
+                Ok(Some(TillClaims { store, till, participant, limits }))
             }
             (Purpose::Till, ..) => {
                 Err(CliError::usage("a till's certificate needs --store, --till and --participant"))
             }
-            (_, None, None, None)
-                if (self.per_payment, self.per_hour, self.per_day) == (None, None, None) =>
-            {
-                Ok(None)
-            }
+            (_, None, None, None) if self.currency.is_none() => Ok(None),
             _ => Err(CliError::usage(
                 "only a till's certificate names a store, a till and limits: --purpose till",
             )),
@@ -442,12 +442,13 @@ mod tests {
         assert_eq!((cert.from, cert.until, &cert.till), (1_767_225_600, Some(1_798_761_600), &None));
 
         let till = format!(
-            "keys certify br_harvest till-7 --purpose till --net {NET} --store s1 --till t7 --participant pa_h --per-day 5000"
+            "keys certify br_harvest till-7 --purpose till --net {NET} --store s1 --till t7 --participant pa_h --currency EUR --per-day 5000"
         );
         let command = read(data, &ok(data, &till));
         let Body::Certify(cert) = &command.body else { panic!("{:?}", command.body) };
         let claims = cert.till.as_ref().expect("a till's");
-        assert_eq!((claims.till.as_str(), claims.per_day), ("t7", Money::new(5_000)));
+        let limits = claims.limits.as_ref().expect("limits");
+        assert_eq!((claims.till.as_str(), limits.day, limits.hour), ("t7", Money::new(5_000), None));
 
         let json: serde_json::Value =
             serde_json::from_str(&ok(data, &(line.clone() + " --json"))).expect("JSON");

@@ -161,7 +161,7 @@ impl Core {
 pub struct Rebuilder(Memory);
 
 /// Records that a rebuild keeps at hand.
-const ROWS: usize = 400_000;
+const ROWS: usize = 250_000;
 
 impl Default for Rebuilder {
     fn default() -> Self {

@@ -12,7 +12,7 @@ use crate::book::{Draft, Name, Record, Source, Stop};
 use crate::log::{Chain, Envelope, Frontier, LogSigner, Slot};
 use crate::machine::{self, Answer, Burnt, Command, Decision, EntryBody, Event, Genesis, Sealed, Snapshot};
 use crate::store::{self, AppendError, NewEntry, Place, StoredEntry, StoredPart, TipRecord};
-use crate::types::{AccountId, Hash, Refusal, Refused, Time, encode};
+use crate::types::{AccountId, Hash, Malformed, Refusal, Refused, Time, encode};
 use std::sync::Arc;
 
 /// Accounts swept in one tick.
@@ -217,8 +217,11 @@ impl Writer {
             match machine::decide(draft, &job.command) {
                 Ok(decision) => {
                     let answer = decision.answer.clone();
-                    self.take(decision, at)?;
-                    return Ok(Ok(answer));
+                    return Ok(match self.take(decision, at) {
+                        Ok(()) => Ok(answer),
+                        // What does not fit into an entry was not taken: the others go on.
+                        Err(e) => Err(Failure::Refused(Refused::about(Refusal::TooLarge, e))),
+                    });
                 }
                 Err(Stop::Need(names)) => self.load(names)?,
                 Err(Stop::Known(seq)) => return self.answer_again(seq).map(Ok),
@@ -242,7 +245,8 @@ impl Writer {
         answer_of(&*self.read, seq)
     }
 
-    fn take(&mut self, decision: Decision, at: Time) -> Result<(), Failure> {
+    /// Seals a decision; it counts from here on. An error is a decision that does not fit into an entry.
+    fn take(&mut self, decision: Decision, at: Time) -> Result<(), Malformed> {
         let Decision { entry, answer, parts, records } = decision;
         let kind = entry.kind;
         let sealed = self.seal(entry, at)?;
@@ -250,12 +254,12 @@ impl Writer {
         Ok(())
     }
 
-    fn seal(&mut self, entry: EntryBody, at: Time) -> Result<Sealed, Failure> {
+    fn seal(&mut self, entry: EntryBody, at: Time) -> Result<Sealed, Malformed> {
         let prev = match self.ready.last() {
             Some((sealed, ..)) => sealed.hash,
             None => self.tip.map_or(Hash::default(), |tip| tip.hash),
         };
-        machine::seal(entry, self.next_seq(), prev, at, &mut *self.setup.salts).map_err(fault)
+        machine::seal(entry, self.next_seq(), prev, at, &mut *self.setup.salts)
     }
 
     fn push(
@@ -278,7 +282,7 @@ impl Writer {
     fn decide_own(&mut self, at: Time, own: impl Fn(Draft) -> Result<Decision, Stop>) -> Result<(), Failure> {
         loop {
             match own(Draft::new(&self.memory, self.next_seq(), at)) {
-                Ok(decision) => return self.take(decision, at),
+                Ok(decision) => return self.take(decision, at).map_err(fault),
                 Err(Stop::Need(names)) => self.load(names)?,
                 Err(stop) => return Err(fault(format!("{stop:?}"))),
             }
@@ -294,7 +298,7 @@ impl Writer {
         loop {
             let draft = Draft::new(&self.memory, self.next_seq(), at);
             match machine::record_refusals(draft, &burnt) {
-                Ok(Some(decision)) => return self.take(decision, at),
+                Ok(Some(decision)) => return self.take(decision, at).map_err(fault),
                 Ok(None) => return Ok(()),
                 Err(Stop::Need(names)) => self.load(names)?,
                 Err(stop) => return Err(fault(format!("{stop:?}"))),
@@ -318,10 +322,27 @@ impl Writer {
 
     /// The next accounts to sweep, in order, and whether they are the last.
     fn due_turn(&mut self, time: Time) -> Result<(Vec<AccountId>, bool), Failure> {
-        let limit = TURN + self.memory.pinned_due(time, TURN).len() + 1;
-        let kept = self.read.due(i64::MAX, limit).map_err(fault)?.rows;
-        let asked_all = kept.len() < limit;
+        let mut limit = 2 * TURN;
+        loop {
+            let kept = self.read.due(i64::MAX, limit).map_err(fault)?.rows;
+            let asked_all = kept.len() < limit;
+            if let Some(turn) = self.due_among(time, kept, asked_all)? {
+                return Ok(turn);
+            }
+            // What state showed first is pinned, so newer in memory: look further.
+            limit *= 4;
+        }
+    }
+
+    /// The turn, if these first rows of state tell it; `all`: there are no more.
+    fn due_among(
+        &mut self,
+        time: Time,
+        kept: Vec<store::Kept>,
+        all: bool,
+    ) -> Result<Option<(Vec<AccountId>, bool)>, Failure> {
         let mut due = self.memory.pinned_due(time, TURN + 1);
+        let pinned = due.len();
         let mut earliest_later = None;
         for row in kept {
             let name: Name = row.key.parse().map_err(fault)?;
@@ -337,9 +358,14 @@ impl Writer {
             self.memory.loaded(name.clone(), Some(Arc::new(record)));
             due.push((at, name));
         }
+        // Rows come by deadline: with more than a turn of them, none that was not read comes before.
+        let seen = all || earliest_later.is_some() || due.len() - pinned > TURN;
+        if !seen {
+            return Ok(None);
+        }
         due.sort_unstable();
         due.dedup();
-        let last = due.len() <= TURN && (asked_all || earliest_later.is_some());
+        let last = due.len() <= TURN;
         if last {
             self.memory.set_state_due(earliest_later);
         }
@@ -347,7 +373,7 @@ impl Writer {
             Name::Account(id) => Some(id),
             _ => None,
         });
-        Ok((ids.collect(), last))
+        Ok(Some((ids.collect(), last)))
     }
 
     /// Records the root over all of state, as a follower made it.
@@ -355,7 +381,7 @@ impl Writer {
         let public = Some(encode(&snapshot));
         let entry = EntryBody { kind: machine::Kind::Snapshot, public, parts: vec![] };
         let at = if self.driven { self.at.next() } else { self.log_time(now) };
-        let sealed = self.seal(entry, at)?;
+        let sealed = self.seal(entry, at).map_err(fault)?;
         self.push(sealed, machine::Kind::Snapshot, vec![], vec![], None);
         self.append()
     }

@@ -86,6 +86,9 @@ fn may_put(kind: Kind, name: &Name, record: Option<&Record>) -> bool {
         (Name::UsedToken(..) | Name::UsedRef(..), Some(_)) => issues,
         (Name::Limit(_, _, Measure::Issued | Measure::IssuedHour), Some(_)) => issues,
         (Name::Limit(_, _, Measure::TakenHour | Measure::TakenDay | Measure::AcceptedDay), Some(_)) => pays,
+        (Name::Limit(_, _, Measure::ReturnedHour | Measure::ReturnedDay), Some(_)) => {
+            matches!(kind, Kind::PaymentVoided | Kind::PaymentRefunded)
+        }
         (Name::UsedConsent(..), Some(_)) => pays,
         (Name::Payment(_) | Name::Share(..), Some(_)) => pays || moves,
         _ => false,

@@ -47,16 +47,26 @@ pub fn certify(draft: &mut Draft, asked: &Asked, cert: &KeyCert) -> Result<(), S
         )
         .into());
     }
-    if let Some(till) = &cert.till {
+    if let (Some(till), Principal::Brand(brand)) = (&cert.till, &owner) {
         draft.participant(&till.participant)?;
+        // What a till takes is owed to its legal entity, which owes what it gives back. That another than the
+        // brand's own (a franchisee, say) agreed is the operator's to confirm.
+        if draft.brand(brand)?.participant != till.participant {
+            operator(draft, asked)?;
+        }
+        if let Some(limits) = &till.limits
+            && !draft.network()?.currencies.contains(&limits.currency)
+        {
+            return Err(
+                Refused::about(Refusal::SettingInvalid, format!("currency {}", limits.currency)).into()
+            );
+        }
     }
     let till = cert.till.clone().map(|t| TillTerms {
         store: t.store,
         till: t.till,
         participant: t.participant,
-        per_payment: t.per_payment,
-        per_hour: t.per_hour,
-        per_day: t.per_day,
+        limits: t.limits,
     });
     let state = KeyState::Active;
     let record = KeyRecord {

@@ -1,13 +1,14 @@
 //! Authorise: points of one or several units are held for a bill, each under its holder's consent.
 
 use super::capture::{Step, step};
+use super::limits::{Way, draw_till};
 use super::till;
 use crate::book::{
-    Draft, Draw, Measure, Name, PartKey, Payment, Principal, Record, Share, ShareTerms, Stop, TillTerms, Used,
+    Draft, Name, PartKey, Payment, Principal, Record, Share, ShareTerms, Stop, TillTerms, Used,
 };
 use crate::network::{Asked, signer};
 use crate::prices::{accept, price_now};
-use crate::sign::{PaymentConsent, Purpose};
+use crate::sign::{PaymentConsent, Purpose, Sale};
 use crate::types::{
     BrandId, Currency, Fingerprint, Ident, Kid, Money, ParticipantId, PaymentId, Points, Refusal, Refused,
     Time,
@@ -74,7 +75,8 @@ pub fn authorise(
         return Err(Refused::about(Refusal::BrandFrozen, &brand).into());
     }
     check_bill(draft, args, consents)?;
-    draw_till(draft, asked, &brand, terms, args.amount)?;
+    let bill = Sale { amount: args.amount, currency: args.currency };
+    draw_till(draft, asked.kid, &brand, terms, Way::Take, &bill)?;
     let deadline = Time::from_seconds(args.deadline).ok_or(Refusal::AmountTooLarge)?;
     let shop = Shop { brand: &brand, till: terms, id: PaymentId { seq: draft.seq, part: 0 }, deadline };
     let mut shares = Vec::with_capacity(consents.len());
@@ -123,29 +125,6 @@ fn check_bill(draft: &mut Draft, args: &Authorise, consents: &[Consent]) -> Resu
     let sum = consents.iter().try_fold(Money::ZERO, |sum, consent| sum.plus(consent.claims.amount));
     if sum != Some(args.amount) || consents.len() > MOST_SHARES {
         return Err(Refused::about(Refusal::SharesMismatch, format!("the bill is {}", args.amount)).into());
-    }
-    Ok(())
-}
-
-fn draw_till(
-    draft: &mut Draft,
-    asked: &Asked,
-    brand: &BrandId,
-    terms: &TillTerms,
-    amount: Money,
-) -> Result<(), Stop> {
-    if terms.per_payment.is_some_and(|most| amount > most) {
-        return Err(Refused::about(Refusal::TillLimitExceeded, "per payment").into());
-    }
-    let windows = [(Measure::TakenHour, terms.per_hour), (Measure::TakenDay, terms.per_day)];
-    for (measure, ceiling) in windows {
-        if let Some(ceiling) = ceiling {
-            let subject =
-                asked.kid.to_string().parse().map_err(|_| Stop::Bug("a key's id is an id".into()))?;
-            let draw =
-                Draw { brand, subject, measure, offset: 0, amount: amount.get(), ceiling: ceiling.get() };
-            draft.draw(draw, Refusal::TillLimitExceeded)?;
-        }
     }
     Ok(())
 }
@@ -218,7 +197,8 @@ fn hold_share(
     let at_home = unit.brand == *shop.brand;
     let price = price_now(draft, code, args.currency)?;
     if !at_home {
-        accept(draft, shop.brand, code, unit.offset, claims.amount)?;
+        let share = Sale { amount: claims.amount, currency: args.currency };
+        accept(draft, shop.brand, code, unit.offset, &share)?;
     }
     let rate = if at_home { price.home } else { price.till };
     let points = rate.points_ceil(claims.amount).ok_or(Refusal::AmountTooLarge)?;

@@ -1,8 +1,10 @@
 //! Capture, void, refund: three ways to move a payment's n = captured − refunded.
 
+use super::limits::{Way, draw_till};
 use super::own_payment;
 use crate::book::{Draft, Lot, Name, PartKey, Payment, Record, Share, ShareTerms, Stop};
 use crate::network::Asked;
+use crate::sign::Sale;
 use crate::types::{Money, PaymentId, Points, Refusal, Refused};
 use serde::{Deserialize, Serialize};
 
@@ -61,8 +63,17 @@ pub fn refund(draft: &mut Draft, asked: &Asked, args: &Refund) -> Result<(), Sto
 }
 
 fn change(draft: &mut Draft, asked: &Asked, id: PaymentId, what: Step) -> Result<(), Stop> {
-    let mut payment = own_payment(draft, asked, id)?;
+    let (mut payment, till) = own_payment(draft, asked, id)?;
+    let back = match what {
+        Step::Capture { .. } => None,
+        Step::Void => payment.amount.minus(payment.captured),
+        Step::Refund { amount } => Some(amount),
+    };
     step(draft, id, &mut payment, what)?;
+    if let (Some(amount), Some(terms)) = (back, &till.till) {
+        let back = Sale { amount, currency: payment.currency };
+        draw_till(draft, asked.kid, &payment.brand, terms, Way::GiveBack, &back)?;
+    }
     draft.put(PartKey::Brand(payment.brand.clone()), Name::Payment(id), Some(Record::Payment(payment)))
 }
 

@@ -7,6 +7,7 @@
 
 mod authorise;
 mod capture;
+mod limits;
 
 pub use authorise::{Authorise, Consent, authorise};
 pub use capture::{Capture, Refund, Void, capture, refund, void};
@@ -28,9 +29,13 @@ fn till(draft: &mut Draft, asked: &Asked) -> Result<(Of<KeyRecord>, BrandId), St
     }
 }
 
-/// A payment of the brand whose till asks; another brand's is as good as unknown.
-fn own_payment(draft: &mut Draft, asked: &Asked, id: PaymentId) -> Result<Payment, Stop> {
-    let (_, brand) = till(draft, asked)?;
+/// A payment of the brand whose till asks, and the till; another brand's is as good as unknown.
+fn own_payment(draft: &mut Draft, asked: &Asked, id: PaymentId) -> Result<(Payment, Of<KeyRecord>), Stop> {
+    let (key, brand) = till(draft, asked)?;
     let payment = (*draft.payment(id)?).clone();
-    if payment.brand == brand { Ok(payment) } else { Err(Refused::about(Refusal::PaymentUnknown, id).into()) }
+    if payment.brand == brand {
+        Ok((payment, key))
+    } else {
+        Err(Refused::about(Refusal::PaymentUnknown, id).into())
+    }
 }

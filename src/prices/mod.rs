@@ -9,8 +9,8 @@ use crate::book::{
     Acceptance, AcceptedUnit, Draft, Draw, Measure, Name, PartKey, Price, Prices, Principal, Record, Stop,
 };
 use crate::network::{Asked, signer};
-use crate::sign::{Purpose, objects};
-use crate::types::{BrandId, Currency, Money, Rate, Refusal, Refused, UnitCode};
+use crate::sign::{Purpose, Sale, objects};
+use crate::types::{BrandId, Currency, Rate, Refusal, Refused, UnitCode};
 use serde::{Deserialize, Serialize};
 
 /// Most versions that are kept: in force and announced.
@@ -148,6 +148,11 @@ pub fn publish_acceptance(draft: &mut Draft, asked: &Asked, args: &PublishAccept
     }
     for accepted in &args.units {
         draft.unit(accepted.unit)?;
+        if let Some(most) = &accepted.per_day
+            && !draft.network()?.currencies.contains(&most.currency)
+        {
+            return Err(Refused::about(Refusal::SettingInvalid, format!("currency {}", most.currency)).into());
+        }
     }
     let name = Name::Acceptance(args.brand.clone());
     let next =
@@ -165,7 +170,7 @@ pub fn accept(
     shop: &BrandId,
     unit: UnitCode,
     offset: i16,
-    amount: Money,
+    amount: &Sale,
 ) -> Result<(), Stop> {
     let list = draft.get(&Name::Acceptance(shop.clone()))?;
     let accepted = list.as_deref().and_then(Record::acceptance);
@@ -173,17 +178,21 @@ pub fn accept(
     let Some(accepted) = accepted else {
         return Err(Refused::about(Refusal::UnitNotAccepted, format!("{unit} at {shop}")).into());
     };
-    match accepted.per_day {
+    match &accepted.per_day {
         None => Ok(()),
-        Some(ceiling) => {
+        Some(most) if most.currency != amount.currency => {
+            let only = format!("{unit} at {shop}: in {} only", most.currency);
+            Err(Refused::about(Refusal::AcceptanceCapExceeded, only).into())
+        }
+        Some(most) => {
             let subject = unit.as_str().parse().map_err(|_| Stop::Bug("a unit's code is an id".into()))?;
             let draw = Draw {
                 brand: shop,
                 subject,
                 measure: Measure::AcceptedDay,
                 offset,
-                amount: amount.get(),
-                ceiling: ceiling.get(),
+                amount: amount.amount.get(),
+                ceiling: most.amount.get(),
             };
             draft.draw(draw, Refusal::AcceptanceCapExceeded)
         }

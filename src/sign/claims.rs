@@ -9,7 +9,7 @@ use crate::types::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// What a purchase cost.
+/// An amount of money in its currency: what a purchase cost, or a most.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sale {
@@ -230,15 +230,27 @@ pub struct TillClaims {
     pub till: Ident,
     /// The legal entity that the shop belongs to.
     pub participant: ParticipantId,
-    /// Most money's worth of points in one payment.
+    /// The most that the till may take, and the most that it may give back.
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_object")]
+    pub limits: Option<TillLimits>,
+}
+
+/// What a till may take as payments, and as much again that it may give back by refunds and voids. A till
+/// with limits deals in their currency only: amounts in two currencies do not add up.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TillLimits {
+    /// The currency of the amounts.
+    pub currency: Currency,
+    /// Most in one payment, refund or void.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub per_payment: Option<Money>,
-    /// The same for an hour.
+    pub once: Option<Money>,
+    /// Most in an hour.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub per_hour: Option<Money>,
-    /// The same for a day.
+    pub hour: Option<Money>,
+    /// Most in a day (UTC).
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub per_day: Option<Money>,
+    pub day: Option<Money>,
 }
 
 /// `key-cert+jwt`: a root certifies a key. The key itself signs an approval of the certificate, which

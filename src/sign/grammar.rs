@@ -117,10 +117,11 @@ impl<'de> Visitor<'de> for Level {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("text, true, false, null, an object, an array or an integer from 0 to 2^53 - 1")
+        f.write_str("text, true, false, an object, an array or an integer from 0 to 2^53 - 1")
     }
 
-    // Without `visit_i64` and `visit_f64`, negative numbers, fractions and exponents find no taker.
+    // Without `visit_i64`, `visit_f64` and `visit_unit`, negative numbers, fractions, exponents and null find
+    // no taker. A member that says nothing is left out: one statement, one spelling.
     fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
         if number <= MAX_INT { Ok(()) } else { Err(E::custom(LARGE)) }
     }
@@ -130,10 +131,6 @@ impl<'de> Visitor<'de> for Level {
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
         Ok(())
     }
 
@@ -246,7 +243,8 @@ mod tests {
     /// JSON, then what the refusal is about; "ok" if there is none.
     const GENERIC: &[(&str, &str)] = &[
         ("{}", "ok"),
-        (r#" { "a" : [ 1 , "x" , true , null , { "b" : { } } ] } "#, "ok"),
+        (r#" { "a" : [ 1 , "x" , true , { "b" : { } } ] } "#, "ok"),
+        (r#"{"a":null}"#, "a: not of the documented form"),
         (r#"{"a":9007199254740991}"#, "ok"),
         (r#"{"a":"\ud83d\ude00 \u0000 \" \\"}"#, "ok"),
         (r#"{"a":1,"b":{"a":1,"c":[{"a":1},{"a":1}]}}"#, "ok"),

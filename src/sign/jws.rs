@@ -320,7 +320,7 @@ mod tests {
             0xFF,
             None,
             Typ::Command,
-            "{\"text\":\"\u{e9} \u{1f600} \\n\",\"list\":[true,null,{}]}",
+            "{\"text\":\"\u{e9} \u{1f600} \\n\",\"list\":[true,false,{}]}",
         ));
 
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/vectors/jws.json");

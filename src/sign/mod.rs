@@ -16,7 +16,7 @@ mod claims;
 
 pub use claims::{
     Approval, Award, CommandClaims, KeyBudget, KeyCert, OnLineError, PaymentConsent, PointBatch, PointToken,
-    Sale, SaleLine, TillClaims, Window,
+    Sale, SaleLine, TillClaims, TillLimits, Window,
 };
 pub use grammar::{MAX_DEPTH, object, objects, optional_object, optional_objects, read_object};
 pub use jws::{Jws, MAX_TOKEN, sign};

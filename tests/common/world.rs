@@ -19,7 +19,7 @@ use tallyhouse::payments::{Authorise, Capture, Refund, Void};
 use tallyhouse::prices::{PublishAcceptance, PublishPrices};
 use tallyhouse::sign::{
     Approval, Award, CommandClaims, KeyBudget, KeyCert, OnLineError, PaymentConsent, PointBatch, PointToken,
-    PublicKey, Purpose, SecretKey, TillClaims, Typ, sign,
+    PublicKey, Purpose, SecretKey, TillClaims, TillLimits, Typ, sign,
 };
 use tallyhouse::types::{
     AccountId, BrandId, Currency, Hash, Ident, Kid, Money, ParticipantId, PaymentId, Points, Rate, Time,
@@ -278,8 +278,18 @@ impl World {
     /// A certificate signed by `root`, with the new key's proof of possession.
     pub fn certify(&self, root: &Key, new: &Key, cert: &KeyCert) -> Request {
         let first = self.statement(root, Typ::KeyCert, cert);
-        let proof = self.approve(new, &first);
-        Request { jws: vec![first, proof], lines: None }
+        let mut jws = vec![self.approve(new, &first)];
+        if self.of_another(cert) {
+            jws.extend(self.roots.iter().take(2).map(|root| self.approve(root, &first)));
+        }
+        jws.insert(0, first);
+        Request { jws, lines: None }
+    }
+
+    /// Whether a till's certificate names another legal entity than its brand's: the operator confirms it.
+    pub fn of_another(&self, cert: &KeyCert) -> bool {
+        let brand = self.brands.iter().find(|brand| brand.id.as_str() == cert.owner);
+        cert.till.as_ref().zip(brand).is_some_and(|(till, brand)| till.participant != brand.participant)
     }
 
     pub fn issuing_cert(&self, brand: &Brand, key: &Key, from: u64, until: Option<u64>) -> KeyCert {
@@ -288,14 +298,13 @@ impl World {
     }
 
     pub fn till_cert(&self, brand: &Brand, till: &Till, from: u64, until: Option<u64>) -> KeyCert {
-        let [per_payment, per_hour, per_day] = till.most.map(|most| most.map(money));
+        let [once, hour, day] = till.most.map(|most| most.map(money));
+        let limited = till.most.iter().any(Option::is_some);
         let terms = TillClaims {
             store: till.store.clone(),
             till: till.till.clone(),
             participant: till.participant.clone(),
-            per_payment,
-            per_hour,
-            per_day,
+            limits: limited.then(|| TillLimits { currency: id("EUR"), once, hour, day }),
         };
         let (aud, owner) = (self.net, brand.id.to_string());
         KeyCert { aud, key: till.key.public, purpose: Purpose::Till, owner, from, until, till: Some(terms) }

@@ -7,7 +7,7 @@ use tallyhouse::machine::{Answer, Request};
 use tallyhouse::network::{FreezeBrand, FreezeUnit};
 use tallyhouse::payments::Authorise;
 use tallyhouse::prices::PublishAcceptance;
-use tallyhouse::sign::PaymentConsent;
+use tallyhouse::sign::{PaymentConsent, Sale};
 use tallyhouse::types::{PaymentId, Refusal, Time};
 
 pub fn minutes(n: u64) -> Time {
@@ -118,7 +118,10 @@ pub fn story(world: &World) -> PureNode {
     // Settings, keys, freezing.
     let prices = world.prices(unit, 2, id("EUR"), now.seconds() + 86_400);
     ok(&mut node, &world.publish_prices(&harvest.root, "prices-2", &prices), next());
-    let units = vec![AcceptedUnit { unit, per_day: Some(money(50_000)) }];
+    let units = vec![AcceptedUnit {
+        unit,
+        per_day: Some(Sale { amount: money(50_000), currency: "EUR".parse().expect("a currency") }),
+    }];
     let accept = PublishAcceptance { brand: kino.id.clone(), version: 2, units };
     ok(&mut node, &world.publish_acceptance(&kino.root, "accept-2", &accept), next());
     ok(&mut node, &world.set_budget(&harvest.root, &world.budget(harvest.issuing[0].kid, unit, 2)), next());

@@ -11,7 +11,9 @@ use tallyhouse::network::{
 };
 use tallyhouse::payments::{Authorise, Capture, Refund, Void};
 use tallyhouse::prices::PublishAcceptance;
-use tallyhouse::sign::{KeyCert, PaymentConsent, PointToken, Purpose, TillClaims, Typ, Window, sign};
+use tallyhouse::sign::{
+    KeyCert, PaymentConsent, PointToken, Purpose, Sale, TillClaims, TillLimits, Typ, Window, sign,
+};
 use tallyhouse::types::{Hash, PaymentId, b64};
 
 impl Table {
@@ -106,9 +108,12 @@ impl Table {
             store: id("store-9"),
             till: id("till-9"),
             participant: id(row.or("participant", "pa_kino")),
-            per_payment: None,
-            per_hour: None,
-            per_day: None,
+            limits: row.get("limits-in").map(|code| TillLimits {
+                currency: id(code),
+                once: None,
+                hour: Some(money(1_000)),
+                day: None,
+            }),
         };
         let with_till = row.get("till").map_or(purpose == Purpose::Till, |yes| yes == "yes");
         let cert = KeyCert {
@@ -173,8 +178,10 @@ impl Table {
     }
 
     fn accept(&self, row: &Row) -> Request {
-        let per_day = row.get("cap").map(|cap| money(number(cap)));
-        let units = row.words[3..].iter().map(|unit| AcceptedUnit { unit: id(unit), per_day }).collect();
+        let cap = |cap: &str| Sale { amount: money(number(cap)), currency: id(row.or("cap-in", "EUR")) };
+        let per_day = row.get("cap").map(cap);
+        let units = row.words[3..].iter();
+        let units = units.map(|unit| AcceptedUnit { unit: id(unit), per_day: per_day.clone() }).collect();
         let args = PublishAcceptance { brand: id(row.word(1)), version: number(row.word(2)), units };
         self.command(row, &format!("root:{}", row.word(1)), "acceptance.publish", &args)
     }

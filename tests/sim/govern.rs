@@ -7,7 +7,7 @@ use super::model::{Model, Owner};
 use tallyhouse::book::{AcceptedUnit, KeyState};
 use tallyhouse::network::{OpenAccount, RegisterParticipant, RevokeKey};
 use tallyhouse::prices::PublishAcceptance;
-use tallyhouse::sign::Window;
+use tallyhouse::sign::{Sale, Window};
 use tallyhouse::types::{AccountId, BrandId, Kid, UnitCode};
 
 const DAY: u64 = 86_400;
@@ -142,9 +142,13 @@ impl<'w> Generator<'w> {
         };
         let mut request = self.world.certify(root, new, &cert);
         let mut approvals = vec![new.kid];
-        if self.rng.chance(4) {
-            request.jws.truncate(1);
-            approvals.clear();
+        if self.world.of_another(&cert) {
+            approvals.extend(self.world.roots.iter().take(2).map(|root| root.kid));
+        }
+        if self.rng.chance(8) {
+            let left = self.rng.index(approvals.len());
+            request.jws.truncate(1 + left);
+            approvals.truncate(left);
         }
         Ask::new(request, root.kid, approvals, None, What::Certify(cert))
     }
@@ -276,7 +280,8 @@ impl<'w> Generator<'w> {
         let mut units = vec![];
         for unit in self.units.clone() {
             if self.rng.chance(92) {
-                let per_day = self.rng.chance(40).then(|| money(self.rng.range(1, 60) * 10_000));
+                let amount = money(self.rng.range(1, 60) * 10_000);
+                let per_day = self.rng.chance(40).then(|| Sale { amount, currency: id("EUR") });
                 units.push(AcceptedUnit { unit, per_day });
             }
         }

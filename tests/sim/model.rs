@@ -79,6 +79,8 @@ pub enum Count {
     IssuedHour(Kid),
     TakenHour(Kid),
     TakenDay(Kid),
+    ReturnedHour(Kid),
+    ReturnedDay(Kid),
     AcceptedDay(BrandId, UnitCode),
     RefusedHour(BrandId),
 }

@@ -9,8 +9,8 @@ use chrono::Days;
 use tallyhouse::book::Shared;
 use tallyhouse::payments::Authorise;
 use tallyhouse::prices::PublishPrices;
-use tallyhouse::sign::{PaymentConsent, Purpose};
-use tallyhouse::types::{BrandId, Kid, PaymentId, Rate, Refusal};
+use tallyhouse::sign::{PaymentConsent, Purpose, TillClaims};
+use tallyhouse::types::{BrandId, Currency, Kid, PaymentId, Rate, Refusal};
 
 /// A price as two integers; the crate keeps them to itself but writes them as `[num, den]`.
 fn parts(rate: Rate) -> (u128, u128) {
@@ -47,7 +47,8 @@ impl Model {
         check(sum == amount && consents.len() <= 16, Refusal::SharesMismatch)?;
         let id = PaymentId { seq: self.seq, part: 0 };
         let used = self.on_copy(|model| {
-            model.count_till(ask.signer, till, amount)?;
+            let counts = [Count::TakenHour(ask.signer), Count::TakenDay(ask.signer)];
+            model.count_till(till, counts, amount, args.currency)?;
             let payment = MPayment {
                 brand: brand.clone(),
                 participant: till.participant.clone(),
@@ -85,13 +86,14 @@ impl Model {
         }
     }
 
-    fn count_till(&mut self, kid: Kid, till: &tallyhouse::sign::TillClaims, n: u128) -> Done {
+    fn count_till(&mut self, till: &TillClaims, counts: [Count; 2], n: u128, currency: Currency) -> Done {
+        let Some(limits) = &till.limits else { return Ok(()) };
         let (hour, today) = (self.hour(), i64::from(local_day(self.now, 0).to_epoch_days()));
-        let within = till.per_payment.is_none_or(|most| n <= u128::from(most.get()));
+        check(limits.currency == currency, Refusal::TillLimitExceeded)?;
+        let within = limits.once.is_none_or(|most| n <= u128::from(most.get()));
         check(within, Refusal::TillLimitExceeded)?;
-        let counts =
-            [(Count::TakenHour(kid), hour, till.per_hour), (Count::TakenDay(kid), today, till.per_day)];
-        for (count, window, ceiling) in counts {
+        let windows = [(hour, limits.hour), (today, limits.day)];
+        for (count, (window, ceiling)) in counts.into_iter().zip(windows) {
             if let Some(ceiling) = ceiling {
                 let counted = self.books.count(count, window, n, u128::from(ceiling.get()));
                 check(counted, Refusal::TillLimitExceeded)?;
@@ -150,7 +152,9 @@ impl Model {
         if !home {
             let list = self.acceptance.get(brand);
             let listed = list.and_then(|list| list.units.iter().find(|listed| listed.unit == code));
-            if let Some(most) = listed.ok_or(Refusal::UnitNotAccepted)?.per_day {
+            if let Some(most) = &listed.ok_or(Refusal::UnitNotAccepted)?.per_day {
+                check(most.currency == args.currency, Refusal::AcceptanceCapExceeded)?;
+                let most = most.amount;
                 let today = i64::from(local_day(self.now, unit.set.offset).to_epoch_days());
                 let count = Count::AcceptedDay(brand.clone(), code);
                 let counted = self.books.count(count, today, n, u128::from(most.get()));
@@ -194,7 +198,26 @@ impl Model {
         self.move_to(id, payment, before)
     }
 
-    pub(super) fn void(&mut self, id: PaymentId) -> Done {
+    /// A refund of so much, or a void of what is not captured: counted against the till that asks.
+    pub(super) fn give_back(&mut self, by: Kid, id: PaymentId, refund: Option<u128>) -> Done {
+        let before = self.payments[&id].clone();
+        let till = self.keys[&by].till.clone().expect("a till");
+        let done = self.on_copy(|model| {
+            match refund {
+                Some(n) => model.refund(id, n)?,
+                None => model.void(id)?,
+            }
+            let n = refund.unwrap_or(before.amount - before.captured);
+            let counts = [Count::ReturnedHour(by), Count::ReturnedDay(by)];
+            model.count_till(&till, counts, n, before.currency)
+        });
+        if done.is_err() {
+            self.payments.insert(id, before);
+        }
+        done
+    }
+
+    fn void(&mut self, id: PaymentId) -> Done {
         let mut payment = self.payments[&id].clone();
         check(self.is_open(&payment), Refusal::PaymentClosed)?;
         payment.closed = true;
@@ -202,7 +225,7 @@ impl Model {
         self.move_to(id, payment, before)
     }
 
-    pub(super) fn refund(&mut self, id: PaymentId, n: u128) -> Done {
+    fn refund(&mut self, id: PaymentId, n: u128) -> Done {
         let mut payment = self.payments[&id].clone();
         check(payment.refunded + n <= payment.captured, Refusal::RefundExceeded)?;
         check(n > 0, Refusal::AmountTooSmall)?;

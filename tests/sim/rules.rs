@@ -76,12 +76,12 @@ impl Model {
             }
             What::Void(id) => {
                 self.own_payment(ask.signer, *id)?;
-                self.on_copy(|model| model.void(*id))?;
+                self.give_back(ask.signer, *id, None)?;
                 said.payment = Some(*id);
             }
             What::Refund(id, n) => {
                 self.own_payment(ask.signer, *id)?;
-                self.on_copy(|model| model.refund(*id, u128::from(*n)))?;
+                self.give_back(ask.signer, *id, Some(u128::from(*n)))?;
                 said.payment = Some(*id);
             }
         }
@@ -180,6 +180,9 @@ impl Model {
         check((cert.purpose == Purpose::Till) == cert.till.is_some(), Refusal::TokenPayload)?;
         if let Some(till) = &cert.till {
             check(self.participants.contains(&till.participant), Refusal::ParticipantUnknown)?;
+            if self.brands[&brand].participant != till.participant {
+                self.operator(ask)?;
+            }
         }
         let plain = self.plain_key(Owner::Brand(brand), cert.purpose);
         let key = MKey { from: cert.from, until: cert.until, till: cert.till.clone(), ..plain };

@@ -156,9 +156,7 @@ impl<'a> Cast<'a> {
             store: store.clone(),
             till: store.clone(),
             participant: brand.terms.participant.clone(),
-            per_payment: None,
-            per_hour: None,
-            per_day: None,
+            limits: None,
         };
         let from = now.seconds();
         let request = pen.certify(&brand.keys.root, &key, Purpose::Till, &brand.terms.id, from, Some(claims));

@@ -129,6 +129,10 @@ impl File {
         let connection = SqliteConnection::establish(&url)
             .map_err(|e| foreign(&path, format!("it does not open: {e}")))?;
         let mut file = Self { connection, path, mode };
+        // Before anything is read: a writer that opens or tidies up holds the file for a moment.
+        file.run("prepare the connection", |connection| {
+            connection.batch_execute("PRAGMA busy_timeout=5000")
+        })?;
         file.recognise(kind).map_err(|why| foreign(&file.path, why))?;
         file.settle(kind, mode)?;
         file.migrate(kind, mode).map_err(|why| foreign(&file.path, why))?;
@@ -151,8 +155,8 @@ impl File {
     fn settle(&mut self, kind: Kind, mode: Mode) -> Result<(), Fault> {
         let (cache, durability) = (kind.cache(mode), kind.durability());
         let common = format!(
-            "PRAGMA busy_timeout=5000; PRAGMA cache_size=-{cache}; PRAGMA temp_store=MEMORY; \
-             PRAGMA mmap_size=0; PRAGMA trusted_schema=OFF;"
+            "PRAGMA cache_size=-{cache}; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0; \
+             PRAGMA trusted_schema=OFF;"
         );
         let page = kind.page();
         let pages = WAL.checked_div(page).unwrap_or_default();
