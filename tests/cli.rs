@@ -68,3 +68,36 @@ fn errors_go_to_standard_error_and_answers_to_standard_output() {
     let error = String::from_utf8(output.stderr).expect("text");
     assert!(error.starts_with("error: ") && error.contains("budget_exceeded"), "{error}");
 }
+
+#[test]
+fn what_was_signed_elsewhere_is_handed_in() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (data, path) = (dir.path().join("net"), dir.path().join("few.csv"));
+    let few = "receipt,brand,store,member,at,amount_minor,items\n\
+               r1,HARVEST,s1,m1,2017-03-01T10:00:00Z,5000,3\n";
+    std::fs::write(&path, few).expect("written");
+    let run = |line: &str, input: &str| tallyhouse(&data, line, input);
+    let fine = |line: &str, input: &str| {
+        let output = run(line, input);
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        out(&output)
+    };
+    fine(&format!("demo --no-serve --receipts {}", path.display()), "");
+    fine("keys new br_harvest spare", "");
+    let request = fine("keys certify br_harvest spare --purpose issuing", "");
+    let answer = fine("submit -", &request);
+    assert!(answer.starts_with("entry ") && answer.contains(": key.certified at 2017-"), "{answer}");
+    assert_eq!(fine("submit -", &request), answer, "the same request, the same answer");
+    let budget = "keys budget br_harvest spare --unit HARVEST --serial 1 --ceiling 100 --hourly 50 --until 9d";
+    let json = fine(&format!("{budget} --json"), "");
+    let answer: serde_json::Value = serde_json::from_str(&fine("submit - --json", &json)).expect("JSON");
+    assert_eq!(answer["kind"], "budget.set");
+    fine("verify", "");
+
+    let other = fine(&format!("{budget} --net {}", "0".repeat(64)), "");
+    let refused = run("submit -", &other);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("audience_mismatch"), "{refused:?}");
+    assert_eq!(run("submit nonsense", "").status.code(), Some(1));
+    assert_eq!(run("submit @missing.txt", "").status.code(), Some(2));
+}

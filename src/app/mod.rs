@@ -17,7 +17,7 @@ pub use verify::{Finding, Options, Report, verify};
 use crate::clock;
 use crate::config::Config;
 use crate::engine::{Commit, Core, Engine, Failure, Follower, Pace, Setup, StateFollower, Stores};
-use crate::log::{LogSigner, LogVerifier, vkey};
+use crate::log::{Frontier, LogSigner, LogVerifier, vkey};
 use crate::machine::{Event, Genesis};
 use crate::sign::SecretKey;
 use crate::store::{Place, Read, Reader, Sqlite};
@@ -227,7 +227,15 @@ fn guard_fork(dir: &Path, read: &Reader, genesis: &Genesis) -> Result<(), Failur
             dir.join("checkpoint").display()
         ))
     })?;
-    let size = read.tip().map_err(fault)?.map_or(0, |tip| tip.seq + 1);
+    let tip = read.tip().map_err(fault)?;
+    let size = tip.as_ref().map_or(0, |tip| tip.seq + 1);
+    let tree = tip.map(|tip| Frontier::from_bytes(&tip.edge)).transpose().map_err(fault)?;
+    if outside.size == size && tree.is_some_and(|tree| tree.root() != outside.root) {
+        return Err(fault(format!(
+            "the log has another root than the checkpoint that was published over its {size} entries: it was \
+             rewritten. Restore it, or recover it from a mirror; nothing was changed."
+        )));
+    }
     if outside.size > size {
         return Err(fault(format!(
             "the log has {size} entries, but a checkpoint over {} was published: this copy is too old. \

@@ -1,10 +1,12 @@
 //! What every verb is given, and how it may end.
 
+use crate::app::genesis_of;
+use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::log::Envelope;
 use crate::machine::Genesis;
 use crate::store::{Read as _, Reader};
-use crate::types::{Hash, Malformed, Refused, decode};
+use crate::types::{Hash, Malformed, Refused, Time};
 use serde::Serialize;
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -173,11 +175,30 @@ impl<'a> Context<'a> {
         Ok(text.trim().to_owned())
     }
 
+    /// What "now" means in a statement: the time of the machine or, if the network in the data folder is
+    /// driven, that of its last entry.
+    pub fn now(&self) -> Result<Time, CliError> {
+        if !self.data.join("log.sqlite").exists() {
+            return Ok(clock::now());
+        }
+        let read = Reader::open(&self.data)?;
+        let last = match (genesis(&self.data, &read)?.driven, read.tip()?) {
+            (true, Some(tip)) => read.read_envelopes(tip.seq, 1)?.pop(),
+            _ => None,
+        };
+        match last {
+            Some(last) => Ok(Envelope::decode(&last.bytes).map_err(CliError::fault)?.at),
+            None => Ok(clock::now()),
+        }
+    }
+
     /// The network's id: as given, else that of the network in the data folder.
     pub fn net(&self, given: Option<Hash>) -> Result<Hash, CliError> {
         match given {
             Some(net) => Ok(net),
-            None if self.data.join("log.sqlite").exists() => genesis(&self.data).map(|genesis| genesis.net()),
+            None if self.data.join("log.sqlite").exists() => {
+                Ok(genesis(&self.data, &Reader::open(&self.data)?)?.net())
+            }
             None => Err(CliError::Usage(format!(
                 "which network? {} holds none: give its id with --net, or its folder with --data",
                 self.data.display()
@@ -197,11 +218,8 @@ pub(super) fn net(text: &str) -> Result<Hash, Malformed> {
 }
 
 /// Entry 0 of the log in a folder.
-fn genesis(dir: &Path) -> Result<Genesis, CliError> {
-    let broken = |why: &dyn fmt::Display| CliError::Fault(format!("{}: entry 0: {why}", dir.display()));
-    let first = Reader::open(dir)?.read_envelopes(0, 1)?;
-    let first = first.first().ok_or_else(|| broken(&"the log is empty"))?;
-    let envelope = Envelope::decode(&first.bytes).map_err(|e| broken(&e))?;
-    let public = envelope.public.ok_or_else(|| broken(&"not a genesis"))?;
-    decode(public.get().as_bytes()).map_err(|e| broken(&e))
+fn genesis(dir: &Path, read: &Reader) -> Result<Genesis, CliError> {
+    let broken = |why: &dyn fmt::Display| CliError::Fault(format!("{}: {why}", dir.display()));
+    let genesis = genesis_of(read).map_err(|e| broken(&e))?;
+    genesis.ok_or_else(|| broken(&"the log is empty"))
 }

@@ -7,7 +7,6 @@
 use super::context::{CliError, Context, Exit, net};
 use super::statement::{Signing, say_request};
 use super::when::When;
-use crate::clock;
 use crate::sign::{KeyBudget, KeyCert, PublicKey, Purpose, SecretKey, TillClaims, TillLimits, Typ, Window};
 use crate::types::{BrandId, Currency, Hash, Ident, Kid, Money, ParticipantId, Points, UnitCode, encode};
 use crate::vault::{KeyFolder, Owner, WalletId};
@@ -299,7 +298,7 @@ impl By {
 }
 
 fn certify(args: Certify, keys: &KeyFolder, context: &mut Context<'_>) -> Result<(), CliError> {
-    let now = clock::now();
+    let now = context.now()?;
     let key = keys.load(&args.owner, &args.name)?;
     let claims = KeyCert {
         aud: context.net(args.signing.net)?,
@@ -336,7 +335,7 @@ impl Till {
 }
 
 fn budget(args: Budget, keys: &KeyFolder, context: &mut Context<'_>) -> Result<(), CliError> {
-    let now = clock::now();
+    let now = context.now()?;
     let owner = Owner::Brand(args.brand);
     let backfill = args.backfill_from.zip(args.backfill_until);
     let claims = KeyBudget {

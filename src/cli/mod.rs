@@ -24,6 +24,7 @@ mod reading;
 #[cfg(test)]
 mod sample;
 mod statement;
+pub mod submit;
 pub mod token;
 mod trail;
 pub mod verify;
@@ -74,6 +75,8 @@ pub enum Verb {
     Keys(keys::Args),
     /// Sign a point token, or say what is wrong with one
     Token(token::Args),
+    /// Hand a signed request to the network of the data folder
+    Submit(submit::Args),
     /// Say what a refusal or a kind of entry means
     Explain(explain::Args),
     /// Say what an account holds
@@ -100,6 +103,7 @@ fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
         Verb::Import(args) => import::run(args, context),
         Verb::Keys(args) => keys::run(args, context),
         Verb::Token(args) => token::run(args, context),
+        Verb::Submit(args) => submit::run(args, context),
         Verb::Explain(args) => explain::run(args, context),
         Verb::Balance(args) => balance::run(args, context),
         Verb::History(args) => history::run(args, context),

@@ -171,7 +171,7 @@ fn read_claims(path: &Path, context: &mut Context<'_>) -> Result<PointToken, Cli
 impl Sign {
     fn claims(self, context: &Context<'_>) -> Result<PointToken, CliError> {
         let missing = || CliError::usage("a token needs --unit, --sub and --amount");
-        let now = clock::now();
+        let now = context.now()?;
         let award = self.award;
         let jti = match self.jti {
             Some(jti) => jti,
@@ -233,7 +233,7 @@ fn check(args: &Check, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let given = args.jwk.as_deref().map(read_jwk).transpose()?;
     let ours = key_of(&context.data, jws.kid())?;
     let network = args.net.or_else(|| context.net(None).ok());
-    let now = clock::now();
+    let now = context.now()?;
     let at = args.at.map_or(now.seconds(), |at| at.seconds(now));
 
     let key = given.or_else(|| ours.as_ref().map(|(_, key)| *key));
