@@ -88,7 +88,8 @@ fn what_was_signed_elsewhere_is_handed_in() {
     let answer = fine("submit -", &request);
     assert!(answer.starts_with("entry ") && answer.contains(": key.certified at 2017-"), "{answer}");
     assert_eq!(fine("submit -", &request), answer, "the same request, the same answer");
-    let budget = "keys budget br_harvest spare --unit HARVEST --serial 1 --ceiling 100 --hourly 50 --until 9d";
+    let budget =
+        "keys budget br_harvest spare --unit HARVEST --serial 1 --ceiling 100 --hourly 50 --until 9d";
     let json = fine(&format!("{budget} --json"), "");
     let answer: serde_json::Value = serde_json::from_str(&fine("submit - --json", &json)).expect("JSON");
     assert_eq!(answer["kind"], "budget.set");

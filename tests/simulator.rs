@@ -66,7 +66,7 @@ fn pure() {
 
 #[test]
 fn real() {
-    let plan = Plan::from_environment(100, if cfg!(debug_assertions) { 300 } else { 1_000 });
+    let plan = Plan::from_environment(100, if cfg!(debug_assertions) { 300 } else { 10_000 });
     let tally = run_all("real", &plan, sim::real::run);
     println!("{tally}");
 }

@@ -78,10 +78,10 @@ pub struct Report {
 
 /// Entries in one run.
 const CHUNK: usize = 4_000;
-const CHUNK_BYTES: usize = 8 << 20;
+const CHUNK_BYTES: usize = 4 << 20;
 /// Records at hand, and records that may wait for the scratch state.
-const ROWS: usize = 250_000;
-const PINNED: usize = 100_000;
+const ROWS: usize = 150_000;
+const PINNED: usize = 60_000;
 
 enum Halt {
     Finding(Finding),

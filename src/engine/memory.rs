@@ -10,6 +10,7 @@ use crate::book::{Found, Name, Record, Source};
 use crate::store;
 use crate::types::Time;
 use hashbrown::HashMap;
+use hashbrown::hash_map::EntryRef;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -114,14 +115,15 @@ impl Memory {
     }
 
     fn unpin(&mut self, at: u64, name: &Name) {
-        let mut young = self.young.get_mut().entry_ref(name);
-        let known = match &mut young {
-            hashbrown::hash_map::EntryRef::Occupied(known) => known.get_mut(),
-            hashbrown::hash_map::EntryRef::Vacant(_) => match self.old.get_mut().get_mut(name) {
-                Some(known) => known,
-                None => return,
+        let (young, old) = (self.young.get_mut(), self.old.get_mut());
+        let mut place = match young.entry_ref(name) {
+            EntryRef::Occupied(place) => place,
+            EntryRef::Vacant(_) => match old.entry_ref(name) {
+                EntryRef::Occupied(place) => place,
+                EntryRef::Vacant(_) => return,
             },
         };
+        let known = place.get_mut();
         // A later entry changed it again: that one's turn will come.
         if known.seq != at {
             return;
@@ -132,8 +134,7 @@ impl Memory {
             self.state_due = Some(self.state_due.map_or(due, |have| have.min(due)));
         }
         if seldom_again(name, known.record.as_deref()) {
-            self.young.get_mut().remove(name);
-            self.old.get_mut().remove(name);
+            place.remove();
         }
     }
 
@@ -191,14 +192,13 @@ fn seldom_again(name: &Name, record: Option<&Record>) -> bool {
 /// Loads what memory lacks of these names: one look-up in state, in the order of its keys.
 pub fn load(memory: &mut Memory, read: &dyn store::Read, mut names: Vec<Name>) -> Result<(), Failure> {
     names.retain(|name| memory.lacks(name));
-    names.sort_unstable();
-    names.dedup();
     if names.is_empty() {
         return Ok(());
     }
     let fault = |e: String| Failure::Unavailable(e);
     let mut keyed: Vec<(String, Name)> = names.into_iter().map(|name| (name.to_string(), name)).collect();
     keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    keyed.dedup_by(|a, b| a.0 == b.0);
     let (keys, names): (Vec<String>, Vec<Name>) = keyed.into_iter().unzip();
     let mut rows = read.load(&keys).map_err(|e| fault(e.to_string()))?.rows.into_iter().peekable();
     for (key, name) in keys.iter().zip(names) {

@@ -2,9 +2,14 @@
 
 use super::world::{World, at};
 use crate::app::Network;
+use crate::machine::Request;
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What the batches came to.
@@ -50,6 +55,33 @@ impl Zipf {
     }
 }
 
+/// Batches that were made beforehand. Their lines wait in a file: in memory they would stand for the memory
+/// of the engine.
+struct Waiting {
+    file: File,
+    batches: VecDeque<(Vec<String>, usize)>,
+}
+
+impl Waiting {
+    fn new(path: &Path) -> std::io::Result<Self> {
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
+        Ok(Self { file, batches: VecDeque::new() })
+    }
+
+    fn push(&mut self, batch: &Request) -> std::io::Result<()> {
+        let lines = batch.lines.as_deref().unwrap_or_default();
+        self.batches.push_back((batch.jws.clone(), lines.len()));
+        self.file.write_all(lines)
+    }
+
+    fn pop(&mut self) -> std::io::Result<Option<Request>> {
+        let Some((jws, length)) = self.batches.pop_front() else { return Ok(None) };
+        let mut lines = vec![0; length];
+        self.file.read_exact(&mut lines)?;
+        Ok(Some(Request { jws, lines: Some(Arc::from(lines)) }))
+    }
+}
+
 /// Makes all batches beforehand, then sends them, two on the way at a time.
 pub(super) fn measure(
     world: &World,
@@ -60,17 +92,19 @@ pub(super) fn measure(
 ) -> Result<Figure, String> {
     let zipf = Zipf::new(accounts);
     let mut random = rand::rngs::StdRng::seed_from_u64(7);
-    let mut batches = VecDeque::new();
+    let mut waiting = Waiting::new(&network.dir.with_extension("batches")).map_err(|e| e.to_string())?;
     let mut made = 0;
     while made < awards {
         let some = (awards - made).min(lines as u64);
         let ids: Vec<u64> = (0..some).map(|_| zipf.draw(random.random())).collect();
-        batches.push_back(world.batch(&format!("b{made}"), made, &ids, 5));
+        let batch = world.batch(&format!("b{made}"), made, &ids, 5);
+        waiting.push(&batch).map_err(|e| e.to_string())?;
         made += some;
     }
+    waiting.file.seek(SeekFrom::Start(0)).map_err(|e| e.to_string())?;
     let begun = Instant::now();
     let mut tickets = VecDeque::new();
-    while let Some(request) = batches.pop_front() {
+    while let Some(request) = waiting.pop().map_err(|e| e.to_string())? {
         let command = network.engine.check(&request).map_err(|e| e.to_string())?;
         tickets.push_back(network.engine.submit(command, at()));
         if tickets.len() > 2

@@ -7,6 +7,7 @@ mod world;
 
 use crate::app::{Options, Tuning, verify};
 use crate::cli::{CliError, Context, Exit};
+use crate::config::Config;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -68,13 +69,13 @@ struct Verified {
     signatures_per_second: f64,
 }
 
-/// Resident memory of this process.
+/// Most resident memory of this process in each phase, the load generator included, in MiB.
 #[derive(Serialize, Default)]
 struct Memory {
     idle: u64,
-    after_payments: u64,
-    after_awards: u64,
-    peak: u64,
+    payments: u64,
+    awards: u64,
+    verify: u64,
 }
 
 fn memory(field: &str) -> u64 {
@@ -82,6 +83,13 @@ fn memory(field: &str) -> u64 {
     let line = status.lines().find(|line| line.starts_with(field)).unwrap_or_default();
     let kib: u64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
     kib / 1024
+}
+
+/// The most since the last phase; the next one begins (Linux, proc(5): 5 resets the high-water mark).
+fn most_memory() -> u64 {
+    let most = memory("VmHWM");
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    most
 }
 
 fn machine() -> String {
@@ -119,7 +127,7 @@ fn verified(what: &'static str, dir: &Path, signatures: bool) -> Result<Verified
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let base = args.folder.clone().unwrap_or_else(std::env::temp_dir);
     let dir = base.join(format!("tallyhouse-bench-{}", std::process::id()));
-    let figures = measure(&args, &dir);
+    let figures = measure(&args, &dir, &context.config()?);
     let _ = std::fs::remove_dir_all(&dir);
     let figures = figures.map_err(CliError::Fault)?;
     if context.json {
@@ -130,7 +138,7 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-fn measure(args: &Args, dir: &Path) -> Result<Figures, String> {
+fn measure(args: &Args, dir: &Path, config: &Config) -> Result<Figures, String> {
     let mut figures = Figures {
         version: env!("CARGO_PKG_VERSION"),
         machine: machine(),
@@ -140,34 +148,37 @@ fn measure(args: &Args, dir: &Path) -> Result<Figures, String> {
     let callers: Vec<usize> = args.callers.iter().filter_map(|n| n.trim().parse().ok()).collect();
     if !callers.is_empty() {
         let dir = dir.join("payments");
-        let tuning = Tuning::at(&dir);
+        let tuning = Tuning::of(config, &dir);
         let world = World::new();
         let network = world.found(&dir, &tuning).map_err(|e| e.to_string())?;
         figures.memory_mib.idle = memory("VmRSS");
         payments::prepare(&world, &network, args.payers)?;
+        most_memory();
         network.close().map_err(|e| e.to_string())?;
         // Opened anew: no account is at hand.
         let network = world.reopen(&dir, &tuning).map_err(|e| e.to_string())?;
         figures.payments = payments::measure(&world, &network, &callers, args.seconds, args.payers)?;
-        figures.memory_mib.after_payments = memory("VmRSS");
+        figures.memory_mib.payments = most_memory();
         network.close().map_err(|e| e.to_string())?;
         figures.verify.push(verified("payments", &dir, false)?);
         figures.verify.push(verified("payments", &dir, true)?);
+        figures.memory_mib.verify = most_memory();
         let _ = std::fs::remove_dir_all(&dir);
     }
     if args.awards > 0 {
         let dir = dir.join("awards");
-        let tuning = Tuning::at(&dir);
+        std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
+        let tuning = Tuning::of(config, &dir);
         let world = World::new();
         let network = world.found(&dir, &tuning).map_err(|e| e.to_string())?;
         let mut figure = awards::measure(&world, &network, args.awards, args.lines, args.accounts)?;
-        figures.memory_mib.after_awards = memory("VmRSS");
+        figures.memory_mib.awards = most_memory();
         network.close().map_err(|e| e.to_string())?;
         figure.bytes_per_award = size_of(&dir) as f64 / args.awards as f64;
         figures.awards = Some(figure);
         figures.verify.push(verified("awards", &dir, false)?);
+        figures.memory_mib.verify = figures.memory_mib.verify.max(most_memory());
     }
-    figures.memory_mib.peak = memory("VmHWM");
     Ok(figures)
 }
 
@@ -216,8 +227,8 @@ impl std::fmt::Display for Figures {
         let memory = &self.memory_mib;
         writeln!(
             f,
-            "memory MiB: {} idle, {} after payments, {} after awards, {} at most",
-            memory.idle, memory.after_payments, memory.after_awards, memory.peak
+            "memory, most of it, in MiB: idle {}, payments {}, awards {}, verification {}",
+            memory.idle, memory.payments, memory.awards, memory.verify
         )
     }
 }
