@@ -100,6 +100,14 @@ fn the_sample_ends_with_books_that_balance() {
         .output()
         .expect("it runs");
     assert!(verify.status.success(), "{}", out(&verify));
+
+    // What is made anew from the log is what stood there.
+    for verb in ["rebuild", "verify"] {
+        let run =
+            Command::new(env!("CARGO_BIN_EXE_tallyhouse")).args([verb, "--data"]).arg(dir.path()).output();
+        let run = run.expect("it runs");
+        assert!(run.status.success(), "{verb}: {}", out(&run));
+    }
 }
 
 #[test]
@@ -174,6 +182,10 @@ fn a_folder_that_is_taken_is_left_alone() {
     std::fs::create_dir(&other).expect("made");
     std::fs::write(other.join("notes.txt"), "mine").expect("written");
     assert_eq!(demo(&other, &["--fresh"]).status.code(), Some(2));
+    // A wrong setting is said before an old folder goes.
+    let typo = written(dir.path(), "typo.toml", "[writer]\nqeue = 1\n");
+    assert_eq!(run(&["--fresh", "--config", &typo]).status.code(), Some(2));
+    assert!(data.join("log.sqlite").exists());
     // A bad line is named before anything is made.
     let bad = written(dir.path(), "bad.csv", &some(0, 3).replace("2017-01-01T17:34:25Z", "yesterday"));
     let bad = demo(&dir.path().join("none"), &["--receipts", &bad]);

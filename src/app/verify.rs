@@ -7,10 +7,10 @@
 
 use crate::book::{Found, Name, Record, Source};
 use crate::engine::{self, Commit, Follower, Memory, StateFollower, open_entry, state_root};
-use crate::log::{Broken as ChainBroken, Chain, LogVerifier, vkey};
+use crate::log::{Broken as ChainBroken, Chain, Checkpoint, LogVerifier, vkey};
 use crate::machine::{self, Broken, Event, Evidence, Genesis, Snapshot};
 use crate::sign::PublicKey;
-use crate::store::{Read, Reader, Sqlite, StoredEntry};
+use crate::store::{Fault, Read, Reader, Sqlite, StoredEntry, TipRecord};
 use crate::types::{Hash, Kid, Time, decode};
 use hashbrown::HashMap;
 use serde::Serialize;
@@ -60,12 +60,16 @@ pub struct Report {
     pub signatures: u64,
     /// Parts that were erased on request.
     pub erased: u64,
+    /// Entries whose evidence is among those: taken over as recorded, within what their kind allows.
+    pub undecided: u64,
     /// Snapshots whose root was made again.
     pub snapshots: u64,
     /// Records of live state that were compared.
     pub records: u64,
     /// Whether the live views were compared.
     pub views: bool,
+    /// Whether there was a checkpoint beside the database to hold the log against.
+    pub outside: bool,
     /// The log's size and root, as the checkpoint signs them.
     pub size: u64,
     /// The root, hexadecimal.
@@ -82,6 +86,9 @@ const CHUNK_BYTES: usize = 4 << 20;
 /// Records at hand, and records that may wait for the scratch state.
 const ROWS: usize = 150_000;
 const PINNED: usize = 60_000;
+
+/// How far this machine's clock may be behind the log's, in seconds.
+const AHEAD: u64 = 5;
 
 enum Halt {
     Finding(Finding),
@@ -205,6 +212,7 @@ fn run(
     let Some(tip) = live.tip()? else {
         return Err(Halt::Fault(format!("{} holds no log", dir.display())));
     };
+    let against = Against::new(dir, &live, options, report)?;
     let claims = snapshots_claimed(&live)?;
     // State and views are compared where they stand: after a kill they may be behind the log.
     let state_at = if options.compare { live.cursor()?.map(|place| place.seq) } else { None };
@@ -218,12 +226,21 @@ fn run(
             return Err(wrong(format!("{what}, cursor"), "is ahead of the log"));
         }
     }
+    if options.compare && state_at.is_none() && !live.scan("", 1)?.rows.is_empty() {
+        return Err(wrong(
+            "state, cursor",
+            "is gone, and there are records; `tallyhouse rebuild` makes them anew",
+        ));
+    }
     let mut again = Again::new(&scratch.0)?;
     let mut chain = Chain::start();
     let mut roots: BTreeMap<u64, Snapshot> = BTreeMap::new();
-    let (net, log_key) = trust(&live, options, report)?;
     let mut next = 0;
-    let mut run = read_run(&live, next, net)?;
+    let mut run = read_run(&live, next, &tip, against.net)?;
+    if let Some(views) = views.as_ref().filter(|_| views_at.is_none()) {
+        compare_views(views, &scratch.0, report)?;
+        report.views = false;
+    }
     while !run.is_empty() {
         let from = next + run.len() as u64;
         if options.signatures {
@@ -232,7 +249,7 @@ fn run(
         again.load(run.iter().flat_map(|one| one.names(&again.memory)).collect())?;
         // The next run is read while this one is decided.
         let (decided, following) = std::thread::scope(|scope| {
-            let following = scope.spawn(|| read_run(&live, from, net));
+            let following = scope.spawn(|| read_run(&live, from, &tip, against.net));
             let decided = run.drain(..).try_for_each(|one| {
                 let seq = one.seq;
                 if seq != next {
@@ -240,18 +257,21 @@ fn run(
                 }
                 check_entry(one, &mut chain, &mut again, report, &roots)?;
                 next += 1;
+                against.outside(next, &chain)?;
                 if claims.contains(&seq) || state_at == Some(seq) || views_at == Some(seq) {
                     again.flush()?;
                 }
                 if let Some(views) = views.as_ref().filter(|_| views_at == Some(seq)) {
-                    compare_views(views, &scratch.0, report)?;
+                    let still = || Ok(views.cursor()?.map(|place| place.seq) == views_at);
+                    unless_moved(compare_views(views, &scratch.0, report), still)?;
                 }
                 if claims.contains(&seq) || state_at == Some(seq) {
                     if let Some(root) = state_root(&*again.read)? {
                         roots.insert(seq, root);
                     }
                     if state_at == Some(seq) {
-                        compare_state(&live, &again.read, report)?;
+                        let still = || Ok(live.cursor()?.map(|place| place.seq) == state_at);
+                        unless_moved(compare_state(&live, &again.read, report), still)?;
                     }
                 }
                 Ok(())
@@ -266,7 +286,11 @@ fn run(
         run = following.map_err(|_| Halt::Fault("reading the log ended in a panic".into()))??;
     }
     again.flush()?;
-    check_end(dir, &tip, &chain, &log_key, report)?;
+    check_end(&tip, &chain, &against, report)?;
+    // A writer at work has gone on; nothing else may stand behind the tip.
+    if live.tip()?.is_some_and(|now| now.seq == tip.seq) && !live.read_envelopes(tip.seq + 1, 1)?.is_empty() {
+        return Err(wrong(format!("entry {}", tip.seq + 1), "stands behind the tip"));
+    }
     report.level = match options.signatures {
         true => "all parts: every signature, every effect decided again".into(),
         false => "all parts, without signatures".into(),
@@ -281,6 +305,11 @@ fn snapshots_claimed(live: &Reader) -> Result<std::collections::BTreeSet<u64>, H
     loop {
         let envelopes = live.read_envelopes(next, 10_000)?;
         let Some(last) = envelopes.last() else { return Ok(claimed) };
+        if let Some((envelope, seq)) =
+            envelopes.iter().zip(next..).find(|(envelope, seq)| envelope.seq != *seq)
+        {
+            return Err(wrong(format!("entry {seq}"), format!("is missing: {} comes next", envelope.seq)));
+        }
         next = last.seq + 1;
         for envelope in &envelopes {
             let text = b"\"kind\":\"snapshot\",\"pub\":";
@@ -338,8 +367,13 @@ impl Opened {
 }
 
 /// The next entries, taken apart on all cores.
-fn read_run(live: &Reader, from: u64, net: Hash) -> Result<Vec<Opened>, Halt> {
-    let entries = live.read(from, CHUNK, CHUNK_BYTES)?;
+fn read_run(live: &Reader, from: u64, tip: &TipRecord, net: Hash) -> Result<Vec<Opened>, Halt> {
+    let mut entries = live.read(from, CHUNK, CHUNK_BYTES).map_err(|e| match e {
+        Fault::Damaged { .. } => wrong("log", e),
+        other => other.into(),
+    })?;
+    // What a writer at work has added since is for the next verification.
+    entries.retain(|entry| entry.seq <= tip.seq);
     Ok(spread(entries, |some| some.into_iter().map(|entry| Opened::new(entry, net)).collect()))
 }
 
@@ -405,6 +439,7 @@ fn check_entry(
     report.parts += slots.len() as u64;
     report.signatures += checked.signatures;
     report.erased += checked.erased;
+    report.undecided += u64::from(checked.undecided);
     if let Some(claim) = checked.snapshot {
         if roots.get(&claim.of) != Some(&claim) {
             return Err(named(format!(
@@ -431,35 +466,65 @@ fn check_entry(
     Ok(())
 }
 
-/// The network's id, and the verifier key of its log: from outside if given, and then genesis must name the
-/// same.
-fn trust(live: &Reader, options: &Options, report: &mut Report) -> Result<(Hash, LogVerifier), Halt> {
-    let first = live.read_envelopes(0, 1)?;
-    let bytes = first.first().map(|envelope| envelope.bytes.as_slice()).unwrap_or_default();
-    let envelope = crate::log::Envelope::decode(bytes).map_err(|e| wrong("entry 0", e))?;
-    let public = envelope.public.as_ref().map(|raw| raw.get().as_bytes()).unwrap_or_default();
-    let genesis: Genesis = decode(public).map_err(|e| wrong("entry 0", e))?;
-    report.net = genesis.net().to_string();
-    if options.net.as_ref().is_some_and(|net| *net != report.net) {
-        return Err(wrong("entry 0", format!("this is network {}, not the one asked for", report.net)));
+/// What the log is held against.
+struct Against {
+    net: Hash,
+    key: LogVerifier,
+    driven: bool,
+    /// The checkpoint beside the database.
+    outside: Option<Checkpoint>,
+}
+
+impl Against {
+    /// The network's id, and the verifier key of its log: from outside if given, and then genesis must name
+    /// the same.
+    fn new(dir: &Path, live: &Reader, options: &Options, report: &mut Report) -> Result<Self, Halt> {
+        let first = live.read_envelopes(0, 1)?;
+        let bytes = first.first().map(|envelope| envelope.bytes.as_slice()).unwrap_or_default();
+        let envelope = crate::log::Envelope::decode(bytes).map_err(|e| wrong("entry 0", e))?;
+        let public = envelope.public.as_ref().map(|raw| raw.get().as_bytes()).unwrap_or_default();
+        let genesis: Genesis = decode(public).map_err(|e| wrong("entry 0", e))?;
+        report.net = genesis.net().to_string();
+        if options.net.as_ref().is_some_and(|net| *net != report.net) {
+            return Err(wrong("entry 0", format!("this is network {}, not the one asked for", report.net)));
+        }
+        let named = vkey(&genesis.origin, genesis.log.as_bytes());
+        let taken = options.vkey.as_ref().unwrap_or(&named);
+        if *taken != named {
+            return Err(wrong("entry 0", format!("genesis names the log key {named}, not the one given")));
+        }
+        let key: LogVerifier = taken.parse().map_err(|e| wrong("entry 0", format!("log key: {e}")))?;
+        let outside = match std::fs::read_to_string(dir.join("checkpoint")) {
+            Ok(text) => Some(key.verify(&text).map_err(|e| wrong("checkpoint file", e))?),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => return Err(wrong("checkpoint file", e)),
+        };
+        report.outside = outside.is_some();
+        Ok(Self { net: genesis.net(), key, driven: genesis.driven, outside })
     }
-    let named = vkey(&genesis.origin, genesis.log.as_bytes());
-    let taken = options.vkey.as_ref().unwrap_or(&named);
-    if *taken != named {
-        return Err(wrong("entry 0", format!("genesis names the log key {named}, not the one given")));
+
+    /// The log had the root that was signed when it had that size.
+    fn outside(&self, size: u64, chain: &Chain) -> Result<(), Halt> {
+        match &self.outside {
+            Some(outside) if outside.size == size && outside.root != chain.root() => {
+                let what = format!("signs another root over the first {size} entries: the log was rewritten");
+                Err(wrong("checkpoint file", what))
+            }
+            _ => Ok(()),
+        }
     }
-    let key = taken.parse().map_err(|e| wrong("entry 0", format!("log key: {e}")))?;
-    Ok((genesis.net(), key))
+}
+
+/// A finding of a comparison counts only if what was compared stood still: a writer may be at work.
+fn unless_moved(compared: Result<(), Halt>, still: impl FnOnce() -> Result<bool, Halt>) -> Result<(), Halt> {
+    match compared {
+        Err(Halt::Finding(_)) if !still()? => Ok(()),
+        compared => compared,
+    }
 }
 
 /// The end of the log is where its tip and the signed checkpoints say it is.
-fn check_end(
-    dir: &Path,
-    tip: &crate::store::TipRecord,
-    chain: &Chain,
-    key: &LogVerifier,
-    report: &mut Report,
-) -> Result<(), Halt> {
+fn check_end(tip: &TipRecord, chain: &Chain, against: &Against, report: &mut Report) -> Result<(), Halt> {
     let at = chain.tip().ok_or_else(|| wrong("log", "has no entries"))?;
     if at.seq != tip.seq || at.hash != tip.hash {
         return Err(wrong("tip", format!("names entry {}, the log ends at {}", tip.seq, at.seq)));
@@ -468,22 +533,20 @@ fn check_end(
         return Err(wrong("tip", "its tree is not that of the entries"));
     }
     (report.size, report.root) = (at.seq + 1, chain.root().to_string());
-    let signed = key.verify(&tip.checkpoint).map_err(|e| wrong("tip, checkpoint", e))?;
+    let signed = against.key.verify(&tip.checkpoint).map_err(|e| wrong("tip, checkpoint", e))?;
     if signed.size != report.size || signed.root != chain.root() {
         return Err(wrong("tip, checkpoint", "signs another size or root"));
     }
-    if let Ok(outside) = std::fs::read_to_string(dir.join("checkpoint")) {
-        let outside = key.verify(&outside).map_err(|e| wrong("checkpoint file", e))?;
-        if outside.size > report.size {
-            let what = format!(
-                "signs {} entries, the log has {}: it was cut or restored too old",
-                outside.size, report.size
-            );
-            return Err(wrong("checkpoint file", what));
-        }
-        if outside.size == report.size && outside.root != chain.root() {
-            return Err(wrong("checkpoint file", "signs another root at the same size"));
-        }
+    if let Some(outside) = against.outside.as_ref().filter(|outside| outside.size > report.size) {
+        let what = format!(
+            "signs {} entries, the log has {}: it was cut or restored too old",
+            outside.size, report.size
+        );
+        return Err(wrong("checkpoint file", what));
+    }
+    let ahead = crate::clock::now().plus_seconds(AHEAD);
+    if let Some(last) = chain.last_at().filter(|at| !against.driven && *at > ahead) {
+        return Err(wrong(format!("entry {}", at.seq), format!("is of {last}, which is yet to come")));
     }
     Ok(())
 }

@@ -496,8 +496,22 @@ impl<'a> Draft<'a> {
         let parts = self.parts.into_iter().filter(keep);
         let parts =
             parts.map(|part| PartOut { key: part.key, tag: part.tag, done: part.done.unwrap_or_default() });
-        Ok(Effects { parts: parts.collect(), records: self.now.into_iter().collect() })
+        let records = changed(self.source, self.now);
+        Ok(Effects { parts: parts.collect(), records })
     }
+}
+
+/// What is not as the source has it: a record that was touched, or came back to what it was, has not changed.
+pub fn changed(
+    source: &dyn Source,
+    now: impl IntoIterator<Item = (Name, Option<Arc<Record>>)>,
+) -> Vec<(Name, Option<Arc<Record>>)> {
+    let same = |name: &Name, record: &Option<Arc<Record>>| match (source.find(name), record) {
+        (Found::Known(before), Some(after)) => Arc::ptr_eq(&before, after) || before == *after,
+        (Found::Absent, None) => true,
+        _ => false,
+    };
+    now.into_iter().filter(|(name, record)| !same(name, record)).collect()
 }
 
 type Overlay = IndexMap<Name, Option<Arc<Record>>, DefaultHashBuilder>;

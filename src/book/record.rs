@@ -295,6 +295,8 @@ pub struct Payment {
     pub store: Ident,
     /// The till.
     pub till: Ident,
+    /// The till's key that asked for it: what it takes counts against this key's limits.
+    pub by: Kid,
     /// The shop's receipt number.
     #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
     pub reference: Option<Ident>,

@@ -68,8 +68,15 @@ struct HoldLine {
 /// Runs it.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let folder = Folder::open(&context.data)?;
-    for account in accounts(&context.data, &args.whose)? {
-        let balance = balance(&folder, account, args.as_of, clock::now())?;
+    let accounts = accounts(&context.data, &args.whose)?;
+    let several = accounts.len() > 1;
+    for account in accounts {
+        let balance = match balance(&folder, account, args.as_of, clock::now())? {
+            Some(balance) => balance,
+            // A wallet's other accounts may have been opened by then.
+            None if several => continue,
+            None => return Err(CliError::usage(format!("there is no account {account}"))),
+        };
         if context.json {
             context.say_json(&balance)?;
         } else {
@@ -79,7 +86,12 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-fn balance(folder: &Folder, id: AccountId, as_of: Option<Time>, now: Time) -> Result<Balance, CliError> {
+fn balance(
+    folder: &Folder,
+    id: AccountId,
+    as_of: Option<Time>,
+    now: Time,
+) -> Result<Option<Balance>, CliError> {
     let read = &*folder.read;
     let Found { trace, seq, last } = match as_of {
         Some(at) => then(read, id, at)?,
@@ -87,9 +99,9 @@ fn balance(folder: &Folder, id: AccountId, as_of: Option<Time>, now: Time) -> Re
     };
     // In a driven network time is what the log says; elsewhere it goes on between two entries.
     let at = as_of.unwrap_or(if folder.genesis.driven { last } else { now.max(last) });
-    let account = trace.account().ok_or_else(|| CliError::usage(format!("there is no account {id}")))?;
+    let Some(account) = trace.account() else { return Ok(None) };
     let scale = scale(read, account.head.unit)?;
-    Ok(describe(id, account.clone(), scale, seq, at))
+    Ok(Some(describe(id, account.clone(), scale, seq, at)))
 }
 
 /// An account, the last entry counted, and its instant.

@@ -136,6 +136,12 @@ fn to_file(
     path: &Path,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), CliError> {
+    // A pipe or a device is written to; a file is replaced when it is complete.
+    if path.metadata().is_ok_and(|meta| !meta.is_file()) {
+        let mut out = BufWriter::new(std::fs::File::options().write(true).open(path).map_err(at(path))?);
+        lines(read, range, parts, &mut out, progress)?;
+        return out.flush().map_err(at(path));
+    }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let temporary = path.with_file_name(name);

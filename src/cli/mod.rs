@@ -98,6 +98,8 @@ pub enum Verb {
 }
 
 fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
+    // A wrong setting is said by every verb, whether or not it needs one.
+    context.config()?;
     match verb {
         Verb::Demo(args) => demo::run(args, context),
         Verb::Import(args) => import::run(args, context),

@@ -91,6 +91,16 @@ fn say(report: &Report, seconds: f64, context: &mut Context<'_>) -> Result<(), C
         "  {compared}; {} snapshots hold; {} parts erased on request",
         report.snapshots, report.erased
     ))?;
+    if report.undecided > 0 {
+        context.say(format!(
+            "  {} entries were not decided again: their evidence was erased, and what they did is taken on the \
+             operator's word",
+            report.undecided
+        ))?;
+    }
+    if !report.outside {
+        context.say("  no checkpoint file beside the database: a log that was cut would not be noticed")?;
+    }
     context.say(format!("  network {}", report.net))?;
     context.say(format!("  size {} root {}", report.size, report.root))
 }

@@ -73,7 +73,11 @@ impl Core {
     /// one, starts from nothing.
     fn recover(&mut self) -> Result<(), Failure> {
         for follower in std::iter::once(&mut self.state).chain(&mut self.others) {
-            let Some(cursor) = follower.cursor()? else { continue };
+            let Some(cursor) = follower.cursor()? else {
+                // Without a cursor nothing that it keeps can be placed.
+                follower.wipe()?;
+                continue;
+            };
             let there = self.read.read_envelopes(cursor.seq, 1).map_err(fault)?;
             let same =
                 there.first().is_some_and(|e| e.seq == cursor.seq && Envelope::hash(&e.bytes) == cursor.hash);

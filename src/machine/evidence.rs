@@ -38,8 +38,8 @@ pub(super) enum What {
     Refused(Vec<Burnt>),
     /// A command, read for this network.
     Asked(Box<Command>, Hash),
-    /// Evidence was erased on request.
-    Remains,
+    /// Evidence was erased on request; what is left of it, and the keys that the entry registers.
+    Remains(Vec<Jws>, Vec<PublicKey>),
 }
 
 impl Evidence {
@@ -54,7 +54,7 @@ impl Evidence {
             Kind::Tick | Kind::Refused if erased => return Err(Malformed("effects were erased".into())),
             Kind::Tick => swept(entry)?,
             Kind::Refused => What::Refused(refused(entry)?),
-            _ if erased => What::Remains,
+            _ if erased => remains(entry)?,
             _ => {
                 let command = Command::read_unsigned(&request(entry, kind)?, net);
                 What::Asked(Box::new(command.map_err(|no| Malformed(no.to_string()))?), net)
@@ -72,17 +72,23 @@ impl Evidence {
         &self.what
     }
 
-    fn command(&self) -> Option<&Command> {
+    /// What is signed.
+    fn statements(&self) -> &[Jws] {
         match &self.what {
-            What::Asked(command, _) => Some(command),
-            _ => None,
+            What::Asked(command, _) => &command.jws,
+            What::Remains(left, _) => left,
+            _ => &[],
         }
     }
 
     /// Verifies every signature. `keys` needs no trust: a key's name is its own hash.
     pub fn prove(&mut self, keys: &dyn Fn(Kid) -> Option<PublicKey>) -> Result<(), Malformed> {
-        if let Some(command) = self.command() {
-            command.verify(keys).map_err(|no| Malformed(no.to_string()))?;
+        let own = self.own_keys();
+        for one in self.statements() {
+            let kid = one.kid();
+            let key = own.iter().find(|key| key.kid() == kid).copied().or_else(|| keys(kid));
+            let key = key.ok_or_else(|| Malformed(format!("key {kid} is not known")))?;
+            one.verify(&key).map_err(|no| Malformed(no.to_string()))?;
         }
         self.proven = true;
         Ok(())
@@ -90,13 +96,12 @@ impl Evidence {
 
     /// Signatures that were verified.
     pub(super) fn signatures(&self) -> u64 {
-        let proven = self.command().filter(|_| self.proven);
-        proven.map_or(0, |command| u64::try_from(command.jws.len()).unwrap_or(u64::MAX))
+        if self.proven { u64::try_from(self.statements().len()).unwrap_or(u64::MAX) } else { 0 }
     }
 
     /// The keys that made the signatures.
     pub fn kids(&self) -> impl Iterator<Item = Kid> {
-        self.command().into_iter().flat_map(|command| command.jws.iter().map(Jws::kid))
+        self.statements().iter().map(Jws::kid)
     }
 
     /// The keys that the evidence itself brings.
@@ -104,6 +109,7 @@ impl Evidence {
         match &self.what {
             What::Genesis(genesis) => genesis.roots.clone(),
             What::Asked(command, _) => command.body.own_keys(),
+            What::Remains(_, keys) => keys.clone(),
             _ => vec![],
         }
     }
@@ -178,6 +184,17 @@ fn swept(entry: Stored) -> Result<What, Malformed> {
         }));
     }
     Ok(What::Tick(accounts, through))
+}
+
+/// What is left where evidence was erased. The keys that the entry registers are of use to later ones.
+fn remains(entry: Stored) -> Result<What, Malformed> {
+    let (mut left, mut keys) = (vec![], vec![]);
+    for body in bodies(whole(entry))? {
+        left.extend(body.jws);
+        let puts = body.done.iter().flat_map(Done::puts);
+        keys.extend(puts.filter_map(|(_, record)| record?.key()).map(|record| record.key));
+    }
+    Ok(What::Remains(left, keys))
 }
 
 /// Commands that were refused are not decided again; but none of their ids may have been known before,

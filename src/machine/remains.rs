@@ -8,9 +8,14 @@
 use super::entry::{Effect, PartBody, bodies};
 use super::kind::Kind;
 use super::verify::{Broken, Overlay, Records, Stored};
-use crate::book::{Apply, Done, Measure, Name, Place, Principal, Record, Source};
+use crate::book::{
+    Apply, Done, Found, Head, KeyRecord, KeyState, Leg, Measure, Name, Payment, Place, Principal, Record,
+    Shared, Source,
+};
 use crate::log::Slot;
-use crate::types::{AccountId, Asset};
+use crate::sign::Purpose;
+use crate::types::{AccountId, Asset, Currency, MAX_INT, ParticipantId};
+use std::sync::Arc;
 
 fn wrong<T>(what: impl Into<String>) -> Result<T, Broken> {
     Err(Broken::Wrong(what.into()))
@@ -24,15 +29,161 @@ pub(super) fn check_remains(
 ) -> Result<(Records, Vec<Effect>), Broken> {
     let bodies = evidence_first(entry, kind)?;
     let mut overlay = Overlay::new(state);
-    for done in bodies.iter().filter_map(|body| body.done.as_ref()) {
-        if let Some((name, _)) = done.puts().find(|(name, record)| !may_put(kind, name, *record)) {
-            return wrong(format!("a {kind} cannot change {name}"));
+    let before = Before { state, kind, seq: entry.envelope.seq, issued: issued(&bodies) };
+    for body in &bodies {
+        let Some(done) = &body.done else { continue };
+        for (name, record) in done.puts() {
+            before.may_put(name, record)?;
         }
+        for (id, head) in &done.heads {
+            before.may_head(*id, head)?;
+        }
+        before.tag(body, &bodies)?;
         sums_to_zero(done)?;
         take(&mut overlay, done)?;
     }
     let effects = bodies.into_iter().filter_map(PartBody::effect);
     Ok((overlay.records(), effects.collect()))
+}
+
+/// Points that come into being, by the legs of all parts.
+fn issued(bodies: &[PartBody]) -> i128 {
+    let legs = bodies.iter().filter_map(|body| body.done.as_ref()).flat_map(|done| &done.legs);
+    let from = legs.filter(|leg| matches!(leg.place, Place::Shared(_, Shared::Issuance)));
+    from.fold(0, |sum, leg| sum.saturating_sub(i128::from(leg.amount)))
+}
+
+/// What was there before the entry, against which its effects are held.
+struct Before<'a> {
+    state: &'a dyn Source,
+    kind: Kind,
+    seq: u64,
+    issued: i128,
+}
+
+impl Before<'_> {
+    fn record(&self, name: &Name) -> Result<Option<Arc<Record>>, Broken> {
+        match self.state.find(name) {
+            Found::Known(record) => Ok(Some(record)),
+            Found::Absent => Ok(None),
+            Found::NotLoaded => Err(Broken::Need(vec![name.clone()])),
+        }
+    }
+
+    /// Whether an entry of this kind can put this record. Accounts and totals are never put: heads, lots,
+    /// holds and legs change them.
+    fn may_put(&self, name: &Name, record: Option<&Record>) -> Result<(), Broken> {
+        let before = self.record(name)?;
+        let issues = matches!(self.kind, Kind::PointsIssued | Kind::PointsBatch);
+        let pays = self.kind == Kind::PaymentAuthorised;
+        let gives_back = matches!(self.kind, Kind::PaymentVoided | Kind::PaymentRefunded);
+        let moves = gives_back || self.kind == Kind::PaymentCaptured;
+        let fits = match (name, record, before.as_deref()) {
+            (Name::Command(..), Some(Record::Command(now)), None) => {
+                !issues && now.refused.is_none() && now.seq == self.seq
+            }
+            (Name::Key(kid), Some(Record::Key(now)), before) => {
+                now.key.kid() == *kid && self.may_key(now, before.and_then(Record::key))
+            }
+            (Name::UsedToken(..) | Name::UsedRef(..), Some(Record::Used(now)), None) => {
+                issues && now.0 == self.seq
+            }
+            (Name::UsedConsent(..), Some(Record::Used(now)), None) => pays && now.0 == self.seq,
+            (Name::Limit(_, _, measure), Some(Record::Limit(now)), before) => {
+                let had = before.and_then(Record::limit).copied().unwrap_or_default();
+                let grows = now.window > had.window || (now.window == had.window && now.used >= had.used);
+                let exactly = i128::from(had.used).saturating_add(self.issued) == i128::from(now.used);
+                match measure {
+                    Measure::Issued => issues && exactly,
+                    Measure::IssuedHour => issues && grows,
+                    Measure::TakenHour | Measure::TakenDay => (pays || moves) && grows,
+                    Measure::AcceptedDay => pays && grows,
+                    Measure::ReturnedHour | Measure::ReturnedDay => moves && grows,
+                    Measure::RefusedHour => false,
+                }
+            }
+            (Name::Payment(id), Some(Record::Payment(now)), None) => {
+                pays && id.seq == self.seq && now.refunded.is_zero()
+            }
+            (Name::Payment(_), Some(Record::Payment(now)), Some(Record::Payment(had))) => {
+                let moved = Payment {
+                    captured: now.captured,
+                    refunded: now.refunded,
+                    closed: now.closed,
+                    ..had.clone()
+                };
+                let forward = now.captured >= had.captured
+                    && now.refunded >= had.refunded
+                    && now.refunded <= now.captured
+                    && (now.closed || !had.closed);
+                moves && forward && *now == moved
+            }
+            (Name::Share(id, _), Some(Record::Share(_)), None) => pays && id.seq == self.seq,
+            (Name::Share(..), Some(Record::Share(now)), Some(Record::Share(had))) => {
+                moves && now.account == had.account
+            }
+            _ => false,
+        };
+        if fits { Ok(()) } else { wrong(format!("a {} cannot change {name} so", self.kind)) }
+    }
+
+    /// A holder's key, new; or one that is revoked, once and for all if it is compromised.
+    fn may_key(&self, now: &KeyRecord, before: Option<&KeyRecord>) -> bool {
+        let holders = now.purpose == Purpose::Account && matches!(now.owner, Principal::Account(_));
+        match before {
+            None => {
+                self.kind == Kind::AccountOpened
+                    && holders
+                    && now.state == KeyState::Active
+                    && now.till.is_none()
+            }
+            Some(had) => {
+                let revoked = KeyRecord { state: now.state, ..had.clone() };
+                self.kind == Kind::AccountKeyRevoked
+                    && holders
+                    && had.state != KeyState::Compromised
+                    && *now == revoked
+            }
+        }
+    }
+
+    /// An account's head: new, given a key, or frozen; its unit stays.
+    fn may_head(&self, id: AccountId, now: &Head) -> Result<(), Broken> {
+        let name = Name::Account(id);
+        let before = self.record(&name)?;
+        let fits = match before.as_deref().and_then(Record::account).map(|account| &account.head) {
+            None => {
+                let opened = self.kind == Kind::AccountOpened && now.key.is_some();
+                let awarded =
+                    matches!(self.kind, Kind::PointsIssued | Kind::PointsBatch) && now.key.is_none();
+                (opened || awarded) && !now.frozen && now.owed.is_zero()
+            }
+            Some(had) => match self.kind {
+                Kind::AccountOpened => had.key.is_none() && *now == Head { key: now.key, ..had.clone() },
+                Kind::AccountFrozen => *now == Head { frozen: now.frozen, ..had.clone() },
+                _ => now == had,
+            },
+        };
+        if fits { Ok(()) } else { wrong(format!("a {} cannot change {name} so", self.kind)) }
+    }
+
+    /// The payment and the cycle that an obligation is tagged with.
+    fn tag(&self, body: &PartBody, all: &[PartBody]) -> Result<(), Broken> {
+        let money = |done: &Done| done.legs.iter().any(|leg| matches!(leg.asset, Asset::Money(_)));
+        let owes = body.done.as_ref().is_some_and(money);
+        let of = |id| puts(all).any(|(name, _)| *name == Name::Payment(id));
+        let open = match self.record(&Name::Cycle)?.as_deref() {
+            Some(Record::Cycle(cycle)) => Some(cycle.open),
+            _ => None,
+        };
+        let tagged = body.payment.is_some_and(of) && body.cycle == open;
+        let untagged = body.payment.is_none() && body.cycle.is_none();
+        if (owes && tagged) || (!owes && untagged) {
+            Ok(())
+        } else {
+            wrong("an obligation belongs to the entry's payment and the open cycle")
+        }
+    }
 }
 
 /// Evidence stands before effects, and only evidence may be missing.
@@ -42,9 +193,18 @@ fn evidence_first(entry: Stored, kind: Kind) -> Result<Vec<PartBody>, Broken> {
     for part in entry.parts {
         let body = match part {
             Slot::Erased(_) => None,
-            Slot::Whole(bytes) => {
-                bodies(std::iter::once(bytes.as_slice()))?.pop().filter(|b| b.jws.is_none())
+            Slot::Whole(bytes) => bodies(std::iter::once(bytes.as_slice()))?.pop(),
+        };
+        let body = match body {
+            // Evidence that is left says nothing else.
+            Some(PartBody { jws, line: None, verdict: None, payment: None, cycle: None, done: None }) => {
+                if jws.is_none() {
+                    return wrong("a part that says nothing");
+                }
+                None
             }
+            Some(body) if body.jws.is_some() => return wrong("evidence with effects in the same part"),
+            body => body,
         };
         match body {
             Some(body) => effects.push(body),
@@ -71,30 +231,6 @@ fn puts(effects: &[PartBody]) -> impl Iterator<Item = (&Name, Option<&Record>)> 
     effects.iter().filter_map(|body| body.done.as_ref()).flat_map(Done::puts)
 }
 
-/// Whether an entry of this kind can put this record. Accounts and totals are never put: heads, lots,
-/// holds and legs change them.
-fn may_put(kind: Kind, name: &Name, record: Option<&Record>) -> bool {
-    let issues = matches!(kind, Kind::PointsIssued | Kind::PointsBatch);
-    let opens = matches!(kind, Kind::AccountOpened | Kind::AccountKeyRevoked);
-    let pays = kind == Kind::PaymentAuthorised;
-    let moves = matches!(kind, Kind::PaymentCaptured | Kind::PaymentVoided | Kind::PaymentRefunded);
-    match (name, record) {
-        (Name::Command(..), Some(Record::Command(command))) => !issues && command.refused.is_none(),
-        (Name::Key(kid), Some(Record::Key(key))) => {
-            opens && key.key.kid() == *kid && matches!(key.owner, Principal::Account(_))
-        }
-        (Name::UsedToken(..) | Name::UsedRef(..), Some(_)) => issues,
-        (Name::Limit(_, _, Measure::Issued | Measure::IssuedHour), Some(_)) => issues,
-        (Name::Limit(_, _, Measure::TakenHour | Measure::TakenDay | Measure::AcceptedDay), Some(_)) => pays,
-        (Name::Limit(_, _, Measure::ReturnedHour | Measure::ReturnedDay), Some(_)) => {
-            matches!(kind, Kind::PaymentVoided | Kind::PaymentRefunded)
-        }
-        (Name::UsedConsent(..), Some(_)) => pays,
-        (Name::Payment(_) | Name::Share(..), Some(_)) => pays || moves,
-        _ => false,
-    }
-}
-
 fn sums_to_zero(done: &Done) -> Result<(), Broken> {
     let sum = |asset: Asset| {
         let same = done.legs.iter().filter(|leg| leg.asset == asset);
@@ -115,17 +251,36 @@ fn take(overlay: &mut Overlay, done: &Done) -> Result<(), Broken> {
     }));
     accounts.sort_unstable();
     accounts.dedup();
-    let before: Vec<i64> = accounts.iter().map(|id| total(overlay, *id)).collect();
+    let before: Vec<i128> = accounts.iter().map(|id| total(overlay, *id)).collect();
     overlay.take(done)?;
     for (id, had) in accounts.into_iter().zip(before) {
         let legs = done.legs.iter().filter(|leg| leg.place == Place::Holder(id));
-        let change = legs.clone().fold(0i64, |sum, leg| sum.saturating_add(leg.amount));
+        let change = legs.clone().fold(0i128, |sum, leg| sum.saturating_add(i128::from(leg.amount)));
         let has = total(overlay, id);
-        if had.checked_add(change) != Some(has) || legs.clone().any(|leg| leg.after != Some(has)) {
+        let said = |leg: &Leg| leg.after.map(i128::from) == Some(has);
+        if had.saturating_add(change) != has || !legs.clone().all(said) || has > i128::from(MAX_INT) {
             return wrong(format!("{id} has {has} afterwards, its legs say otherwise"));
         }
     }
+    for leg in &done.legs {
+        let right = match (&leg.place, leg.asset) {
+            (Place::Pair(a, b), Asset::Money(currency)) => leg.after == Some(pair(overlay, a, b, currency)),
+            (Place::Shared(..), _) => leg.after.is_none(),
+            _ => true,
+        };
+        if !right {
+            return wrong(format!("the balance after on {} is another", leg.place));
+        }
+    }
     Ok(())
+}
+
+/// What the first participant has from the second.
+fn pair(overlay: &mut Overlay, a: &ParticipantId, b: &ParticipantId, currency: Currency) -> i64 {
+    let (first, second) = if a < b { (a, b) } else { (b, a) };
+    let record = overlay.record(&Name::Pair(first.clone(), second.clone(), currency));
+    let total = record.as_deref().and_then(Record::total).copied().unwrap_or(0);
+    if a < b { total } else { total.saturating_neg() }
 }
 
 fn account_of(name: &Name) -> Option<AccountId> {
@@ -135,7 +290,9 @@ fn account_of(name: &Name) -> Option<AccountId> {
     }
 }
 
-fn total(overlay: &mut Overlay, id: AccountId) -> i64 {
+fn total(overlay: &mut Overlay, id: AccountId) -> i128 {
     let record = overlay.record(&Name::Account(id));
-    record.as_deref().and_then(Record::account).map_or(0, |account| account.total().signed())
+    let Some(account) = record.as_deref().and_then(Record::account) else { return 0 };
+    let held = account.holds.iter().flat_map(|hold| &hold.lots);
+    account.lots.iter().chain(held).fold(0, |sum, lot| sum.saturating_add(i128::from(lot.1.get())))
 }

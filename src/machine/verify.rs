@@ -12,7 +12,7 @@ use super::genesis::Genesis;
 use super::kind::Kind;
 use super::refuse::record_refusals;
 use super::remains::check_remains;
-use crate::book::{Apply, Done, Draft, Found, Name, Record, Source, Stop};
+use crate::book::{Apply, Done, Draft, Found, Name, Record, Source, Stop, changed};
 use crate::log::{Envelope, Slot, holds, open, parts_root};
 use crate::types::{Malformed, Time, decode};
 use indexmap::IndexMap;
@@ -68,6 +68,8 @@ pub struct Checked {
     /// Parts that were erased on request; if the evidence is among them the entry was taken over as
     /// recorded, not decided again.
     pub erased: u64,
+    /// Whether evidence was erased, so that the entry was taken over as recorded, within what its kind allows.
+    pub undecided: bool,
     /// What a snapshot entry claims: its root is for whoever has all records to compare.
     pub snapshot: Option<Snapshot>,
     /// What a tick claims: after it nothing due up to here is left. Whoever has all records compares
@@ -87,7 +89,7 @@ impl<'a> Overlay<'a> {
     }
 
     pub(super) fn records(self) -> Records {
-        self.now.into_iter().collect()
+        changed(self.source, self.now)
     }
 
     pub(super) fn take(&mut self, done: &Done) -> Result<(), Broken> {
@@ -187,6 +189,7 @@ pub fn check(entry: Stored, evidence: &Evidence, state: &dyn Source) -> Result<C
         effects: vec![],
         signatures: evidence.signatures(),
         erased: u64::try_from(erased).unwrap_or(u64::MAX),
+        undecided: false,
         snapshot: None,
         through: None,
     };
@@ -207,7 +210,8 @@ pub fn check(entry: Stored, evidence: &Evidence, state: &dyn Source) -> Result<C
             checked.snapshot = Some(*snapshot);
             return Ok(checked);
         }
-        What::Remains => {
+        What::Remains(..) => {
+            checked.undecided = true;
             (checked.records, checked.effects) = check_remains(entry, kind, state)?;
             return Ok(checked);
         }

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// log, operations and approver keys. The new key proves its possession by an approval.
 pub fn certify(draft: &mut Draft, asked: &Asked, cert: &KeyCert) -> Result<(), Stop> {
     let kid = cert.key.kid();
+    if cert.until.is_some_and(|until| until <= cert.from) {
+        return Err(Refused::about(Refusal::SettingInvalid, "from, until: in order").into());
+    }
     if !asked.approvals.contains(&kid) {
         return Err(Refused::about(
             Refusal::EvidenceMissing,

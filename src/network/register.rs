@@ -1,6 +1,6 @@
 //! Participants, brands and accounts come into the network.
 
-use super::signer::{Asked, operator, signer};
+use super::signer::{Asked, operator, signer, unless_refused};
 use crate::book::{
     Account, Brand, Draft, KeyRecord, KeyState, Name, PartKey, Participant, Principal, Record, Root, Stop,
 };
@@ -116,6 +116,8 @@ pub fn open_account(draft: &mut Draft, asked: &Asked, args: &OpenAccount) -> Res
             if own || !keyless {
                 return Err(Refused::about(Refusal::AlreadyExists, args.account).into());
             }
+            // It may hold points: an issuing key alone, perhaps a stolen one, hands them to nobody.
+            vouched(draft, asked, &unit.brand)?;
             draft.change(args.account, |account| {
                 account.head.key = Some(kid);
                 Ok(())
@@ -124,6 +126,18 @@ pub fn open_account(draft: &mut Draft, asked: &Asked, args: &OpenAccount) -> Res
     }
     let from = draft.at.seconds();
     put_key(draft, part, new_key(args.key, Purpose::Account, Principal::Account(args.account), from))
+}
+
+/// Requires that the brand's root or one of its approver keys signed too.
+fn vouched(draft: &mut Draft, asked: &Asked, brand: &BrandId) -> Result<(), Stop> {
+    for kid in &asked.approvals {
+        let key = unless_refused(signer(draft, *kid, &[Purpose::BrandRoot, Purpose::Approver]))?;
+        if key.is_some_and(|key| key.owner == Principal::Brand(brand.clone())) {
+            return Ok(());
+        }
+    }
+    let about = "the account is there already: the brand's root or an approver key of it signs an approval";
+    Err(Refused::about(Refusal::EvidenceMissing, about).into())
 }
 
 pub(super) fn new_key(key: PublicKey, purpose: Purpose, owner: Principal, from: u64) -> KeyRecord {

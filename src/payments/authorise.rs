@@ -94,6 +94,7 @@ pub fn authorise(
         participant: terms.participant.clone(),
         store: terms.store.clone(),
         till: terms.till.clone(),
+        by: asked.kid,
         reference: args.reference.clone(),
         currency: args.currency,
         amount: args.amount,

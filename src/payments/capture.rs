@@ -40,6 +40,7 @@ pub struct Refund {
 }
 
 /// One step of a payment.
+#[derive(Clone, Copy)]
 pub(super) enum Step {
     Capture { amount: Money, last: bool },
     Void,
@@ -64,15 +65,21 @@ pub fn refund(draft: &mut Draft, asked: &Asked, args: &Refund) -> Result<(), Sto
 
 fn change(draft: &mut Draft, asked: &Asked, id: PaymentId, what: Step) -> Result<(), Stop> {
     let (mut payment, till) = own_payment(draft, asked, id)?;
-    let back = match what {
-        Step::Capture { .. } => None,
-        Step::Void => payment.amount.minus(payment.captured),
-        Step::Refund { amount } => Some(amount),
-    };
     step(draft, id, &mut payment, what)?;
-    if let (Some(amount), Some(terms)) = (back, &till.till) {
-        let back = Sale { amount, currency: payment.currency };
-        draw_till(draft, asked.kid, &payment.brand, terms, Way::GiveBack, &back)?;
+    let terms = till.till.as_ref().ok_or_else(|| Stop::Bug("a till without terms".into()))?;
+    let mut draw = |way, amount: Money| {
+        let sale = Sale { amount, currency: payment.currency };
+        if amount.is_zero() { Ok(()) } else { draw_till(draft, asked.kid, &payment.brand, terms, way, &sale) }
+    };
+    let released = payment.amount.minus(payment.captured).filter(|_| payment.closed).unwrap_or_default();
+    match what {
+        // What the authorising key takes was counted when it asked.
+        Step::Capture { amount, .. } if asked.kid != payment.by => {
+            draw(Way::Take, amount)?;
+            draw(Way::GiveBack, released)?;
+        }
+        Step::Capture { .. } | Step::Void => draw(Way::GiveBack, released)?,
+        Step::Refund { amount } => draw(Way::GiveBack, amount)?,
     }
     draft.put(PartKey::Brand(payment.brand.clone()), Name::Payment(id), Some(Record::Payment(payment)))
 }
@@ -199,7 +206,7 @@ fn give_back(share: &mut Share, points: Points) -> Vec<Lot> {
 mod tests {
     use super::*;
     use crate::book::{Account, Bucket, Found, Name, Origin, PartKey, Source};
-    use crate::types::{AccountId, Date, MAX_INT, ParticipantId, Time, UnitCode};
+    use crate::types::{AccountId, Date, Hash, Kid, MAX_INT, ParticipantId, Time, UnitCode};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
     use std::sync::Arc;
@@ -272,6 +279,7 @@ mod tests {
             participant: id("pa_shop"),
             store: id("s"),
             till: id("t"),
+            by: Kid(Hash::default()),
             reference: None,
             currency: id("EUR"),
             amount: Money::new(x).expect("fits"),

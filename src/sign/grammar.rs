@@ -388,6 +388,7 @@ mod tests {
                     |(name, item): (&String, &Value)| !name.contains(['$', ' ']) && allowed(item, levels - 1);
                 levels > 0 && members.iter().all(named)
             }
+            Value::Null => false,
             _ => true,
         }
     }

@@ -18,8 +18,8 @@ pub(super) const PARTS_MOST: usize = 16_384;
 const FULL: usize = 64 * 1024;
 /// From this size on it is worth compressing.
 const WORTH: usize = 4 * 1024;
-/// No part comes near this; a frame that claims more is damaged.
-const PART_MOST: usize = 16 * 1024 * 1024;
+/// Four times what the log allows a part; a frame that claims more is damaged, or meant to exhaust us.
+const PART_MOST: usize = 64 * 1024;
 /// Level 1: parts repeat their member names, and the higher levels gain little for their time.
 const LEVEL: i32 = 1;
 const FRAME: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -153,7 +153,7 @@ fn fit(bytes: &[u8]) -> Result<(), &'static str> {
         return Err("contains a line feed");
     }
     if bytes.len() > PART_MOST {
-        return Err("is larger than 16 MiB");
+        return Err("is larger than 64 KiB");
     }
     if erased(bytes).is_some() {
         return Err("has the form of an erased part");

@@ -93,6 +93,7 @@ fn shop(payment: PaymentId, amounts: [u64; 3], closed: bool) -> Effect {
         participant: id("pa_kino"),
         store: id("s1"),
         till: id("t1"),
+        by: crate::types::Kid(crate::types::Hash::default()),
         reference: payment.seq.is_multiple_of(2).then(|| id("r1")),
         currency: id("EUR"),
         amount,

@@ -357,7 +357,8 @@ impl World {
         let args = OpenAccount { account: holder.account, unit, key: holder.key.public };
         let first = self.command(issuing, cid, "account.open", &args);
         let proof = self.approve(&holder.key, &first);
-        Request { jws: vec![first, proof], lines: None }
+        let vouched = self.approve(&self.brand_of(unit).0.root, &first);
+        Request { jws: vec![first, proof, vouched], lines: None }
     }
 
     pub fn revoke_key(&self, root: &Key, cid: &str, key: Kid, state: KeyState) -> Request {

@@ -107,10 +107,11 @@ impl<'w> Generator<'w> {
         let other = if self.rng.chance(4) { self.unit() } else { unit };
         let issuing = self.issuing_of(other, model);
         let mut request = self.world.open_account_by_brand(&cid, issuing, unit, holder);
-        let mut approvals = vec![holder.key.kid];
-        if self.rng.chance(3) {
-            request.jws.truncate(1);
-            approvals.clear();
+        let mut approvals = vec![holder.key.kid, self.world.brand_of(unit).0.root.kid];
+        if self.rng.chance(15) {
+            let left = self.rng.index(approvals.len());
+            request.jws.truncate(1 + left);
+            approvals.truncate(left);
         }
         Ask::new(request, issuing.kid, approvals, Some(&cid), what)
     }

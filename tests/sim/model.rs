@@ -63,6 +63,8 @@ pub struct MShare {
 pub struct MPayment {
     pub brand: BrandId,
     pub participant: ParticipantId,
+    /// The till's key that asked for it.
+    pub by: Kid,
     pub currency: Currency,
     pub amount: u128,
     pub shares: Vec<MShare>,

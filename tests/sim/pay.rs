@@ -1,6 +1,6 @@
 //! The model's rules for payments.
 
-use super::ask::Ask;
+use super::ask::{Ask, What};
 use super::model::Stop;
 use super::model::{Count, MPayment, MShare, Model, Owner};
 use super::purse::{From, NEVER, Pile, local_day};
@@ -52,6 +52,7 @@ impl Model {
             let payment = MPayment {
                 brand: brand.clone(),
                 participant: till.participant.clone(),
+                by: ask.signer,
                 currency: args.currency,
                 amount,
                 shares: vec![],
@@ -198,18 +199,38 @@ impl Model {
         self.move_to(id, payment, before)
     }
 
-    /// A refund of so much, or a void of what is not captured: counted against the till that asks.
-    pub(super) fn give_back(&mut self, by: Kid, id: PaymentId, refund: Option<u128>) -> Done {
+    /// A step of a payment: what another till authorised is counted as taken, what is given back or released
+    /// as returned, by the till that asks.
+    pub(super) fn move_payment(&mut self, by: Kid, id: PaymentId, step: &What) -> Done {
         let before = self.payments[&id].clone();
         let till = self.keys[&by].till.clone().expect("a till");
         let done = self.on_copy(|model| {
-            match refund {
-                Some(n) => model.refund(id, n)?,
-                None => model.void(id)?,
+            let (mut taken, mut returned) = (0, 0);
+            match *step {
+                What::Capture(_, n, last) => {
+                    model.capture(id, u128::from(n), last)?;
+                    taken = if before.by == by { 0 } else { u128::from(n) };
+                }
+                What::Void(_) => model.void(id)?,
+                What::Refund(_, n) => {
+                    model.refund(id, u128::from(n))?;
+                    returned = u128::from(n);
+                }
+                _ => unreachable!("not a step of a payment"),
             }
-            let n = refund.unwrap_or(before.amount - before.captured);
-            let counts = [Count::ReturnedHour(by), Count::ReturnedDay(by)];
-            model.count_till(&till, counts, n, before.currency)
+            let now = &model.payments[&id];
+            if now.closed && !before.closed {
+                returned += now.amount - now.captured;
+            }
+            if taken > 0 {
+                let counts = [Count::TakenHour(by), Count::TakenDay(by)];
+                model.count_till(&till, counts, taken, before.currency)?;
+            }
+            if returned > 0 {
+                let counts = [Count::ReturnedHour(by), Count::ReturnedDay(by)];
+                model.count_till(&till, counts, returned, before.currency)?;
+            }
+            Ok(())
         });
         if done.is_err() {
             self.payments.insert(id, before);

@@ -69,19 +69,19 @@ impl Model {
             What::Token(token) => self.token(ask, token)?,
             What::Batch(claims, lines) => said = self.batch(ask, claims, lines)?,
             What::Authorise(args, consents) => said.payment = Some(self.authorise(ask, args, consents)?),
-            What::Capture(id, n, last) => {
+            What::Capture(id, ..) => {
                 self.own_payment(ask.signer, *id)?;
-                self.on_copy(|model| model.capture(*id, u128::from(*n), *last))?;
+                self.move_payment(ask.signer, *id, &ask.what)?;
                 said.payment = Some(*id);
             }
             What::Void(id) => {
                 self.own_payment(ask.signer, *id)?;
-                self.give_back(ask.signer, *id, None)?;
+                self.move_payment(ask.signer, *id, &ask.what)?;
                 said.payment = Some(*id);
             }
-            What::Refund(id, n) => {
+            What::Refund(id, _) => {
                 self.own_payment(ask.signer, *id)?;
-                self.give_back(ask.signer, *id, Some(u128::from(*n)))?;
+                self.move_payment(ask.signer, *id, &ask.what)?;
                 said.payment = Some(*id);
             }
         }
@@ -172,6 +172,7 @@ impl Model {
     }
 
     fn certify(&mut self, ask: &Ask, cert: &KeyCert) -> Done {
+        check(cert.until.is_none_or(|until| until > cert.from), Refusal::SettingInvalid)?;
         check(ask.approvals.contains(&cert.key.kid()), Refusal::EvidenceMissing)?;
         let brand: BrandId = cert.owner.parse().map_err(|_| Refusal::TokenPayload)?;
         check(self.root(ask.signer)? == brand, Refusal::KeyOwner)?;
@@ -311,9 +312,14 @@ impl Model {
             check(key.owner == Owner::Brand(unit.brand.clone()), Refusal::KeyOwner)?;
             check(ask.approvals.contains(&kid), Refusal::EvidenceMissing)?;
         }
-        let offset = unit.set.offset;
+        let (offset, brand) = (unit.set.offset, unit.brand.clone());
         if let Some(purse) = self.books.purse(args.account, self.now) {
             check(!own && purse.unit == args.unit && purse.key.is_none(), Refusal::AlreadyExists)?;
+            let vouches = |kid: &Kid| {
+                let key = self.valid(*kid, &[Purpose::BrandRoot, Purpose::Approver]);
+                key.is_ok_and(|key| key.owner == Owner::Brand(brand.clone()))
+            };
+            check(ask.approvals.iter().any(vouches), Refusal::EvidenceMissing)?;
         }
         self.new_key(kid, self.plain_key(Owner::Account(args.account), Purpose::Account))?;
         let new = || Purse::new(args.unit, offset, None);

@@ -23,26 +23,44 @@ Everything is measured on a network made for it in a folder of its own, which is
 Durable: an answer is given after its commit reached the disk (SQLite synchronous=FULL).")]
 pub struct Args {
     /// Numbers of independent callers, each waiting for its own payment.
-    #[arg(long, value_delimiter = ',', default_value = "1,8,32,128,1024")]
-    callers: Vec<String>,
+    #[arg(long, value_delimiter = ',', default_value = "1,8,32,128,1024", value_parser = callers)]
+    callers: Vec<usize>,
     /// About how long each number of callers is measured, in seconds.
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = 2.0, value_parser = seconds)]
     seconds: f64,
     /// Accounts that pay.
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     payers: u64,
     /// Awards in signed batches (0: none).
     #[arg(long, default_value_t = 2_000_000)]
     awards: u64,
     /// Lines in a batch.
-    #[arg(long, default_value_t = 10_000)]
-    lines: usize,
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    lines: u32,
     /// Accounts that awards go to.
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(2..=1_000_000_000))]
     accounts: u64,
     /// Where to measure: a folder on the disk in question.
     #[arg(long)]
     folder: Option<PathBuf>,
+}
+
+/// A number of callers; nothing stands for none.
+fn callers(text: &str) -> Result<usize, String> {
+    match text.trim() {
+        "" => Ok(0),
+        text => match text.parse() {
+            Ok(n) if (1..=100_000).contains(&n) => Ok(n),
+            _ => Err("numbers of callers, 1 to 100,000, with commas between them".into()),
+        },
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.1..=3_600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("0.1 to 3600 seconds".into()),
+    }
 }
 
 /// Everything that was measured.
@@ -145,7 +163,7 @@ fn measure(args: &Args, dir: &Path, config: &Config) -> Result<Figures, String> 
         durability: "SQLite WAL, synchronous=FULL: one fsync a commit, before any answer",
         ..Figures::default()
     };
-    let callers: Vec<usize> = args.callers.iter().filter_map(|n| n.trim().parse().ok()).collect();
+    let callers: Vec<usize> = args.callers.iter().copied().filter(|n| *n > 0).collect();
     if !callers.is_empty() {
         let dir = dir.join("payments");
         let tuning = Tuning::of(config, &dir);
@@ -171,7 +189,7 @@ fn measure(args: &Args, dir: &Path, config: &Config) -> Result<Figures, String> 
         let tuning = Tuning::of(config, &dir);
         let world = World::new();
         let network = world.found(&dir, &tuning).map_err(|e| e.to_string())?;
-        let mut figure = awards::measure(&world, &network, args.awards, args.lines, args.accounts)?;
+        let mut figure = awards::measure(&world, &network, args.awards, args.lines as usize, args.accounts)?;
         figures.memory_mib.awards = most_memory();
         network.close().map_err(|e| e.to_string())?;
         figure.bytes_per_award = size_of(&dir) as f64 / args.awards as f64;

@@ -98,8 +98,9 @@ pub(super) fn read_terms(file: Option<&Path>) -> Result<Terms, String> {
 /// Founds, replays, verifies, and prints the page.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let plan = Plan::make(&args)?;
-    room::make(&context.data, args.fresh)?;
+    // Everything that can be wrong with the command line, before an old folder goes.
     let tuning = Tuning::of(&context.config()?, &context.data);
+    room::make(&context.data, args.fresh)?;
     let page = play(&plan, &context.data, &tuning).map_err(CliError::Fault)?;
     match context.json {
         true => context.say_json(&page)?,

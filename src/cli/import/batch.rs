@@ -10,6 +10,7 @@ use super::input::{Row, What};
 use crate::app::{Network, Pen, id_of};
 use crate::cli::CliError;
 use crate::cli::demo::receipts::Receipt;
+use crate::clock;
 use crate::engine::{Failure, Ticket};
 use crate::points::Verdict;
 use crate::sign::{Award, OnLineError, PointBatch, Sale, SecretKey};
@@ -20,6 +21,8 @@ use std::sync::Arc;
 
 /// Batches on the way: one is decided while the next is made.
 const ON_THE_WAY: usize = 2;
+/// How far ahead a till's clock may be, in seconds.
+const AHEAD: u64 = 300;
 /// The end of the year 9999, in Unix seconds: a batch that is imported again must be the same to the bit, so
 /// its claims may not depend on when that is. Its id takes effect once anyway.
 const NEVER: u64 = 253_402_300_799;
@@ -82,6 +85,10 @@ pub(super) struct Batches<'a> {
     time: Option<Time>,
     pub(super) sums: Sums,
     pub(super) refused: Vec<Refused>,
+    /// Points of the rows that wait.
+    total: Points,
+    /// In a driven network: how far ahead of the rows before a row may lie, in seconds.
+    pub(super) gap: u64,
 }
 
 impl<'a> Batches<'a> {
@@ -96,11 +103,22 @@ impl<'a> Batches<'a> {
         time: Option<Time>,
     ) -> Self {
         let (rows, sent, refused) = (vec![], VecDeque::new(), vec![]);
-        Self { network, vault, issuer, most, rows, sent, before, time, sums: Sums::default(), refused }
+        let (total, gap, sums) = (Points::ZERO, 0, Sums::default());
+        Self { network, vault, issuer, most, rows, total, sent, before, time, gap, sums, refused }
     }
 
     /// One more row; a receipt or an award.
     pub(super) fn push(&mut self, row: Row) -> Result<(), CliError> {
+        let points = match &row.what {
+            What::Receipt(_, points) => *points,
+            What::Award(award, _) => award.amount,
+            What::OtherBrand(_) | What::TooSmall | What::Bad(_) => Points::ZERO,
+        };
+        // A batch states its total, which is bounded as every amount is.
+        if self.total.plus(points).is_none() {
+            self.send_rows()?;
+        }
+        self.total = self.total.plus(points).unwrap_or(points);
         self.rows.push(row);
         if self.rows.len() >= self.most { self.send_rows() } else { Ok(()) }
     }
@@ -118,6 +136,7 @@ impl<'a> Batches<'a> {
 
     fn send_rows(&mut self) -> Result<(), CliError> {
         let rows = std::mem::take(&mut self.rows);
+        self.total = Points::ZERO;
         let mut accounts = self.accounts(&rows)?.into_iter();
         let mut lines = Vec::with_capacity(rows.len());
         for Row { line: number, raw, what } in rows {
@@ -132,7 +151,32 @@ impl<'a> Batches<'a> {
             };
             lines.push(Line { number, raw, bytes: bytes.into(), points, occurred });
         }
+        let lines = self.timely(lines);
         self.send(lines, 0)
+    }
+
+    /// Rejects lines of the future, and in a driven network those that lie far ahead of the ones before: a
+    /// mistyped year must not move the network's time, and let everybody's points expire.
+    fn timely(&mut self, lines: Vec<Line>) -> Vec<Line> {
+        let now = clock::now().seconds().saturating_add(AHEAD);
+        let mut latest = self.time.map(|time| time.seconds());
+        let mut kept = Vec::with_capacity(lines.len());
+        for line in lines {
+            let at = line.occurred.unwrap_or(0);
+            let why = match latest {
+                _ if at > now => "of the future",
+                Some(latest) if at > latest.saturating_add(self.gap) => {
+                    "far ahead of the rows before, see --gap"
+                }
+                _ => {
+                    latest = latest.map(|latest| latest.max(at));
+                    kept.push(line);
+                    continue;
+                }
+            };
+            self.refused.push((line.number, why.to_owned(), line.raw));
+        }
+        kept
     }
 
     /// The accounts of the receipts' members, made where there are none: two commits of the vault a batch.

@@ -77,6 +77,10 @@ pub struct Args {
     /// The brand's root key for --backfill; by default keys/BRAND/root.jwk in the data folder
     #[arg(long, value_name = "FILE", requires = "backfill")]
     root: Option<PathBuf>,
+    /// In a driven network: most days between a row and those before it; what lies further ahead is rejected,
+    /// since it would move the network's time
+    #[arg(long, value_name = "DAYS", default_value_t = 31)]
+    gap: u64,
     /// Lines in one batch, at most 10,000
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     lines: u32,
@@ -117,10 +121,16 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     };
     let beside = || rejects::beside(&args.file, form == Form::Receipts);
     let rejected = args.rejects.clone().unwrap_or_else(beside);
-    if rejected == args.file {
+    let same =
+        |a: &Path, b: &Path| a == b || a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b));
+    if same(&rejected, &args.file) {
         return Err(CliError::usage("--rejects names the file itself"));
     }
     let keys = Keys::read(&args, &context.data)?;
+    if !context.data.join("vault.sqlite").exists() {
+        let gone = "vault.sqlite is missing: without it members are not recognised; restore it first";
+        return Err(CliError::fault(format!("{}: {gone}", context.data.display())));
+    }
     let tuning = Tuning::of(&context.config()?, &context.data);
     let network = Network::open(&context.data, &keys.log, &tuning).map_err(CliError::fault)?;
     let vault = Vault::open(&context.data).map_err(CliError::fault)?;
@@ -235,9 +245,10 @@ impl<'a> Plan<'a> {
         let bare = self.args.brand.as_str().trim_start_matches("br_").to_owned();
         let id = self.args.brand.to_string();
         let named = self.args.named.clone().or_else(|| self.name.clone());
-        let is_named = move |name: &str| match &named {
-            Some(named) => name == named,
-            None => name.eq_ignore_ascii_case(&bare) || name == id,
+        let chosen = self.args.named.is_some();
+        let is_named = move |name: &str| {
+            named.as_ref().is_some_and(|named| name.eq_ignore_ascii_case(named))
+                || (!chosen && (name.eq_ignore_ascii_case(&bare) || name == id))
         };
         Input::receipts(&self.args.file, Filter { named: Box::new(is_named), earn: self.earn })
             .map_err(CliError::Usage)
@@ -254,6 +265,7 @@ impl<'a> Plan<'a> {
         let most = usize::try_from(self.args.lines).unwrap_or(1);
         // The budget of --backfill stands after the tip, and no batch of an earlier run does.
         let mut batches = Batches::new(network, vault, &self.issuer, most, tip.seq + 1, driven);
+        batches.gap = self.args.gap.saturating_mul(86_400);
         let mut input = self.input()?;
         let mut rejects = Rejects::at(rejected, input.columns()).map_err(CliError::Fault)?;
         let mut summary = self.blank();
@@ -287,7 +299,7 @@ impl<'a> Plan<'a> {
         finished?;
         summary.sums = batches.sums;
         summary.other_brands = others.values().sum();
-        if summary.other_brands == summary.rows {
+        if summary.rows > 0 && summary.other_brands == summary.rows {
             let names: Vec<String> = others.into_keys().take(12).collect();
             let names = names.join(", ");
             return Err(CliError::Usage(format!(
