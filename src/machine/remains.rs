@@ -29,7 +29,9 @@ pub(super) fn check_remains(
 ) -> Result<(Records, Vec<Effect>), Broken> {
     let bodies = evidence_first(entry, kind)?;
     let mut overlay = Overlay::new(state);
-    let before = Before { state, kind, seq: entry.envelope.seq, issued: issued(&bodies) };
+    let heads = bodies.iter().filter_map(|body| body.done.as_ref()).flat_map(|done| &done.heads);
+    let headed = heads.map(|(id, _)| *id).collect();
+    let before = Before { state, kind, seq: entry.envelope.seq, issued: issued(&bodies), headed };
     for body in &bodies {
         let Some(done) = &body.done else { continue };
         for (name, record) in done.puts() {
@@ -59,6 +61,8 @@ struct Before<'a> {
     kind: Kind,
     seq: u64,
     issued: i128,
+    /// Accounts whose heads the entry writes.
+    headed: Vec<AccountId>,
 }
 
 impl Before<'_> {
@@ -130,10 +134,12 @@ impl Before<'_> {
     /// A holder's key, new; or one that is revoked, once and for all if it is compromised.
     fn may_key(&self, now: &KeyRecord, before: Option<&KeyRecord>) -> bool {
         let holders = now.purpose == Purpose::Account && matches!(now.owner, Principal::Account(_));
+        let headed = matches!(&now.owner, Principal::Account(id) if self.headed.contains(id));
         match before {
             None => {
                 self.kind == Kind::AccountOpened
                     && holders
+                    && headed
                     && now.state == KeyState::Active
                     && now.till.is_none()
             }

@@ -447,7 +447,8 @@ fn say(summary: &Summary, context: &mut Context<'_>) -> Result<(), CliError> {
         let reasons: Vec<String> =
             s.reasons.iter().map(|(code, n)| format!("{} {code}", grouped(*n))).collect();
         line(s.rejected, &format!("rejected ({}), see {path}", reasons.join(", ")))?;
-        if s.reasons.contains_key("occurred_at_out_of_window") || s.reasons.contains_key("budget_exceeded") {
+        let budget = ["occurred_at_out_of_window", "budget_exceeded", "hourly_ceiling_exceeded"];
+        if budget.iter().any(|code| s.reasons.contains_key(*code)) {
             context
                 .say("             --backfill has the brand's root sign a budget that covers this file")?;
         }
