@@ -183,8 +183,14 @@ impl Issuer {
         let happened = Time::from_seconds(seconds).ok_or(Refusal::OccurredAtOutOfWindow)?;
         let now = at.seconds();
         let backfill = self.budget.backfill.is_some_and(|(from, until)| from <= seconds && seconds < until);
-        let believed = seconds <= now.saturating_add(AHEAD) && seconds >= now.saturating_sub(BELIEVED);
-        if backfill || believed { Ok((happened, backfill)) } else { Err(Refusal::OccurredAtOutOfWindow) }
+        let believed = seconds >= now.saturating_sub(BELIEVED);
+        // A window for old receipts opens none for receipts to come.
+        let come = seconds <= now.saturating_add(AHEAD);
+        if come && (backfill || believed) {
+            Ok((happened, backfill))
+        } else {
+            Err(Refusal::OccurredAtOutOfWindow)
+        }
     }
 
     fn account(&self, draft: &mut Draft, id: AccountId) -> Result<(), Stop> {

@@ -435,8 +435,8 @@ impl Model {
         let (happened, late) = match award.occurred_at {
             None => (self.now, false),
             Some(at) => {
-                let believed = at <= now + 300 && at + 30 * 86_400 >= now;
-                check(backfill(at) || believed, Refusal::OccurredAtOutOfWindow)?;
+                let believed = at + 30 * 86_400 >= now;
+                check(at <= now + 300 && (backfill(at) || believed), Refusal::OccurredAtOutOfWindow)?;
                 (i64::try_from(at).expect("in range") * 1_000_000, backfill(at))
             }
         };
