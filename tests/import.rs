@@ -210,6 +210,16 @@ fn what_cannot_work_is_said_at_once() {
     assert!(code == Some(2) && why.contains("br_apothecary"), "{why}");
     let (code, why) = told(&[&file, "--brand", "br_harvest", "--points-per", "much"]);
     assert!(code == Some(2) && why.contains("1/1.00"), "{why}");
+    // The rejects do not take the place of the receipts, nor does a mistyped year move the network's time.
+    let same = dir.path().join(".").join("r.csv").display().to_string();
+    let (code, why) = told(&[&file, "--brand", "br_bloom", "--rejects", &same]);
+    assert!(code == Some(2) && why.contains("itself"), "{why}");
+    let before = entries(&data);
+    let far = written(dir.path(), "far.csv", &format!("{HEADER}f1,HARVEST,s,m,2019-01-05T00:00:00Z,500,1\n"));
+    let (code, _) = told(&[&far, "--brand", "br_harvest"]);
+    let rejected = std::fs::read_to_string(dir.path().join("far.rejects.csv")).expect("rejects");
+    assert!(code == Some(1) && rejected.contains("far ahead"), "{rejected}");
+    assert_eq!(entries(&data), before + 1, "the writer's term, and nothing else");
     let elsewhere = ran(&dir.path().join("nowhere"), &["import", &file, "--brand", "br_harvest"]);
     assert_eq!(elsewhere.status.code(), Some(2));
 }

@@ -199,3 +199,43 @@ fn a_log_that_was_cut_is_not_opened() {
     let opened = Network::open(&cut, &tour.world.log.secret, &Tuning::at(&cut));
     assert!(opened.is_err(), "a log without its end was opened");
 }
+
+#[test]
+fn what_was_moved_taken_away_or_rewritten_as_a_whole_is_found() {
+    let (dir, tour) = network();
+    let told = |dir: &Path, wanted: &str| {
+        let found = finding(dir).unwrap_or_default();
+        assert!(found.contains(wanted), "{wanted:?} is wanted, this was found: {found:?}");
+    };
+    let change = |file: &str, sql: &str| {
+        let spoiled = copy(dir.path());
+        connect(&spoiled.path().join(file)).batch_execute(sql).expect("changed");
+        spoiled
+    };
+    // The last entry under another number, and one behind the tip.
+    let moved =
+        change("log.sqlite", "UPDATE entry SET seq = seq + 5 WHERE seq = (SELECT max(seq) FROM entry)");
+    told(moved.path(), "is missing");
+    let more = change(
+        "log.sqlite",
+        "INSERT INTO entry (seq, envelope) SELECT max(seq) + 1, envelope FROM entry WHERE seq = (SELECT max(seq) FROM entry)",
+    );
+    told(more.path(), "stands behind the tip");
+    // Records that no cursor places.
+    told(change("state.sqlite", "DELETE FROM cursor").path(), "state, cursor");
+    told(change("views.sqlite", "DELETE FROM cursor").path(), "views");
+    // The checkpoint beside the database: unreadable, of another history, or not there.
+    let note = |bytes: &[u8]| {
+        let spoiled = copy(dir.path());
+        std::fs::write(spoiled.path().join("checkpoint"), bytes).expect("written");
+        spoiled
+    };
+    told(note(b"\xff").path(), "checkpoint file");
+    let signer = tallyhouse::log::LogSigner::of(&tour.world.genesis.origin, &tour.world.log.secret);
+    let other = signer.expect("a signer").sign(9, tallyhouse::types::Hash([5; 32]));
+    told(note(other.as_bytes()).path(), "over the first 9 entries");
+    let gone = copy(dir.path());
+    std::fs::remove_file(gone.path().join("checkpoint")).expect("removed");
+    let report = verify(gone.path(), &Options::default(), &mut |_, _| {}).expect("no fault");
+    assert!(report.finding.is_none() && !report.outside, "{report:?}");
+}
