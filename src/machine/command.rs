@@ -129,14 +129,8 @@ impl Command {
     }
 
     /// Verifies every signature.
-    pub(super) fn verify(&self, keys: Keys) -> Result<(), Refused> {
-        let own = self.body.own_keys();
-        for one in &self.jws {
-            let kid = one.kid();
-            let key = own.iter().find(|key| key.kid() == kid).copied().or_else(|| keys(kid));
-            one.verify(&key.ok_or_else(|| Refused::about(Refusal::KeyUnknown, kid))?)?;
-        }
-        Ok(())
+    fn verify(&self, keys: Keys) -> Result<(), Refused> {
+        verify(&self.jws, &self.body.own_keys(), keys)
     }
 
     /// The keys that signed and that the statement does not bring itself: each must be registered.
@@ -181,6 +175,16 @@ impl Command {
         let fingerprint = Fingerprint::of(&first.identity().0);
         Ok(Self { asked: Asked { kid: first.kid(), approvals, cid, fingerprint }, body, jws })
     }
+}
+
+/// Verifies statements, each under the key that it names: one of `own`, or one that `keys` knows.
+pub(super) fn verify(statements: &[Jws], own: &[PublicKey], keys: Keys) -> Result<(), Refused> {
+    for one in statements {
+        let kid = one.kid();
+        let key = own.iter().find(|key| key.kid() == kid).copied().or_else(|| keys(kid));
+        one.verify(&key.ok_or_else(|| Refused::about(Refusal::KeyUnknown, kid))?)?;
+    }
+    Ok(())
 }
 
 fn audience(aud: Hash, net: Hash) -> Result<(), Refused> {

@@ -5,7 +5,7 @@
 //! refusals is about; [`check`](super::check) compares that too.
 //! Refuses to know: state. So entries can be read, and signatures be verified, in any order and at once.
 
-use super::command::{Command, Request};
+use super::command::{Command, Request, verify};
 use super::decide::hints;
 use super::entry::{Snapshot, bodies};
 use super::genesis::Genesis;
@@ -83,13 +83,8 @@ impl Evidence {
 
     /// Verifies every signature. `keys` needs no trust: a key's name is its own hash.
     pub fn prove(&mut self, keys: &dyn Fn(Kid) -> Option<PublicKey>) -> Result<(), Malformed> {
-        let own = self.own_keys();
-        for one in self.statements() {
-            let kid = one.kid();
-            let key = own.iter().find(|key| key.kid() == kid).copied().or_else(|| keys(kid));
-            let key = key.ok_or_else(|| Malformed(format!("key {kid} is not known")))?;
-            one.verify(&key).map_err(|no| Malformed(no.to_string()))?;
-        }
+        let verified = verify(self.statements(), &self.own_keys(), keys);
+        verified.map_err(|no| Malformed(no.to_string()))?;
         self.proven = true;
         Ok(())
     }

@@ -128,7 +128,7 @@ impl Before<'_> {
             }
             _ => false,
         };
-        if fits { Ok(()) } else { wrong(format!("a {} cannot change {name} so", self.kind)) }
+        if fits { Ok(()) } else { wrong(format!("{} cannot change {name} so", self.kind)) }
     }
 
     /// A holder's key, new; or one that is revoked, once and for all if it is compromised.
@@ -170,7 +170,7 @@ impl Before<'_> {
                 _ => now == had,
             },
         };
-        if fits { Ok(()) } else { wrong(format!("a {} cannot change {name} so", self.kind)) }
+        if fits { Ok(()) } else { wrong(format!("{} cannot change {name} so", self.kind)) }
     }
 
     /// The payment and the cycle that an obligation is tagged with.
