@@ -260,7 +260,7 @@ impl Event {
 }
 
 /// A line of a batch that did not go in as new.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LineVerdict {
     /// Its number, from 1.
     pub line: u64,
@@ -269,7 +269,7 @@ pub struct LineVerdict {
 }
 
 /// What the caller of a command is told: a function of its entry, so the same for every repeat.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Answer {
     /// The entry.
     pub seq: u64,

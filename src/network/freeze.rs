@@ -11,7 +11,7 @@ use crate::types::{AccountId, BrandId, Refusal, UnitCode};
 use serde::{Deserialize, Serialize};
 
 /// `account.freeze`: by its holder, its brand's root or the operator; released by the latter two.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FreezeAccount {
     /// Which.
@@ -21,7 +21,7 @@ pub struct FreezeAccount {
 }
 
 /// `brand.freeze`: by its root or the operator; released by the operator.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FreezeBrand {
     /// Which.
@@ -31,7 +31,7 @@ pub struct FreezeBrand {
 }
 
 /// `unit.freeze`: by its brand's root or the operator; released by the operator.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FreezeUnit {
     /// Which.
@@ -41,7 +41,7 @@ pub struct FreezeUnit {
 }
 
 /// `network.freeze`: by the operator.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FreezeNetwork {
     /// False releases.

@@ -85,7 +85,7 @@ pub fn certify(draft: &mut Draft, asked: &Asked, cert: &KeyCert) -> Result<(), S
 }
 
 /// `key.revoke`: by the root of the key's brand, or by the operator. Only the root restores a retired key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeKey {
     /// The key.

@@ -9,7 +9,7 @@ use crate::types::{AccountId, BrandId, Currency, ParticipantId, Refusal, Refused
 use serde::{Deserialize, Serialize};
 
 /// `participant.register`, signed by the operator.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterParticipant {
     /// Its id.
@@ -34,7 +34,7 @@ pub fn register_participant(
 }
 
 /// `brand.register`, signed by the brand's own root, approved by the operator.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterBrand {
     /// Its id.
@@ -82,7 +82,7 @@ pub fn register_brand(draft: &mut Draft, asked: &Asked, args: &RegisterBrand) ->
 /// `account.open`: by the holder's own key for a new account, or by the brand's issuing key, then with
 /// an approval by the holder's key (this may also give its first key to an account that an award
 /// opened).
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OpenAccount {
     /// Its id: 128 random bits, chosen by whoever opens it.

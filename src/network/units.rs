@@ -37,7 +37,7 @@ mod written_offset {
 
 /// `unit.define`: creates a unit (version 1) or changes its settings (the next version), signed by the
 /// brand's root. Scale and offset are fixed at creation; what was issued keeps its dates.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DefineUnit {
     /// Its code.

@@ -23,7 +23,7 @@ const LONGEST_HOLD: u64 = 30 * 86_400;
 const MOST_SHARES: usize = 16;
 
 /// `payment.authorise`, signed by a till.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Authorise {
     /// X: what is to be paid with points, in all.

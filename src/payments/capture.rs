@@ -9,7 +9,7 @@ use crate::types::{Money, PaymentId, Points, Refusal, Refused};
 use serde::{Deserialize, Serialize};
 
 /// `payment.capture`, signed by a till of the payment's brand.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Capture {
     /// Which.
@@ -22,7 +22,7 @@ pub struct Capture {
 }
 
 /// `payment.void`, signed by a till of the payment's brand: what is not captured is released.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Void {
     /// Which.
@@ -30,7 +30,7 @@ pub struct Void {
 }
 
 /// `payment.refund`, signed by a till of the payment's brand, in any of its shops.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Refund {
     /// Which.

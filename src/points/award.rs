@@ -37,6 +37,20 @@ pub enum Verdict {
     Refused(Refusal),
 }
 
+impl utoipa::PartialSchema for Verdict {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        let codes = ["ok", "already_done"].into_iter().chain(Refusal::ALL.iter().map(|code| code.code()));
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::Type::String)
+            .enum_values(Some(codes))
+            .description(Some("What became of an award: `ok`, `already_done`, or why it was refused."))
+            .build()
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for Verdict {}
+
 impl Serialize for Verdict {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_str(match self {

@@ -19,7 +19,7 @@ const MOST_VERSIONS: usize = 64;
 const MOST_UNITS: usize = 1_000;
 
 /// `prices.publish`, signed by the brand's root.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PublishPrices {
     /// The unit.
@@ -126,7 +126,7 @@ pub fn price_now(draft: &mut Draft, unit: UnitCode, currency: Currency) -> Resul
 }
 
 /// `acceptance.publish`, signed by the brand's root: whose units it takes from now on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PublishAcceptance {
     /// The brand.

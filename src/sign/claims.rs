@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// An amount of money in its currency: what a purchase cost, or a most.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sale {
     /// The amount.
@@ -20,7 +20,7 @@ pub struct Sale {
 }
 
 /// Points for one line of a receipt.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SaleLine {
     /// The line, as the shop counts.
@@ -32,7 +32,7 @@ pub struct SaleLine {
 }
 
 /// An award: what a token grants, and what a line of a batch is.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Award {
     /// The account that gets the points; it is opened if there is none.

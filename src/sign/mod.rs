@@ -11,6 +11,7 @@ mod grammar;
 mod jws;
 mod key;
 mod purpose;
+mod schema;
 
 mod claims;
 

@@ -9,6 +9,7 @@ mod amount;
 mod encode;
 mod id;
 mod refusal;
+mod schema;
 mod time;
 
 pub use amount::{Asset, MAX_INT, Money, Points, Rate};
