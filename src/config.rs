@@ -15,6 +15,18 @@ pub const DEFAULT: &str = include_str!("../config/default.toml");
 
 /// What a number may be, by key.
 const BOUNDS: &[(&str, i64, i64)] = &[
+    ("api.batch_bytes", 65_536, 64 << 20),
+    ("api.body_bytes", 8_192, 1 << 20),
+    ("api.body_ms", 100, 600_000),
+    ("api.burst", 1, 60),
+    ("api.connections", 10, 1_000_000),
+    ("api.drain_seconds", 1, 3_600),
+    ("api.failures", 1, 1_000_000),
+    ("api.idle_ms", 100, 600_000),
+    ("api.min_seq_ms", 0, 60_000),
+    ("api.per_address", 1, 1_000_000),
+    ("api.per_key", 1, 1_000_000),
+    ("api.workers", 1, 1_024),
     ("checkpoint.publish_ms", 10, 3_600_000),
     ("follow.linger_ms", 0, 60_000),
     ("follow.rows_per_run", 1_000, 10_000_000),
@@ -28,6 +40,9 @@ const BOUNDS: &[(&str, i64, i64)] = &[
     ("writer.queue", 1, 1_000_000),
 ];
 
+/// Keys whose value is a text.
+const TEXTS: &[&str] = &["api.listen", "api.public"];
+
 /// Everything that can be configured.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +55,8 @@ pub struct Config {
     pub checkpoint: Checkpoint,
     /// Wallets and their accounts.
     pub vault: Vault,
+    /// The HTTP service.
+    pub api: Api,
 }
 
 /// The thread that decides and commits.
@@ -86,6 +103,40 @@ pub struct Vault {
     pub cache_rows: usize,
 }
 
+/// The HTTP service.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Api {
+    /// Where it listens.
+    pub listen: String,
+    /// The address that callers use and sign; made of `listen` if empty.
+    pub public: String,
+    /// Threads that read and answer requests.
+    pub workers: usize,
+    /// Connections that may be open.
+    pub connections: usize,
+    /// Most bytes of the body of a single write.
+    pub body_bytes: usize,
+    /// Most bytes of a batch.
+    pub batch_bytes: usize,
+    /// How long a body may take to arrive, in milliseconds.
+    pub body_ms: u64,
+    /// How long the head of a request may take, and an idle connection stay, in milliseconds.
+    pub idle_ms: u64,
+    /// How long a reader waits for the entry it names, in milliseconds.
+    pub min_seq_ms: u64,
+    /// Requests a second with an API key or a signature.
+    pub per_key: u32,
+    /// Requests a second without, by address.
+    pub per_address: u32,
+    /// Failed signatures and keys a second, by address.
+    pub failures: u32,
+    /// Seconds' worth of requests that may come at once.
+    pub burst: u32,
+    /// How long requests may take to finish once the server is told to stop, in seconds.
+    pub drain_seconds: u64,
+}
+
 /// Why a configuration is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -119,6 +170,14 @@ pub enum ConfigError {
         least: i64,
         /// Its upper bound.
         most: i64,
+    },
+    /// A value is not a text.
+    #[error("{key} = {value}: a text in quotation marks is wanted")]
+    Text {
+        /// The key.
+        key: String,
+        /// What stands in the file.
+        value: String,
     },
     /// About a file: what is wrong in it.
     #[error("{path}: {why}")]
@@ -156,6 +215,11 @@ impl Config {
         }
         for (key, least, most) in BOUNDS {
             check(key, whole.get(*key), *least, *most)?;
+        }
+        for key in TEXTS {
+            if let Some(value) = whole.get(*key).filter(|value| !value.is_str()) {
+                return Err(ConfigError::Text { key: (*key).to_owned(), value: value.to_string() });
+            }
         }
         nest(whole).try_into().map_err(ConfigError::Syntax)
     }
@@ -238,7 +302,10 @@ mod tests {
         let config = Config::default();
         assert_eq!((config.writer.max_batch, config.checkpoint.publish_ms), (4096, 1000));
         let keys: Vec<String> = defaults().expect("TOML").into_keys().collect();
-        assert_eq!(keys, BOUNDS.iter().map(|(key, ..)| (*key).to_owned()).collect::<Vec<_>>());
+        let numbers = BOUNDS.iter().map(|(key, ..)| *key);
+        let mut known: Vec<&str> = numbers.chain(TEXTS.iter().copied()).collect();
+        known.sort_unstable();
+        assert_eq!(keys, known);
         let lines: Vec<&str> = DEFAULT.lines().collect();
         for pair in lines.windows(2) {
             assert!(!pair[1].contains('=') || pair[0].starts_with("# "), "no comment on {}", pair[1]);
@@ -267,6 +334,7 @@ mod tests {
             ("[writer]\nqueue = 0", "writer.queue = 0: a whole number from 1 to 1000000 is wanted"),
             ("[writer]\nqueue = \"many\"", "writer.queue = \"many\""),
             ("[writer]\nqueue = 1.5", "writer.queue = 1.5"),
+            ("[api]\nlisten = 8080", "api.listen = 8080: a text in quotation marks is wanted"),
             ("[writer", "TOML parse error at line 1"),
         ];
         for (text, wanted) in rows {

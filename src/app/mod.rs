@@ -7,11 +7,13 @@
 mod founding;
 mod pen;
 mod rebuild;
+mod serve;
 mod verify;
 
 pub use founding::{BrandKeys, Joining, Operator, accept};
 pub use pen::{Pen, id_of};
 pub use rebuild::rebuild;
+pub use serve::{public_address, running, serve};
 pub use verify::{Finding, Options, Report, verify};
 
 use crate::clock;

@@ -23,6 +23,7 @@ pub mod proof;
 mod reading;
 #[cfg(test)]
 mod sample;
+pub mod serve;
 mod statement;
 pub mod submit;
 pub mod token;
@@ -41,6 +42,7 @@ use std::process::ExitCode;
 const AFTER_HELP: &str = "\
 Examples:
   tallyhouse demo                              ten brands, a year of receipts, verified
+  tallyhouse serve                             the same network over HTTP, with Swagger UI
   tallyhouse import receipts.csv --brand br_harvest
   tallyhouse keys new br_harvest issuing       make a key of a brand
   tallyhouse token check TOKEN                 is a token well formed, and whose is it?
@@ -75,6 +77,8 @@ pub enum Verb {
     Keys(keys::Args),
     /// Sign a point token, or say what is wrong with one
     Token(token::Args),
+    /// Serve the network of the data folder over HTTP, with Swagger UI
+    Serve(serve::Args),
     /// Hand a signed request to the network of the data folder
     Submit(submit::Args),
     /// Say what a refusal or a kind of entry means
@@ -105,6 +109,7 @@ fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
         Verb::Import(args) => import::run(args, context),
         Verb::Keys(args) => keys::run(args, context),
         Verb::Token(args) => token::run(args, context),
+        Verb::Serve(args) => serve::run(args, context),
         Verb::Submit(args) => submit::run(args, context),
         Verb::Explain(args) => explain::run(args, context),
         Verb::Balance(args) => balance::run(args, context),

@@ -1,0 +1,240 @@
+//! API keys: made, listed, revoked; and who one is of, when it comes with a request.
+
+use super::call::{Caller, Via, Whom};
+use super::problem::{Code, Problem};
+use super::reply::{Page, json};
+use super::service::Service;
+use super::write::Incoming;
+use crate::machine::{Role, Scope};
+use crate::types::{BrandId, Time};
+use crate::vault::{self, ApiKey, NewApiKey, Presented, WalletId};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+
+/// The longest life of a key: a year, in seconds.
+const YEAR: u64 = 365 * 86_400;
+
+/// What an API key shall be.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// What you call it.
+    #[schema(example = "web shop, read only", max_length = 100)]
+    name: String,
+    /// Its role: of a brand `brand_admin`, `brand_finance` or `till`; of the operator `operator`, `analyst` or
+    /// `auditor`; of a wallet `consumer`.
+    #[schema(value_type = String, example = "till")]
+    role: Role,
+    /// What of the role it may; all that an API key can if absent.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, example = json!(["accounts:read", "payments:read"]))]
+    scopes: Vec<Scope>,
+    /// From when on it counts no more; in a year at the latest, and if absent.
+    #[serde(default)]
+    expires: Option<Time>,
+    /// Whose, if the operator makes it: a brand.
+    #[serde(default)]
+    brand: Option<BrandId>,
+    /// Whose, if the operator makes it: a person.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "wa_2vtb9m0e3d5w7q9x1z4k6p8r0c")]
+    wallet: Option<WalletId>,
+}
+
+/// An API key.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Shown {
+    /// Its public name.
+    #[schema(value_type = String, example = "ak_2vtb9m0e3d5w7q9x1z4k6p8r0c")]
+    id: String,
+    /// Whose it is: `op`, a brand, a wallet.
+    #[schema(example = "br_harvest")]
+    whom: String,
+    /// What its owner calls it.
+    name: String,
+    /// Its role.
+    #[schema(example = "till")]
+    role: String,
+    /// What it may.
+    scopes: Vec<String>,
+    /// When it was made.
+    created: Time,
+    /// From when on it counts no more.
+    expires: Time,
+    /// When it was revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked: Option<Time>,
+    /// The key itself, told this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "th_test_…")]
+    secret: Option<String>,
+}
+
+fn shown(key: &ApiKey, secret: Option<String>) -> Shown {
+    Shown {
+        id: key.id.to_string(),
+        whom: key.whom.to_string(),
+        name: key.name.clone(),
+        role: key.role.clone(),
+        scopes: scopes(key).iter().map(|scope| scope.code().to_owned()).collect(),
+        created: key.created,
+        expires: key.expires,
+        revoked: key.revoked,
+        secret,
+    }
+}
+
+fn role(key: &ApiKey) -> Option<Role> {
+    key.role.parse().ok()
+}
+
+/// What a key may: of its role, what an API key can at all, and what it was limited to.
+fn scopes(key: &ApiKey) -> Vec<Scope> {
+    let all = role(key).map_or(&[][..], Role::scopes).iter().copied();
+    all.filter(|scope| scope.for_api_keys())
+        .filter(|scope| key.scopes.is_empty() || key.scopes.iter().any(|one| one == scope.code()))
+        .collect()
+}
+
+/// Who presents a secret.
+pub fn caller(service: &Service, secret: &str) -> Result<Caller, Problem> {
+    let key = match service.vault.present(secret, service.clock.now()).map_err(Problem::fault)? {
+        Presented::Valid(key) => key,
+        Presented::Expired(_) | Presented::Revoked(_) => return Err(Code::ApiKeyExpired.into()),
+        Presented::Unknown => return Err(Code::ApiKeyUnknown.into()),
+    };
+    let whom = match &key.whom {
+        vault::Whom::Operator => Whom::Operator,
+        vault::Whom::Brand(brand) => Whom::Brand(brand.clone()),
+        vault::Whom::Wallet(wallet) => Whom::Wallet(*wallet),
+    };
+    let role = role(&key).ok_or_else(|| Problem::fault(format!("{} has no role", key.id)))?;
+    Ok(Caller { whom, role, scopes: scopes(&key), via: Via::ApiKey(key.id.to_string()) })
+}
+
+/// Whose keys somebody deals with: their own; the operator also a brand's or a person's.
+fn owner(caller: &Caller, brand: Option<BrandId>, wallet: Option<WalletId>) -> Result<vault::Whom, Problem> {
+    Ok(match (&caller.whom, brand, wallet) {
+        (_, Some(_), Some(_)) => return Err(Problem::about(Code::BodyInvalid, "brand, wallet: one of them")),
+        (Whom::Operator, None, None) => vault::Whom::Operator,
+        (Whom::Operator, Some(brand), None) => vault::Whom::Brand(brand),
+        (Whom::Operator, None, Some(wallet)) => vault::Whom::Wallet(wallet),
+        (Whom::Brand(own), named, None) if named.as_ref().is_none_or(|named| named == own) => {
+            vault::Whom::Brand(own.clone())
+        }
+        (Whom::Wallet(own), None, named) if named.is_none_or(|named| named == *own) => vault::Whom::Wallet(*own),
+        _ => return Err(Code::NotYours.into()),
+    })
+}
+
+/// Roles that keys of somebody can have.
+fn roles(whom: &vault::Whom) -> &'static [Role] {
+    match whom {
+        vault::Whom::Operator => &[Role::Operator, Role::Analyst, Role::Auditor],
+        vault::Whom::Brand(_) => &[Role::BrandAdmin, Role::BrandFinance, Role::Till],
+        vault::Whom::Wallet(_) => &[Role::Consumer],
+    }
+}
+
+/// Make an API key
+///
+/// The key is told once. It reads, and writes with keys that the network holds for its owner; it never approves,
+/// certifies, raises limits or makes keys, so this request is signed, by the brand's root or the operator.
+#[utoipa::path(post, path = "/v1/api-keys", tag = "access", operation_id = "createApiKey", request_body = Wanted,
+    responses((status = 201, description = "The key, with its secret.", body = Shown)))]
+pub async fn create(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    let caller = incoming.caller()?;
+    let wanted: Wanted = incoming.json()?;
+    let service = &incoming.service;
+    let whom = owner(&caller, wanted.brand, wanted.wallet)?;
+    if !roles(&whom).contains(&wanted.role) {
+        let roles = roles(&whom).iter().map(|role| role.code()).collect::<Vec<_>>().join(", ");
+        return Err(Problem::about(Code::BodyInvalid, format!("role: a key of {whom} is one of {roles}")));
+    }
+    for scope in &wanted.scopes {
+        if !scope.for_api_keys() || !wanted.role.scopes().contains(scope) {
+            let about = format!("scopes: {scope} is not for an API key of the role {}", wanted.role);
+            return Err(Problem::about(Code::BodyInvalid, about));
+        }
+    }
+    let now = service.clock.now();
+    let latest = now.plus_seconds(YEAR);
+    let expires = wanted.expires.unwrap_or(latest);
+    if expires <= now || expires > latest {
+        return Err(Problem::about(Code::BodyInvalid, format!("expires: after {now}, {latest} at the latest")));
+    }
+    let new = NewApiKey {
+        whom,
+        role: wanted.role.code().to_owned(),
+        scopes: wanted.scopes.iter().map(|scope| scope.code().to_owned()).collect(),
+        name: wanted.name,
+        expires,
+        live: service.genesis.live,
+    };
+    let (key, secret) = service.vault.create_api_key(new, now).map_err(super::wallets::vault_problem)?;
+    Ok(HttpResponse::Created().insert_header(("cache-control", "no-store")).json(shown(&key, Some(secret))))
+}
+
+/// Whose keys are asked for.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct WhoseKeys {
+    /// A brand's, if the operator asks.
+    brand: Option<BrandId>,
+    /// A person's, if the operator asks.
+    #[param(value_type = Option<String>)]
+    wallet: Option<WalletId>,
+}
+
+/// List API keys
+///
+/// Without their secrets, which nobody has but their owners.
+#[utoipa::path(get, path = "/v1/api-keys", tag = "access", operation_id = "listApiKeys", params(WhoseKeys),
+    responses((status = 200, description = "The keys, those that were revoked too.", body = Page<Shown>)))]
+pub async fn list(caller: Caller, request: HttpRequest, query: web::Query<WhoseKeys>) -> Result<HttpResponse, Problem> {
+    let service = super::call::service(&request)?;
+    let query = query.into_inner();
+    let whom = owner(&caller, query.brand, query.wallet)?;
+    let keys = service.vault.api_keys(&whom).map_err(Problem::fault)?;
+    Ok(json(None, &Page { items: keys.iter().map(|key| shown(key, None)).collect(), next: None }))
+}
+
+/// The key of a path, if it is the caller's or the caller is the operator.
+fn found(service: &Service, caller: &Caller, id: &str) -> Result<ApiKey, Problem> {
+    let nothing = || Problem::about(Code::NotFound, "no such API key of yours");
+    let key = service.vault.api_key(id.parse().map_err(|_| nothing())?).map_err(Problem::fault)?;
+    let key = key.ok_or_else(nothing)?;
+    let own = match (&caller.whom, &key.whom) {
+        (Whom::Operator, _) => true,
+        (Whom::Brand(own), vault::Whom::Brand(of)) => own == of,
+        (Whom::Wallet(own), vault::Whom::Wallet(of)) => own == of,
+        _ => false,
+    };
+    if own { Ok(key) } else { Err(nothing()) }
+}
+
+/// Show an API key
+///
+/// Without its secret.
+#[utoipa::path(get, path = "/v1/api-keys/{api_key}", tag = "access", operation_id = "getApiKey",
+    params(("api_key" = String, Path, description = "Its id.", example = "ak_2vtb9m0e3d5w7q9x1z4k6p8r0c")),
+    responses((status = 200, description = "The key.", body = Shown)))]
+pub async fn get(caller: Caller, request: HttpRequest, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let service = super::call::service(&request)?;
+    Ok(json(None, &shown(&found(&service, &caller, &id)?, None)))
+}
+
+/// Revoke an API key
+///
+/// It counts no more from this answer on. Revoking again changes nothing.
+#[utoipa::path(delete, path = "/v1/api-keys/{api_key}", tag = "access", operation_id = "revokeApiKey",
+    params(("api_key" = String, Path, description = "Its id.", example = "ak_2vtb9m0e3d5w7q9x1z4k6p8r0c")),
+    responses((status = 200, description = "The key, revoked.", body = Shown)))]
+pub async fn revoke(incoming: Incoming, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let caller = incoming.caller()?;
+    let service = &incoming.service;
+    let key = found(service, &caller, &id)?;
+    let key = service.vault.revoke_api_key(key.id, service.clock.now()).map_err(Problem::fault)?;
+    Ok(json(None, &shown(&key, None)))
+}

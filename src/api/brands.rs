@@ -1,0 +1,27 @@
+//! Brands and the legal entities behind them.
+
+use super::problem::Problem;
+use super::write::{Done, Incoming};
+use crate::network::{RegisterBrand, RegisterParticipant};
+use actix_web::HttpResponse;
+
+/// Register a participant
+///
+/// A legal entity joins. By the operator's roots, as many as the network asks for: send it as `application/jose`.
+#[utoipa::path(post, path = "/v1/participants", tag = "brands", operation_id = "registerParticipant",
+    request_body = RegisterParticipant,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn register_participant(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// Register a brand
+///
+/// The brand's root signs, the operator's roots approve: send it as `application/jose`. A brand that is not approved
+/// yet applies at `/v1/applications`.
+#[utoipa::path(post, path = "/v1/brands", tag = "brands", operation_id = "registerBrand",
+    request_body = RegisterBrand,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn register(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}

@@ -1,0 +1,233 @@
+//! The gate: every request passes it, and nothing else looks at credentials.
+//!
+//! Owns: the request's id, the look-up in the table of routes, credentials, scopes, limits, metrics, the line
+//! in the node's log.
+//! Promises: a handler is reached only by who may; a problem names the request; a credential is in no log line.
+//! Refuses to know: what handlers do.
+
+use super::call::{Caller, Via, Whom, header, service};
+use super::limit::{Left, Who};
+use super::problem::{Code, Problem};
+use super::service::Service;
+use crate::clock;
+use crate::machine::{Carrier, Role, Route, Scope};
+use crate::sign::{HttpFields, HttpSigned};
+use crate::types::b64;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Instant;
+
+/// Names the request, in answers and in the node's own log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+/// RFC 9421.
+pub const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
+/// RFC 9421.
+pub const SIGNATURE: HeaderName = HeaderName::from_static("signature");
+/// RFC 9530.
+pub const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+/// The command's id.
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// A request's id.
+#[derive(Clone)]
+struct RequestId(String);
+
+/// Lets a request through, or not.
+pub async fn pass<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let begun = Instant::now();
+    let id = b64(&clock::random::<12>());
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let data = service(request.request())?;
+    data.metrics.begun();
+    let found = Route::find(request.method().as_str(), request.path()).map(|(route, _)| route);
+    let operation = found.map_or("none", |route| route.id);
+    let admitted = match &found {
+        Some(route) => admit(&data, request.request(), route),
+        // Swagger's files, and what is not there at all.
+        None => draw(&data, &stranger(request.request())).map(Some),
+    };
+    let http = request.request().clone();
+    let (answer, left) = match admitted {
+        Ok(left) => {
+            if let Some(route) = found {
+                request.extensions_mut().insert(route);
+            }
+            (next.call(request).await.map(ServiceResponse::map_into_boxed_body), left)
+        }
+        Err(problem) => (Ok(request.into_response(problem.error_response())), None),
+    };
+    let mut answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => ServiceResponse::from_err(error, http),
+    };
+    let problem = name_problem(&mut answer, &id);
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        answer.headers_mut().insert(REQUEST_ID, value);
+    }
+    if let Some(left) = left {
+        left.write(answer.headers_mut());
+    }
+    let (status, took) = (answer.status().as_u16(), begun.elapsed());
+    data.metrics.ended(operation, status, problem, took);
+    tracing::info!(
+        request = id,
+        operation,
+        status,
+        code = problem,
+        micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
+    );
+    Ok(answer)
+}
+
+/// Puts the request's id into a problem, and makes a problem of whatever else went wrong on the way.
+fn name_problem(answer: &mut ServiceResponse<BoxBody>, id: &str) -> Option<&'static str> {
+    let problem = match answer.response().error() {
+        Some(error) => match error.as_error::<Problem>() {
+            Some(problem) => problem.clone(),
+            None if answer.status().is_server_error() => Problem::fault(error),
+            None => Problem::about(Code::QueryInvalid, error),
+        },
+        None => return None,
+    };
+    let code = problem.code();
+    let named = problem.of_request(id).error_response();
+    let (request, _) = (answer.request().clone(), ());
+    *answer = ServiceResponse::new(request, named);
+    Some(code)
+}
+
+fn address(request: &HttpRequest) -> IpAddr {
+    request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
+}
+
+fn stranger(request: &HttpRequest) -> Who {
+    Who::Address(address(request))
+}
+
+fn draw(service: &Service, who: &Who) -> Result<Left, Problem> {
+    service.limits.draw(who)
+}
+
+/// Looks at credentials, as far as the head of the request shows them. A signature over a body is verified
+/// when the body is there, in `call`.
+fn admit(service: &Service, request: &HttpRequest, route: &Route) -> Result<Option<Left>, Problem> {
+    if matches!(route.id, "getHealth" | "getReadiness") {
+        return Ok(None);
+    }
+    let signed = request.headers().contains_key(SIGNATURE_INPUT);
+    let has_key = request.headers().contains_key(AUTHORIZATION);
+    let reads = request.method().is_safe();
+    let caller = match (signed, has_key) {
+        (true, _) if reads => Some(by_signature(service, request, &read_signed(service, request, &[])?)?),
+        (true, _) => None,
+        (false, true) => Some(by_api_key(service, request)?),
+        (false, false) => None,
+    };
+    let left = match &caller {
+        Some(caller) => draw(service, &who(caller, request))?,
+        None => draw(service, &stranger(request))?,
+    };
+    let demanded = matches!(route.carrier, Carrier::Reader | Carrier::Vault) && !signed;
+    match caller {
+        Some(caller) => {
+            if let Some(scope) = route.scope {
+                caller.needs(scope)?;
+            }
+            request.extensions_mut().insert(caller);
+        }
+        None if demanded => return Err(Code::Unauthenticated.into()),
+        None => {}
+    }
+    Ok(Some(left))
+}
+
+/// Whose bucket.
+fn who(caller: &Caller, request: &HttpRequest) -> Who {
+    match &caller.via {
+        // Anybody can make one up.
+        _ if matches!(caller.whom, Whom::Applicant(_)) => stranger(request),
+        Via::ApiKey(id) => Who::Key(id.clone()),
+        Via::Signature(kid) => Who::Key(kid.to_string()),
+    }
+}
+
+fn by_api_key(service: &Service, request: &HttpRequest) -> Result<Caller, Problem> {
+    let from = address(request);
+    service.limits.may_try(from)?;
+    let value = header(request, AUTHORIZATION)?.unwrap_or_default();
+    let wrong = |problem: Problem| {
+        service.limits.failed(from);
+        problem
+    };
+    let secret = match value.split_once(' ') {
+        Some((scheme, secret)) if scheme.eq_ignore_ascii_case("bearer") => secret.trim(),
+        _ => return Err(wrong(Problem::about(Code::Unauthenticated, "Authorization: Bearer th_… is wanted"))),
+    };
+    if secret.starts_with("th_app_") {
+        let (whom, scopes) = (Whom::Applicant(secret.to_owned()), vec![Scope::ApplicationsRead]);
+        return Ok(Caller { whom, role: Role::BrandAdmin, scopes, via: Via::ApiKey("applicant".into()) });
+    }
+    super::api_keys::caller(service, secret).map_err(wrong)
+}
+
+/// The signed message of a request, fresh by this node's clock; its signature is not verified yet.
+pub fn read_signed(service: &Service, request: &HttpRequest, body: &[u8]) -> Result<HttpSigned, Problem> {
+    service.limits.may_try(address(request))?;
+    let public = &service.settings.public;
+    let target = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let signed = HttpFields {
+        method: request.method().as_str(),
+        target_uri: &format!("{public}{target}"),
+        content_type: header(request, CONTENT_TYPE)?,
+        content_digest: header(request, CONTENT_DIGEST)?,
+        idempotency_key: header(request, IDEMPOTENCY_KEY)?,
+        authorization: header(request, AUTHORIZATION)?,
+        signature_input: &joined(request, &SIGNATURE_INPUT)?,
+        signature: &joined(request, &SIGNATURE)?,
+        body,
+    }
+    .read()?;
+    signed.fresh(service.clock.now().seconds())?;
+    Ok(signed)
+}
+
+/// A field that may stand in several lines.
+fn joined(request: &HttpRequest, name: &HeaderName) -> Result<String, Problem> {
+    let texts: Result<Vec<&str>, _> = request.headers().get_all(name).map(HeaderValue::to_str).collect();
+    match texts {
+        Ok(texts) => Ok(texts.join(", ")),
+        Err(_) => Err(Problem::about(Code::HeaderInvalid, format!("{name} is not plain text"))),
+    }
+}
+
+/// Who signed: verifies the signature, and that it is the first request with this nonce.
+pub fn by_signature(service: &Service, request: &HttpRequest, signed: &HttpSigned) -> Result<Caller, Problem> {
+    let proven = prove(service, signed);
+    if proven.is_err() {
+        service.limits.failed(address(request));
+    }
+    proven
+}
+
+fn prove(service: &Service, signed: &HttpSigned) -> Result<Caller, Problem> {
+    let kid = signed.kid();
+    let (key, at) = service.key_now(kid)?;
+    crate::network::is_active(&key, at).map_err(crate::types::Refused::from)?;
+    signed.verify(&key.key)?;
+    service.nonces.first(kid, signed.nonce(), signed.expires(), service.clock.now().seconds())?;
+    let whom = match &key.owner {
+        crate::book::Principal::Operator => Whom::Operator,
+        crate::book::Principal::Brand(brand) => Whom::Brand(brand.clone()),
+        crate::book::Principal::Account(account) => Whom::Account(*account),
+    };
+    let no_role = || Problem::about(Code::ScopeMissing, format!("keys of the purpose {} sign no requests", key.purpose));
+    let role = Role::of_key(key.purpose, &key.owner).ok_or_else(no_role)?;
+    Ok(Caller { whom, role, scopes: role.scopes().to_vec(), via: Via::Signature(kid) })
+}

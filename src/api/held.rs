@@ -1,0 +1,163 @@
+//! Held keys: how an API key writes. The network signs with a key whose private half its vault holds, so the
+//! log shows who signed, and that it was the network that did.
+
+use super::call::{Caller, Whom, header};
+use super::problem::{Code, Problem};
+use super::reply::{Page, json};
+use super::service::Service;
+use super::write::Incoming;
+use crate::machine::{Kind, Request, Route};
+use crate::sign::{Approval, AwardOrder, CommandClaims, KeyCert, Purpose, SecretKey, Typ, read_body, sign as sign_jws};
+use crate::types::{Hash, Ident, Time, encode};
+use crate::vault::{HeldKey, Holder, Signer};
+use actix_web::http::header::HeaderName;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+
+/// Which held key signs, if there are several of the purpose.
+const HELD_KEY: HeaderName = HeaderName::from_static("tallyhouse-held-key");
+
+/// How long what a held key signs counts, in seconds.
+const LIFE: u64 = 300;
+
+/// The purpose of the key that signs a kind of command for an API key; `None`: a person signs it.
+fn purpose(kind: Kind) -> Option<Purpose> {
+    match kind {
+        Kind::PointsIssued | Kind::AccountOpened => Some(Purpose::Issuing),
+        Kind::PaymentAuthorised | Kind::PaymentCaptured | Kind::PaymentVoided | Kind::PaymentRefunded => {
+            Some(Purpose::Till)
+        }
+        _ => None,
+    }
+}
+
+/// Signs a command in the name of an API key's owner.
+pub fn sign(
+    incoming: &Incoming,
+    caller: &Caller,
+    route: &Route,
+    id: &Ident,
+    body: &str,
+    consents: Vec<String>,
+) -> Result<Request, Problem> {
+    let service = &incoming.service;
+    let by_people =
+        || Problem::about(Code::HeldKeyMissing, "this operation is signed by its owner, never by a held key");
+    let kind = route.kind.ok_or_else(by_people)?;
+    let purpose = purpose(kind).ok_or_else(by_people)?;
+    let Some(brand) = caller.brand() else { return Err(by_people()) };
+    let signer = signer(incoming, Holder::Brand(brand.clone()), purpose)?;
+    let (key, net) = (signer.secret(), service.net());
+    let statement = match kind {
+        Kind::PointsIssued => {
+            let at = service.log_time()?;
+            let token = read_body::<AwardOrder>(body)?.token(net, id.clone(), at.plus_seconds(LIFE).seconds());
+            sign_jws(key, Typ::PointToken, &encode(&token))
+        }
+        kind => command(net, key, id, kind, body)?,
+    };
+    let jws = std::iter::once(statement).chain(consents).collect();
+    Ok(Request { jws, ..Request::default() })
+}
+
+fn command(net: Hash, key: &SecretKey, id: &Ident, kind: Kind, body: &str) -> Result<String, Problem> {
+    let args: Box<RawValue> = super::wrong::read(body.as_bytes())?;
+    let claims = CommandClaims { aud: net, cid: id.clone(), kind: kind.command().into(), args };
+    Ok(sign_jws(key, Typ::Command, &encode(&claims)))
+}
+
+fn signer(incoming: &Incoming, owner: Holder, purpose: Purpose) -> Result<Arc<Signer>, Problem> {
+    let vault = &incoming.service.vault;
+    let missing = || Problem::about(Code::HeldKeyMissing, format!("purpose: {purpose}"));
+    let found = match header(&incoming.request, HELD_KEY)? {
+        Some(kid) => {
+            let kid = kid.parse().map_err(|e| Problem::about(Code::HeaderInvalid, format!("{HELD_KEY}: {e}")))?;
+            let found = vault.signer(kid).map_err(Problem::fault)?;
+            found.filter(|signer| signer.held.owner == owner && signer.held.purpose == purpose)
+        }
+        None => vault.signer_for(&owner, purpose).map_err(Problem::fault)?,
+    };
+    found.ok_or_else(missing)
+}
+
+/// What a held key shall be for.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// `issuing` or `till`.
+    #[schema(value_type = String, example = "issuing")]
+    purpose: Purpose,
+}
+
+/// A held key.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Shown {
+    /// Its thumbprint.
+    kid: crate::types::Kid,
+    /// The public key: the brand's root certifies it, with `held` in the certificate.
+    key: crate::sign::PublicKey,
+    /// What it is for.
+    #[schema(example = "issuing")]
+    purpose: String,
+    /// When it was made.
+    created: Time,
+}
+
+impl From<&HeldKey> for Shown {
+    fn from(held: &HeldKey) -> Self {
+        Self { kid: held.kid, key: held.key, purpose: held.purpose.code().into(), created: held.created }
+    }
+}
+
+/// Have the network hold a key
+///
+/// The network makes a key and holds it. The brand's root certifies it (`/v1/keys`), with `held` in the
+/// certificate; the network itself adds the proof that it has the key. From then on API keys of the brand write with
+/// it, within the caps of its certificate.
+#[utoipa::path(post, path = "/v1/held-keys", tag = "access", operation_id = "createHeldKey", request_body = Wanted,
+    responses((status = 201, description = "The key to certify.", body = Shown)))]
+pub async fn create(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    let caller = incoming.caller()?;
+    let wanted: Wanted = incoming.json()?;
+    let Whom::Brand(brand) = caller.whom else {
+        return Err(Problem::about(Code::NotYours, "keys are held for brands"));
+    };
+    if !matches!(wanted.purpose, Purpose::Issuing | Purpose::Till) {
+        return Err(Problem::about(Code::BodyInvalid, "purpose: issuing or till"));
+    }
+    let service = &incoming.service;
+    let held = service.vault.hold_key(Holder::Brand(brand), wanted.purpose, service.clock.now());
+    Ok(HttpResponse::Created().json(Shown::from(&held.map_err(Problem::fault)?)))
+}
+
+/// List held keys
+///
+/// Their public halves, the oldest first.
+#[utoipa::path(get, path = "/v1/held-keys", tag = "access", operation_id = "listHeldKeys",
+    responses((status = 200, description = "The keys.", body = Page<Shown>)))]
+pub async fn list(caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let service = super::call::service(&request)?;
+    let brand = caller.brand().ok_or(Code::NotYours)?.clone();
+    let keys = service.vault.held_keys(&Holder::Brand(brand)).map_err(Problem::fault)?;
+    Ok(json(None, &Page { items: keys.iter().map(Shown::from).collect(), next: None }))
+}
+
+/// Adds the proof that the network has a key that it holds to the key's certificate: an approval by that key.
+pub fn prove_possession(service: &Service, jws: &mut Vec<String>) -> Result<(), Problem> {
+    let [certificate] = jws.as_slice() else { return Ok(()) };
+    let Ok(statement) = crate::sign::Jws::parse(certificate) else { return Ok(()) };
+    if statement.typ() != Typ::KeyCert {
+        return Ok(());
+    }
+    let Ok(cert) = statement.payload::<KeyCert>() else { return Ok(()) };
+    let Some(signer) = service.vault.signer(cert.key.kid()).map_err(Problem::fault)? else { return Ok(()) };
+    // The network proves only what its owner's own root asks for.
+    if signer.held.owner.to_string() != cert.owner || signer.held.purpose != cert.purpose || cert.held.is_none() {
+        return Ok(());
+    }
+    let approval = Approval { aud: service.net(), digest: statement.identity(), iat: None };
+    jws.push(sign_jws(signer.secret(), Typ::Approval, &encode(&approval)));
+    Ok(())
+}

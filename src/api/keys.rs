@@ -1,0 +1,49 @@
+//! Keys: certificates, revocation, budgets.
+
+use super::problem::Problem;
+use super::write::{Done, Incoming};
+use crate::network::RevokeKey;
+use actix_web::HttpResponse;
+
+/// Certify a key
+///
+/// A `key-cert+jwt` by the brand's root (or the operator's, for its own keys), then the new key's `approval+jwt` of it,
+/// which proves that its owner has it. For a key that the network holds, it adds that proof itself.
+#[utoipa::path(post, path = "/v1/keys", tag = "keys", operation_id = "certifyKey",
+    request_body(content = String, content_type = "application/jose", description = "The statement, then approvals, one compact JWS a line."),
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn certify(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// Revoke a key
+///
+/// Retires a key, reports it compromised, or restores it. A key may be given up by its brand's root, by the operator,
+/// or by two approvers of the brand; restored by the root only.
+#[utoipa::path(post, path = "/v1/keys/revocations", tag = "keys", operation_id = "revokeKey",
+    request_body = RevokeKey,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn revoke(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// Set a budget
+///
+/// A `key-budget+jwt` by the brand's root: how many points a key may issue, in all and in an hour, and until when. A
+/// higher serial replaces a lower one.
+#[utoipa::path(post, path = "/v1/budgets", tag = "keys", operation_id = "setBudget",
+    request_body(content = String, content_type = "application/jose", description = "The statement, then approvals, one compact JWS a line."),
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn set_budget(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// Revoke the key of an account
+///
+/// By its holder or by its unit's brand; the account then takes a new key with a second signature of the brand.
+#[utoipa::path(post, path = "/v1/accounts/key-revocations", tag = "accounts", operation_id = "revokeAccountKey",
+    request_body = RevokeKey,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn revoke_account_key(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}

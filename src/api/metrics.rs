@@ -1,0 +1,108 @@
+//! Metrics: what operators watch, in the text form of OpenMetrics.
+//!
+//! Owns: counters of requests by operation and status, their time, and gauges of how far everybody is.
+//! Promises: no label is made of what a caller sends, so nobody can fill memory with names or write secrets
+//! here.
+//! Refuses to know: who asked.
+
+use crate::engine::{Engine, Progress};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use std::time::Duration;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Answered {
+    operation: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Operation {
+    operation: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Why {
+    code: &'static str,
+}
+
+/// All of them.
+pub struct Metrics {
+    registry: Registry,
+    answered: Family<Answered, Counter>,
+    problems: Family<Why, Counter>,
+    seconds: Family<Operation, Histogram>,
+    open: Gauge,
+    committed: Gauge,
+    state: Gauge,
+    views: Gauge,
+    commits: Gauge,
+}
+
+fn size(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Registers them.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("tallyhouse");
+        let answered = Family::<Answered, Counter>::default();
+        registry.register("requests", "Requests answered, by operation and status", answered.clone());
+        let problems = Family::<Why, Counter>::default();
+        registry.register("problems", "Answers that are problems, by code", problems.clone());
+        let make = || Histogram::new(exponential_buckets(0.000_25, 2.0, 16));
+        let seconds = Family::<Operation, Histogram>::new_with_constructor(make);
+        registry.register("request_seconds", "From the head of a request to its answer", seconds.clone());
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let open = gauge("requests_open", "Requests being worked on");
+        let committed = gauge("entries_committed", "Entries of the log");
+        let state = gauge("entries_in_state", "Entries that state shows");
+        let views = gauge("entries_in_views", "Entries that the views show");
+        let commits = gauge("commits", "Durable commits since the start");
+        Self { registry, answered, problems, seconds, open, committed, state, views, commits }
+    }
+
+    /// A request came in.
+    pub fn begun(&self) {
+        self.open.inc();
+    }
+
+    /// It was answered.
+    pub fn ended(&self, operation: &'static str, status: u16, problem: Option<&'static str>, took: Duration) {
+        self.open.dec();
+        self.answered.get_or_create(&Answered { operation, status }).inc();
+        self.seconds.get_or_create(&Operation { operation }).observe(took.as_secs_f64());
+        if let Some(code) = problem {
+            self.problems.get_or_create(&Why { code }).inc();
+        }
+    }
+
+    /// All of them as text.
+    pub fn text(&self, engine: &Engine) -> String {
+        let Progress { committed, state, views } = engine.progress();
+        self.committed.set(size(committed));
+        self.state.set(size(state));
+        self.views.set(size(views));
+        self.commits.set(size(engine.commits()));
+        let mut text = String::new();
+        // Writing into a text does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

@@ -1,0 +1,168 @@
+//! What each operation can be refused with, for the document.
+//!
+//! Owns: the table. Promises: what the text tables of refusals show of a kind of command stands in it
+//! (`tests/api.rs` compares them). Refuses to know: why.
+
+use super::problem::Code;
+use crate::machine::{Carrier, Kind, Route};
+use crate::types::Refusal;
+
+/// Before the machine is asked, or when something broke.
+pub fn of_way(route: &Route) -> Vec<Code> {
+    let mut codes = vec![Code::RateLimited, Code::Broken];
+    if route.path.contains('{') || route.kind.is_none() {
+        codes.extend([Code::QueryInvalid, Code::NotFound]);
+    }
+    if route.carrier != Carrier::Nobody {
+        codes.extend([
+            Code::HeaderInvalid,
+            Code::Unauthenticated,
+            Code::ApiKeyUnknown,
+            Code::ApiKeyExpired,
+            Code::SignatureReplayed,
+            Code::ScopeMissing,
+            Code::NotYours,
+        ]);
+    }
+    if matches!(route.carrier, Carrier::Reader | Carrier::Optional) {
+        codes.extend([Code::NotYetThere, Code::CursorInvalid]);
+    }
+    if route.method == crate::machine::Method::Post {
+        codes.extend([
+            Code::BodyInvalid,
+            Code::BodyTooLarge,
+            Code::BodyTooSlow,
+            Code::MediaTypeUnsupported,
+            Code::Busy,
+        ]);
+    }
+    if route.carrier == Carrier::Command {
+        codes.extend([Code::IdempotencyKeyMissing, Code::IdempotencyKeyMismatch, Code::HeldKeyMissing]);
+    }
+    codes
+}
+
+/// By the machine.
+pub fn of(route: &Route) -> Vec<Refusal> {
+    use Refusal::*;
+    let mut codes = vec![];
+    if route.carrier != Carrier::Nobody {
+        codes.extend([
+            SignatureMalformed,
+            SignatureCoverage,
+            DigestMismatch,
+            SignatureStale,
+            SignatureInvalid,
+            KeyUnknown,
+            KeyRetired,
+            KeyCompromised,
+            KeyExpired,
+        ]);
+    }
+    let Some(kind) = route.kind else { return codes };
+    codes.extend([
+        TooLarge,
+        Malformed,
+        TokenMalformed,
+        TokenTooLarge,
+        TokenHeader,
+        TokenType,
+        TokenPayload,
+        AudienceMismatch,
+        EvidenceMissing,
+        EvidenceMismatch,
+        NotDriven,
+        TimeBackwards,
+        KeyPurpose,
+        KeyOwner,
+        IdReused,
+    ]);
+    codes.extend_from_slice(of_kind(kind));
+    codes
+}
+
+/// What a kind of command can be refused with, beside what all can.
+fn of_kind(kind: Kind) -> &'static [Refusal] {
+    use Refusal::*;
+    match kind {
+        Kind::ParticipantRegistered => &[AlreadyExists, SettingInvalid],
+        Kind::BrandRegistered => &[ParticipantUnknown, AlreadyExists, SettingInvalid],
+        Kind::BrandFrozen => &[BrandUnknown],
+        Kind::KeyCertified => &[BrandUnknown, ParticipantUnknown, AlreadyExists, SettingInvalid],
+        Kind::KeyRevoked | Kind::AccountKeyRevoked => &[TargetUnknown, AccountUnknown, SettingInvalid],
+        Kind::BudgetSet => &[TargetUnknown, UnitUnknown, SerialStale, SettingInvalid, BudgetExpired],
+        Kind::UnitDefined => &[BrandUnknown, AlreadyExists, SerialStale, SettingInvalid],
+        Kind::UnitFrozen => &[UnitUnknown],
+        Kind::PricesPublished => &[UnitUnknown, SerialStale, SettingInvalid],
+        Kind::AcceptancePublished => &[BrandUnknown, UnitUnknown, SerialStale, SettingInvalid],
+        Kind::AccountOpened => &[
+            UnitUnknown,
+            AccountUnknown,
+            AlreadyExists,
+            NetworkFrozen,
+            BrandFrozen,
+            UnitFrozen,
+            AccountFrozen,
+            SettingInvalid,
+        ],
+        Kind::AccountFrozen => &[AccountUnknown],
+        Kind::PointsIssued | Kind::PointsBatch => &[
+            TokenConflict,
+            RefConflict,
+            BrandUnknown,
+            UnitUnknown,
+            AccountUnknown,
+            TokenExpired,
+            OccurredAtOutOfWindow,
+            NetworkFrozen,
+            BrandFrozen,
+            UnitFrozen,
+            AccountFrozen,
+            SettingInvalid,
+            BudgetMissing,
+            BudgetExpired,
+            BudgetExceeded,
+            HourlyCeilingExceeded,
+            IssueCapExceeded,
+            AmountTooSmall,
+            AmountTooLarge,
+            TooManyLots,
+            BatchMismatch,
+            BatchLine,
+            BatchRejected,
+        ],
+        Kind::PaymentAuthorised => &[
+            ConsentUsed,
+            ConsentExpired,
+            BrandUnknown,
+            UnitUnknown,
+            AccountUnknown,
+            NotYetValid,
+            NetworkFrozen,
+            BrandFrozen,
+            UnitFrozen,
+            AccountFrozen,
+            SettingInvalid,
+            NoPrice,
+            UnitNotAccepted,
+            TillLimitExceeded,
+            AcceptanceCapExceeded,
+            AmountTooSmall,
+            AmountTooLarge,
+            SharesMismatch,
+            ConsentMismatch,
+            ConsentExceeded,
+            InsufficientPoints,
+            TooManyLots,
+            TooManyHolds,
+        ],
+        Kind::PaymentCaptured => {
+            &[PaymentUnknown, TillLimitExceeded, AmountTooSmall, AmountTooLarge, PaymentClosed, CaptureExceeded]
+        }
+        Kind::PaymentVoided => &[PaymentUnknown, TillLimitExceeded, PaymentClosed],
+        Kind::PaymentRefunded => {
+            &[PaymentUnknown, TillLimitExceeded, AmountTooSmall, AmountTooLarge, RefundExceeded, TooManyLots]
+        }
+        Kind::Genesis | Kind::Term | Kind::NetworkFrozen | Kind::Snapshot | Kind::Tick | Kind::Refused => &[],
+    }
+}

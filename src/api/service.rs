@@ -1,0 +1,132 @@
+//! The service: what every handler is given.
+//!
+//! Owns: a network that is open for requests, and how it is reached from outside.
+//! Promises: what stands in it can be used from any thread.
+//! Refuses to know: HTTP.
+
+use super::limit::Limits;
+use super::metrics::Metrics;
+use crate::clock::Clock;
+use crate::engine::{Engine, Handle};
+use crate::log::LogVerifier;
+use crate::machine::Genesis;
+use crate::tiles::Hashes;
+use crate::types::Hash;
+use crate::vault::Vault;
+use crate::views;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How the service is reached and what it takes; see `[api]` in config/default.toml.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The address that callers use and sign, without a slash at its end: `https://api.example.org`.
+    pub public: String,
+    /// Most bytes of the body of a single write.
+    pub body_bytes: usize,
+    /// Most bytes of a batch.
+    pub batch_bytes: usize,
+    /// How long a body may take to arrive, in milliseconds.
+    pub body_ms: u64,
+    /// How long a reader waits for the entry it names in `Min-Seq`, in milliseconds.
+    pub min_seq_ms: u64,
+}
+
+/// A network that is open for requests.
+pub struct Service {
+    /// Decides and remembers.
+    pub engine: Engine,
+    /// A way to the writer from async tasks.
+    pub writer: Handle,
+    /// What people list.
+    pub views: views::Reader,
+    /// Wallets, API keys, held keys, applications.
+    pub vault: Vault,
+    /// Entry 0.
+    pub genesis: Genesis,
+    /// Checks the log's checkpoints.
+    pub log: LogVerifier,
+    /// The log's verifier key, as text.
+    pub vkey: String,
+    /// Hashes of the public log's tree.
+    pub hashes: Hashes,
+    /// The gate to the time of day.
+    pub clock: Clock,
+    /// How it is reached.
+    pub settings: Settings,
+    /// How often anybody may ask.
+    pub limits: Limits,
+    /// What operators watch.
+    pub metrics: Metrics,
+    closing: AtomicBool,
+}
+
+/// What a service is made of, beside what it makes itself.
+pub struct Parts {
+    /// See [`Service::engine`].
+    pub engine: Engine,
+    /// See [`Service::views`].
+    pub views: views::Reader,
+    /// See [`Service::vault`].
+    pub vault: Vault,
+    /// See [`Service::genesis`].
+    pub genesis: Genesis,
+    /// See [`Service::log`].
+    pub log: LogVerifier,
+    /// See [`Service::vkey`].
+    pub vkey: String,
+    /// See [`Service::hashes`].
+    pub hashes: Hashes,
+    /// See [`Service::clock`].
+    pub clock: Clock,
+    /// See [`Service::settings`].
+    pub settings: Settings,
+    /// See [`Service::limits`].
+    pub limits: Limits,
+}
+
+impl Service {
+    /// Opens it.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { engine, views, vault, genesis, log, vkey, hashes, clock, settings, limits } = parts;
+        let writer = engine.handle();
+        let metrics = Metrics::new();
+        let closing = AtomicBool::new(false);
+        Self {
+            engine,
+            writer,
+            views,
+            vault,
+            genesis,
+            log,
+            vkey,
+            hashes,
+            clock,
+            settings,
+            limits,
+            metrics,
+            closing,
+        }
+    }
+
+    /// The network's id.
+    pub fn net(&self) -> Hash {
+        self.engine.net()
+    }
+
+    /// Whether it takes new work. It does not while it closes.
+    pub fn is_ready(&self) -> bool {
+        !self.closing.load(Ordering::Acquire) && self.engine.failure().is_none()
+    }
+
+    /// From here on `/readyz` says no, so that a load balancer looks elsewhere.
+    pub fn begin_closing(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
+    /// Answers what was accepted and closes the network.
+    pub fn close(self) -> Result<(), crate::engine::Failure> {
+        let Self { engine, writer, .. } = self;
+        drop(writer);
+        engine.close()
+    }
+}

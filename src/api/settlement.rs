@@ -1,0 +1,142 @@
+//! Settlement: what participants owe each other, and what became of a unit's points.
+
+use super::call::{Caller, Whom, service};
+use super::problem::{Code, Problem};
+use super::reply::{Page, json, min_seq};
+use crate::book::Name;
+use crate::types::{BrandId, Currency, Date, ParticipantId, UnitCode};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+
+/// What one participant owes another.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Obligation {
+    /// The cycle.
+    #[schema(example = 1)]
+    cycle: u64,
+    /// Who owes.
+    debtor: ParticipantId,
+    /// Who is owed.
+    creditor: ParticipantId,
+    /// In this currency.
+    currency: Currency,
+    /// How much, in the network's smallest unit of it; refunds count against it, so it may be negative.
+    #[schema(example = 2_960_959)]
+    amount: i64,
+}
+
+/// Which obligations.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Cycle {
+    /// Of one cycle; of all if absent.
+    #[param(example = 1)]
+    cycle: Option<u64>,
+}
+
+/// List obligations
+///
+/// What payments made participants owe each other. A brand sees those of its own participant; the operator, analysts
+/// and auditors see all.
+#[utoipa::path(get, path = "/v1/obligations", tag = "settlement", operation_id = "listObligations", params(Cycle),
+    responses((status = 200, description = "The obligations.", body = Page<Obligation>)))]
+pub async fn obligations(
+    caller: Caller,
+    request: HttpRequest,
+    query: web::Query<Cycle>,
+) -> Result<HttpResponse, Problem> {
+    let service = service(&request)?;
+    service.wait_for(min_seq(request.headers())?).await?;
+    let own = match &caller.whom {
+        Whom::Operator => None,
+        Whom::Brand(brand) => {
+            let record = service.record(&Name::Brand(brand.clone()))?;
+            let brand = record.as_deref().and_then(crate::book::Record::brand).ok_or(Code::NotYours)?;
+            Some(brand.participant.clone())
+        }
+        _ => return Err(Code::NotYours.into()),
+    };
+    let cycle = query.cycle;
+    let listed = web::block(move || service.views.obligations(cycle)).await.map_err(Problem::fault)??;
+    let mine = |debtor: &ParticipantId, creditor: &ParticipantId| {
+        own.as_ref().is_none_or(|own| own == debtor || own == creditor)
+    };
+    let items = listed.what.into_iter().filter(|one| mine(&one.debtor, &one.creditor)).map(|one| Obligation {
+        cycle: one.cycle,
+        debtor: one.debtor,
+        creditor: one.creditor,
+        currency: one.currency,
+        amount: one.amount,
+    });
+    Ok(json(listed.as_of.map(|place| place.seq), &Page { items: items.collect(), next: None }))
+}
+
+/// What became of points.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Flow {
+    /// The unit.
+    unit: UnitCode,
+    /// `issued`, `redeemed`, `expired` …
+    #[schema(example = "redeemed")]
+    what: String,
+    /// The shop's brand, if they were redeemed or given back there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    brand: Option<BrandId>,
+    /// Whether that is the unit's own brand.
+    home: bool,
+    /// How many, in the unit's smallest.
+    #[schema(example = 75325)]
+    points: i64,
+}
+
+/// Over which days.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Days {
+    /// The first day, of the unit's own; from the beginning if absent.
+    #[param(example = "2017-01-01")]
+    from: Option<Date>,
+    /// The last day; up to now if absent.
+    #[param(example = "2017-12-31")]
+    to: Option<Date>,
+}
+
+/// Show what became of a unit's points
+///
+/// Issued, redeemed, expired and the rest, summed over days. For the unit's brand, the operator, analysts and auditors.
+#[utoipa::path(get, path = "/v1/units/{unit}/flows", tag = "settlement", operation_id = "listFlows",
+    params(("unit" = UnitCode, Path, description = "The unit."), Days),
+    responses((status = 200, description = "The flows.", body = Page<Flow>)))]
+pub async fn flows(
+    caller: Caller,
+    request: HttpRequest,
+    unit: web::Path<String>,
+    query: web::Query<Days>,
+) -> Result<HttpResponse, Problem> {
+    let nothing = || Problem::about(Code::NotFound, "no such unit of yours");
+    let unit: UnitCode = unit.parse().map_err(|_| nothing())?;
+    let service = service(&request)?;
+    service.wait_for(min_seq(request.headers())?).await?;
+    let issuer = service.brand_of(unit)?.ok_or_else(nothing)?;
+    let may = match &caller.whom {
+        Whom::Operator => true,
+        Whom::Brand(brand) => *brand == issuer,
+        _ => false,
+    };
+    if !may {
+        return Err(nothing());
+    }
+    let Days { from, to } = query.into_inner();
+    let listed = web::block(move || service.views.flows(Some(unit), from, to));
+    let listed = listed.await.map_err(Problem::fault)??;
+    let items = listed.what.into_iter().map(|one| Flow {
+        unit: one.unit,
+        what: one.what.to_string(),
+        brand: one.brand,
+        home: one.home,
+        points: one.points,
+    });
+    Ok(json(listed.as_of.map(|place| place.seq), &Page { items: items.collect(), next: None }))
+}

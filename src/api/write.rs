@@ -1,0 +1,218 @@
+//! Writes: a request becomes a command, the machine decides it, its answer goes back.
+//!
+//! Owns: the carriers of a command (statements, a signed request, an API key with a held key), the command's
+//! id, dry runs, `Prefer: return=proof`.
+//! Promises: one way for all writes to the log; what is answered was committed; a repeat gets the same answer.
+//! Refuses to know: what commands mean.
+
+use super::call::{Caller, body, header, route, service};
+use super::gate::{IDEMPOTENCY_KEY, SIGNATURE_INPUT, by_signature, read_signed};
+use super::problem::{Code, Problem};
+use super::reply::SEQ;
+use super::service::Service;
+use crate::machine::{Answer, Command, Request, Route};
+use crate::types::Ident;
+use actix_web::dev::Payload;
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, LOCATION};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use futures_util::future::LocalBoxFuture;
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Statements, one a line.
+pub const JOSE: &str = "application/jose";
+/// Arguments.
+pub const JSON: &str = "application/json";
+/// Lines of a batch.
+pub const NDJSON: &str = "application/x-ndjson";
+/// Consents of a payment that is signed by HTTP.
+const CONSENTS: HeaderName = HeaderName::from_static("tallyhouse-consents");
+/// The statement that signs a batch.
+const BATCH: HeaderName = HeaderName::from_static("tallyhouse-batch");
+/// Says that the answer was given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// A request with its body.
+pub struct Incoming {
+    /// The service.
+    pub service: web::Data<Service>,
+    /// Its head.
+    pub request: HttpRequest,
+    /// Its place in the table.
+    pub route: &'static Route,
+    /// Its body.
+    pub body: web::Bytes,
+}
+
+impl FromRequest for Incoming {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let mut payload = payload.take();
+        Box::pin(async move {
+            let service = service(&request)?;
+            let route = route(&request)?;
+            let settings = &service.settings;
+            let most = if route.takes_batches() { settings.batch_bytes } else { settings.body_bytes };
+            let body = body(&mut payload, most, Duration::from_millis(settings.body_ms)).await?;
+            Ok(Self { service, request, route, body })
+        })
+    }
+}
+
+/// What a write to the log is answered.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Done {
+    /// The machine's answer.
+    #[serde(flatten)]
+    pub answer: Answer,
+    /// Only a dry run: nothing was written.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// With `Prefer: return=proof`: what shows that the log contains the entry, and the parts of it that are the
+    /// caller's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub proof: Option<crate::log::Proof>,
+}
+
+impl Incoming {
+    /// The media type of the body, without parameters.
+    pub fn media_type(&self) -> Result<String, Problem> {
+        let text = header(&self.request, CONTENT_TYPE)?.unwrap_or_default();
+        Ok(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+    }
+
+    fn is_signed(&self) -> bool {
+        self.request.headers().contains_key(SIGNATURE_INPUT)
+    }
+
+    /// Who asks, where the body has no signature of its own that the log keeps.
+    pub fn caller(&self) -> Result<Caller, Problem> {
+        if self.is_signed() {
+            let signed = read_signed(&self.service, &self.request, &self.body)?;
+            let caller = by_signature(&self.service, &self.request, &signed)?;
+            if let Some(scope) = self.route.scope {
+                caller.needs(scope)?;
+            }
+            return Ok(caller);
+        }
+        let caller = self.api_caller();
+        caller.ok_or_else(|| Code::Unauthenticated.into())
+    }
+
+    fn api_caller(&self) -> Option<Caller> {
+        use actix_web::HttpMessage;
+        self.request.extensions().get::<Caller>().cloned()
+    }
+
+    /// The body as JSON, for what the vault remembers.
+    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Problem> {
+        if self.media_type()? != JSON {
+            return Err(Problem::about(Code::MediaTypeUnsupported, JSON));
+        }
+        super::wrong::read(&self.body)
+    }
+
+    /// The id in the header, quoted or bare.
+    fn id(&self) -> Result<Option<Ident>, Problem> {
+        let Some(text) = header(&self.request, IDEMPOTENCY_KEY)? else { return Ok(None) };
+        let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+        let wrong = |e| Problem::about(Code::HeaderInvalid, format!("Idempotency-Key: {e}"));
+        bare.parse().map(Some).map_err(wrong)
+    }
+
+    fn consents(&self) -> Result<Vec<String>, Problem> {
+        let texts = self.request.headers().get_all(CONSENTS).map(|value| value.to_str());
+        let texts: Vec<&str> = texts
+            .collect::<Result<_, _>>()
+            .map_err(|_| Problem::about(Code::HeaderInvalid, "Tallyhouse-Consents: not plain text"))?;
+        let all = texts.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|text| !text.is_empty());
+        Ok(all.map(str::to_owned).collect())
+    }
+
+    fn text(&self) -> Result<&str, Problem> {
+        std::str::from_utf8(&self.body).map_err(|_| Problem::about(Code::BodyInvalid, "the body is not UTF-8"))
+    }
+
+    /// The request to the machine, by its carrier.
+    fn to_machine(&self) -> Result<Request, Problem> {
+        let media = self.media_type()?;
+        if let Some(batch) = header(&self.request, BATCH)?.filter(|_| self.route.takes_batches()) {
+            let lines: Arc<[u8]> = Arc::from(&self.body[..]);
+            return Ok(Request { jws: vec![batch.to_owned()], lines: Some(lines), ..Request::default() });
+        }
+        match media.as_str() {
+            JOSE => {
+                let jws: Vec<String> = self.text()?.split_whitespace().map(str::to_owned).collect();
+                Ok(Request { jws, ..Request::default() })
+            }
+            JSON if self.route.kind.is_some() && self.is_signed() => {
+                let signed = read_signed(&self.service, &self.request, &self.body)?;
+                Ok(Request { http: Some(signed.message().clone()), jws: self.consents()?, lines: None })
+            }
+            JSON if self.route.takes_json() => {
+                let caller = self.api_caller().ok_or(Code::Unauthenticated)?;
+                let id = self.id()?.ok_or(Code::IdempotencyKeyMissing)?;
+                let consents = self.consents()?;
+                super::held::sign(&self.service, &caller, self.route, &id, self.text()?, consents)
+            }
+            _ => Err(Problem::about(Code::MediaTypeUnsupported, self.route.media_types())),
+        }
+    }
+
+    /// The command, its evidence verified.
+    fn command(&self) -> Result<Command, Problem> {
+        let request = self.to_machine()?;
+        let command = self.service.engine.check(&request)?;
+        if !self.route.makes(command.body.kind()) {
+            let about = format!("{} is not taken here", command.body.kind());
+            return Err(Problem::about(Code::BodyInvalid, about));
+        }
+        if let (Some(header), Some(cid)) = (self.id()?, &command.asked.cid)
+            && header != *cid
+        {
+            return Err(Code::IdempotencyKeyMismatch.into());
+        }
+        Ok(command)
+    }
+
+    fn is_dry(&self) -> bool {
+        self.request.query_string().split('&').any(|pair| pair == "dry_run=true")
+    }
+
+    fn wants_proof(&self) -> bool {
+        let prefer = self.request.headers().get_all("prefer").filter_map(|value| value.to_str().ok());
+        prefer.flat_map(|text| text.split(',')).any(|one| one.trim() == "return=proof")
+    }
+
+    /// Has the command decided, and answers.
+    pub async fn run(self) -> Result<HttpResponse, Problem> {
+        let command = self.command()?;
+        if self.is_dry() {
+            let answer = self.service.engine.dry_run(command, None)?.answer;
+            return Ok(HttpResponse::Ok().json(Done { answer, dry_run: true, proof: None }));
+        }
+        let ticket = self.service.writer.submit(command, None).await;
+        let answer = ticket.await?;
+        let mut reply = HttpResponse::Created();
+        reply.insert_header((SEQ, answer.seq));
+        if answer.replayed {
+            reply.insert_header((REPLAYED, "true"));
+        }
+        if let Some(payment) = &answer.payment {
+            reply.insert_header((LOCATION, format!("/v1/payments/{payment}")));
+        }
+        let proof = match self.wants_proof() {
+            true => {
+                reply.insert_header(("preference-applied", "return=proof"));
+                Some(super::entries::proof_of_own(&self, answer.seq).await?)
+            }
+            false => None,
+        };
+        Ok(reply.json(Done { answer, dry_run: false, proof }))
+    }
+}

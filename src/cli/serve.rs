@@ -1,0 +1,79 @@
+//! `serve`: the network of the data folder, over HTTP.
+//!
+//! Owns: where it listens, and what is said at the start.
+//! Promises: what was accepted is answered before it ends.
+//! Refuses to know: requests and answers.
+
+use super::context::{CliError, Context, Exit};
+use crate::app::{Network, Tuning, public_address, running, serve};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::vault::{KeyFolder, Owner, Vault};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+
+/// Options of `serve`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  tallyhouse serve                                   the network in ./data/demo, at 127.0.0.1:8710
+  tallyhouse serve --listen 0.0.0.0:8080 --public https://points.example.org
+  curl http://127.0.0.1:8710/v1/network
+Swagger UI is at /docs/. Callers sign the address that --public names: a proxy in front does not change it.
+What a node logs goes to standard error, a line of JSON each; TALLYHOUSE_LOG says how much (warn, info, debug).")]
+pub struct Args {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// The address that callers use and sign
+    #[arg(long, value_name = "URL")]
+    public: Option<String>,
+}
+
+/// Serves.
+pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
+    let mut config = context.config()?;
+    config.api.listen = args.listen.unwrap_or(config.api.listen);
+    config.api.public = args.public.unwrap_or(config.api.public);
+    let listener = listener(&config)?;
+    let name = "log".parse().map_err(CliError::fault)?;
+    let log = KeyFolder::at(&context.data).load(&Owner::Operator, &name)?;
+    let tuning = Tuning::of(&config, &context.data);
+    let network = Network::open(&context.data, &log, &tuning).map_err(CliError::fault)?;
+    let public = public_address(&config.api, listener.local_addr()?);
+    context.say(format_args!("serving {} at {public}\nSwagger UI: {public}/docs/", context.data.display()))?;
+    context.out.flush()?;
+    until_stopped(network, context, &config, listener)?;
+    Ok(Exit::Ok)
+}
+
+/// A listener where the configuration says.
+pub(super) fn listener(config: &Config) -> Result<TcpListener, CliError> {
+    let text = &config.api.listen;
+    let wrong = |why: &dyn std::fmt::Display| CliError::Usage(format!("--listen {text}: {why}"));
+    let mut addresses = text.to_socket_addrs().map_err(|e| wrong(&e))?;
+    let address: SocketAddr = addresses.next().ok_or_else(|| wrong(&"no such address"))?;
+    crate::api::listen(address).map_err(CliError::usage)
+}
+
+/// Serves a network until a signal comes.
+pub(super) fn until_stopped(
+    network: Network,
+    context: &Context<'_>,
+    config: &Config,
+    listener: TcpListener,
+) -> Result<(), CliError> {
+    start_log();
+    let vault = Vault::open(&context.data)?;
+    let public = public_address(&config.api, listener.local_addr()?);
+    let service =
+        network.into_service(vault, &config.api, public, Clock::Real).map_err(CliError::fault)?;
+    serve(service, listener, &running(&config.api, true)).map_err(CliError::fault)
+}
+
+/// Lines of JSON on standard error.
+fn start_log() {
+    let level = std::env::var("TALLYHOUSE_LOG").unwrap_or_else(|_| "warn".into());
+    let filter = tracing_subscriber::EnvFilter::try_new(level).unwrap_or_else(|_| "warn".into());
+    let lines = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second server in one process logs where the first one does.
+    let _ = lines.try_init();
+}
