@@ -20,7 +20,7 @@
 //! - [`config`]: sizes and intervals of a node
 //! - [`clock`]: the one gate to the time of day and to chance
 //! - [`store`]: log and state, durably
-//! - [`vault`]: wallets, aliases and accounts, sealed; key files
+//! - [`vault`]: wallets, API keys, held keys and applications, sealed; key files
 //! - [`views`]: typed tables for people's questions
 //! - [`tiles`]: the public log's hash tiles, as files
 //! - [`engine`]: queue, writer, memory, following

@@ -3,8 +3,8 @@
 //! Owns: the faults. Promises: none repeats a secret, an alias or key material.
 //! Refuses to know: what to do about it.
 
-use super::WalletId;
-use crate::types::Malformed;
+use super::{ApplicationId, WalletId};
+use crate::types::{AccountId, BrandId, Malformed};
 use std::io;
 use std::path::PathBuf;
 
@@ -90,4 +90,27 @@ pub enum Fault {
     /// An alias is empty or too long.
     #[error("an alias has 1 to 256 bytes, this one has {0}")]
     Alias(usize),
+    /// No wallet of this vault has this account.
+    #[error("the account {0} is of no wallet here")]
+    NoAccount(AccountId),
+    /// There is nothing under this id.
+    #[error("there is no {what} {id}")]
+    Unknown {
+        /// What was looked for.
+        what: &'static str,
+        /// Its id.
+        id: String,
+    },
+    /// A text is too long, or there are too many of it.
+    #[error("{0}")]
+    TooMuch(&'static str),
+    /// An API key would not expire, or not after it was made, or too late.
+    #[error("an API key expires after it was made, and within a year")]
+    Term,
+    /// As many applications of a brand, or in all, are open as may be.
+    #[error("too many applications are open, for {0} or in all: wait until some are decided")]
+    TooManyOpen(BrandId),
+    /// The application was decided or withdrawn before.
+    #[error("the application {0} is not open any more")]
+    Decided(ApplicationId),
 }

@@ -56,9 +56,21 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    record (name) {
+        name -> Binary,
+        secret -> Nullable<Binary>,
+        owner -> Binary,
+        state -> Nullable<Binary>,
+        wallet -> Nullable<BigInt>,
+        sealed -> Binary,
+    }
+}
+
 diesel::joinable!(alias -> wallet (wallet));
 diesel::joinable!(account -> wallet (wallet));
-diesel::allow_tables_to_appear_in_same_query!(wallet, alias, account);
+diesel::joinable!(record -> wallet (wallet));
+diesel::allow_tables_to_appear_in_same_query!(wallet, alias, account, record);
 
 /// A wallet; `key` and `sealed` are gone if it was erased.
 #[derive(Queryable, Selectable, Insertable, Clone)]
@@ -87,6 +99,27 @@ pub(super) struct AccountRow {
     pub(super) blind: Vec<u8>,
     pub(super) wallet: i64,
     pub(super) sealed: Vec<u8>,
+}
+
+/// A record of one of the other rooms; see the migration for what the columns are.
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = record, treat_none_as_default_value = false)]
+pub(super) struct RecordRow {
+    pub(super) name: Vec<u8>,
+    pub(super) secret: Option<Vec<u8>>,
+    pub(super) owner: Vec<u8>,
+    pub(super) state: Option<Vec<u8>>,
+    pub(super) wallet: Option<i64>,
+    pub(super) sealed: Vec<u8>,
+}
+
+/// By what records are looked for.
+#[derive(Clone, Copy)]
+pub(super) enum By {
+    Name(Blind),
+    Secret(Blind),
+    Owner(Blind),
+    State(Blind),
 }
 
 /// The open file.
@@ -263,11 +296,66 @@ impl Tables<'_> {
         Ok(())
     }
 
+    pub(super) fn rewrite_wallet(&mut self, row: &WalletRow) -> Result<(), Stop> {
+        diesel::update(wallet::table.find(row.id))
+            .set((wallet::key.eq(&row.key), wallet::sealed.eq(&row.sealed)))
+            .execute(self.connection)?;
+        Ok(())
+    }
+
+    pub(super) fn rewrite_alias(&mut self, row: &AliasRow) -> Result<(), Stop> {
+        let found = alias::table.find(&row.blind);
+        diesel::update(found).set(alias::sealed.eq(&row.sealed)).execute(self.connection)?;
+        Ok(())
+    }
+
+    pub(super) fn rewrite_account(&mut self, row: &AccountRow) -> Result<(), Stop> {
+        let found = account::table.find(&row.slot);
+        diesel::update(found)
+            .set((account::blind.eq(&row.blind), account::sealed.eq(&row.sealed)))
+            .execute(self.connection)?;
+        Ok(())
+    }
+
+    pub(super) fn records(&mut self, by: By) -> Result<Vec<(RecordRow, Option<WalletRow>)>, Stop> {
+        let all = record::table.left_join(wallet::table);
+        let all = all.select((RecordRow::as_select(), Option::<WalletRow>::as_select())).into_boxed();
+        let some = match by {
+            By::Name(blind) => all.filter(record::name.eq(blind.to_vec())),
+            By::Secret(blind) => all.filter(record::secret.eq(blind.to_vec())),
+            By::Owner(blind) => all.filter(record::owner.eq(blind.to_vec())),
+            By::State(blind) => all.filter(record::state.eq(blind.to_vec())),
+        };
+        Ok(some.load(self.connection)?)
+    }
+
+    pub(super) fn count_state(&mut self, state: &Blind) -> Result<i64, Stop> {
+        let some = record::table.filter(record::state.eq(&state[..]));
+        Ok(some.count().get_result(self.connection)?)
+    }
+
+    pub(super) fn add_record(&mut self, row: &RecordRow) -> Result<(), Stop> {
+        diesel::insert_into(record::table).values(row).execute(self.connection)?;
+        Ok(())
+    }
+
+    pub(super) fn rewrite_record(&mut self, row: &RecordRow) -> Result<(), Stop> {
+        diesel::update(record::table.find(&row.name))
+            .set((record::state.eq(&row.state), record::sealed.eq(&row.sealed)))
+            .execute(self.connection)?;
+        Ok(())
+    }
+
+    pub(super) fn remove_record(&mut self, name: &Blind) -> Result<bool, Stop> {
+        Ok(diesel::delete(record::table.find(&name[..])).execute(self.connection)? > 0)
+    }
+
     /// Destroys the person's key and everything that was sealed under it. What stays is an empty row, so
     /// that the wallet is known to be erased and not unknown.
     pub(super) fn erase(&mut self, id: i64) -> Result<(), Stop> {
         diesel::delete(alias::table.filter(alias::wallet.eq(id))).execute(self.connection)?;
         diesel::delete(account::table.filter(account::wallet.eq(id))).execute(self.connection)?;
+        diesel::delete(record::table.filter(record::wallet.eq(id))).execute(self.connection)?;
         diesel::update(wallet::table.find(id))
             .set((wallet::key.eq(None::<Vec<u8>>), wallet::sealed.eq(None::<Vec<u8>>)))
             .execute(self.connection)?;

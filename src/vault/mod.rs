@@ -1,7 +1,7 @@
 //! The vault: what must be remembered and is neither in the log nor derivable from it.
 //!
-//! Owns: `vault.sqlite` (wallets, their aliases, the account of a wallet for each unit) and the key files
-//! under `keys/`.
+//! Owns: `vault.sqlite` (wallets, their aliases, the account of a wallet for each unit; API keys, keys held
+//! for others, applications to join) and the key files under `keys/`.
 //! Promises: nothing in the database can be read or joined without the key file `keys/vault.key`; what a
 //! call returned is on disk; after [`Vault::erase`] nothing of that person can be read any more, in this
 //! file or in a copy of it made later. A vault is used by one process at a time, by all of its threads.
@@ -10,32 +10,41 @@
 //! Each wallet has a key of its own, wrapped under the vault's key, and everything about the wallet is
 //! sealed under it. Look-ups go by blind indexes, see `seal`.
 
+mod apikey;
+mod application;
 mod fault;
 mod file;
+mod held;
+mod id;
 mod keyfile;
+mod member;
 mod recent;
 mod record;
+mod room;
 mod seal;
 #[cfg(test)]
 mod tests;
-mod wallet;
 
+pub use apikey::{ApiKey, NewApiKey, Presented, Whom};
+pub use application::{Application, ApplicationState, NewApplication};
 pub use fault::Fault;
+pub use held::{HeldKey, Holder, Signer};
+pub use id::{ApiKeyId, ApplicationId, WalletId};
 pub use keyfile::{KeyFolder, Owner};
-pub use wallet::WalletId;
 
 use crate::clock::{self, Salts};
-use crate::types::{AccountId, UnitCode, b64};
+use crate::types::{AccountId, Hash, Kid, UnitCode, b64};
 use file::{File, Stop};
 use hashbrown::{HashMap, HashSet};
+use quick_cache::sync::Cache;
 use recent::Recent;
 use record::{
-    accounts_of, add_alias, aliases_of, ensure_slots, ensure_wallets, find_aliases, find_slots, holder_of,
-    slot_of, wallet_blind,
+    accounts_of, add_alias, add_wallet, aliases_of, ensure_slots, ensure_wallets, find_aliases, find_slots,
+    holder_of, slot_of, wallet_blind,
 };
 use seal::{Blind, Key, Master, What, readable};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The longest alias, in bytes.
 pub const MAX_ALIAS: usize = 256;
@@ -43,9 +52,16 @@ pub const MAX_ALIAS: usize = 256;
 /// Look-ups kept at hand if nothing else is said.
 const CACHE_ROWS: usize = 500_000;
 
+/// API keys, and as many held keys, kept at hand.
+const CACHE_KEYS: usize = 10_000;
+
 /// An open vault.
 pub struct Vault {
     inner: Mutex<Inner>,
+    // Looked up at every request, so they have locks of their own. They are filled and emptied only by who
+    // has the vault's lock: what was revoked or erased cannot come back from a slow reader.
+    api_keys: Cache<Hash, Arc<ApiKey>>,
+    held: Cache<Kid, Arc<Signer>>,
 }
 
 struct Inner {
@@ -78,7 +94,8 @@ impl Vault {
         let rows = cache_rows / 3;
         let (by_alias, by_slot, by_account) = (Recent::new(rows), Recent::new(rows), Recent::new(rows));
         let inner = Inner { file, master, salts, by_alias, by_slot, by_account };
-        Ok(Self { inner: Mutex::new(inner) })
+        let (api_keys, held) = (Cache::new(CACHE_KEYS), Cache::new(CACHE_KEYS));
+        Ok(Self { inner: Mutex::new(inner), api_keys, held })
     }
 
     /// The database answers for what is true; a thread that panicked left at most its own call undone.
@@ -119,21 +136,28 @@ impl Vault {
         Ok(wallets)
     }
 
+    /// A wallet that has no alias.
+    pub fn create_wallet(&self) -> Result<WalletId, Fault> {
+        let Inner { file, master, salts, .. } = &mut *self.inner();
+        file.write("create a wallet", |tables| add_wallet(tables, master, salts))
+    }
+
     /// Gives a wallet one more alias. An alias that it has already changes nothing.
     pub fn add_alias(&self, wallet: WalletId, alias: &str) -> Result<(), Fault> {
         let mut inner = self.inner();
         let blind = inner.alias_blind(alias)?;
         let Inner { file, master, salts, .. } = &mut *inner;
-        file.write("add an alias", |tables| add_alias(tables, master, salts, wallet, (blind, alias)))?;
+        let named = (blind, alias.as_bytes());
+        file.write("add an alias", |tables| add_alias(tables, master, salts, wallet, What::Alias, named))?;
         inner.by_alias.put(blind, wallet);
         Ok(())
     }
 
-    /// A wallet's aliases, sorted; none if there is no such wallet or it was erased.
+    /// A wallet's aliases that hold everywhere, sorted; none if there is no such wallet or it was erased.
     pub fn aliases(&self, wallet: WalletId) -> Result<Vec<String>, Fault> {
-        let mut inner = self.inner();
-        let Inner { file, master, .. } = &mut *inner;
-        file.read("read aliases", |tables| aliases_of(tables, master, wallet))
+        let Inner { file, master, .. } = &mut *self.inner();
+        let all = file.read("read aliases", |tables| aliases_of(tables, master, wallet))?;
+        Ok(all.into_iter().filter(|(brand, _)| brand.is_none()).map(|(_, alias)| alias).collect())
     }
 
     /// A wallet's account for a unit, if it has one.
@@ -190,10 +214,9 @@ impl Vault {
         }
         let Inner { file, master, .. } = &mut *inner;
         let found = file.read("look up an account's wallet", |tables| holder_of(tables, master, account))?;
-        if let Some(wallet) = found {
-            inner.by_account.put(account, wallet);
-        }
-        Ok(found)
+        let Some((wallet, _)) = found else { return Ok(None) };
+        inner.by_account.put(account, wallet);
+        Ok(Some(wallet))
     }
 
     /// Erases a person: destroys the key of the wallet and all that was sealed under it. The log keeps its
@@ -211,16 +234,16 @@ impl Vault {
         inner.by_alias.clear();
         inner.by_slot.clear();
         inner.by_account.clear();
+        self.api_keys.clear();
+        self.held.clear();
         inner.file.flush()
     }
 }
 
 impl Inner {
     fn alias_blind(&self, alias: &str) -> Result<Blind, Fault> {
-        match alias.len() {
-            1..=MAX_ALIAS => Ok(self.master.blind(What::Alias, alias.as_bytes())),
-            length => Err(Fault::Alias(length)),
-        }
+        check_alias(alias)?;
+        Ok(self.master.blind(What::Alias, alias.as_bytes()))
     }
 
     fn alias_blinds<A: AsRef<str>>(&self, aliases: &[A]) -> Result<Vec<Blind>, Fault> {
@@ -242,6 +265,13 @@ impl Inner {
     fn remember(&mut self, wallet: WalletId, unit: UnitCode, account: AccountId) {
         self.by_slot.put((wallet, unit), account);
         self.by_account.put(account, wallet);
+    }
+}
+
+fn check_alias(alias: &str) -> Result<(), Fault> {
+    match alias.len() {
+        1..=MAX_ALIAS => Ok(()),
+        length => Err(Fault::Alias(length)),
     }
 }
 

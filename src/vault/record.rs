@@ -1,7 +1,8 @@
 //! Records: what is sealed in each row, and how rows are found, opened and made.
 //!
 //! Owns: the sealed contents. A wallet's row holds its id (16 bytes, big-endian), an alias's row its text
-//! in UTF-8, an account's row its id (16 bytes) and its unit (ASCII).
+//! in UTF-8 (one that holds at a brand only: the brand, a zero byte, the text), an account's row its id (16
+//! bytes) and its unit (ASCII).
 //! Promises: a row that does not open is an error, never "not there".
 //! Refuses to know: transactions, and what is kept in memory.
 
@@ -9,13 +10,13 @@ use super::file::{AccountRow, AliasRow, Stop, Tables, WalletRow};
 use super::seal::{Blind, Key, Master, What, open, seal};
 use super::{Fault, WalletId};
 use crate::clock::Salts;
-use crate::types::{AccountId, UnitCode};
+use crate::types::{AccountId, BrandId, UnitCode};
 use hashbrown::HashMap;
 
 /// A wallet whose key was unwrapped.
-struct Person {
-    row: i64,
-    key: Key,
+pub(super) struct Person {
+    pub(super) row: i64,
+    pub(super) key: Key,
 }
 
 /// The index of a wallet.
@@ -33,7 +34,12 @@ pub(super) fn slot_of(master: &Master, wallet: WalletId, unit: UnitCode) -> Blin
     master.blind(What::Slot, &[&wallet.0.to_be_bytes()[..], unit.as_str().as_bytes()].concat())
 }
 
-fn damaged(what: What) -> Stop {
+/// What the index of a brand's alias is of, and what is sealed in its row.
+pub(super) fn at_brand(brand: &BrandId, alias: &str) -> Vec<u8> {
+    [brand.as_str().as_bytes(), b"\0", alias.as_bytes()].concat()
+}
+
+pub(super) fn damaged(what: What) -> Stop {
     Stop::Damaged(what.text())
 }
 
@@ -43,7 +49,7 @@ fn unseal(key: &Key, what: What, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>,
 }
 
 /// The person of a row; `None` if it was erased.
-fn unwrap(master: &Master, row: &WalletRow) -> Result<Option<Person>, Stop> {
+pub(super) fn unwrap(master: &Master, row: &WalletRow) -> Result<Option<Person>, Stop> {
     let Some(wrapped) = &row.key else { return Ok(None) };
     let blind = row.blind[..].try_into().map_err(|_| damaged(What::PersonKey))?;
     let key = master.unwrap(&blind, wrapped).ok_or_else(|| damaged(What::PersonKey))?;
@@ -66,7 +72,11 @@ fn open_account(key: &Key, row: &AccountRow) -> Result<(UnitCode, AccountId), St
 }
 
 /// The person who owns a wallet; `None` if there is no such wallet or it was erased.
-fn find_person(tables: &mut Tables<'_>, master: &Master, wallet: WalletId) -> Result<Option<Person>, Stop> {
+pub(super) fn find_person(
+    tables: &mut Tables<'_>,
+    master: &Master,
+    wallet: WalletId,
+) -> Result<Option<Person>, Stop> {
     match tables.wallets(&[wallet_blind(master, wallet)])?.first() {
         Some(row) => unwrap(master, row),
         None => Ok(None),
@@ -79,15 +89,59 @@ pub(super) fn find_aliases(
     master: &Master,
     blinds: &[Blind],
 ) -> Result<HashMap<Blind, WalletId>, Stop> {
+    let known = open_aliases(tables, master, What::Alias, blinds)?;
+    Ok(known.into_iter().map(|(blind, known)| (blind, known.wallet)).collect())
+}
+
+/// An alias that was found and opened.
+pub(super) struct Known {
+    pub(super) wallet: WalletId,
+    pub(super) person: Person,
+    text: Vec<u8>,
+}
+
+/// Those of the aliases that there are, of one sort.
+pub(super) fn open_aliases(
+    tables: &mut Tables<'_>,
+    master: &Master,
+    what: What,
+    blinds: &[Blind],
+) -> Result<HashMap<Blind, Known>, Stop> {
     let mut found = HashMap::with_capacity(blinds.len());
-    for (alias, wallet) in tables.aliases(blinds)? {
-        let blind = alias.blind[..].try_into().map_err(|_| damaged(What::Alias))?;
-        let (id, person) = open_wallet(master, &wallet)?;
+    for (alias, row) in tables.aliases(blinds)? {
+        let blind = alias.blind[..].try_into().map_err(|_| damaged(what))?;
+        let (wallet, person) = open_wallet(master, &row)?;
         // Only if it opens under this person's key was it not moved here from another wallet.
-        unseal(&person.key, What::Alias, &alias.blind, &alias.sealed)?;
-        found.insert(blind, id);
+        let text = unseal(&person.key, what, &alias.blind, &alias.sealed)?;
+        found.insert(blind, Known { wallet, person, text });
     }
     Ok(found)
+}
+
+/// Seals anew what was found: the same writes as for a wallet that has just been made.
+pub(super) fn seal_anew(
+    tables: &mut Tables<'_>,
+    master: &Master,
+    salts: &mut Salts,
+    what: What,
+    (blind, known): (Blind, &Known),
+) -> Result<(), Stop> {
+    let (person, id) = (&known.person, known.wallet);
+    tables.rewrite_wallet(&wallet_row(master, salts, person, id))?;
+    let sealed = seal(salts, &person.key, what, &blind, &known.text);
+    tables.rewrite_alias(&AliasRow { blind: blind.to_vec(), wallet: person.row, sealed })
+}
+
+/// Seals a wallet's account anew.
+pub(super) fn seal_slot_anew(
+    tables: &mut Tables<'_>,
+    master: &Master,
+    salts: &mut Salts,
+    person: &Person,
+    (slot, unit, account): (Blind, UnitCode, AccountId),
+) -> Result<(), Stop> {
+    let row = account_row(master, salts, person, slot, unit, account);
+    tables.rewrite_account(&row)
 }
 
 /// The accounts in those slots that have one.
@@ -105,31 +159,41 @@ pub(super) fn find_slots(
     Ok(found)
 }
 
-/// The wallet that an account belongs to.
+/// The wallet that an account belongs to, and its person.
 pub(super) fn holder_of(
     tables: &mut Tables<'_>,
     master: &Master,
     account: AccountId,
-) -> Result<Option<WalletId>, Stop> {
+) -> Result<Option<(WalletId, Person)>, Stop> {
     let Some((row, wallet)) = tables.holder(&account_blind(master, account))? else { return Ok(None) };
     let (id, person) = open_wallet(master, &wallet)?;
     match open_account(&person.key, &row)? {
-        (_, found) if found == account => Ok(Some(id)),
+        (_, found) if found == account => Ok(Some((id, person))),
         _ => Err(damaged(What::Account)),
     }
 }
 
-/// A wallet's aliases, sorted.
+/// A wallet's aliases, sorted: those that hold everywhere, then those of brands.
 pub(super) fn aliases_of(
     tables: &mut Tables<'_>,
     master: &Master,
     wallet: WalletId,
-) -> Result<Vec<String>, Stop> {
+) -> Result<Vec<(Option<BrandId>, String)>, Stop> {
     let Some(person) = find_person(tables, master, wallet)? else { return Ok(vec![]) };
+    let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| damaged(What::Alias));
     let mut aliases = vec![];
     for row in tables.aliases_of(person.row)? {
-        let alias = unseal(&person.key, What::Alias, &row.blind, &row.sealed)?;
-        aliases.push(String::from_utf8(alias).map_err(|_| damaged(What::Alias))?);
+        // Which of the two it is shows only when it opens.
+        if let Ok(alias) = unseal(&person.key, What::Alias, &row.blind, &row.sealed) {
+            aliases.push((None, text(&alias)?));
+            continue;
+        }
+        let alias = unseal(&person.key, What::BrandAlias, &row.blind, &row.sealed)?;
+        let (brand, alias) = text(&alias)?
+            .split_once('\0')
+            .and_then(|(brand, alias)| Some((brand.parse().ok()?, alias.to_owned())))
+            .ok_or_else(|| damaged(What::BrandAlias))?;
+        aliases.push((Some(brand), alias));
     }
     aliases.sort();
     Ok(aliases)
@@ -157,7 +221,20 @@ pub(super) fn ensure_wallets(
     names: &[(Blind, &str)],
 ) -> Result<HashMap<Blind, WalletId>, Stop> {
     let blinds: Vec<Blind> = names.iter().map(|(blind, _)| *blind).collect();
-    let mut all = find_aliases(tables, master, &blinds)?;
+    let known = find_aliases(tables, master, &blinds)?;
+    make_wallets(tables, master, salts, What::Alias, known, names)
+}
+
+/// New wallets for those aliases of one sort that are not known.
+pub(super) fn make_wallets<A: AsRef<[u8]>>(
+    tables: &mut Tables<'_>,
+    master: &Master,
+    salts: &mut Salts,
+    what: What,
+    known: HashMap<Blind, WalletId>,
+    names: &[(Blind, A)],
+) -> Result<HashMap<Blind, WalletId>, Stop> {
+    let mut all = known;
     let (mut wallets, mut aliases) = (vec![], vec![]);
     let mut rows = tables.next_wallet()?..;
     for (blind, alias) in names {
@@ -169,7 +246,7 @@ pub(super) fn ensure_wallets(
         let Some(row) = rows.next() else { return Err(damaged(What::Wallet)) };
         let (person, wallet) = new_wallet(master, salts, row, id);
         wallets.push(wallet);
-        aliases.push(alias_row(salts, &person, *blind, alias));
+        aliases.push(alias_row(salts, &person, what, *blind, alias.as_ref()));
         all.insert(*blind, id);
     }
     tables.add_wallets(&wallets)?;
@@ -177,16 +254,33 @@ pub(super) fn ensure_wallets(
     Ok(all)
 }
 
+/// A wallet without an alias.
+pub(super) fn add_wallet(
+    tables: &mut Tables<'_>,
+    master: &Master,
+    salts: &mut Salts,
+) -> Result<WalletId, Stop> {
+    let id = WalletId(u128::from_be_bytes(salts.bytes()));
+    let (_, wallet) = new_wallet(master, salts, tables.next_wallet()?, id);
+    tables.add_wallets(&[wallet])?;
+    Ok(id)
+}
+
 fn new_wallet(master: &Master, salts: &mut Salts, row: i64, id: WalletId) -> (Person, WalletRow) {
     let person = Person { row, key: salts.bytes() };
+    let wallet = wallet_row(master, salts, &person, id);
+    (person, wallet)
+}
+
+fn wallet_row(master: &Master, salts: &mut Salts, person: &Person, id: WalletId) -> WalletRow {
     let blind = wallet_blind(master, id);
     let wrapped = master.wrap(salts, &blind, &person.key);
     let sealed = seal(salts, &person.key, What::Wallet, &blind, &id.0.to_be_bytes());
-    (person, WalletRow { id: row, blind: blind.to_vec(), key: Some(wrapped), sealed: Some(sealed) })
+    WalletRow { id: person.row, blind: blind.to_vec(), key: Some(wrapped), sealed: Some(sealed) }
 }
 
-fn alias_row(salts: &mut Salts, person: &Person, blind: Blind, alias: &str) -> AliasRow {
-    let sealed = seal(salts, &person.key, What::Alias, &blind, alias.as_bytes());
+fn alias_row(salts: &mut Salts, person: &Person, what: What, blind: Blind, alias: &[u8]) -> AliasRow {
+    let sealed = seal(salts, &person.key, what, &blind, alias);
     AliasRow { blind: blind.to_vec(), wallet: person.row, sealed }
 }
 
@@ -196,13 +290,14 @@ pub(super) fn add_alias(
     master: &Master,
     salts: &mut Salts,
     wallet: WalletId,
-    (blind, alias): (Blind, &str),
+    what: What,
+    (blind, alias): (Blind, &[u8]),
 ) -> Result<(), Stop> {
     let person = find_person(tables, master, wallet)?.ok_or(Stop::Fault(Fault::NoWallet(wallet)))?;
-    match find_aliases(tables, master, &[blind])?.get(&blind) {
-        Some(owner) if *owner == wallet => Ok(()),
+    match open_aliases(tables, master, what, &[blind])?.get(&blind) {
+        Some(known) if known.wallet == wallet => Ok(()),
         Some(_) => Err(Stop::Fault(Fault::AliasTaken(wallet))),
-        None => tables.add_aliases(vec![alias_row(salts, &person, blind, alias)]),
+        None => tables.add_aliases(vec![alias_row(salts, &person, what, blind, alias)]),
     }
 }
 

@@ -33,6 +33,20 @@ pub(super) enum What {
     Slot,
     /// An account's id.
     Account,
+    /// An alias that holds at one brand only.
+    BrandAlias,
+    /// An API key.
+    ApiKey,
+    /// A key that the network holds for somebody.
+    HeldKey,
+    /// A brand's application to join.
+    Application,
+    /// What somebody presents to be known by; an index only, as the two below.
+    Secret,
+    /// Whose a record is.
+    Owner,
+    /// How a record stands.
+    State,
 }
 
 impl What {
@@ -43,17 +57,31 @@ impl What {
             Self::Alias => "an alias",
             Self::Slot => "an account",
             Self::Account => "an account's id",
+            Self::BrandAlias => "a brand's alias",
+            Self::ApiKey => "an API key",
+            Self::HeldKey => "a held key",
+            Self::Application => "an application",
+            Self::Secret => "a presented secret",
+            Self::Owner => "an owner",
+            Self::State => "a state",
         }
     }
 
     /// Part of the format.
-    fn code(self) -> u8 {
+    pub(super) fn code(self) -> u8 {
         match self {
             Self::PersonKey => b'k',
             Self::Wallet => b'w',
             Self::Alias => b'l',
             Self::Slot => b's',
             Self::Account => b'a',
+            Self::BrandAlias => b'b',
+            Self::ApiKey => b'p',
+            Self::HeldKey => b'h',
+            Self::Application => b'q',
+            Self::Secret => b'x',
+            Self::Owner => b'o',
+            Self::State => b't',
         }
     }
 }
@@ -62,6 +90,7 @@ impl What {
 pub(super) struct Master {
     wrap: Key,
     index: Key,
+    records: Key,
     fingerprint: Blind,
 }
 
@@ -72,6 +101,7 @@ impl Master {
         Self {
             wrap: derive("tallyhouse 2026 vault key wrapping"),
             index: derive("tallyhouse 2026 vault blind index"),
+            records: derive("tallyhouse 2026 vault record sealing"),
             fingerprint,
         }
     }
@@ -87,6 +117,11 @@ impl Master {
         hasher.update(&[what.code()]).update(name);
         let [blind, _] = halves(*hasher.finalize().as_bytes());
         blind
+    }
+
+    /// The key of records that are no person's.
+    pub(super) fn records(&self) -> &Key {
+        &self.records
     }
 
     /// Wraps the key of the person who owns a wallet.
