@@ -1,12 +1,23 @@
 //! Which handler answers which route.
 
-use super::{operations, problem::Code, problem::Problem};
+use super::problem::{Code, Problem};
+use super::{
+    accounts, api_keys, applications, awards, brands, freezes, held, keys, network, operations, payments,
+    settlement, tiles, units, wallets,
+};
 use crate::machine::{Method, Route};
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 
 /// Registers all of them.
 pub fn configure(config: &mut web::ServiceConfig) {
+    public(config);
+    written(config);
+    kept(config);
+}
+
+/// What is read.
+fn public(config: &mut web::ServiceConfig) {
     config
         .route("/healthz", web::get().to(operations::healthz))
         .route("/readyz", web::get().to(operations::readyz))
@@ -14,7 +25,65 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/openapi.json", web::get().to(operations::openapi))
         .route("/docs/{file:.*}", web::get().to(operations::docs))
         .route("/docs", web::get().to(operations::to_docs))
-        .route("/", web::get().to(operations::to_docs));
+        .route("/", web::get().to(operations::to_docs))
+        .route("/checkpoint", web::get().to(tiles::checkpoint))
+        .route("/tile/{path:.*}", web::get().to(tiles::tile))
+        .route("/v1/network", web::get().to(network::get))
+        .route("/v1/me", web::get().to(network::me))
+        .route("/v1/refusals", web::get().to(network::refusals))
+        .route("/v1/accounts/{account}", web::get().to(accounts::get))
+        .route("/v1/accounts/{account}/movements", web::get().to(accounts::movements))
+        .route("/v1/payments", web::get().to(payments::list))
+        .route("/v1/payments/{payment}", web::get().to(payments::get))
+        .route("/v1/obligations", web::get().to(settlement::obligations))
+        .route("/v1/units/{unit}/flows", web::get().to(settlement::flows));
+}
+
+/// Writes to the log.
+fn written(config: &mut web::ServiceConfig) {
+    config
+        .route("/v1/participants", web::post().to(brands::register_participant))
+        .route("/v1/brands", web::post().to(brands::register))
+        .route("/v1/keys", web::post().to(keys::certify))
+        .route("/v1/keys/revocations", web::post().to(keys::revoke))
+        .route("/v1/budgets", web::post().to(keys::set_budget))
+        .route("/v1/units", web::post().to(units::define))
+        .route("/v1/prices", web::post().to(units::publish_prices))
+        .route("/v1/acceptance", web::post().to(units::publish_acceptance))
+        .route("/v1/freezes/network", web::post().to(freezes::network))
+        .route("/v1/freezes/brands", web::post().to(freezes::brand))
+        .route("/v1/freezes/units", web::post().to(freezes::unit))
+        .route("/v1/freezes/accounts", web::post().to(freezes::account))
+        .route("/v1/accounts", web::post().to(accounts::open))
+        .route("/v1/accounts/key-revocations", web::post().to(keys::revoke_account_key))
+        .route("/v1/tokens", web::post().to(awards::token))
+        .route("/v1/awards", web::post().to(awards::award))
+        .route("/v1/payments", web::post().to(payments::authorise))
+        .route("/v1/captures", web::post().to(payments::capture))
+        .route("/v1/voids", web::post().to(payments::void))
+        .route("/v1/refunds", web::post().to(payments::refund));
+}
+
+/// Changes of the vault.
+fn kept(config: &mut web::ServiceConfig) {
+    config
+        .route("/v1/applications", web::post().to(applications::apply))
+        .route("/v1/applications", web::get().to(applications::list))
+        .route("/v1/applications/{application}", web::get().to(applications::get))
+        .route("/v1/applications/{application}/approvals", web::post().to(applications::approve))
+        .route("/v1/api-keys", web::get().to(api_keys::list))
+        .route("/v1/api-keys", web::post().to(api_keys::create))
+        .route("/v1/api-keys/{api_key}", web::get().to(api_keys::get))
+        .route("/v1/api-keys/{api_key}", web::delete().to(api_keys::revoke))
+        .route("/v1/held-keys", web::get().to(held::list))
+        .route("/v1/held-keys", web::post().to(held::create))
+        .route("/v1/accounts:resolve", web::post().to(wallets::resolve))
+        .route("/v1/wallets", web::post().to(wallets::create))
+        .route("/v1/wallets/{wallet}", web::get().to(wallets::get))
+        .route("/v1/wallets/{wallet}/aliases", web::get().to(wallets::aliases))
+        .route("/v1/wallets/{wallet}/aliases", web::post().to(wallets::add_alias))
+        .route("/v1/wallets/{wallet}/accounts", web::get().to(wallets::accounts))
+        .route("/v1/wallets/{wallet}/accounts", web::post().to(wallets::add_account));
 }
 
 /// What nobody answers: there is nothing here, or not with this method.

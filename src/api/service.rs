@@ -6,14 +6,16 @@
 
 use super::limit::Limits;
 use super::metrics::Metrics;
+use super::nonce::Nonces;
 use crate::clock::Clock;
 use crate::engine::{Engine, Handle};
 use crate::log::LogVerifier;
 use crate::machine::Genesis;
 use crate::tiles::Hashes;
-use crate::types::Hash;
+use crate::types::{BrandId, Hash, UnitCode};
 use crate::vault::Vault;
 use crate::views;
+use quick_cache::sync::Cache;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How the service is reached and what it takes; see `[api]` in config/default.toml.
@@ -57,6 +59,10 @@ pub struct Service {
     pub limits: Limits,
     /// What operators watch.
     pub metrics: Metrics,
+    /// Nonces of signed requests that the log does not keep.
+    pub nonces: Nonces,
+    /// Whose points units are.
+    pub brands: Cache<UnitCode, BrandId>,
     closing: AtomicBool,
 }
 
@@ -90,6 +96,7 @@ impl Service {
         let Parts { engine, views, vault, genesis, log, vkey, hashes, clock, settings, limits } = parts;
         let writer = engine.handle();
         let metrics = Metrics::new();
+        let (nonces, brands) = (Nonces::default(), Cache::new(10_000));
         let closing = AtomicBool::new(false);
         Self {
             engine,
@@ -104,6 +111,8 @@ impl Service {
             settings,
             limits,
             metrics,
+            nonces,
+            brands,
             closing,
         }
     }

@@ -11,7 +11,7 @@ use crate::store;
 use crate::types::{AccountId, Hash, Kid, Time};
 use hashbrown::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
 use std::thread::JoinHandle;
@@ -74,6 +74,8 @@ pub(super) struct Shared {
     /// Accounts that changed and that state may not show yet.
     fresh: Mutex<HashMap<AccountId, (u64, Arc<Record>)>>,
     keys: RwLock<HashMap<Kid, PublicKey>>,
+    /// Log time of the last entry, in microseconds.
+    last_at: AtomicI64,
     failed: Mutex<Option<Failure>>,
     stopping: AtomicBool,
     checkpoint: Mutex<String>,
@@ -184,6 +186,7 @@ impl Engine {
             followed: (0..followers).map(|_| AtomicU64::new(size)).collect(),
             waiting: (0..followers).map(|_| AtomicUsize::new(0)).collect(),
             checkpoint: Mutex::new(writer.checkpoint().to_owned()),
+            last_at: AtomicI64::new(writer.last_at().micros()),
             ..Shared::default()
         });
         let mut threads = vec![];
@@ -258,6 +261,16 @@ impl Engine {
         let key = Record::decode(&name, &row.value).ok()?.key()?.key;
         self.shared.learn(kid, key);
         Some(key)
+    }
+
+    /// Why it stopped, if it did.
+    pub fn failure(&self) -> Option<Failure> {
+        self.shared.failure()
+    }
+
+    /// Log time of the last entry.
+    pub fn last_at(&self) -> Time {
+        Time::from_micros(self.shared.last_at.load(Ordering::Acquire)).unwrap_or_default()
     }
 
     /// How far everybody is.
@@ -375,6 +388,7 @@ impl Shared {
         }
         drop(fresh);
         if let Some(last) = commits.last() {
+            self.last_at.store(last.event.at.micros(), Ordering::Release);
             self.committed.store(last.event.seq + 1, Ordering::Release);
         }
     }
