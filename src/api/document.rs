@@ -7,6 +7,7 @@
 
 use super::problem::{Code, Problem, Wrong, status};
 use super::refusals;
+use super::write::takes_batches;
 use crate::machine::{Carrier, Route};
 use crate::types::Refusal;
 use serde_json::{Map, Value, json};
@@ -200,7 +201,7 @@ fn complete(operation: &mut Map<String, Value>) {
         operation.insert("description".into(), json!(about.trim_start()));
     }
     let mut extra = vec![];
-    if route.kind.is_some() || route.takes_batches() {
+    if route.kind.is_some() || takes_batches(route) {
         extra.extend(["IdempotencyKey", "Prefer", "DryRun"]);
     }
     if route.id == "authorisePayment" {

@@ -65,7 +65,7 @@ pub async fn metrics(request: HttpRequest) -> Result<HttpResponse, Problem> {
     responses((status = 200, description = "The OpenAPI 3.1 document of this API.", body = Object)))]
 pub async fn openapi() -> HttpResponse {
     static TEXT: OnceLock<String> = OnceLock::new();
-    let text = TEXT.get_or_init(|| document().to_json().unwrap_or_default());
+    let text = TEXT.get_or_init(|| document().to_string());
     HttpResponse::Ok().content_type("application/json").body(text.as_str())
 }
 

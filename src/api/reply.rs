@@ -105,10 +105,9 @@ impl Service {
         let Some(seq) = seq else { return Ok(()) };
         let most = Duration::from_millis(self.settings.min_seq_ms);
         if self.engine.shown(seq, most).await {
-            Ok(())
-        } else {
-            Err(Problem::about(Code::NotYetThere, format!("Min-Seq: {seq}")))
+            return Ok(());
         }
+        Err(Problem::about(Code::NotYetThere, format!("Min-Seq: {seq}")))
     }
 }
 

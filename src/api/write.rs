@@ -10,7 +10,7 @@ use super::gate::{IDEMPOTENCY_KEY, SIGNATURE_INPUT, by_signature, read_signed};
 use super::problem::{Code, Problem};
 use super::reply::SEQ;
 use super::service::Service;
-use crate::machine::{Answer, Command, Request, Route};
+use crate::machine::{Answer, Carrier, Command, Kind, Request, Route};
 use crate::types::Ident;
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, LOCATION};
@@ -32,6 +32,20 @@ const CONSENTS: HeaderName = HeaderName::from_static("tallyhouse-consents");
 const BATCH: HeaderName = HeaderName::from_static("tallyhouse-batch");
 /// Says that the answer was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Whether the body is a list of many things.
+pub fn takes_batches(route: &Route) -> bool {
+    route.path.ends_with(":batch")
+}
+
+/// The media types that a write takes, for people.
+fn media_types(route: &Route) -> &'static str {
+    match (takes_batches(route), route.carrier) {
+        (true, _) => "application/x-ndjson",
+        (false, Carrier::Statement) => "application/jose",
+        _ => "application/json or application/jose",
+    }
+}
 
 /// A request with its body.
 pub struct Incoming {
@@ -56,7 +70,7 @@ impl FromRequest for Incoming {
             let service = service(&request)?;
             let route = route(&request)?;
             let settings = &service.settings;
-            let most = if route.takes_batches() { settings.batch_bytes } else { settings.body_bytes };
+            let most = if takes_batches(route) { settings.batch_bytes } else { settings.body_bytes };
             let body = body(&mut payload, most, Duration::from_millis(settings.body_ms)).await?;
             Ok(Self { service, request, route, body })
         })
@@ -141,26 +155,29 @@ impl Incoming {
     /// The request to the machine, by its carrier.
     fn to_machine(&self) -> Result<Request, Problem> {
         let media = self.media_type()?;
-        if let Some(batch) = header(&self.request, BATCH)?.filter(|_| self.route.takes_batches()) {
+        if let Some(batch) = header(&self.request, BATCH)?.filter(|_| takes_batches(self.route)) {
             let lines: Arc<[u8]> = Arc::from(&self.body[..]);
             return Ok(Request { jws: vec![batch.to_owned()], lines: Some(lines), ..Request::default() });
         }
         match media.as_str() {
             JOSE => {
-                let jws: Vec<String> = self.text()?.split_whitespace().map(str::to_owned).collect();
+                let mut jws: Vec<String> = self.text()?.split_whitespace().map(str::to_owned).collect();
+                if self.route.kind == Some(Kind::KeyCertified) {
+                    super::held::prove_possession(&self.service, &mut jws)?;
+                }
                 Ok(Request { jws, ..Request::default() })
             }
             JSON if self.route.kind.is_some() && self.is_signed() => {
                 let signed = read_signed(&self.service, &self.request, &self.body)?;
                 Ok(Request { http: Some(signed.message().clone()), jws: self.consents()?, lines: None })
             }
-            JSON if self.route.takes_json() => {
+            JSON if self.route.carrier == Carrier::Command => {
                 let caller = self.api_caller().ok_or(Code::Unauthenticated)?;
                 let id = self.id()?.ok_or(Code::IdempotencyKeyMissing)?;
                 let consents = self.consents()?;
-                super::held::sign(&self.service, &caller, self.route, &id, self.text()?, consents)
+                super::held::sign(self, &caller, self.route, &id, self.text()?, consents)
             }
-            _ => Err(Problem::about(Code::MediaTypeUnsupported, self.route.media_types())),
+            _ => Err(Problem::about(Code::MediaTypeUnsupported, media_types(self.route))),
         }
     }
 
@@ -168,7 +185,7 @@ impl Incoming {
     fn command(&self) -> Result<Command, Problem> {
         let request = self.to_machine()?;
         let command = self.service.engine.check(&request)?;
-        if !self.route.makes(command.body.kind()) {
+        if self.route.kind.is_some_and(|kind| kind != command.body.kind()) {
             let about = format!("{} is not taken here", command.body.kind());
             return Err(Problem::about(Code::BodyInvalid, about));
         }

@@ -39,7 +39,8 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let tuning = Tuning::of(&config, &context.data);
     let network = Network::open(&context.data, &log, &tuning).map_err(CliError::fault)?;
     let public = public_address(&config.api, listener.local_addr()?);
-    context.say(format_args!("serving {} at {public}\nSwagger UI: {public}/docs/", context.data.display()))?;
+    let said = format!("serving {} at {public}\nSwagger UI: {public}/docs/", context.data.display());
+    context.say(said)?;
     context.out.flush()?;
     until_stopped(network, context, &config, listener)?;
     Ok(Exit::Ok)

@@ -294,6 +294,24 @@ impl Engine {
         self.shared.wait(self.pace.patience, there)
     }
 
+    /// Whether state and views show the entry within so long; no thread waits for it.
+    pub async fn shown(&self, seq: u64, within: Duration) -> bool {
+        let there = |shared: &Shared| shared.followed.iter().all(|size| size.load(Ordering::Acquire) > seq);
+        let begun = Instant::now();
+        while !there(&self.shared) {
+            if begun.elapsed() >= within || self.shared.failure().is_some() {
+                return false;
+            }
+            if self.shared.committed.load(Ordering::Acquire) > seq {
+                for orders in &self.orders {
+                    let _ = orders.send(Order::Hurry);
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        true
+    }
+
     /// Waits until state and views show everything that is committed now.
     pub fn settle(&self) -> Result<(), Failure> {
         match self.shared.committed.load(Ordering::Acquire).checked_sub(1) {
@@ -556,6 +574,9 @@ fn lines_of(command: &Command) -> usize {
         _ => 1,
     }
 }
+
+/// How often somebody who waits looks.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// How often a network on real time looks for due work when nobody asks for anything.
 const TICK: Duration = Duration::from_secs(1);
