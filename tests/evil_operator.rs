@@ -147,7 +147,7 @@ fn nobody_signs_for_another() {
                 // Effects that would fit do not help: it is the decision itself that says no.
                 let lines = lines_of(honest, seq);
                 let (_, state) = &honest.before[seq];
-                let request = Request { jws: forged, lines };
+                let request = Request { jws: forged, lines, http: None };
                 if let Ok(command) = Command::read(&request, world.net, &key_in(state)) {
                     let draft = Draft::new(state, seq as u64, entry.at);
                     match decide(draft, &command) {

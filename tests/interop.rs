@@ -389,7 +389,7 @@ fn makes(script: impl Fn() -> Command, jti: &str) {
     let made = must_run(script().arg("make").arg(&path), "");
     let token = made.trim_end();
     assert_eq!(Jws::parse(token).and_then(|jws| jws.verify(&key.public())), Ok(()), "{token}");
-    let request = |token: &str| Request { jws: vec![token.to_owned()], lines: None };
+    let request = |token: &str| Request::of(vec![token.to_owned()]);
     let (signed, signature) = token.rsplit_once('.').expect("three parts");
     let bent = format!(
         "{signed}.{}",

@@ -45,7 +45,7 @@ impl Pen {
 
     /// A statement that stands alone.
     pub fn alone(&self, statement: String) -> Request {
-        Request { jws: vec![statement], lines: None }
+        Request::of(vec![statement])
     }
 
     /// A statement with approvals of it.
@@ -53,7 +53,7 @@ impl Pen {
         let input = statement.rsplit_once('.').map_or("", |(input, _)| input);
         let claims = encode(&Approval { aud: self.net, digest: Hash::sha256(input.as_bytes()), iat: None });
         let approvals: Vec<String> = by.iter().map(|key| sign(key, Typ::Approval, &claims)).collect();
-        Request { jws: std::iter::once(statement).chain(approvals).collect(), lines: None }
+        Request::of(std::iter::once(statement).chain(approvals).collect())
     }
 
     /// A root certifies a brand's key, which proves that its owner has it. `till` stands in certificates of
@@ -90,7 +90,11 @@ impl Pen {
             .collect();
         claims.count = u64::try_from(leaves.len()).unwrap_or(u64::MAX);
         claims.root = root_of(&leaves);
-        Request { jws: vec![sign(key, Typ::PointBatch, &encode(&claims))], lines: Some(Arc::from(lines)) }
+        Request {
+            jws: vec![sign(key, Typ::PointBatch, &encode(&claims))],
+            lines: Some(Arc::from(lines)),
+            http: None,
+        }
     }
 }
 

@@ -377,7 +377,7 @@ mod tests {
             .iter()
             .map(|(o, n)| keys.load(o, n).expect("a key").public())
             .collect();
-        let request = Request { jws: printed.lines().map(str::to_owned).collect(), lines: None };
+        let request = Request::of(printed.lines().map(str::to_owned).collect());
         let find = |kid| all.iter().find(|key| key.kid() == kid).copied();
         Command::read(&request, net(NET).expect("a network"), &find).expect("a command")
     }

@@ -79,7 +79,7 @@ fn harvest() -> Unit {
 fn defined() -> Vec<u8> {
     let mut done = Done::default();
     done.put(Name::Unit(unit()), Some(Arc::new(Record::Unit(harvest()))));
-    encode(&PubBody { jws: vec![], done })
+    encode(&PubBody { done, ..PubBody::default() })
 }
 
 /// A movement between an account and a shared one.

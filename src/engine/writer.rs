@@ -183,7 +183,7 @@ impl Writer {
     /// told only because this returned.
     pub fn commit(&mut self, jobs: &[Job], now: Time) -> Result<(Vec<Outcome>, Vec<Arc<Commit>>), Failure> {
         // The keys first: who signed decides under which name a command's id is looked up.
-        let keys = jobs.iter().flat_map(|job| &job.command.jws).map(|jws| Name::Key(jws.kid()));
+        let keys = jobs.iter().flat_map(|job| job.command.kids()).map(Name::Key);
         self.load(keys.collect())?;
         let names = jobs.iter().flat_map(|job| machine::hints(&self.memory, &job.command)).collect();
         self.load(names)?;
@@ -224,7 +224,9 @@ impl Writer {
                     });
                 }
                 Err(Stop::Need(names)) => self.load(names)?,
-                Err(Stop::Known(seq)) => return self.answer_again(seq).map(Ok),
+                Err(Stop::Known(seq)) => {
+                    return self.answer_again(seq).map(|answer| Ok(Answer { replayed: true, ..answer }));
+                }
                 Err(Stop::Bug(what)) => {
                     return Ok(Err(fault(format!("a defect, nothing was changed: {what}"))));
                 }

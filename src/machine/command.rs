@@ -3,6 +3,7 @@
 //! Reading checks form, audience and every signature. Which key may sign what, and whether it counts
 //! at this time, is the decision's business.
 
+use super::http::{Read, read_http};
 use super::kind::Kind;
 use crate::network::{
     Asked, DefineUnit, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount, RegisterBrand,
@@ -12,10 +13,10 @@ use crate::payments::{Authorise, Capture, Consent, Refund, Void};
 use crate::points::{Batch, Lines};
 use crate::prices::{PublishAcceptance, PublishPrices};
 use crate::sign::{
-    Approval, CommandClaims, Jws, KeyBudget, KeyCert, PaymentConsent, PointBatch, PointToken, PublicKey, Typ,
-    object,
+    Approval, CommandClaims, HttpMessage, HttpSigned, Jws, KeyBudget, KeyCert, PaymentConsent, PointBatch,
+    PointToken, PublicKey, Typ, object, read_body,
 };
-use crate::types::{Fingerprint, Hash, Ident, Kid, Refusal, Refused, b64};
+use crate::types::{Fingerprint, Hash, Ident, Kid, Refusal, Refused, Time, b64};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
@@ -24,13 +25,28 @@ const MOST_STATEMENTS: usize = 32;
 /// Most bytes of statements where they stand in the envelope, which has 64 KiB for them and the effects.
 const MOST_PUBLIC: usize = 32 * 1024;
 
-/// What arrives: the command's JWS first, then approvals and consents; for a batch its lines as well.
+/// What arrives, in one of two carriers: the command's JWS first, then approvals and consents, for a batch its
+/// lines as well; or a signed HTTP message, and as JWS the consents of a payment.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Compact JWS.
     pub jws: Vec<String>,
     /// NDJSON lines of a batch.
     pub lines: Option<Arc<[u8]>>,
+    /// The command itself, if it came as a signed HTTP message.
+    pub http: Option<HttpMessage>,
+}
+
+impl Request {
+    /// A request of statements alone.
+    pub fn of(jws: Vec<String>) -> Self {
+        Self { jws, ..Self::default() }
+    }
+
+    /// A signed HTTP message, with the consents of a payment.
+    pub fn signed(http: HttpMessage, consents: Vec<String>) -> Self {
+        Self { jws: consents, lines: None, http: Some(http) }
+    }
 }
 
 /// What is asked for.
@@ -113,12 +129,33 @@ pub struct Command {
     pub asked: Asked,
     /// What for.
     pub body: Body,
-    /// The evidence, in the order of its parts.
+    /// The evidence, in the order of its parts; behind the signed HTTP message if there is one.
     pub jws: Vec<Jws>,
+    /// The command itself, if it came as a signed HTTP message.
+    pub http: Option<Box<HttpSigned>>,
+}
+
+/// A command that was signed, or sent, as a dry run: to be decided and never committed. There is no way from
+/// here to a [`Command`] of one's own, which is what the writer takes.
+#[derive(Debug)]
+pub struct DryRun(Command);
+
+impl DryRun {
+    /// Reads and checks a request as [`Command::read`] does, but takes what was signed for a dry run too.
+    pub fn read(request: &Request, net: Hash, keys: Keys) -> Result<Self, Refused> {
+        let (command, _) = Command::read_either(request, net)?;
+        command.verify(keys)?;
+        Ok(Self(command))
+    }
+
+    /// The command, to decide it.
+    pub fn command(&self) -> &Command {
+        &self.0
+    }
 }
 
 /// Looks a public key up by its id; what it answers needs no trust, since an id is the key's own hash.
-type Keys<'a> = &'a dyn Fn(Kid) -> Option<PublicKey>;
+pub(super) type Keys<'a> = &'a dyn Fn(Kid) -> Option<PublicKey>;
 
 impl Command {
     /// Reads and checks a request. `net` is this network's id.
@@ -130,21 +167,47 @@ impl Command {
 
     /// Verifies every signature.
     fn verify(&self, keys: Keys) -> Result<(), Refused> {
-        verify(&self.jws, &self.body.own_keys(), keys)
+        verify(&self.jws, self.http.as_deref(), &self.body.own_keys(), keys)
+    }
+
+    /// The keys that signed, in the order of the evidence.
+    pub fn kids(&self) -> impl Iterator<Item = Kid> + '_ {
+        self.http.iter().map(|http| http.kid()).chain(self.jws.iter().map(Jws::kid))
+    }
+
+    /// Whether the command may be taken at this instant of the wall clock: for whoever receives it. Statements
+    /// bring their own limits of time, which are judged when they are decided; an HTTP signature counts for
+    /// minutes.
+    pub fn fresh(&self, now: Time) -> Result<(), Refused> {
+        self.http.as_ref().map_or(Ok(()), |http| http.fresh(now.seconds()))
     }
 
     /// The keys that signed and that the statement does not bring itself: each must be registered.
     pub(super) fn foreign_keys(&self) -> Vec<Kid> {
         let own: Vec<Kid> = self.body.own_keys().iter().map(PublicKey::kid).collect();
-        self.jws.iter().map(Jws::kid).filter(|kid| !own.contains(kid)).collect()
+        self.kids().filter(|kid| !own.contains(kid)).collect()
     }
 
     /// Reads a request without verifying its signatures: to measure, never to decide.
     pub fn read_unsigned(request: &Request, net: Hash) -> Result<Self, Refused> {
+        match Self::read_either(request, net)? {
+            (command, false) => Ok(command),
+            (_, true) => {
+                let about = "signed with dry_run=true: to be tried, not done";
+                Err(Refused::about(Refusal::EvidenceMismatch, about))
+            }
+        }
+    }
+
+    /// The command, and whether it was signed for a dry run.
+    fn read_either(request: &Request, net: Hash) -> Result<(Self, bool), Refused> {
         if request.jws.len() > MOST_STATEMENTS {
             return Err(Refused::about(Refusal::TooLarge, format!("at most {MOST_STATEMENTS} statements")));
         }
         let jws = request.jws.iter().map(|text| Jws::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(message) = &request.http {
+            return Self::of_message(message.clone(), jws, request.lines.is_some(), net);
+        }
         let Some((first, others)) = jws.split_first() else {
             return Err(Refused::about(Refusal::EvidenceMissing, "no token"));
         };
@@ -173,18 +236,55 @@ impl Command {
             ));
         }
         let fingerprint = Fingerprint::of(&first.identity().0);
-        Ok(Self { asked: Asked { kid: first.kid(), approvals, cid, fingerprint }, body, jws })
+        let asked = Asked { kid: first.kid(), approvals, cid, fingerprint };
+        Ok((Self { asked, body, jws, http: None }, false))
+    }
+
+    /// A command as a signed HTTP message. Beside it stand consents and nothing else: an approval is of a
+    /// statement, which can be handed on.
+    fn of_message(
+        message: HttpMessage,
+        jws: Vec<Jws>,
+        lines: bool,
+        net: Hash,
+    ) -> Result<(Self, bool), Refused> {
+        let signed = HttpSigned::parse(message)?;
+        if lines {
+            return Err(Refused::about(Refusal::EvidenceMismatch, "lines come with a batch, which is a JWS"));
+        }
+        let Read { mut body, cid, fingerprint, dry_run } = read_http(&signed, net)?;
+        for consent in &jws {
+            match (consent.typ(), &mut body) {
+                (Typ::PaymentConsent, Body::Authorise(_, consents)) => {
+                    consents.push(read_consent(consent, net)?)
+                }
+                (typ, _) => {
+                    let about =
+                        format!("{typ}: beside a signed request stand the consents of a payment only");
+                    return Err(Refused::about(Refusal::TokenType, about));
+                }
+            }
+        }
+        let asked = Asked { kid: signed.kid(), approvals: vec![], cid, fingerprint };
+        Ok((Self { asked, body, jws, http: Some(Box::new(signed)) }, dry_run))
     }
 }
 
-/// Verifies statements, each under the key that it names: one of `own`, or one that `keys` knows.
-pub(super) fn verify(statements: &[Jws], own: &[PublicKey], keys: Keys) -> Result<(), Refused> {
-    for one in statements {
-        let kid = one.kid();
+/// Verifies what was signed, each under the key that it names: one of `own`, or one that `keys` knows.
+pub(super) fn verify(
+    statements: &[Jws],
+    http: Option<&HttpSigned>,
+    own: &[PublicKey],
+    keys: Keys,
+) -> Result<(), Refused> {
+    let find = |kid: Kid| {
         let key = own.iter().find(|key| key.kid() == kid).copied().or_else(|| keys(kid));
-        one.verify(&key.ok_or_else(|| Refused::about(Refusal::KeyUnknown, kid))?)?;
+        key.ok_or_else(|| Refused::about(Refusal::KeyUnknown, kid))
+    };
+    if let Some(one) = http {
+        one.verify(&find(one.kid())?)?;
     }
-    Ok(())
+    statements.iter().try_for_each(|one| one.verify(&find(one.kid())?))
 }
 
 fn audience(aud: Hash, net: Hash) -> Result<(), Refused> {
@@ -246,36 +346,64 @@ fn read_first(jws: &Jws, net: Hash, lines: Option<Lines>) -> Result<(Body, Optio
     }
 }
 
-fn read_command(claims: &CommandClaims) -> Result<Body, Refused> {
-    fn args<T: DeserializeOwned>(claims: &CommandClaims) -> Result<T, Refused> {
+/// Where the arguments of a command stand.
+#[derive(Clone, Copy)]
+pub(super) enum Args<'a> {
+    /// In a statement, which was held to the grammar as a whole.
+    Claims(&'a CommandClaims),
+    /// In the body of a signed request.
+    Body(&'a str),
+}
+
+impl Args<'_> {
+    fn read<T: DeserializeOwned>(self) -> Result<T, Refused> {
+        let claims = match self {
+            Self::Claims(claims) => claims,
+            Self::Body(text) => return read_body(text),
+        };
         let mut json = serde_json::Deserializer::from_str(claims.args.get());
         object(&mut json)
             .and_then(|args| json.end().map(|()| args))
             .map_err(|e| Refused::about(Refusal::TokenPayload, format!("args of {}: {e}", claims.kind)))
     }
+}
+
+fn read_command(claims: &CommandClaims) -> Result<Body, Refused> {
     let kind = Kind::ALL.iter().find(|kind| !kind.command().is_empty() && kind.command() == claims.kind);
+    let no_command =
+        || Refused::about(Refusal::TokenPayload, format!("kind {:?} is not a command", claims.kind));
+    read_args(*kind.ok_or_else(no_command)?, Args::Claims(claims))
+}
+
+/// The command that makes an entry of this kind, with its arguments.
+pub(super) fn read_args(kind: Kind, args: Args) -> Result<Body, Refused> {
     Ok(match kind {
-        Some(Kind::ParticipantRegistered) => Body::RegisterParticipant(args(claims)?),
-        Some(Kind::BrandRegistered) => Body::RegisterBrand(args(claims)?),
-        Some(Kind::KeyRevoked) => Body::Revoke(args(claims)?),
-        Some(Kind::AccountKeyRevoked) => Body::RevokeAccountKey(args(claims)?),
-        Some(Kind::UnitDefined) => Body::DefineUnit(args(claims)?),
-        Some(Kind::PricesPublished) => Body::PublishPrices(args(claims)?),
-        Some(Kind::AcceptancePublished) => Body::PublishAcceptance(args(claims)?),
-        Some(Kind::NetworkFrozen) => Body::FreezeNetwork(args(claims)?),
-        Some(Kind::BrandFrozen) => Body::FreezeBrand(args(claims)?),
-        Some(Kind::UnitFrozen) => Body::FreezeUnit(args(claims)?),
-        Some(Kind::AccountFrozen) => Body::FreezeAccount(args(claims)?),
-        Some(Kind::AccountOpened) => Body::OpenAccount(args(claims)?),
-        Some(Kind::PaymentAuthorised) => Body::Authorise(args(claims)?, vec![]),
-        Some(Kind::PaymentCaptured) => Body::Capture(args(claims)?),
-        Some(Kind::PaymentVoided) => Body::Void(args(claims)?),
-        Some(Kind::PaymentRefunded) => Body::Refund(args(claims)?),
-        _ => {
-            return Err(Refused::about(
-                Refusal::TokenPayload,
-                format!("kind {:?} is not a command", claims.kind),
-            ));
+        Kind::ParticipantRegistered => Body::RegisterParticipant(args.read()?),
+        Kind::BrandRegistered => Body::RegisterBrand(args.read()?),
+        Kind::KeyRevoked => Body::Revoke(args.read()?),
+        Kind::AccountKeyRevoked => Body::RevokeAccountKey(args.read()?),
+        Kind::UnitDefined => Body::DefineUnit(args.read()?),
+        Kind::PricesPublished => Body::PublishPrices(args.read()?),
+        Kind::AcceptancePublished => Body::PublishAcceptance(args.read()?),
+        Kind::NetworkFrozen => Body::FreezeNetwork(args.read()?),
+        Kind::BrandFrozen => Body::FreezeBrand(args.read()?),
+        Kind::UnitFrozen => Body::FreezeUnit(args.read()?),
+        Kind::AccountFrozen => Body::FreezeAccount(args.read()?),
+        Kind::AccountOpened => Body::OpenAccount(args.read()?),
+        Kind::PaymentAuthorised => Body::Authorise(args.read()?, vec![]),
+        Kind::PaymentCaptured => Body::Capture(args.read()?),
+        Kind::PaymentVoided => Body::Void(args.read()?),
+        Kind::PaymentRefunded => Body::Refund(args.read()?),
+        Kind::Genesis
+        | Kind::Term
+        | Kind::KeyCertified
+        | Kind::BudgetSet
+        | Kind::Snapshot
+        | Kind::PointsIssued
+        | Kind::PointsBatch
+        | Kind::Tick
+        | Kind::Refused => {
+            return Err(Refused::about(Refusal::TokenPayload, format!("{kind} is made by no command")));
         }
     })
 }

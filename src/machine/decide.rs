@@ -2,6 +2,7 @@
 
 use super::command::{Body, Command};
 use super::entry::{Answer, EntryBody, assemble};
+use super::http::typ_of;
 use crate::book::{self, Draft, Effects, Found, Name, PartKey, PartOut, Principal, Record, Source, Stop};
 use crate::network::{self, Asked};
 use crate::types::{PaymentId, Refusal, Refused};
@@ -21,9 +22,16 @@ pub struct Decision {
     pub records: Vec<(Name, Option<Arc<Record>>)>,
 }
 
-/// Decides a command. The order is: known id, keys' purposes, then the command's own rules.
+/// Decides a command. The order is: fresh, known id, keys' purposes, then the command's own rules.
 pub fn decide(mut draft: Draft, command: &Command) -> Result<Decision, Stop> {
     let (seq, at) = (draft.seq, draft.at);
+    if let Some(http) = &command.http {
+        // On real time nobody can keep a signed request and apply it later. Where commands bring their own
+        // time, whoever received it has looked at the clock.
+        if !draft.network()?.driven {
+            http.fresh(at.seconds())?;
+        }
+    }
     let principal = principal(&mut draft, command)?;
     known(&mut draft, &principal, &command.asked)?;
     check_purposes(&mut draft, command)?;
@@ -90,11 +98,12 @@ fn known(draft: &mut Draft, principal: &Principal, asked: &Asked) -> Result<(), 
 
 /// Every registered key that signed something here may sign that sort of thing.
 fn check_purposes(draft: &mut Draft, command: &Command) -> Result<(), Stop> {
-    for jws in &command.jws {
-        if let Some(record) = draft.get(&Name::Key(jws.kid()))?
-            && record.key().is_some_and(|key| !key.purpose.may_sign(jws.typ()))
+    let http = command.http.iter().map(|http| (http.kid(), typ_of(command.body.kind())));
+    for (kid, typ) in http.chain(command.jws.iter().map(|jws| (jws.kid(), jws.typ()))) {
+        if let Some(record) = draft.get(&Name::Key(kid))?
+            && record.key().is_some_and(|key| !key.purpose.may_sign(typ))
         {
-            return Err(Refused::about(Refusal::KeyPurpose, jws.typ()).into());
+            return Err(Refused::about(Refusal::KeyPurpose, typ).into());
         }
     }
     Ok(())
@@ -145,7 +154,7 @@ fn run(draft: &mut Draft, command: &Command, outcome: &mut Outcome) -> Result<()
 /// never an answer.
 pub fn hints(source: &dyn Source, command: &Command) -> Vec<Name> {
     let mut names = vec![Name::Network];
-    names.extend(command.jws.iter().map(|jws| Name::Key(jws.kid())));
+    names.extend(command.kids().map(Name::Key));
     if let (Some(cid), Found::Known(record)) =
         (&command.asked.cid, source.find(&Name::Key(command.asked.kid)))
         && let Some(key) = record.key()

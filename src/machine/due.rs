@@ -18,8 +18,11 @@ pub fn term(mut draft: Draft) -> Result<Decision, Stop> {
     draft.put(PartKey::Public, Name::Term, Some(Record::Term(term)))?;
     let Effects { parts, records } = draft.finish()?;
     let done = parts.first().map(|part| part.done.clone()).unwrap_or_default();
-    let entry =
-        EntryBody { kind: Kind::Term, public: Some(encode(&PubBody { jws: vec![], done })), parts: vec![] };
+    let entry = EntryBody {
+        kind: Kind::Term,
+        public: Some(encode(&PubBody { done, ..PubBody::default() })),
+        parts: vec![],
+    };
     Ok(Decision { entry, answer: Answer::new(seq, at, Kind::Term, None, &[]), parts, records })
 }
 

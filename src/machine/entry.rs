@@ -5,12 +5,12 @@ use super::kind::Kind;
 use crate::book::{Done, Name, PartKey, PartOut, Stop};
 use crate::log::{self, Envelope, PartsRef};
 use crate::points::{Lines, Verdict};
-use crate::sign::Jws;
+use crate::sign::{HttpMessage, Jws};
 use crate::types::{Hash, Malformed, PaymentId, Time, decode, encode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// The body of a part: everything but its salt. A `said` part has `jws` alone and may be erased; a
+/// The body of a part: everything but its salt. A `said` part has `jws` or `http` alone and may be erased; a
 /// line of a batch has line, verdict and effects; all others have effects.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +18,9 @@ pub struct PartBody {
     /// Evidence: what was asked, an approval, or a consent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub jws: Option<Jws>,
+    /// Evidence: what was asked, as a signed HTTP message.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub http: Option<Box<HttpMessage>>,
     /// A line of a batch, as it came.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub line: Option<String>,
@@ -40,6 +43,8 @@ pub struct PartBody {
 struct Writing<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     jws: Option<&'a Jws>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<&'a HttpMessage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +69,9 @@ pub struct PubBody {
     /// Evidence.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub jws: Vec<Jws>,
+    /// Evidence: what was asked, as a signed HTTP message.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub http: Option<Box<HttpMessage>>,
     /// Effects.
     pub done: Done,
 }
@@ -127,11 +135,18 @@ pub(super) fn assemble(
         for part in parts {
             merge(&mut done, &part.done);
         }
-        let public = encode(&PubBody { jws: command.jws.clone(), done });
+        let public = encode(&PubBody {
+            jws: command.jws.clone(),
+            http: command.http.as_ref().map(|http| Box::new(http.message().clone())),
+            done,
+        });
         return Ok(EntryBody { kind, public: Some(public), parts: vec![] });
     }
     let said = command.jws.iter().map(said);
-    let mut bodies: Vec<Vec<u8>> = Vec::with_capacity(command.jws.len().saturating_add(parts.len()));
+    let statements = command.jws.len().saturating_add(usize::from(command.http.is_some()));
+    let mut bodies: Vec<Vec<u8>> = Vec::with_capacity(statements.saturating_add(parts.len()));
+    let http = command.http.iter().map(|http| Writing { http: Some(http.message()), ..Writing::default() });
+    bodies.extend(http.map(|body| encode(&body)));
     bodies.extend(said);
     let none = Lines::default();
     let lines = match &command.body {
@@ -286,6 +301,9 @@ pub struct Answer {
     /// For a batch: the lines that gave none, and why.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub others: Vec<LineVerdict>,
+    /// Whether the command took effect before and this is its answer again; never written.
+    #[serde(skip)]
+    pub replayed: bool,
 }
 
 impl Answer {
@@ -296,7 +314,7 @@ impl Answer {
         let others: Vec<_> = others.map(|(verdict, line)| LineVerdict { line, verdict: *verdict }).collect();
         let awarded = (kind == Kind::PointsBatch)
             .then(|| u64::try_from(verdicts.len().saturating_sub(others.len())).unwrap_or(u64::MAX));
-        Self { seq, kind: kind.text().into(), at, payment, awarded, others }
+        Self { seq, kind: kind.text().into(), at, payment, awarded, others, replayed: false }
     }
 }
 

@@ -9,12 +9,13 @@ use super::command::{Command, Request, verify};
 use super::decide::hints;
 use super::entry::{Snapshot, bodies};
 use super::genesis::Genesis;
+use super::http::read_http;
 use super::kind::Kind;
 use super::refuse::Burnt;
 use super::verify::{Stored, check_form, public};
 use crate::book::{Done, Measure, Name, Record, Source};
 use crate::log::Slot;
-use crate::sign::{Jws, PublicKey};
+use crate::sign::{HttpMessage, HttpSigned, Jws, PublicKey};
 use crate::types::{AccountId, Hash, Kid, Malformed, Time, decode};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ pub(super) enum What {
     /// A command, read for this network.
     Asked(Box<Command>, Hash),
     /// Evidence was erased on request; what is left of it, and the keys that the entry registers.
-    Remains(Vec<Jws>, Vec<PublicKey>),
+    Remains(Vec<Jws>, Option<Box<HttpSigned>>, Vec<PublicKey>),
 }
 
 impl Evidence {
@@ -54,7 +55,7 @@ impl Evidence {
             Kind::Tick | Kind::Refused if erased => return Err(Malformed("effects were erased".into())),
             Kind::Tick => swept(entry)?,
             Kind::Refused => What::Refused(refused(entry)?),
-            _ if erased => remains(entry)?,
+            _ if erased => remains(entry, kind, net)?,
             _ => {
                 let command = Command::read_unsigned(&request(entry, kind)?, net);
                 What::Asked(Box::new(command.map_err(|no| Malformed(no.to_string()))?), net)
@@ -72,18 +73,19 @@ impl Evidence {
         &self.what
     }
 
-    /// What is signed.
-    fn statements(&self) -> &[Jws] {
+    /// What is signed: statements, and the HTTP message that they stand beside.
+    fn signed(&self) -> (&[Jws], Option<&HttpSigned>) {
         match &self.what {
-            What::Asked(command, _) => &command.jws,
-            What::Remains(left, _) => left,
-            _ => &[],
+            What::Asked(command, _) => (&command.jws, command.http.as_deref()),
+            What::Remains(left, http, _) => (left, http.as_deref()),
+            _ => (&[], None),
         }
     }
 
     /// Verifies every signature. `keys` needs no trust: a key's name is its own hash.
     pub fn prove(&mut self, keys: &dyn Fn(Kid) -> Option<PublicKey>) -> Result<(), Malformed> {
-        let verified = verify(self.statements(), &self.own_keys(), keys);
+        let (statements, http) = self.signed();
+        let verified = verify(statements, http, &self.own_keys(), keys);
         verified.map_err(|no| Malformed(no.to_string()))?;
         self.proven = true;
         Ok(())
@@ -91,12 +93,13 @@ impl Evidence {
 
     /// Signatures that were verified.
     pub(super) fn signatures(&self) -> u64 {
-        if self.proven { u64::try_from(self.statements().len()).unwrap_or(u64::MAX) } else { 0 }
+        if self.proven { u64::try_from(self.kids().count()).unwrap_or(u64::MAX) } else { 0 }
     }
 
     /// The keys that made the signatures.
     pub fn kids(&self) -> impl Iterator<Item = Kid> {
-        self.statements().iter().map(Jws::kid)
+        let (statements, http) = self.signed();
+        http.into_iter().map(HttpSigned::kid).chain(statements.iter().map(Jws::kid))
     }
 
     /// The keys that the evidence itself brings.
@@ -104,7 +107,7 @@ impl Evidence {
         match &self.what {
             What::Genesis(genesis) => genesis.roots.clone(),
             What::Asked(command, _) => command.body.own_keys(),
-            What::Remains(_, keys) => keys.clone(),
+            What::Remains(_, _, keys) => keys.clone(),
             _ => vec![],
         }
     }
@@ -129,6 +132,8 @@ struct Said {
     #[serde(default)]
     jws: Option<String>,
     #[serde(default)]
+    http: Option<Box<HttpMessage>>,
+    #[serde(default)]
     line: Option<String>,
 }
 
@@ -136,6 +141,8 @@ struct Said {
 struct PublicSaid {
     #[serde(default)]
     jws: Vec<String>,
+    #[serde(default)]
+    http: Option<HttpMessage>,
 }
 
 fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Malformed> {
@@ -145,18 +152,24 @@ fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Malformed> {
 /// The request that an entry was made from: its evidence, in order.
 pub fn request(entry: Stored, kind: Kind) -> Result<Request, Malformed> {
     if kind.is_public() {
-        return Ok(Request { jws: read::<PublicSaid>(public(entry.envelope)?)?.jws, lines: None });
+        let PublicSaid { jws, http } = read(public(entry.envelope)?)?;
+        return Ok(Request { jws, lines: None, http });
     }
-    let (mut jws, mut lines) = (vec![], vec![]);
+    let (mut jws, mut lines, mut http) = (vec![], vec![], None);
     for part in whole(entry) {
         let said: Said = read(part)?;
         jws.extend(said.jws);
+        if let Some(message) = said.http
+            && http.replace(*message).is_some()
+        {
+            return Err(Malformed("two signed requests in one entry".into()));
+        }
         if let Some(line) = said.line.filter(|_| kind == Kind::PointsBatch) {
             lines.extend_from_slice(line.as_bytes());
             lines.push(b'\n');
         }
     }
-    Ok(Request { jws, lines: (kind == Kind::PointsBatch).then(|| Arc::from(lines)) })
+    Ok(Request { jws, lines: (kind == Kind::PointsBatch).then(|| Arc::from(lines)), http })
 }
 
 fn whole<'a>(entry: Stored<'a>) -> impl Iterator<Item = &'a [u8]> {
@@ -181,15 +194,26 @@ fn swept(entry: Stored) -> Result<What, Malformed> {
     Ok(What::Tick(accounts, through))
 }
 
-/// What is left where evidence was erased. The keys that the entry registers are of use to later ones.
-fn remains(entry: Stored) -> Result<What, Malformed> {
-    let (mut left, mut keys) = (vec![], vec![]);
+/// What is left where evidence was erased. The keys that the entry registers are of use to later ones. A signed
+/// request that is left must be one for such an entry.
+fn remains(entry: Stored, kind: Kind, net: Hash) -> Result<What, Malformed> {
+    let (mut left, mut message, mut keys) = (vec![], None, vec![]);
     for body in bodies(whole(entry))? {
         left.extend(body.jws);
+        if let Some(http) = body.http {
+            let signed = HttpSigned::parse(*http).map_err(|no| Malformed(no.to_string()))?;
+            let read = read_http(&signed, net).map_err(|no| Malformed(no.to_string()))?;
+            if read.body.kind() != kind || read.dry_run {
+                return Err(Malformed(format!("a signed request that does not make a {kind}")));
+            }
+            if message.replace(Box::new(signed)).is_some() {
+                return Err(Malformed("two signed requests in one entry".into()));
+            }
+        }
         let puts = body.done.iter().flat_map(Done::puts);
         keys.extend(puts.filter_map(|(_, record)| record?.key()).map(|record| record.key));
     }
-    Ok(What::Remains(left, keys))
+    Ok(What::Remains(left, message, keys))
 }
 
 /// Commands that were refused are not decided again; but none of their ids may have been known before,

@@ -1,7 +1,7 @@
 //! The machine: from a signed request to an entry, and back.
 //!
-//! Owns: the closed set of kinds and commands, who must sign each, the decision, the form of entries,
-//! and re-deciding an entry for verification.
+//! Owns: the closed set of kinds and commands, the table of routes, who must sign each, the decision, the form
+//! of entries, and re-deciding an entry for verification.
 //! Promises: the same state, command and time give the same entry, byte for byte (salts aside).
 //! Refuses to know: threads, files, clocks, people.
 
@@ -11,12 +11,15 @@ mod due;
 mod entry;
 mod evidence;
 mod genesis;
+mod http;
 mod kind;
 mod refuse;
 mod remains;
+mod route;
+mod scope;
 mod verify;
 
-pub use command::{Body, Command, Request};
+pub use command::{Body, Command, DryRun, Request};
 pub use decide::{Decision, decide, hints};
 pub use due::{sweep, term};
 pub use entry::{
@@ -26,4 +29,6 @@ pub use evidence::{Evidence, request};
 pub use genesis::{CurrencySetting, Genesis};
 pub use kind::Kind;
 pub use refuse::{Burnt, burn, record_refusals};
+pub use route::{Carrier, Method, Route};
+pub use scope::{Role, Scope};
 pub use verify::{Broken, Checked, Records, Stored, apply, check, check_form};

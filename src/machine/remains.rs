@@ -203,13 +203,26 @@ fn evidence_first(entry: Stored, kind: Kind) -> Result<Vec<PartBody>, Broken> {
         };
         let body = match body {
             // Evidence that is left says nothing else.
-            Some(PartBody { jws, line: None, verdict: None, payment: None, cycle: None, done: None }) => {
-                if jws.is_none() {
-                    return wrong("a part that says nothing");
+            Some(PartBody {
+                jws,
+                http,
+                line: None,
+                verdict: None,
+                payment: None,
+                cycle: None,
+                done: None,
+            }) => {
+                // What was asked comes first: a signed request is never beside or behind something else.
+                match (jws, http) {
+                    (Some(_), None) => None,
+                    (None, Some(_)) if statements == 0 => None,
+                    (None, None) => return wrong("a part that says nothing"),
+                    _ => return wrong("a signed request that does not stand first"),
                 }
-                None
             }
-            Some(body) if body.jws.is_some() => return wrong("evidence with effects in the same part"),
+            Some(body) if body.jws.is_some() || body.http.is_some() => {
+                return wrong("evidence with effects in the same part");
+            }
             body => body,
         };
         match body {

@@ -151,6 +151,98 @@ impl PointToken {
     }
 }
 
+/// An award of its own as the body of a signed request: a [`PointToken`] whose id is the request's, and whose
+/// time is that of the request's signature.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AwardOrder {
+    /// The brand.
+    pub iss: BrandId,
+    /// The unit.
+    pub unit: UnitCode,
+    /// See [`Award::sub`].
+    pub sub: AccountId,
+    /// See [`Award::amount`].
+    pub amount: Points,
+    /// See [`Award::reference`].
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none", default)]
+    pub reference: Option<Ident>,
+    /// See [`Award::store`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub store: Option<Ident>,
+    /// See [`Award::till`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub till: Option<Ident>,
+    /// See [`Award::occurred_at`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub occurred_at: Option<u64>,
+    /// See [`Award::business_date`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub business_date: Option<Date>,
+    /// See [`Award::reason`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<Ident>,
+    /// See [`Award::campaign`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub campaign: Option<Ident>,
+    /// See [`Award::until`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub until: Option<Date>,
+    /// See [`Award::from`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub from: Option<Date>,
+    /// See [`Award::lines`].
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_objects")]
+    pub lines: Option<Vec<SaleLine>>,
+    /// See [`Award::sale`].
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_object")]
+    pub sale: Option<Sale>,
+}
+
+impl AwardOrder {
+    /// The token that it stands for.
+    pub fn token(self, aud: Hash, jti: Ident, exp: u64) -> PointToken {
+        let Self {
+            iss,
+            unit,
+            sub,
+            amount,
+            reference,
+            store,
+            till,
+            occurred_at,
+            business_date,
+            reason,
+            campaign,
+            until,
+            from,
+            lines,
+            sale,
+        } = self;
+        PointToken {
+            aud,
+            jti,
+            iat: None,
+            exp,
+            iss,
+            unit,
+            sub,
+            amount,
+            reference,
+            store,
+            till,
+            occurred_at,
+            business_date,
+            reason,
+            campaign,
+            until,
+            from,
+            lines,
+            sale,
+        }
+    }
+}
+
 /// What a batch does with a line that is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

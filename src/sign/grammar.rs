@@ -49,6 +49,13 @@ pub fn read_object<T: for<'de> Deserialize<'de>>(json: &[u8]) -> Result<T, Refus
     read(&check(json.to_vec())?, Refusal::TokenPayload)
 }
 
+/// Reads a struct from the body of a request, held to the grammar of payloads. `malformed` names the member
+/// that is wrong.
+pub fn read_body<T: for<'de> Deserialize<'de>>(json: &str) -> Result<T, Refused> {
+    let as_body = |no: Refused| Refused { code: Refusal::Malformed, ..no };
+    check(json.as_bytes().to_vec()).and_then(|text| read(&text, Refusal::Malformed)).map_err(as_body)
+}
+
 /// A struct that is read from an object and from nothing else.
 struct Only<T>(T);
 

@@ -15,7 +15,7 @@ use tallyhouse::machine::{
     self, Answer, Broken, Checked, Command, Decision, EntryBody, Evidence, Records, Request, Sealed, Stored,
     apply, bodies, burn, check, decide, record_refusals, seal, sweep, term,
 };
-use tallyhouse::sign::{Jws, PublicKey};
+use tallyhouse::sign::PublicKey;
 use tallyhouse::types::{AccountId, Hash, Kid, Refusal, Refused, Time};
 
 /// State in memory: everything is at hand.
@@ -145,7 +145,7 @@ impl PureNode {
         let at = self.instant(at);
         match decide(self.draft(at), &command) {
             Ok(decision) => Ok(self.commit(decision, at)),
-            Err(Stop::Known(seq)) => Ok(self.answer(seq)),
+            Err(Stop::Known(seq)) => Ok(Answer { replayed: true, ..self.answer(seq) }),
             Err(Stop::Refused(no)) => {
                 self.burn(&command, no.code, at);
                 Err(no)
@@ -169,7 +169,7 @@ impl PureNode {
             machine::Body::OpenAccount(args) => vec![args.key.kid()],
             _ => vec![],
         };
-        let unknown = command.jws.iter().map(Jws::kid).find(|kid| !own.contains(kid) && key(*kid).is_none());
+        let unknown = command.kids().find(|kid| !own.contains(kid) && key(*kid).is_none());
         unknown.map_or(Ok(command), |kid| Err(Refused::about(Refusal::KeyUnknown, kid)))
     }
 

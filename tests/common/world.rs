@@ -241,14 +241,14 @@ impl World {
 
     /// A request of one statement.
     pub fn alone(&self, statement: String) -> Request {
-        Request { jws: vec![statement], lines: None }
+        Request::of(vec![statement])
     }
 
     /// A command by the operator: signed by the first root, approved by the second.
     pub fn by_operator(&self, cid: &str, kind: &str, args: &impl Serialize) -> Request {
         let first = self.command(&self.roots[0], cid, kind, args);
         let second = self.approve(&self.roots[1], &first);
-        Request { jws: vec![first, second], lines: None }
+        Request::of(vec![first, second])
     }
 
     // One function for each kind of command.
@@ -272,7 +272,7 @@ impl World {
         };
         let first = self.command(&brand.root, cid, "brand.register", &args);
         let approvals = [self.approve(&self.roots[0], &first), self.approve(&self.roots[1], &first)];
-        Request { jws: [vec![first], approvals.to_vec()].concat(), lines: None }
+        Request::of([vec![first], approvals.to_vec()].concat())
     }
 
     /// A certificate signed by `root`, with the new key's proof of possession.
@@ -283,7 +283,7 @@ impl World {
             jws.extend(self.roots.iter().take(2).map(|root| self.approve(root, &first)));
         }
         jws.insert(0, first);
-        Request { jws, lines: None }
+        Request::of(jws)
     }
 
     /// Whether a till's certificate names another legal entity than its brand's: the operator confirms it.
@@ -358,7 +358,7 @@ impl World {
         let first = self.command(issuing, cid, "account.open", &args);
         let proof = self.approve(&holder.key, &first);
         let vouched = self.approve(&self.brand_of(unit).0.root, &first);
-        Request { jws: vec![first, proof, vouched], lines: None }
+        Request::of(vec![first, proof, vouched])
     }
 
     pub fn revoke_key(&self, root: &Key, cid: &str, key: Kid, state: KeyState) -> Request {
@@ -451,7 +451,11 @@ impl World {
 
     pub fn issue_batch(&self, key: &Key, claims: &PointBatch, lines: &[Vec<u8>]) -> Request {
         let text: Vec<u8> = lines.iter().flat_map(|line| line.iter().copied().chain([b'\n'])).collect();
-        Request { jws: vec![self.statement(key, Typ::PointBatch, claims)], lines: Some(Arc::from(text)) }
+        Request {
+            jws: vec![self.statement(key, Typ::PointBatch, claims)],
+            lines: Some(Arc::from(text)),
+            http: None,
+        }
     }
 
     pub fn consent(&self, holder: &Key, claims: &PaymentConsent) -> String {
@@ -461,7 +465,7 @@ impl World {
     /// A till asks to hold points; `consents` as made by [`World::consent`].
     pub fn authorise(&self, till: &Key, cid: &str, args: &Authorise, consents: Vec<String>) -> Request {
         let first = self.command(till, cid, "payment.authorise", args);
-        Request { jws: [vec![first], consents].concat(), lines: None }
+        Request::of([vec![first], consents].concat())
     }
 
     pub fn capture(&self, till: &Key, cid: &str, payment: PaymentId, amount: u64, last: bool) -> Request {

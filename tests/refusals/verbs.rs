@@ -78,7 +78,7 @@ impl Table {
         let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
         let approvals = names.iter().map(|name| self.world.approve(&self.key(name), &first));
         let jws = std::iter::once(first.clone()).chain(approvals).collect();
-        Request { jws, lines: None }
+        Request::of(jws)
     }
 
     fn home(&self, name: &str) -> &Brand {
@@ -316,7 +316,7 @@ impl Table {
             format!("{}.{rest}", b64(json.as_bytes()))
         };
         let kid = key.kid;
-        let one = |statement: String| Request { jws: vec![statement], lines: None };
+        let one = |statement: String| Request::of(vec![statement]);
         match row.word(1) {
             "nothing" => Request::default(),
             "no-token" => one("freeze it".into()),
@@ -354,11 +354,11 @@ impl Table {
             "approval-alone" => one(self.world.approve(&key, &good)),
             "approval-of-other" => {
                 let other = self.world.approve(&self.key("op"), &claims("{}"));
-                Request { jws: vec![good, other], lines: None }
+                Request::of(vec![good, other])
             }
             "approval-twice" => {
                 let approval = self.world.approve(&self.key("op"), &good);
-                Request { jws: vec![good, approval.clone(), approval], lines: None }
+                Request::of(vec![good, approval.clone(), approval])
             }
             "approval-needless" => {
                 let token = self.world.token(
@@ -371,10 +371,12 @@ impl Table {
                 );
                 let token = self.world.statement(&self.key("issuing:HARVEST"), Typ::PointToken, &token);
                 let approval = self.world.approve(&self.key("op"), &token);
-                Request { jws: vec![token, approval], lines: None }
+                Request::of(vec![token, approval])
             }
-            "33-statements" => Request { jws: vec![good; 33], lines: None },
-            "lines-without-batch" => Request { jws: vec![good], lines: Some(Arc::from(&b"{}\n"[..])) },
+            "33-statements" => Request::of(vec![good; 33]),
+            "lines-without-batch" => {
+                Request { jws: vec![good], lines: Some(Arc::from(&b"{}\n"[..])), http: None }
+            }
             "stranger" => {
                 one(self.world.command(&self.key("new:stranger"), &self.cid(row), "brand.freeze", &args))
             }

@@ -272,7 +272,7 @@ impl Model {
         let decided = self.decide(ask);
         match decided {
             Ok(said) => Ok(self.commit(ask, said)),
-            Err(Stop::Again(answer)) => Ok(answer),
+            Err(Stop::Again(answer)) => Ok(Answer { replayed: true, ..answer }),
             Err(Stop::No(code)) => {
                 self.burn(ask, code);
                 Err(code)
@@ -338,6 +338,7 @@ impl Model {
             payment: said.payment,
             awarded: said.awarded,
             others: said.others,
+            replayed: false,
         };
         self.seq += 1;
         self.last = self.now;

@@ -78,7 +78,7 @@ impl Waiting {
         let Some((jws, length)) = self.batches.pop_front() else { return Ok(None) };
         let mut lines = vec![0; length];
         self.file.read_exact(&mut lines)?;
-        Ok(Some(Request { jws, lines: Some(Arc::from(lines)) }))
+        Ok(Some(Request { jws, lines: Some(Arc::from(lines)), http: None }))
     }
 }
 

@@ -107,7 +107,7 @@ impl World {
         let approval =
             |key: &&SecretKey| jws(key, Typ::Approval, &json!({"aud": self.net, "digest": digest}));
         let approvals: Vec<String> = by.iter().map(approval).collect();
-        Request { jws: std::iter::once(statement).chain(approvals).collect(), lines: None }
+        Request::of(std::iter::once(statement).chain(approvals).collect())
     }
 
     fn founding(&self) -> Vec<Request> {
@@ -169,7 +169,7 @@ impl World {
         );
         let args = json!({"amount": 1, "currency": "EUR", "deadline": NOW + 3600, "capture": true});
         let till = self.command(&self.till, &cid, "payment.authorise", args);
-        Request { jws: vec![till, consent], lines: None }
+        Request::of(vec![till, consent])
     }
 
     /// A signed batch: a line for each of the accounts, receipts counted up from `first` over 100 tills.
@@ -191,6 +191,10 @@ impl World {
         let claims = json!({"aud": self.net, "iss": "br_issuer", "jti": id, "unit": "POINTS", "exp": NOW * 2,
             "count": accounts.len(), "total": accounts.len() as u64 * points, "root": root_of(&leaves),
             "on_line_error": "skip"});
-        Request { jws: vec![jws(&self.issuing, Typ::PointBatch, &claims)], lines: Some(Arc::from(lines)) }
+        Request {
+            jws: vec![jws(&self.issuing, Typ::PointBatch, &claims)],
+            lines: Some(Arc::from(lines)),
+            http: None,
+        }
     }
 }

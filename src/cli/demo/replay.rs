@@ -425,7 +425,7 @@ impl<'a> Replay<'a> {
         self.wait_for(certified)?;
         let paid = Paid { shop, amount: hold, net: 0, shares: borne };
         let at_once = if later { 0 } else { hold.get() };
-        let number = self.send(Request { jws, lines: None }, What::Pay(paid.clone(), at_once))?;
+        let number = self.send(Request::of(jws), What::Pay(paid.clone(), at_once))?;
         for (which, points) in units {
             if let Some(purse) = self.cast.member(&receipt.member)?.purses.get_mut(which) {
                 purse.most = purse.most.saturating_sub(if later { 0 } else { points });
