@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn keys_work_in_the_role_of_their_purpose() {
         let (operator, brand) = (Principal::Operator, Principal::Brand("br_a".parse().expect("a brand")));
-        let account = Principal::Account("ac_aaaaaaaaaaaaaaaaaaaaaaaaaa".parse().expect("an account"));
+        let account = Principal::Account("ac_00000000000000000000000000".parse().expect("an account"));
         let roles = |owner: &Principal| Purpose::ALL.map(|purpose| Role::of_key(purpose, owner));
         let (none, approver) = (None, Some(Role::Approver));
         let root = Some(Role::Operator);
