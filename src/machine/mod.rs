@@ -1,7 +1,7 @@
 //! The machine: from a signed request to an entry, and back.
 //!
-//! Owns: the closed set of kinds and commands, who must sign each, the decision, the form of entries,
-//! and re-deciding an entry for verification.
+//! Owns: the closed set of kinds and commands, who must sign each, the decision, the form of entries, who
+//! may read which part, and re-deciding an entry for verification.
 //! Promises: the same state, command and time give the same entry, byte for byte (salts aside).
 //! Refuses to know: threads, files, clocks, people.
 
@@ -12,6 +12,7 @@ mod entry;
 mod evidence;
 mod genesis;
 mod kind;
+mod readers;
 mod refuse;
 mod remains;
 mod verify;
@@ -25,5 +26,6 @@ pub use entry::{
 pub use evidence::{Evidence, request};
 pub use genesis::{CurrencySetting, Genesis};
 pub use kind::Kind;
+pub use readers::{Concerned, Reader, Resolve, concerned, concerned_by, issuer, may_read};
 pub use refuse::{Burnt, burn, record_refusals};
 pub use verify::{Broken, Checked, Records, Stored, apply, check, check_form};

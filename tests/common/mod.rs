@@ -8,4 +8,5 @@ pub mod node;
 pub mod ordered;
 pub mod rng;
 pub mod tour;
+pub mod trade;
 pub mod world;
