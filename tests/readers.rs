@@ -7,34 +7,19 @@
 
 mod common;
 
-use common::node::{PureNode, State};
+use common::node::PureNode;
+use common::reading::{Book, brand_reader};
 use common::tour::Tour;
 use common::trade::Trade;
 use common::world::{World, id, points};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use tallyhouse::book::{Name, Principal, Record};
 use tallyhouse::log::Envelope;
 use tallyhouse::machine::{Concerned, Kind, PartBody, Reader, Resolve, bodies, concerned, issuer, may_read};
 use tallyhouse::points::Verdict;
 use tallyhouse::sign::{Award, Typ};
-use tallyhouse::types::{AccountId, BrandId, Kid, UnitCode, encode};
-
-/// Look-ups in a node's state.
-struct Book<'a>(&'a State);
-
-impl Resolve for Book<'_> {
-    type Fault = Infallible;
-
-    fn unit_of(&self, account: AccountId) -> Result<Option<UnitCode>, Infallible> {
-        Ok(self.0.get(&Name::Account(account)).and_then(Record::account).map(|account| account.head.unit))
-    }
-
-    fn owner_of(&self, key: Kid) -> Result<Option<Principal>, Infallible> {
-        Ok(self.0.get(&Name::Key(key)).and_then(Record::key).map(|key| key.owner.clone()))
-    }
-}
+use tallyhouse::types::{AccountId, BrandId, UnitCode, encode};
 
 /// A part of the log, opened.
 struct Opened {
@@ -80,12 +65,7 @@ fn accounts(node: &PureNode) -> BTreeMap<AccountId, BrandId> {
 }
 
 fn readers(world: &World) -> Vec<(BrandId, Reader)> {
-    let of = |brand: &common::world::Brand| {
-        let units = brand.units.iter().map(|unit| unit.unit).collect();
-        let participants = vec![brand.participant.clone()];
-        (brand.id.clone(), Reader::Brand { brand: brand.id.clone(), units, participants })
-    };
-    world.brands.iter().map(of).collect()
+    world.brands.iter().map(|brand| (brand.id.clone(), brand_reader(brand))).collect()
 }
 
 /// Looks at every part; returns how many parts each brand reads and how many name an account.

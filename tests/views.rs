@@ -6,11 +6,12 @@
 
 mod common;
 
+use common::reading::{Book, brand_reader};
 use common::trade::Trade;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use tallyhouse::book::{Name, Record, Shared};
-use tallyhouse::machine::{Event, Kind};
+use tallyhouse::book::{Name, Principal, Record, Shared};
+use tallyhouse::machine::{Event, Kind, PartBody, Sealed, bodies, concerned_by, may_read};
 use tallyhouse::views::{Moment, Reader, Span, Views, What, difference};
 
 /// Views of these events in a folder of their own, taken in runs of these lengths, over and over.
@@ -44,6 +45,7 @@ fn views_say_what_the_state_says() {
         check_payments(&trade, &reader);
         check_flows(&trade, &reader);
         check_obligations(&trade, &reader);
+        check_concerns(&trade, &reader);
     }
     for (what, least) in [("came", 100), ("left", 100), ("split", 3), ("paged", 10)] {
         assert!(seen.get(what).is_some_and(|times| *times >= least), "{what} is not tested: {seen:?}");
@@ -192,6 +194,57 @@ fn check_obligations(trade: &Trade, reader: &Reader) {
     let state: BTreeMap<String, i64> = state.collect();
     assert!(state.len() > 2, "the test crosses brands");
     assert_eq!(pairs, state);
+}
+
+/// Every entry with effects that a brand may read is listed for it, in pages too, and no other.
+fn check_concerns(trade: &Trade, reader: &Reader) {
+    let book = Book(&trade.node.state);
+    let open = |entry: &Sealed| bodies(entry.parts.iter().map(Vec::as_slice)).expect("our own");
+    let opened: Vec<Vec<PartBody>> = trade.node.entries.iter().map(open).collect();
+    let mut total = 0;
+    for brand in &trade.world.brands {
+        let reads = brand_reader(brand);
+        let own = |parts: &Vec<PartBody>| {
+            parts.iter().filter_map(|part| part.done.as_ref()).any(|done| {
+                let Ok(may) = may_read(&concerned_by(done), &reads, &book);
+                may
+            })
+        };
+        let mut expected = vec![];
+        for (entry, parts) in trade.node.entries.iter().zip(&opened) {
+            total += u64::from(own(parts));
+            if parts.is_empty() || own(parts) {
+                expected.push(entry.seq);
+            }
+        }
+        let all = reader.concerning(&brand.id, None, usize::MAX).expect("read").what;
+        assert_eq!(all, expected, "{}", brand.id);
+        let (mut pages, mut after) = (vec![], None);
+        loop {
+            let page = reader.concerning(&brand.id, after, 3).expect("read").what;
+            let Some(last) = page.last() else { break };
+            after = Some(*last);
+            pages.extend(page);
+        }
+        assert_eq!(pages, all, "page by page");
+        let kids = reader.keys_of(&Principal::Brand(brand.id.clone()), None, usize::MAX).expect("read").what;
+        let till = brand.tills.iter().all(|till| kids.contains(&till.key.kid));
+        assert!(till && kids.contains(&brand.root.kid) && kids.is_sorted(), "{kids:?}");
+        let later = reader.keys_of(&Principal::Brand(brand.id.clone()), Some(kids[0]), 1).expect("read").what;
+        assert_eq!(later, kids[1..2]);
+    }
+    assert!(total > 100, "{total}");
+    for account in trade.accounts() {
+        let mut seqs: Vec<u64> =
+            reader.history(account, None, usize::MAX).expect("read").what.iter().map(|m| m.seq).collect();
+        seqs.sort_unstable();
+        seqs.dedup();
+        assert_eq!(reader.moving(account, None, usize::MAX).expect("read").what, seqs);
+        let half = seqs.len() / 2;
+        let later = reader.moving(account, seqs.get(half).copied(), 2).expect("read").what;
+        assert_eq!(later, seqs.iter().skip(half + 1).take(2).copied().collect::<Vec<_>>());
+        assert_eq!(reader.keys_of(&Principal::Account(account), None, 9).expect("read").what, []);
+    }
 }
 
 proptest! {

@@ -6,6 +6,7 @@
 
 pub mod node;
 pub mod ordered;
+pub mod reading;
 pub mod rng;
 pub mod tour;
 pub mod trade;
