@@ -1,196 +1,18 @@
 //! The views against the state: whatever the machine decides, the tables made for people say the same.
 //!
-//! Owns: a random day of trade in the test network, and what each view must say about it.
+//! Owns: what each view must say about a random day of trade in the test network.
 //! Promises: a seed names a run. The views are checked against state records, which other code made.
 //! Refuses to know: how the tables are written.
 
 mod common;
 
-use common::node::PureNode;
-use common::rng::Rng;
-use common::world::{Till, World, beginning, id, money, points};
+use common::reading::{Book, brand_reader};
+use common::trade::Trade;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use tallyhouse::book::{Name, Record, Shared};
-use tallyhouse::log::{Envelope, Slot};
-use tallyhouse::machine::{Event, Kind};
-use tallyhouse::payments::Authorise;
-use tallyhouse::sign::{Award, PaymentConsent};
-use tallyhouse::types::{AccountId, PaymentId, Time, UnitCode, encode};
+use tallyhouse::book::{Name, Principal, Record, Shared};
+use tallyhouse::machine::{Event, Kind, PartBody, Sealed, bodies, concerned_by, may_read};
 use tallyhouse::views::{Moment, Reader, Span, Views, What, difference};
-
-/// Holders of each unit.
-const HOLDERS: u64 = 3;
-
-/// A day of trade: requests at random, many of them refused.
-struct Trade {
-    world: World,
-    node: PureNode,
-    rng: Rng,
-    now: Time,
-    count: u64,
-    payments: Vec<(PaymentId, usize, usize)>,
-}
-
-impl Trade {
-    fn new(seed: u64, steps: usize) -> Self {
-        let world = World::unsigned(seed);
-        let mut node = PureNode::founded(&world);
-        // Half of the days nothing is swept: what is due is booked by the commands that come across it.
-        node.ticking = seed.is_multiple_of(2);
-        let rng = Rng::new(seed);
-        let mut trade = Self { world, node, rng, now: beginning(), count: 0, payments: vec![] };
-        for unit in trade.units() {
-            for n in 0..HOLDERS as usize {
-                let (cid, holder) = (trade.fresh("open"), trade.world.holder(unit, n));
-                let request = trade.world.open_account(&cid, unit, &holder);
-                trade.node.submit(&request, trade.now).expect("opens");
-            }
-        }
-        for _ in 0..steps {
-            trade.step();
-        }
-        trade
-    }
-
-    fn units(&self) -> Vec<UnitCode> {
-        self.world.units().map(|unit| unit.unit).collect()
-    }
-
-    fn fresh(&mut self, what: &str) -> String {
-        self.count += 1;
-        format!("{what}-{}", self.count)
-    }
-
-    fn step(&mut self) {
-        let jump = if self.rng.chance(10) { self.rng.below(10 * 86_400) } else { self.rng.below(600) };
-        self.now = self.now.plus_seconds(jump);
-        match self.rng.below(10) {
-            0..3 => self.award(),
-            3..5 => self.batch(),
-            5..8 => self.pay(),
-            _ => self.move_payment(),
-        }
-    }
-
-    fn award(&mut self) {
-        let unit = *self.rng.pick(&self.units());
-        let (jti, sub) = (self.fresh("award"), self.world.holder(unit, self.rng.index(3)).account);
-        let (brand, at) = self.world.brand_of(unit);
-        let token = self.world.token(brand, unit, &jti, sub, self.rng.range(1, 5_000), self.now);
-        let request = self.world.issue(&brand.issuing[at], &token);
-        let _ = self.node.submit(&request, self.now);
-    }
-
-    /// Lines for one account more than once, lines that expire at once, lines that repeat a receipt.
-    fn batch(&mut self) {
-        let unit = *self.rng.pick(&self.units());
-        let jti = self.fresh("batch");
-        let mut lines = vec![];
-        for _ in 0..self.rng.range(1, 6) {
-            let sub = self.world.holder(unit, self.rng.index(3)).account;
-            let until = self.rng.chance(20).then(|| id("2025-12-31"));
-            let reference = Some(id(&format!("r-{}", self.rng.below(200))));
-            lines.push(encode(&Award {
-                sub,
-                amount: points(self.rng.range(1, 3_000)),
-                reference,
-                store: None,
-                till: None,
-                occurred_at: None,
-                business_date: None,
-                reason: None,
-                campaign: None,
-                until,
-                from: None,
-                lines: None,
-                sale: None,
-            }));
-        }
-        let (brand, at) = self.world.brand_of(unit);
-        let claims = self.world.batch(brand, unit, &jti, &lines, true, self.now);
-        let request = self.world.issue_batch(&brand.issuing[at], &claims, &lines);
-        let _ = self.node.submit(&request, self.now);
-    }
-
-    fn till(&self, brand: usize, till: usize) -> &Till {
-        &self.world.brands[brand].tills[till]
-    }
-
-    fn pay(&mut self) {
-        let cid = self.fresh("pay");
-        let (brand, till) = (self.rng.index(self.world.brands.len()), self.rng.index(2));
-        let units = self.units();
-        let first = self.rng.index(units.len());
-        let both = self.rng.chance(40);
-        let deadline = self.now.seconds() + self.rng.range(60, 20 * 86_400);
-        let (mut total, mut consents) = (0, vec![]);
-        for unit in [Some(units[first]), both.then(|| units[(first + 1) % units.len()])].into_iter().flatten()
-        {
-            let amount = self.rng.range(1, 30_000);
-            total += amount;
-            let holder = self.world.holder(unit, self.rng.index(3));
-            let jti = self.fresh("consent");
-            let claims = PaymentConsent {
-                aud: self.world.net,
-                jti: id(&jti),
-                account: holder.account,
-                payee: self.world.brands[brand].id.clone(),
-                payment: id(&cid),
-                till: None,
-                amount: money(amount),
-                currency: id("EUR"),
-                points: points(1_000_000),
-                deadline,
-                iat: None,
-                exp: self.now.seconds() + 60,
-            };
-            consents.push(self.world.consent(&holder.key, &claims));
-        }
-        let args = Authorise {
-            amount: money(total),
-            currency: id("EUR"),
-            deadline,
-            reference: both.then(|| id(&cid)),
-            capture: self.rng.chance(40),
-        };
-        let request = self.world.authorise(&self.till(brand, till).key, &cid, &args, consents);
-        if let Ok(answer) = self.node.submit(&request, self.now) {
-            self.payments.push((answer.payment.expect("a payment"), brand, till));
-        }
-    }
-
-    fn move_payment(&mut self) {
-        if self.payments.is_empty() {
-            return;
-        }
-        let (payment, brand, till) = *self.rng.pick(&self.payments);
-        let cid = self.fresh("move");
-        let (amount, last) = (self.rng.range(1, 20_000), self.rng.chance(30));
-        let what = self.rng.below(5);
-        let key = &self.till(brand, till).key;
-        let request = match what {
-            0..2 => self.world.capture(key, &cid, payment, amount, last),
-            2..4 => self.world.refund(key, &cid, payment, amount),
-            _ => self.world.void(key, &cid, payment),
-        };
-        let _ = self.node.submit(&request, self.now);
-    }
-
-    fn events(&self) -> Vec<Event> {
-        let read = |entry: &tallyhouse::machine::Sealed| {
-            let envelope = Envelope::decode(&entry.envelope).expect("our own");
-            let slots: Vec<Slot> = entry.parts.iter().cloned().map(Slot::Whole).collect();
-            Event::read(&envelope, entry.hash, &slots).expect("our own")
-        };
-        self.node.entries.iter().map(read).collect()
-    }
-
-    fn accounts(&self) -> Vec<AccountId> {
-        let units = self.units();
-        units.iter().flat_map(|unit| (0..3).map(|n| self.world.holder(*unit, n).account)).collect()
-    }
-}
 
 /// Views of these events in a folder of their own, taken in runs of these lengths, over and over.
 fn views_of(events: &[Event], runs: &[usize]) -> (tempfile::TempDir, Reader) {
@@ -223,6 +45,7 @@ fn views_say_what_the_state_says() {
         check_payments(&trade, &reader);
         check_flows(&trade, &reader);
         check_obligations(&trade, &reader);
+        check_concerns(&trade, &reader);
     }
     for (what, least) in [("came", 100), ("left", 100), ("split", 3), ("paged", 10)] {
         assert!(seen.get(what).is_some_and(|times| *times >= least), "{what} is not tested: {seen:?}");
@@ -371,6 +194,57 @@ fn check_obligations(trade: &Trade, reader: &Reader) {
     let state: BTreeMap<String, i64> = state.collect();
     assert!(state.len() > 2, "the test crosses brands");
     assert_eq!(pairs, state);
+}
+
+/// Every entry with effects that a brand may read is listed for it, in pages too, and no other.
+fn check_concerns(trade: &Trade, reader: &Reader) {
+    let book = Book(&trade.node.state);
+    let open = |entry: &Sealed| bodies(entry.parts.iter().map(Vec::as_slice)).expect("our own");
+    let opened: Vec<Vec<PartBody>> = trade.node.entries.iter().map(open).collect();
+    let mut total = 0;
+    for brand in &trade.world.brands {
+        let reads = brand_reader(brand);
+        let own = |parts: &Vec<PartBody>| {
+            parts.iter().filter_map(|part| part.done.as_ref()).any(|done| {
+                let Ok(may) = may_read(&concerned_by(done), &reads, &book);
+                may
+            })
+        };
+        let mut expected = vec![];
+        for (entry, parts) in trade.node.entries.iter().zip(&opened) {
+            total += u64::from(own(parts));
+            if parts.is_empty() || own(parts) {
+                expected.push(entry.seq);
+            }
+        }
+        let all = reader.concerning(&brand.id, None, usize::MAX).expect("read").what;
+        assert_eq!(all, expected, "{}", brand.id);
+        let (mut pages, mut after) = (vec![], None);
+        loop {
+            let page = reader.concerning(&brand.id, after, 3).expect("read").what;
+            let Some(last) = page.last() else { break };
+            after = Some(*last);
+            pages.extend(page);
+        }
+        assert_eq!(pages, all, "page by page");
+        let kids = reader.keys_of(&Principal::Brand(brand.id.clone()), None, usize::MAX).expect("read").what;
+        let till = brand.tills.iter().all(|till| kids.contains(&till.key.kid));
+        assert!(till && kids.contains(&brand.root.kid) && kids.is_sorted(), "{kids:?}");
+        let later = reader.keys_of(&Principal::Brand(brand.id.clone()), Some(kids[0]), 1).expect("read").what;
+        assert_eq!(later, kids[1..2]);
+    }
+    assert!(total > 100, "{total}");
+    for account in trade.accounts() {
+        let mut seqs: Vec<u64> =
+            reader.history(account, None, usize::MAX).expect("read").what.iter().map(|m| m.seq).collect();
+        seqs.sort_unstable();
+        seqs.dedup();
+        assert_eq!(reader.moving(account, None, usize::MAX).expect("read").what, seqs);
+        let half = seqs.len() / 2;
+        let later = reader.moving(account, seqs.get(half).copied(), 2).expect("read").what;
+        assert_eq!(later, seqs.iter().skip(half + 1).take(2).copied().collect::<Vec<_>>());
+        assert_eq!(reader.keys_of(&Principal::Account(account), None, 9).expect("read").what, []);
+    }
 }
 
 proptest! {

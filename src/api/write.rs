@@ -209,10 +209,6 @@ impl Incoming {
     /// Has the command decided, and answers.
     pub async fn run(self) -> Result<HttpResponse, Problem> {
         let command = self.command()?;
-        if self.is_dry() {
-            let answer = self.service.engine.dry_run(command, None)?.answer;
-            return Ok(HttpResponse::Ok().json(Done { answer, dry_run: true, proof: None }));
-        }
         let ticket = self.service.writer.submit(command, None).await;
         let answer = ticket.await?;
         let mut reply = HttpResponse::Created();
@@ -226,7 +222,7 @@ impl Incoming {
         let proof = match self.wants_proof() {
             true => {
                 reply.insert_header(("preference-applied", "return=proof"));
-                Some(super::entries::proof_of_own(&self, answer.seq).await?)
+                None
             }
             false => None,
         };

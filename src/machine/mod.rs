@@ -1,7 +1,7 @@
 //! The machine: from a signed request to an entry, and back.
 //!
 //! Owns: the closed set of kinds and commands, the table of routes, who must sign each, the decision, the form
-//! of entries, and re-deciding an entry for verification.
+//! of entries, who may read which part, and re-deciding an entry for verification.
 //! Promises: the same state, command and time give the same entry, byte for byte (salts aside).
 //! Refuses to know: threads, files, clocks, people.
 
@@ -13,6 +13,7 @@ mod evidence;
 mod genesis;
 mod http;
 mod kind;
+mod readers;
 mod refuse;
 mod remains;
 mod route;
@@ -28,6 +29,7 @@ pub use entry::{
 pub use evidence::{Evidence, request};
 pub use genesis::{CurrencySetting, Genesis};
 pub use kind::Kind;
+pub use readers::{Concerned, Reader, Resolve, concerned, concerned_by, issuer, may_read};
 pub use refuse::{Burnt, burn, record_refusals};
 pub use route::{Carrier, Method, Route};
 pub use scope::{Role, Scope};

@@ -153,7 +153,7 @@ impl PointToken {
 
 /// An award of its own as the body of a signed request: a [`PointToken`] whose id is the request's, and whose
 /// time is that of the request's signature.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AwardOrder {
     /// The brand.

@@ -5,7 +5,7 @@
 //! and rows with random keys in the order of their keys.
 //! Refuses to know: what the tables hold; each view folds for itself.
 
-use super::{flows, movements, obligations, payments, units};
+use super::{concerns, flows, keys, movements, obligations, payments, units};
 use crate::book::{Name, Payment, Record};
 use crate::machine::{Effect, Event};
 use crate::store::sqlite::cursor::{cursor, follow, place, read_cursor};
@@ -21,6 +21,7 @@ pub struct Views {
     file: File,
     cursor: Option<Place>,
     units: units::Known,
+    brands: concerns::Known,
 }
 
 impl Views {
@@ -32,7 +33,8 @@ impl Views {
         let row = file.run("read the cursor", read_cursor)?;
         let cursor = place(&file, row)?;
         let units = units::known(&mut file)?;
-        Ok(Self { file, cursor, units })
+        let brands = concerns::known(&mut file)?;
+        Ok(Self { file, cursor, units, brands })
     }
 
     /// How far the views have followed the log; `None` before the first entry. After a fault in `take`
@@ -47,15 +49,16 @@ impl Views {
     pub fn take(&mut self, events: &[&Event]) -> Result<(), PutError> {
         let Some(last) = events.last() else { return Ok(()) };
         self.check_order(events)?;
-        let mut run = Run::new(&self.units);
+        let mut run = Run::new(&self.units, &self.brands);
         for event in events {
             run.take(event).map_err(|why| Fault::Unfit(format!("entry {}: {why}", event.seq)))?;
         }
         let to = Place { seq: last.seq, hash: last.hash };
         follow(&mut self.file, "write the views", self.cursor, to, |connection| run.write(connection))?;
-        let new = run.units.into_new();
+        let (units, brands) = (run.units.into_new(), run.concerns.into_new());
         self.cursor = Some(to);
-        self.units.extend(new);
+        self.units.extend(units);
+        self.brands.extend(brands);
         Ok(())
     }
 
@@ -79,11 +82,14 @@ impl Views {
                 units::wipe(connection)?;
                 flows::wipe(connection)?;
                 obligations::wipe(connection)?;
+                concerns::wipe(connection)?;
+                keys::wipe(connection)?;
                 diesel::delete(cursor::table).execute(connection).map(|_| ())
             })
         })?;
         self.cursor = None;
         self.units.clear();
+        self.brands.clear();
         Ok(())
     }
 }
@@ -95,16 +101,20 @@ struct Run<'a> {
     units: units::Run<'a>,
     flows: flows::Run,
     obligations: obligations::Run,
+    concerns: concerns::Run<'a>,
+    keys: keys::Run,
 }
 
 impl<'a> Run<'a> {
-    fn new(known: &'a units::Known) -> Self {
+    fn new(units: &'a units::Known, brands: &'a concerns::Known) -> Self {
         Self {
             movements: movements::Run::default(),
             payments: payments::Run::default(),
-            units: units::Run::new(known),
+            units: units::Run::new(units),
             flows: flows::Run::default(),
             obligations: obligations::Run::default(),
+            concerns: concerns::Run::new(brands),
+            keys: keys::Run::default(),
         }
     }
 
@@ -112,7 +122,9 @@ impl<'a> Run<'a> {
         let entry = Entry::new(event);
         // Units first: the other views ask for them.
         self.units.take(event);
-        self.movements.take(&entry)?;
+        self.concerns.take(event, &self.units)?;
+        self.keys.take(event);
+        self.movements.take(&entry, &self.units, &mut self.concerns)?;
         self.payments.take(&entry)?;
         self.flows.take(&entry, &self.units)?;
         self.obligations.take(&entry)
@@ -123,7 +135,10 @@ impl<'a> Run<'a> {
         self.payments.write(connection)?;
         self.units.write(connection)?;
         self.flows.write(connection)?;
-        self.obligations.write(connection)
+        self.obligations.write(connection)?;
+        self.keys.write(connection)?;
+        // After the movements: they say whose each account is.
+        self.concerns.write(connection)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Views: typed tables made for people's questions.
 //!
 //! Owns: `views.sqlite`: what moved on each account, each payment as it stands, points of a unit by what
-//! became of them, what participants owe each other. One file a view: its table, its fold, its queries.
+//! became of them, what participants owe each other, which entries concern whom. One file a view: its table, its fold, its queries.
 //! Promises: the tables are a function of the log up to the cursor, however the log was cut into runs;
 //! every answer says up to which entry it is. All of it can be thrown away and made again.
 //! Refuses to know: the writer, which never reads here; people and wallets.
@@ -9,9 +9,11 @@
 //! No lock is taken: a second follower is stopped by the cursor before it has written anything, and what
 //! it would have written is the same.
 
+mod concerns;
 mod difference;
 mod flows;
 mod follow;
+mod keys;
 mod movements;
 mod obligations;
 mod payments;

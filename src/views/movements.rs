@@ -1,7 +1,7 @@
 //! The view of movements: an account's history with the balance after each step.
 //!
 //! Owns: the tables `movements`, appended in the order of the log, and `heads`, which says where each
-//! account's history begins and ends.
+//! account's history begins and ends, and whose points it holds.
 //! Promises: every leg on a holder's account is here, split by where the points came from or went; the
 //! amounts add up to the leg, and the balance after the last of them is the leg's.
 //! Refuses to know: holds, which move nothing, and awards that expire the moment they are given, which
@@ -12,14 +12,14 @@
 //! head is looked up and written once, in the order of accounts.
 
 use super::follow::{Entry, payment_of};
-use super::payments;
 use super::reader::{Reader, Shown, time};
+use super::{concerns, payments, units};
 use crate::book::{Leg, Place, Shared};
 use crate::machine::{Effect, Kind};
 use crate::store::Fault;
 use crate::store::sqlite::file::{File, at_most};
 use crate::store::sqlite::statement::{Tuple, insert};
-use crate::types::{AccountId, PaymentId, Time};
+use crate::types::{AccountId, Asset, PaymentId, Time};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Binary, Nullable};
@@ -44,6 +44,7 @@ diesel::table! {
         account -> Binary,
         first -> BigInt,
         last -> BigInt,
+        brand -> BigInt,
     }
 }
 
@@ -149,14 +150,23 @@ struct Row {
     balance: i64,
     at: i64,
     payment: Option<i64>,
+    /// Whose points they are; kept with the account.
+    brand: i64,
 }
 
 impl Run {
-    pub(super) fn take(&mut self, entry: &Entry) -> Result<(), String> {
+    pub(super) fn take(
+        &mut self,
+        entry: &Entry,
+        units: &units::Run,
+        brands: &mut concerns::Run,
+    ) -> Result<(), String> {
         let mut next = first_id(entry.event.seq).ok_or("its number is too large")?;
         let end = next.checked_add(ROOM).ok_or("its number is too large")?;
         for effect in &entry.event.effects {
             let Some((account, leg)) = holder_leg(effect)? else { continue };
+            let Asset::Unit(unit) = leg.asset else { return Err("an account that holds money".into()) };
+            let brand = brands.number(&units.unit(unit)?.brand);
             let mut balance = balance_before(leg)?;
             for part in split(effect, leg)? {
                 balance = balance.checked_add(part.amount).ok_or("a balance overflows")?;
@@ -173,6 +183,7 @@ impl Run {
                     balance,
                     at: entry.event.at.micros(),
                     payment: payment.map(payments::number).transpose()?,
+                    brand,
                 });
                 next = next.checked_add(1).filter(|next| *next < end).ok_or("too many movements")?;
             }
@@ -269,14 +280,16 @@ struct Head {
     account: [u8; 16],
     first: Option<i64>,
     last: Option<i64>,
+    brand: i64,
 }
 
 impl Head {
     fn new(account: AccountId) -> Self {
-        Self { account: account.0.to_be_bytes(), first: None, last: None }
+        Self { account: account.0.to_be_bytes(), first: None, last: None, brand: 0 }
     }
 
     fn append(&mut self, row: &mut Row) {
+        self.brand = row.brand;
         row.account = *self.first.get_or_insert(row.id);
         row.prev = self.last.replace(row.id);
     }
@@ -284,7 +297,7 @@ impl Head {
 
 impl Tuple for Head {
     type Id = Self;
-    const INSERT: &'static str = "INSERT INTO heads (account, first, last) VALUES";
+    const INSERT: &'static str = "INSERT INTO heads (account, first, last, brand) VALUES";
     const AFTER: &'static str = " ON CONFLICT (account) DO UPDATE SET last = excluded.last";
 
     fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
@@ -292,7 +305,9 @@ impl Tuple for Head {
         out.push_sql(", ");
         out.push_bind_param::<Nullable<BigInt>, _>(&self.first)?;
         out.push_sql(", ");
-        out.push_bind_param::<Nullable<BigInt>, _>(&self.last)
+        out.push_bind_param::<Nullable<BigInt>, _>(&self.last)?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(&self.brand)
     }
 }
 
@@ -414,6 +429,43 @@ impl QueryFragment<Sqlite> for Back {
 
 impl RunQueryDsl<SqliteConnection> for Back {}
 
+/// A walk from a movement backwards to an entry: the first entries after that one, in order.
+struct Since {
+    from: i64,
+    /// Movements from this one on.
+    id: i64,
+    limit: i64,
+}
+
+impl QueryId for Since {
+    type QueryId = Self;
+}
+
+impl Query for Since {
+    type SqlType = BigInt;
+}
+
+impl QueryFragment<Sqlite> for Since {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("WITH RECURSIVE step AS (SELECT id, prev FROM movements WHERE id = ");
+        out.push_bind_param::<BigInt, _>(&self.from)?;
+        out.push_sql(" AND id >= ");
+        out.push_bind_param::<BigInt, _>(&self.id)?;
+        out.push_sql(
+            " UNION ALL SELECT m.id, m.prev \
+             FROM step CROSS JOIN movements AS m ON m.id = step.prev AND m.id < step.id WHERE m.id >= ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.id)?;
+        out.push_sql(") SELECT DISTINCT id / ");
+        out.push_bind_param::<BigInt, _>(&ROOM)?;
+        out.push_sql(" FROM step ORDER BY 1 LIMIT ");
+        out.push_bind_param::<BigInt, _>(&self.limit)?;
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<SqliteConnection> for Since {}
+
 type Kept = (i64, i64, i64, i64, i64, i64, Option<i64>);
 
 fn listed(file: &File, row: Kept) -> Result<Movement, Fault> {
@@ -437,6 +489,12 @@ fn listed(file: &File, row: Kept) -> Result<Movement, Fault> {
 fn head(connection: &mut SqliteConnection, account: AccountId) -> QueryResult<Option<(i64, i64)>> {
     let key = account.0.to_be_bytes();
     heads::table.find(&key[..]).select((heads::first, heads::last)).first(connection).optional()
+}
+
+/// The number of the brand whose points an account holds, if anything moved on it.
+pub(super) fn brand_of(connection: &mut SqliteConnection, account: AccountId) -> QueryResult<Option<i64>> {
+    let key = account.0.to_be_bytes();
+    heads::table.find(&key[..]).select(heads::brand).first(connection).optional()
 }
 
 /// Where a page begins: at the account's last movement, or at the one before `before`, which must be a
@@ -474,6 +532,24 @@ impl Reader {
         };
         self.show("read an account's history", query, |file, rows: Vec<Kept>| {
             rows.into_iter().map(|row| listed(file, row)).collect()
+        })
+    }
+
+    /// The entries that moved something on an account, after `after` (`None`: from the first), in order, at
+    /// most `limit`. It walks over all that moved since, so it is for catching up.
+    pub fn moving(
+        &self,
+        account: AccountId,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Shown<Vec<u64>>, Fault> {
+        let id = after.map_or(Some(0), |after| first_id(after.saturating_add(1))).unwrap_or(i64::MAX);
+        let query = |connection: &mut SqliteConnection| match head(connection, account)? {
+            Some((_, from)) => Since { from, id, limit: at_most(limit) }.load::<i64>(connection),
+            None => Ok(vec![]),
+        };
+        self.show("list an account's entries", query, |file, rows| {
+            rows.into_iter().map(|seq| file.seq(seq)).collect()
         })
     }
 

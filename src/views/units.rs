@@ -63,10 +63,15 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// A unit as it stands.
+    pub(super) fn unit(&self, code: UnitCode) -> Result<&ListedUnit, String> {
+        let unit = self.new.get(&code).or_else(|| self.known.get(&code));
+        unit.ok_or_else(|| format!("{code} moves before it is defined"))
+    }
+
     /// The day of a unit on which an instant falls.
     pub(super) fn day(&self, code: UnitCode, at: Time) -> Result<Date, String> {
-        let unit = self.new.get(&code).or_else(|| self.known.get(&code));
-        unit.map(|unit| at.date(unit.offset)).ok_or_else(|| format!("{code} moves before it is defined"))
+        self.unit(code).map(|unit| at.date(unit.offset))
     }
 
     pub(super) fn write(&self, connection: &mut SqliteConnection) -> QueryResult<()> {

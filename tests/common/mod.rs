@@ -6,6 +6,8 @@
 
 pub mod node;
 pub mod ordered;
+pub mod reading;
 pub mod rng;
 pub mod tour;
+pub mod trade;
 pub mod world;

@@ -1,0 +1,238 @@
+//! The view of concerns: which entries hold a part for a brand.
+//!
+//! Owns: the tables `brands`, which gives each brand a small number, and `concerns`, a row for each brand
+//! and entry, so that a brand's entries are listed without reading the others'.
+//! Promises: an entry with effects that a brand may read is listed for it. What is evidence alone adds
+//! nobody: whoever asked, or is named, has effects in the same entry. Whom else a row is for finds nothing
+//! in the entry that is theirs: rows are for looking, what is shown is decided part by part.
+//! Refuses to know: evidence, and who is asking.
+
+use super::reader::{Reader, Shown, parsed};
+use super::{movements, units};
+use crate::book::{Name, Record};
+use crate::machine::{Concerned, Event, concerned_by};
+use crate::store::Fault;
+use crate::store::sqlite::file::{File, at_most, integer};
+use crate::store::sqlite::statement::{Tuple, insert};
+use crate::types::{AccountId, BrandId, ParticipantId};
+use diesel::prelude::*;
+use diesel::query_builder::AstPass;
+use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sqlite::{Sqlite, SqliteConnection};
+use std::collections::{BTreeMap, BTreeSet};
+
+diesel::table! {
+    brands (brand) {
+        brand -> Text,
+        number -> BigInt,
+        participant -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    concerns (brand, seq) {
+        brand -> BigInt,
+        seq -> BigInt,
+    }
+}
+
+/// The number that stands for all brands.
+const EVERYBODY: i64 = 0;
+
+/// A brand's number, and who answers for it, once that is known.
+#[derive(Clone)]
+pub(super) struct Listed {
+    number: i64,
+    participant: Option<ParticipantId>,
+}
+
+/// The brands that are in the table.
+pub(super) type Known = BTreeMap<BrandId, Listed>;
+
+/// The concerns of a run, in order.
+pub(super) struct Run<'a> {
+    known: &'a Known,
+    /// Brands that are new or changed.
+    new: Known,
+    next: i64,
+    rows: BTreeSet<(i64, i64)>,
+    /// Accounts in parts that do not tell their unit: whose they are is looked up in the end.
+    unsure: BTreeSet<(AccountId, i64)>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(known: &'a Known) -> Self {
+        let next = i64::try_from(known.len()).unwrap_or(i64::MAX).saturating_add(1);
+        Self { known, new: Known::new(), next, rows: BTreeSet::new(), unsure: BTreeSet::new() }
+    }
+
+    /// The number of a brand.
+    pub(super) fn number(&mut self, brand: &BrandId) -> i64 {
+        if let Some(listed) = self.new.get(brand).or_else(|| self.known.get(brand)) {
+            return listed.number;
+        }
+        let number = self.next;
+        self.next = self.next.saturating_add(1);
+        self.new.insert(brand.clone(), Listed { number, participant: None });
+        number
+    }
+
+    pub(super) fn take(&mut self, event: &Event, units: &units::Run) -> Result<(), String> {
+        let seq = i64::try_from(event.seq).map_err(|e| e.to_string())?;
+        if event.kind.is_public() {
+            self.learn(event);
+            self.rows.insert((EVERYBODY, seq));
+            return Ok(());
+        }
+        // A batch has thousands of parts for one brand.
+        let mut seen: Vec<i64> = vec![];
+        for effect in &event.effects {
+            let whom = concerned_by(&effect.done);
+            let told = whom.iter().any(|one| matches!(one, Concerned::Unit(_)));
+            for one in &whom {
+                match one {
+                    Concerned::Brand(brand) => seen.push(self.number(brand)),
+                    Concerned::Unit(unit) => seen.push(self.number(&units.unit(*unit)?.brand)),
+                    Concerned::Participant(participant) => self.answered_for(participant, &mut seen),
+                    Concerned::Account(account) if !told => drop(self.unsure.insert((*account, seq))),
+                    Concerned::Key(_) => seen.push(EVERYBODY),
+                    Concerned::Account(_) | Concerned::Operator => {}
+                }
+            }
+            seen.sort_unstable();
+            seen.dedup();
+        }
+        self.rows.extend(seen.into_iter().map(|number| (number, seq)));
+        Ok(())
+    }
+
+    fn learn(&mut self, event: &Event) {
+        for (name, record) in event.effects.iter().flat_map(|effect| effect.done.puts()) {
+            if let (Name::Brand(brand), Some(Record::Brand(record))) = (name, record) {
+                let number = self.number(brand);
+                let participant = Some(record.participant.clone());
+                self.new.insert(brand.clone(), Listed { number, participant });
+            }
+        }
+    }
+
+    fn answered_for(&self, participant: &ParticipantId, seen: &mut Vec<i64>) {
+        let known = self.known.iter().filter(|(brand, _)| !self.new.contains_key(*brand));
+        for (_, listed) in known.chain(&self.new) {
+            if listed.participant.as_ref() == Some(participant) {
+                seen.push(listed.number);
+            }
+        }
+    }
+
+    /// Comes after the movements, which say whose each account is.
+    pub(super) fn write(&mut self, connection: &mut SqliteConnection) -> QueryResult<()> {
+        let brands: Vec<BrandRow<'_>> =
+            self.new.iter().map(|(brand, listed)| BrandRow { brand, listed }).collect();
+        insert(connection, &brands)?;
+        let mut last: Option<(AccountId, i64)> = None;
+        for (account, seq) in std::mem::take(&mut self.unsure) {
+            let number = match last {
+                Some((same, number)) if same == account => number,
+                // An account that nothing moved on yet is not placed: then everybody may look.
+                _ => movements::brand_of(connection, account)?.unwrap_or(EVERYBODY),
+            };
+            last = Some((account, number));
+            self.rows.insert((number, seq));
+        }
+        let rows: Vec<Row> = std::mem::take(&mut self.rows).into_iter().map(Row).collect();
+        insert(connection, &rows)
+    }
+
+    pub(super) fn into_new(self) -> Known {
+        self.new
+    }
+}
+
+struct BrandRow<'a> {
+    brand: &'a BrandId,
+    listed: &'a Listed,
+}
+
+impl Tuple for BrandRow<'_> {
+    type Id = BrandRow<'static>;
+    const INSERT: &'static str = "INSERT INTO brands (brand, number, participant) VALUES";
+    const AFTER: &'static str = " ON CONFLICT (brand) DO UPDATE SET participant = excluded.participant";
+
+    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_bind_param::<Text, _>(self.brand.as_str())?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(&self.listed.number)?;
+        out.push_sql(", ");
+        match &self.listed.participant {
+            Some(participant) => out.push_bind_param::<Text, _>(participant.as_str()),
+            None => out.push_bind_param::<Nullable<Text>, _>(&None::<String>),
+        }
+    }
+}
+
+struct Row((i64, i64));
+
+impl Tuple for Row {
+    type Id = Self;
+    const INSERT: &'static str = "INSERT INTO concerns (brand, seq) VALUES";
+    const AFTER: &'static str = "";
+
+    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_bind_param::<BigInt, _>(&self.0.0)?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(&self.0.1)
+    }
+}
+
+type Kept = (String, i64, Option<String>);
+
+/// The brands in the table.
+pub(super) fn known(file: &mut File) -> Result<Known, Fault> {
+    let rows: Vec<Kept> = file.run("read the brands", |connection| brands::table.load(connection))?;
+    let one = |(brand, number, participant): Kept| {
+        let place = format!("brands, {brand}");
+        let participant = participant.map(|text| parsed(file, &place, &text)).transpose()?;
+        Ok((parsed(file, &place, &brand)?, Listed { number, participant }))
+    };
+    rows.into_iter().map(one).collect()
+}
+
+pub(super) fn wipe(connection: &mut SqliteConnection) -> QueryResult<()> {
+    diesel::delete(concerns::table).execute(connection)?;
+    diesel::delete(brands::table).execute(connection).map(|_| ())
+}
+
+/// The entries of a number after one, in order.
+fn page(connection: &mut SqliteConnection, number: i64, after: i64, limit: i64) -> QueryResult<Vec<i64>> {
+    let of = concerns::table.filter(concerns::brand.eq(number)).filter(concerns::seq.gt(after));
+    of.select(concerns::seq).order(concerns::seq).limit(limit).load(connection)
+}
+
+impl Reader {
+    /// The entries that concern a brand, public ones among them, after `after` (`None`: from the first), in
+    /// order, at most `limit`.
+    pub fn concerning(
+        &self,
+        brand: &BrandId,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Shown<Vec<u64>>, Fault> {
+        let (after, most) = (after.map_or(Ok(-1), integer)?, at_most(limit));
+        let query = |connection: &mut SqliteConnection| {
+            let number = brands::table.find(brand.as_str()).select(brands::number);
+            let number: Option<i64> = number.first(connection).optional()?;
+            let mut all = page(connection, EVERYBODY, after, most)?;
+            if let Some(number) = number {
+                all.extend(page(connection, number, after, most)?);
+            }
+            all.sort_unstable();
+            all.dedup();
+            all.truncate(limit);
+            Ok(all)
+        };
+        self.show("list a brand's entries", query, |file, rows| {
+            rows.into_iter().map(|seq| file.seq(seq)).collect()
+        })
+    }
+}
