@@ -18,7 +18,9 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError};
+use futures_util::FutureExt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 /// Names the request, in answers and in the node's own log.
@@ -32,10 +34,6 @@ pub const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest")
 /// The command's id.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// A request's id.
-#[derive(Clone)]
-struct RequestId(String);
-
 /// Lets a request through, or not.
 pub async fn pass<B: MessageBody + 'static>(
     request: ServiceRequest,
@@ -43,7 +41,6 @@ pub async fn pass<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let begun = Instant::now();
     let id = b64(&clock::random::<12>());
-    request.extensions_mut().insert(RequestId(id.clone()));
     let data = service(request.request())?;
     data.metrics.begun();
     let found = Route::find(request.method().as_str(), request.path()).map(|(route, _)| route);
@@ -53,19 +50,17 @@ pub async fn pass<B: MessageBody + 'static>(
         // Swagger's files, and what is not there at all.
         None => draw(&data, &stranger(request.request())).map(Some),
     };
-    let http = request.request().clone();
-    let (answer, left) = match admitted {
+    let (mut answer, left) = match admitted {
         Ok(left) => {
             if let Some(route) = found {
                 request.extensions_mut().insert(route);
             }
-            (next.call(request).await.map(ServiceResponse::map_into_boxed_body), left)
+            // A handler that panics is a defect of its own request, not the end of the thread that serves others.
+            let called = AssertUnwindSafe(next.call(request)).catch_unwind().await;
+            let called = called.unwrap_or_else(|_| Err(Problem::fault("a handler panicked").into()));
+            (called?.map_into_boxed_body(), left)
         }
-        Err(problem) => (Ok(request.into_response(problem.error_response())), None),
-    };
-    let mut answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => ServiceResponse::from_err(error, http),
+        Err(problem) => (request.into_response(problem.error_response()), None),
     };
     let problem = name_problem(&mut answer, &id);
     if let Ok(value) = HeaderValue::from_str(&id) {
@@ -98,7 +93,7 @@ fn name_problem(answer: &mut ServiceResponse<BoxBody>, id: &str) -> Option<&'sta
     };
     let code = problem.code();
     let named = problem.of_request(id).error_response();
-    let (request, _) = (answer.request().clone(), ());
+    let request = answer.request().clone();
     *answer = ServiceResponse::new(request, named);
     Some(code)
 }
