@@ -4,6 +4,8 @@
 //! deciding again can find it. What the verifier must do is name the entry.
 
 mod common;
+#[path = "evil/erasing.rs"]
+mod erasing;
 mod evil;
 
 use common::node::{PureNode, State};

@@ -81,7 +81,13 @@ fn kind_of(entry: &Sealed) -> Kind {
     Envelope::decode(&entry.envelope).expect("our own envelope").kind.parse().expect("a kind")
 }
 
-/// For each kind its entries with the most in them: at most three.
+/// Whether the entry's command came as a signed HTTP message.
+fn over_http(entry: &Sealed) -> bool {
+    let texts = std::iter::once(&entry.envelope).chain(&entry.parts);
+    texts.map(|text| String::from_utf8_lossy(text)).any(|text| text.contains(r#""http":{"method":"POST""#))
+}
+
+/// For each kind its entries with the most in them: at most three, and one that came over HTTP.
 fn samples() -> Vec<(Kind, &'static Sealed)> {
     let mut samples = vec![];
     for kind in Kind::ALL {
@@ -89,7 +95,9 @@ fn samples() -> Vec<(Kind, &'static Sealed)> {
         let size =
             |e: &&Sealed| std::cmp::Reverse(e.envelope.len() + e.parts.iter().map(Vec::len).sum::<usize>());
         of_kind.sort_by_key(size);
-        samples.extend(of_kind.into_iter().take(3).map(|entry| (*kind, entry)));
+        let http = of_kind.iter().skip(3).find(|entry| over_http(entry)).copied();
+        let http = http.filter(|_| !of_kind.iter().take(3).any(|entry| over_http(entry)));
+        samples.extend(of_kind.into_iter().take(3).chain(http).map(|entry| (*kind, entry)));
     }
     samples
 }
@@ -166,6 +174,7 @@ fn a_spoiled_entry_is_not_valid() {
             }
         }
     }
+    assert!(samples().iter().filter(|(_, entry)| over_http(entry)).count() >= 5);
     assert!(refused > 10_000 && taken < refused / 20, "{refused} refused, {taken} taken");
 }
 
@@ -350,12 +359,14 @@ fn a_proof_is_valid_and_spoiled_ones_are_not() {
     }
 }
 
-/// One entry of each kind, the one with the most in it.
+/// One entry of each kind, the one with the most in it; and one of each that came over HTTP.
 fn vectors() -> Value {
-    let mut last = None;
+    let mut seen = BTreeSet::new();
     let mut entries = vec![];
     for (kind, entry) in samples() {
-        if last.replace(kind) == Some(kind) {
+        let first = !seen.iter().any(|(have, _)| *have == kind);
+        let new = seen.insert((kind, over_http(entry)));
+        if !(first || new && over_http(entry)) {
             continue;
         }
         let slots: Vec<Slot> = entry.parts.iter().cloned().map(Slot::Whole).collect();
@@ -369,7 +380,7 @@ fn vectors() -> Value {
             "parts_root": parts_root(&slots),
         }));
     }
-    let about = "One entry of each kind, from a test network. Hashes are hexadecimal; blake3 is over the envelope's \
+    let about = "One entry of each kind, and one of each that came as a signed HTTP request, from a test network. Hashes are hexadecimal; blake3 is over the envelope's \
                  bytes and is prev of the next; leaf and parts_root are RFC 6962 with SHA-256.";
     json!({"about": about, "net": TOUR.world.net, "entries": entries})
 }
@@ -396,7 +407,10 @@ fn the_golden_entries_hold() {
     let text = |value: &Value| value.as_str().expect("text").to_owned();
     let hash = |value: &Value| Hash::parse(&text(value)).expect("a hash");
     let entries = file["entries"].as_array().expect("entries");
-    let kinds: Vec<String> = entries.iter().map(|entry| text(&entry["kind"])).collect();
+    let mut kinds: Vec<String> = entries.iter().map(|entry| text(&entry["kind"])).collect();
+    kinds.dedup();
+    let http = |entry: &&Value| entry.to_string().contains(r#"\"http\":{"#);
+    assert_eq!(entries.iter().filter(http).count(), 5, "what came over HTTP");
     assert_eq!(kinds, Kind::ALL.iter().map(|kind| kind.text().to_owned()).collect::<Vec<_>>());
     for entry in entries {
         let bytes = text(&entry["envelope"]).into_bytes();

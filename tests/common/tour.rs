@@ -35,6 +35,7 @@ impl Tour {
         tour.awards(&harvest, &kino);
         tour.payments(&harvest, &kino);
         tour.freezing(&harvest);
+        tour.over_http();
         tour.due(&harvest);
         tour.node.snapshot(tour.now);
         let kinds = tour.by_kind();
@@ -207,6 +208,60 @@ impl Tour {
         self.submit(|world, cid| {
             let brand = &world.brands[3];
             world.revoke_key(&brand.root, cid, brand.tills[0].key.kid, retired)
+        });
+    }
+
+    /// What can be asked for by a signed HTTP request, asked so.
+    fn over_http(&mut self) {
+        let polar = self.holder("POLAR");
+        let now = self.now.plus_seconds(1);
+        self.submit(|world, cid| {
+            world.over_http(&world.open_account(cid, id("POLAR"), &polar), &polar.key, now)
+        });
+        self.submit(|world, cid| {
+            let brand = &world.brands[2];
+            let mut token = world.token(brand, id("POLAR"), cid, polar.account, 9_000, now);
+            token.reference = Some(id("receipt-2"));
+            token.occurred_at = Some(now.seconds());
+            world.over_http(&world.issue(&brand.issuing[0], &token), &brand.issuing[0], now)
+        });
+        let deadline = now.seconds() + 3_600;
+        let answer = self.submit(|world, cid| {
+            let till = &world.brands[1].tills[0].key;
+            let args = Authorise {
+                amount: money(500),
+                currency: id("EUR"),
+                deadline,
+                reference: Some(id("bill-http")),
+                capture: false,
+            };
+            let claims = PaymentConsent {
+                aud: world.net,
+                jti: id("consent-http"),
+                account: polar.account,
+                payee: world.brands[1].id.clone(),
+                payment: id(cid),
+                till: None,
+                amount: money(500),
+                currency: id("EUR"),
+                points: points(100_000),
+                deadline,
+                iat: None,
+                exp: now.seconds() + 200,
+            };
+            let consent = world.consent(&polar.key, &claims);
+            world.over_http(&world.authorise(till, cid, &args, vec![consent]), till, now)
+        });
+        let payment = answer.payment.expect("a payment");
+        self.submit(|world, cid| {
+            let till = &world.brands[1].tills[0].key;
+            world.over_http(&world.capture(till, cid, payment, 500, true), till, now)
+        });
+        // A kind that everybody sees.
+        self.submit(|world, cid| {
+            let prices = world.prices(id("POLAR"), 2, id("EUR"), deadline + 86_400);
+            let root = &world.brands[2].root;
+            world.over_http(&world.publish_prices(root, cid, &prices), root, now)
         });
     }
 

@@ -184,6 +184,13 @@ impl World {
         Self { seed, net: genesis.net(), genesis, roots, log, brands: brands.collect(), signing: true }
     }
 
+    /// The same cast in a network on real time.
+    pub fn real(seed: u64) -> Self {
+        let world = Self::new(seed);
+        let genesis = Genesis { driven: false, ..world.genesis };
+        Self { net: genesis.net(), genesis, ..world }
+    }
+
     /// The same cast, whose statements are not signed.
     pub fn unsigned(seed: u64) -> Self {
         Self { signing: false, ..Self::new(seed) }

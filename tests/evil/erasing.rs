@@ -1,7 +1,7 @@
 //! Evidence that was erased, or is said to be: what an operator can hide behind it.
 
-use super::{Honest, Loose, Written, append};
 use crate::common::world::id;
+use crate::evil::{Honest, Loose, Written, append};
 use crate::stage;
 use tallyhouse::book::{Name, Record};
 use tallyhouse::log::Slot;

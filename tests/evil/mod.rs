@@ -3,7 +3,6 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
-pub mod erasing;
 pub mod json;
 pub mod story;
 

@@ -99,6 +99,9 @@ fn signature_of(field: &str, label: &str) -> Result<[u8; 64], Refused> {
 fn members<'a>(name: &str, field: &'a str) -> Result<(Dictionary, Vec<(&'a str, &'a str)>), Refused> {
     let parsed: Dictionary = Parser::new(field).parse().map_err(|e| malformed(format!("{name}: {e}")))?;
     let mut all = vec![];
+    if field.trim().is_empty() {
+        return Ok((parsed, all));
+    }
     let (mut quoted, mut escaped) = (false, false);
     let ends = |c: char| {
         let comma = c == ',' && !quoted;
