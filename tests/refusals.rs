@@ -9,13 +9,14 @@ use reader::Table;
 use std::collections::BTreeSet;
 use tallyhouse::types::Refusal;
 
-const TABLES: [(&str, &str); 6] = [
+const TABLES: [(&str, &str); 7] = [
     ("evidence", include_str!("refusals/evidence.txt")),
     ("network", include_str!("refusals/network.txt")),
     ("points", include_str!("refusals/points.txt")),
     ("payments", include_str!("refusals/payments.txt")),
     ("freezing", include_str!("refusals/freezing.txt")),
     ("thieves", include_str!("refusals/thieves.txt")),
+    ("held", include_str!("refusals/held.txt")),
 ];
 
 /// What this release's pure code cannot say: the API reads requests, the engine's writer keeps time, and
@@ -51,6 +52,11 @@ fn every_row_of_freezing() {
 #[test]
 fn every_row_of_thieves() {
     Table::play(TABLES[5]);
+}
+
+#[test]
+fn every_row_of_held() {
+    Table::play(TABLES[6]);
 }
 
 #[test]

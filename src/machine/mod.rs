@@ -5,6 +5,7 @@
 //! Promises: the same state, command and time give the same entry, byte for byte (salts aside).
 //! Refuses to know: threads, files, clocks, people.
 
+mod asserted;
 mod command;
 mod decide;
 mod due;
@@ -16,6 +17,7 @@ mod refuse;
 mod remains;
 mod verify;
 
+pub use asserted::AssertedTotal;
 pub use command::{Body, Command, Request};
 pub use decide::{Decision, decide, hints};
 pub use due::{sweep, term};

@@ -15,8 +15,8 @@ mod purpose;
 mod claims;
 
 pub use claims::{
-    Approval, Award, CommandClaims, KeyBudget, KeyCert, OnLineError, PaymentConsent, PointBatch, PointToken,
-    Sale, SaleLine, TillClaims, TillLimits, Window,
+    Approval, Award, CommandClaims, HeldCaps, KeyBudget, KeyCert, OnLineError, PaymentConsent, PointBatch,
+    PointToken, Sale, SaleLine, TillClaims, TillLimits, Window,
 };
 pub use grammar::{MAX_DEPTH, object, objects, optional_object, optional_objects, read_object};
 pub use jws::{Jws, MAX_TOKEN, sign};
