@@ -88,12 +88,35 @@ fn what_was_signed_elsewhere_is_handed_in() {
     let answer = fine("submit -", &request);
     assert!(answer.starts_with("entry ") && answer.contains(": key.certified at 2017-"), "{answer}");
     assert_eq!(fine("submit -", &request), answer, "the same request, the same answer");
-    let budget =
-        "keys budget br_harvest spare --unit HARVEST --serial 1 --ceiling 100 --hourly 50 --until 9d";
+    let budget_of = |name: &str| {
+        format!(
+            "keys budget br_harvest {name} --unit HARVEST --serial 1 --ceiling 100 --hourly 90 --until 9d"
+        )
+    };
+    let budget = budget_of("spare");
     let json = fine(&format!("{budget} --json"), "");
     let answer: serde_json::Value = serde_json::from_str(&fine("submit - --json", &json)).expect("JSON");
     assert_eq!(answer["kind"], "budget.set");
-    fine("verify", "");
+    assert!(!fine("verify", "").contains("word"), "nothing rests on the network's word");
+
+    fine("keys new br_harvest web", "");
+    let caps = "--held-per-account-day 50 --held-per-day 80";
+    let request = fine(&format!("keys certify br_harvest web --purpose issuing {caps}"), "");
+    fine("submit -", &request);
+    fine("submit -", &fine(&budget_of("web"), ""));
+    let award = |account: &str, amount: u64| {
+        let to = format!("--unit HARVEST --sub {account} --amount {amount}");
+        run("submit -", &fine(&format!("token sign --brand br_harvest --key web {to}"), ""))
+    };
+    assert!(award("ac_0123456789abcdefghjkmnpqrs", 40).status.success());
+    assert!(award("ac_1123456789abcdefghjkmnpqrs", 10).status.success());
+    let refused = award("ac_0123456789abcdefghjkmnpqrs", 11);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("asserted_limit_exceeded"), "{refused:?}");
+    let verified = fine("verify", "");
+    assert!(verified.contains("  2 movements rest on the network's word"), "{verified}");
+    assert!(verified.contains("signed for 50 HARVEST (smallest units)"), "{verified}");
+    let json: serde_json::Value = serde_json::from_str(&fine("verify --json", "")).expect("JSON");
+    assert_eq!(json["asserted"], serde_json::json!({"movements": 2, "value": {"HARVEST": 50}}));
 
     let other = fine(&format!("{budget} --net {}", "0".repeat(64)), "");
     let refused = run("submit -", &other);

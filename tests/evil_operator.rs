@@ -14,10 +14,10 @@ use evil::story::{Bill, minutes, story};
 use evil::{Honest, Loose, append, evidence, json, key_in, show, take_apart, with_evidence};
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
-use tallyhouse::book::{Draft, Stop};
+use tallyhouse::book::{Draft, Name, Record, Stop};
 use tallyhouse::log::Slot;
 use tallyhouse::machine::{Command, EntryBody, Kind, Request, Snapshot, Stored, decide, request, sweep};
-use tallyhouse::sign::{Jws, Typ};
+use tallyhouse::sign::{HeldCaps, Jws, Typ};
 use tallyhouse::types::{Hash, encode};
 
 fn stage() -> &'static (World, PureNode, Honest) {
@@ -422,6 +422,59 @@ fn refusals_burn_no_id_that_was_used() {
     assert!(end_state.0.keys().any(|name| name.to_string() == "command/br_kino/cap-no"));
     let empty = Loose { at: entry.at, body: EntryBody { parts: vec![], ..entry.body.clone() } };
     honest.caught(refused, &empty, "nothing was refused");
+}
+
+#[test]
+fn a_held_key_moves_no_more_than_its_certificate_says() {
+    // The operator holds the key, so it can sign whatever it likes: what stops it is deciding again.
+    let world = World::new(78);
+    let mut node = PureNode::founded(&world);
+    let kino = &world.brands[1];
+    let (held, unit, first) = (Key::derive(78, "held"), id("KINO"), world.holder(id("KINO"), 0));
+    let mut cert = world.issuing_cert(kino, &held, minutes(0).seconds(), None);
+    cert.held = Some(HeldCaps { per_account_day: 50, per_day: 60 });
+    let token =
+        |jti: &str, amount, at| world.issue(&held, &world.token(kino, unit, jti, first.account, amount, at));
+    let budget = world.budget(held.kid, unit, 1);
+    for (at, request) in [
+        (10, world.certify(&kino.root, &held, &cert)),
+        (11, world.set_budget(&kino.root, &budget)),
+        (12, token("h1", 40, minutes(12))),
+    ] {
+        node.submit(&request, minutes(at)).unwrap_or_else(|no| panic!("{no}"));
+    }
+    let honest = take_apart(&node.entries);
+    let end = honest.entries.len();
+    let last = &honest.entries[end - 1];
+    let asserted = honest.instead(end - 1, last).expect("honest").asserted;
+    assert_eq!((asserted.movements, asserted.value.get("KINO")), (1, Some(&40)));
+
+    let (_, state) = &honest.before[end];
+    let request = token("h2", 20, minutes(13));
+    let command = Command::read(&request, world.net, &key_in(state)).expect("well signed");
+    // What it would be if nothing had been drawn, or if the certificate allowed more.
+    let mut undrawn = state.clone();
+    undrawn.0.retain(|name, _| !name.to_string().contains("/asserted-"));
+    let mut generous = state.clone();
+    let Some(Record::Key(key)) = state.get(&Name::Key(held.kid)) else { panic!("a key") };
+    let mut key = key.clone();
+    key.held = None;
+    generous.take(vec![(Name::Key(held.kid), Some(std::sync::Arc::new(Record::Key(key))))]);
+    for believed in [undrawn, generous] {
+        let decision = decide(Draft::new(&believed, end as u64, minutes(13)), &command).expect("decided");
+        let forged = Loose { at: minutes(13), body: decision.entry };
+        let what = honest.caught(end, &forged, "the cap is passed");
+        assert!(what.contains("asserted_limit_exceeded"), "{what}");
+    }
+    // Nor can it count less than it moved, or leave the count out.
+    for (from, to) in [("\"used\":40", "\"used\":4"), ("asserted-day", "accepted-day")] {
+        let mut forged = last.clone();
+        for part in &mut forged.body.parts {
+            *part = String::from_utf8_lossy(part).replace(from, to).into_bytes();
+        }
+        assert_ne!(show(&forged), show(last), "{from} is not there");
+        honest.caught(end - 1, &forged, "the count is another");
+    }
 }
 
 #[test]

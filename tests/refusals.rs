@@ -9,7 +9,7 @@ use reader::Table;
 use std::collections::BTreeSet;
 use tallyhouse::types::Refusal;
 
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 8] = [
     ("evidence", include_str!("refusals/evidence.txt")),
     ("network", include_str!("refusals/network.txt")),
     ("points", include_str!("refusals/points.txt")),
@@ -17,6 +17,7 @@ const TABLES: [(&str, &str); 7] = [
     ("freezing", include_str!("refusals/freezing.txt")),
     ("thieves", include_str!("refusals/thieves.txt")),
     ("http", include_str!("refusals/http.txt")),
+    ("held", include_str!("refusals/held.txt")),
 ];
 
 /// What this release's pure code cannot say of a request that is kept: a digest is compared where the request
@@ -57,6 +58,11 @@ fn every_row_of_thieves() {
 #[test]
 fn every_row_of_http() {
     Table::play(TABLES[6]);
+}
+
+#[test]
+fn every_row_of_held() {
+    Table::play(TABLES[7]);
 }
 
 #[test]

@@ -8,7 +8,7 @@
 use crate::book::{Found, Name, Record, Source};
 use crate::engine::{self, Commit, Follower, Memory, StateFollower, open_entry, state_root};
 use crate::log::{Broken as ChainBroken, Chain, Checkpoint, LogVerifier, vkey};
-use crate::machine::{self, Broken, Event, Evidence, Genesis, Snapshot};
+use crate::machine::{self, AssertedTotal, Broken, Event, Evidence, Genesis, Snapshot};
 use crate::sign::PublicKey;
 use crate::store::{Fault, Read, Reader, Sqlite, StoredEntry, TipRecord};
 use crate::types::{Hash, Kid, Time, decode};
@@ -62,6 +62,8 @@ pub struct Report {
     pub erased: u64,
     /// Entries whose evidence is among those: taken over as recorded, within what their kind allows.
     pub undecided: u64,
+    /// What was moved under keys that the network holds.
+    pub asserted: AssertedTotal,
     /// Snapshots whose root was made again.
     pub snapshots: u64,
     /// Records of live state that were compared.
@@ -439,6 +441,7 @@ fn check_entry(
     report.parts += slots.len() as u64;
     report.signatures += checked.signatures;
     report.erased += checked.erased;
+    report.asserted.add(&checked.asserted);
     report.undecided += u64::from(checked.undecided);
     if let Some(claim) = checked.snapshot {
         if roots.get(&claim.of) != Some(&claim) {

@@ -3,7 +3,8 @@
 use super::draft::{Draft, PartKey, Stop};
 use super::name::Name;
 use super::record::Record;
-use crate::types::{BrandId, Ident, Malformed, Refusal, Refused, Time};
+use crate::sign::HeldCaps;
+use crate::types::{AccountId, Asset, BrandId, Ident, Malformed, Refusal, Refused, Time};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
@@ -26,11 +27,15 @@ pub enum Measure {
     ReturnedDay,
     /// Money's worth of one unit accepted in a day.
     AcceptedDay,
+    /// Points or money that held keys of one brand moved for one account in a day.
+    AssertedAccountDay,
+    /// Points or money that held keys of one brand moved in a day.
+    AssertedDay,
     /// Refusals recorded in an hour.
     RefusedHour,
 }
 
-const MEASURES: [(Measure, &str); 8] = [
+const MEASURES: [(Measure, &str); 10] = [
     (Measure::Issued, "issued"),
     (Measure::IssuedHour, "issued-hour"),
     (Measure::TakenHour, "taken-hour"),
@@ -38,6 +43,8 @@ const MEASURES: [(Measure, &str); 8] = [
     (Measure::ReturnedHour, "returned-hour"),
     (Measure::ReturnedDay, "returned-day"),
     (Measure::AcceptedDay, "accepted-day"),
+    (Measure::AssertedAccountDay, "asserted-account-day"),
+    (Measure::AssertedDay, "asserted-day"),
     (Measure::RefusedHour, "refused-hour"),
 ];
 
@@ -48,7 +55,11 @@ impl Measure {
         match self {
             Self::Issued => 0,
             Self::IssuedHour | Self::TakenHour | Self::ReturnedHour | Self::RefusedHour => at.hour(),
-            Self::TakenDay | Self::ReturnedDay | Self::AcceptedDay => at.date(offset).number(),
+            Self::TakenDay
+            | Self::ReturnedDay
+            | Self::AcceptedDay
+            | Self::AssertedAccountDay
+            | Self::AssertedDay => at.date(offset).number(),
         }
     }
 }
@@ -118,22 +129,110 @@ pub struct Draw<'a> {
     pub ceiling: u64,
 }
 
+/// What a held key moves.
+#[derive(Clone, Copy)]
+pub struct Asserted<'a> {
+    /// Whose key it is.
+    pub brand: &'a BrandId,
+    /// What its certificate allows.
+    pub caps: HeldCaps,
+    /// Points of which unit, or money of which currency.
+    pub asset: Asset,
+    /// Where its days begin.
+    pub offset: i16,
+}
+
+impl Asserted<'_> {
+    /// What the day's total is counted under.
+    pub fn subject(&self) -> Result<Ident, Stop> {
+        self.asset.to_string().parse().map_err(|_| Stop::Bug("an asset's code is an id".into()))
+    }
+}
+
 impl Draft<'_> {
+    /// Counts what a held key moves for one account. The count stands with the holder: to the shop's brand
+    /// an account has no name.
+    pub fn assert_for(&mut self, held: &Asserted, account: AccountId, amount: u64) -> Result<(), Stop> {
+        let subject = format!("{account}.{}", held.asset);
+        let subject = subject.parse().map_err(|_| Stop::Bug(format!("{subject} is an id")))?;
+        let Asserted { brand, caps, offset, .. } = *held;
+        let (measure, ceiling) = (Measure::AssertedAccountDay, caps.per_account_day);
+        let draw = Draw { brand, subject, measure, offset, amount, ceiling };
+        let part = self.line_key().unwrap_or(PartKey::Holder(account));
+        self.draw_in(part, draw, Refusal::AssertedLimitExceeded)
+    }
+
+    /// Counts what a held key moves in all.
+    pub fn assert_day(&mut self, held: &Asserted, amount: u64) -> Result<(), Stop> {
+        let Asserted { brand, caps, offset, .. } = *held;
+        let (measure, ceiling) = (Measure::AssertedDay, caps.per_day);
+        let draw = Draw { brand, subject: held.subject()?, measure, offset, amount, ceiling };
+        self.draw(draw, Refusal::AssertedLimitExceeded)
+    }
+
     /// Draws, or refuses with the given code.
     pub fn draw(&mut self, draw: Draw, refusal: Refusal) -> Result<(), Stop> {
+        self.draw_in(PartKey::Brand(draw.brand.clone()), draw, refusal)
+    }
+
+    fn draw_in(&mut self, part: PartKey, draw: Draw, refusal: Refusal) -> Result<(), Stop> {
         let name = Name::Limit(draw.brand.clone(), draw.subject, draw.measure);
         let before = self.get(&name)?.as_deref().and_then(Record::limit).copied().unwrap_or_default();
         let window = draw.measure.window(self.at, draw.offset);
         let after = before
             .draw(window, draw.amount, draw.ceiling)
             .ok_or_else(|| Refused::about(refusal, format!("the ceiling is {}", draw.ceiling)))?;
-        self.put(PartKey::Brand(draw.brand.clone()), name, Some(Record::Limit(after)))
+        self.put(part, name, Some(Record::Limit(after)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::book::{Found, Source};
+    use proptest::prelude::*;
+
+    struct Nothing;
+
+    impl Source for Nothing {
+        fn find(&self, _: &Name) -> Found {
+            Found::Absent
+        }
+    }
+
+    proptest! {
+        /// Whatever is tried in whatever order, no account and no day passes its cap, and nothing that
+        /// would fit is refused.
+        #[test]
+        fn what_held_keys_move_stays_within_their_caps(
+            per_account_day in 0u64..40, per_day in 0u64..100,
+            tries in prop::collection::vec((0u128..3, 1u64..20), 0..40),
+        ) {
+            let brand: BrandId = "br_kino".parse().expect("a brand");
+            let caps = HeldCaps { per_account_day, per_day };
+            let asset = "EUR".parse().expect("a currency");
+            let held = Asserted { brand: &brand, caps, asset, offset: 0 };
+            let mut draft = Draft::new(&Nothing, 5, Time::default());
+            let (mut accounts, mut day) = ([0u64; 3], 0u64);
+            for (who, amount) in tries {
+                let had = &mut accounts[who as usize];
+                let one = draft.assert_for(&held, AccountId(who), amount);
+                prop_assert_eq!(one.is_ok(), *had + amount <= per_account_day);
+                if one.is_ok() {
+                    *had += amount;
+                }
+                let all = draft.assert_day(&held, amount);
+                prop_assert_eq!(all.is_ok(), day + amount <= per_day);
+                if all.is_ok() {
+                    day += amount;
+                }
+                for no in [one, all].into_iter().filter_map(Result::err) {
+                    let said = matches!(&no, Stop::Refused(no) if no.code == Refusal::AssertedLimitExceeded);
+                    prop_assert!(said, "{:?}", no);
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_limit_counts_within_its_window_only() {

@@ -17,7 +17,7 @@ mod record;
 pub use account::{Account, Bucket, Head, Hold, Lot, MAX_HOLDS, MAX_LOTS, Origin};
 pub use change::{Apply, Done, Leg, Place, Shared};
 pub use draft::{Draft, Effects, Found, Of, PartKey, PartOut, Source, Stop, changed};
-pub use limit::{Draw, Limit, Measure};
+pub use limit::{Asserted, Draw, Limit, Measure};
 pub use name::{Name, Principal};
 pub use record::{
     Acceptance, AcceptedUnit, Brand, Budget, Command, Cycle, Expiry, KeyRecord, KeyState, Network,

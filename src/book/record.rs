@@ -3,7 +3,7 @@
 use super::account::{Account, Lot};
 use super::limit::Limit;
 use super::name::Name;
-use crate::sign::{PublicKey, Purpose, Sale, TillLimits};
+use crate::sign::{HeldCaps, PublicKey, Purpose, Sale, TillLimits};
 use crate::types::{
     BrandId, Currency, Date, Fingerprint, Hash, Ident, Kid, Malformed, Money, ParticipantId, Points, Rate,
     Refusal, Time, UnitCode, encode,
@@ -107,6 +107,9 @@ pub struct KeyRecord {
     /// For till keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub till: Option<TillTerms>,
+    /// For keys that the network holds: what they sign is asserted, up to here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldCaps>,
 }
 
 /// What a key may issue, signed by the brand's root.

@@ -7,7 +7,9 @@
 use super::context::{CliError, Context, Exit, net};
 use super::statement::{Signing, say_request};
 use super::when::When;
-use crate::sign::{KeyBudget, KeyCert, PublicKey, Purpose, SecretKey, TillClaims, TillLimits, Typ, Window};
+use crate::sign::{
+    HeldCaps, KeyBudget, KeyCert, PublicKey, Purpose, SecretKey, TillClaims, TillLimits, Typ, Window,
+};
 use crate::types::{BrandId, Currency, Hash, Ident, Kid, Money, ParticipantId, Points, UnitCode, encode};
 use crate::vault::{KeyFolder, Owner, WalletId};
 use clap::Subcommand;
@@ -73,6 +75,7 @@ struct Show {
   tallyhouse keys certify br_harvest issuing --purpose issuing
   tallyhouse keys certify br_harvest till-7 --purpose till --store s12 --till t7 --participant pa_harvest
   tallyhouse keys certify operator desk --purpose operations --by root-1 --by root-2
+  tallyhouse keys certify br_harvest web --purpose issuing --held-per-account-day 5000 --held-per-day 200000
 Prints the certificate and the approval by the new key as lines, or as a request with --json.")]
 struct Certify {
     /// operator, or a brand's id
@@ -92,6 +95,27 @@ struct Certify {
     until: Option<When>,
     #[command(flatten)]
     till: Till,
+    #[command(flatten)]
+    held: Held,
+}
+
+/// What the certificate of a key that the network holds adds.
+#[derive(clap::Args, Debug)]
+struct Held {
+    /// The network holds this key: most that it may move for one account in a day, in smallest points for
+    /// an issuing key, in smallest units of its limits' currency for a till's
+    #[arg(long, value_name = "AMOUNT", requires = "held_per_day")]
+    held_per_account_day: Option<u64>,
+    /// And most in a day
+    #[arg(long, value_name = "AMOUNT", requires = "held_per_account_day")]
+    held_per_day: Option<u64>,
+}
+
+impl Held {
+    fn caps(&self) -> Option<HeldCaps> {
+        let (per_account_day, per_day) = self.held_per_account_day.zip(self.held_per_day)?;
+        Some(HeldCaps { per_account_day, per_day })
+    }
 }
 
 /// What the certificate of a till adds.
@@ -308,6 +332,7 @@ fn certify(args: Certify, keys: &KeyFolder, context: &mut Context<'_>) -> Result
         from: args.from.map_or(now.seconds(), |from| from.seconds(now)),
         until: args.until.map(|until| until.seconds(now)),
         till: args.till.claims(args.purpose)?,
+        held: args.held.caps(),
     };
     let (root, mut approving) = args.signing.roots(&args.owner, keys)?;
     approving.push(key);
@@ -449,6 +474,12 @@ mod tests {
         let limits = claims.limits.as_ref().expect("limits");
         assert_eq!((claims.till.as_str(), limits.day, limits.hour), ("t7", Money::new(5_000), None));
 
+        assert_eq!(cert.held, None);
+        let held = line.clone() + " --held-per-account-day 5 --held-per-day 70";
+        let command = read(data, &ok(data, &held));
+        let Body::Certify(cert) = &command.body else { panic!("{:?}", command.body) };
+        assert_eq!(cert.held, Some(HeldCaps { per_account_day: 5, per_day: 70 }));
+
         let json: serde_json::Value =
             serde_json::from_str(&ok(data, &(line.clone() + " --json"))).expect("JSON");
         assert_eq!(json["jws"].as_array().map(Vec::len), Some(2));
@@ -456,6 +487,7 @@ mod tests {
         for wrong in [
             line.replace("--purpose issuing", "--purpose till"),
             line.clone() + " --store s1",
+            line.clone() + " --held-per-day 70",
             line.replace("--purpose issuing", "--purpose iissuing"),
             line.replace(NET, "aa"),
             line.replace(&format!("--net {NET}"), ""),

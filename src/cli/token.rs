@@ -490,6 +490,7 @@ mod tests {
             from: 0,
             until: Some(5),
             till: None,
+            held: None,
         };
         let found = look(Typ::KeyCert, &encode(&cert));
         assert!(matches!(&found[..], [None, Some(Refused { code: Refusal::KeyExpired, .. })]), "{found:?}");

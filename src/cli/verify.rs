@@ -109,6 +109,14 @@ fn say(report: &Report, seconds: f64, context: &mut Context<'_>) -> Result<(), C
         "  {compared}; {} snapshots hold; {} parts erased on request",
         report.snapshots, report.erased
     ))?;
+    if report.asserted.movements > 0 {
+        let worth = report.asserted.value.iter().map(|(asset, amount)| format!("{amount} {asset}"));
+        let worth = worth.collect::<Vec<_>>().join(", ");
+        context.say(format!(
+            "  {} movements rest on the network's word: keys that it holds signed for {worth} (smallest units)",
+            report.asserted.movements
+        ))?;
+    }
     if report.undecided > 0 {
         context.say(format!(
             "  {} entries were not decided again: their evidence was erased, and what they did is taken on the \

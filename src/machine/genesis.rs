@@ -115,6 +115,7 @@ impl Genesis {
             from: at.seconds(),
             until: None,
             till: None,
+            held: None,
         };
         let mut records = vec![
             (Name::Network, Record::Network(network)),

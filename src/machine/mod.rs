@@ -5,6 +5,7 @@
 //! Promises: the same state, command and time give the same entry, byte for byte (salts aside).
 //! Refuses to know: threads, files, clocks, people.
 
+mod asserted;
 mod command;
 mod decide;
 mod due;
@@ -20,6 +21,7 @@ mod route;
 mod scope;
 mod verify;
 
+pub use asserted::AssertedTotal;
 pub use command::{Body, Command, DryRun, Request};
 pub use decide::{Decision, decide, hints};
 pub use due::{sweep, term};

@@ -103,6 +103,7 @@ impl Before<'_> {
                     Measure::TakenHour | Measure::TakenDay => (pays || moves) && grows,
                     Measure::AcceptedDay => pays && grows,
                     Measure::ReturnedHour | Measure::ReturnedDay => moves && grows,
+                    Measure::AssertedAccountDay | Measure::AssertedDay => (issues || pays || moves) && grows,
                     Measure::RefusedHour => false,
                 }
             }
@@ -142,6 +143,7 @@ impl Before<'_> {
                     && headed
                     && now.state == KeyState::Active
                     && now.till.is_none()
+                    && now.held.is_none()
             }
             Some(had) => {
                 let revoked = KeyRecord { state: now.state, ..had.clone() };

@@ -4,6 +4,7 @@
 //! it. [`check`] decides the entry again from its own evidence, on the state before it, and compares
 //! every byte: verification and mirrors use it.
 
+use super::asserted::AssertedTotal;
 use super::decide::{Decision, decide};
 use super::due::{sweep, term};
 use super::entry::{Effect, PartBody, PubBody, Snapshot};
@@ -68,6 +69,8 @@ pub struct Checked {
     /// Parts that were erased on request; if the evidence is among them the entry was taken over as
     /// recorded, not decided again.
     pub erased: u64,
+    /// What it moved on the word of the network, which signed with a key that it holds.
+    pub asserted: AssertedTotal,
     /// Whether evidence was erased, so that the entry was taken over as recorded, within what its kind allows.
     pub undecided: bool,
     /// What a snapshot entry claims: its root is for whoever has all records to compare.
@@ -189,6 +192,7 @@ pub fn check(entry: Stored, evidence: &Evidence, state: &dyn Source) -> Result<C
         effects: vec![],
         signatures: evidence.signatures(),
         erased: u64::try_from(erased).unwrap_or(u64::MAX),
+        asserted: AssertedTotal::default(),
         undecided: false,
         snapshot: None,
         through: None,
@@ -213,6 +217,7 @@ pub fn check(entry: Stored, evidence: &Evidence, state: &dyn Source) -> Result<C
         What::Remains(..) => {
             checked.undecided = true;
             (checked.records, checked.effects) = check_remains(entry, kind, state)?;
+            checked.asserted = AssertedTotal::of(&checked.records, &checked.effects, state)?;
             return Ok(checked);
         }
         What::Term => term(draft)?,
@@ -246,6 +251,7 @@ pub fn check(entry: Stored, evidence: &Evidence, state: &dyn Source) -> Result<C
     compare(&decision, entry, kind)?;
     checked.records = decision.records;
     checked.effects = decision.parts.into_iter().map(Effect::from).collect();
+    checked.asserted = AssertedTotal::of(&checked.records, &checked.effects, state)?;
     Ok(checked)
 }
 

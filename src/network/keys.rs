@@ -3,7 +3,7 @@
 use super::register::put_key;
 use super::signer::{Asked, brand_root, operator, unless_refused};
 use crate::book::{Budget, Draft, KeyRecord, KeyState, Name, PartKey, Principal, Record, Stop, TillTerms};
-use crate::sign::{KeyBudget, KeyCert, Purpose};
+use crate::sign::{HeldCaps, KeyBudget, KeyCert, Purpose};
 use crate::types::{Kid, Refusal, Refused};
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,9 @@ pub fn certify(draft: &mut Draft, asked: &Asked, cert: &KeyCert) -> Result<(), S
             );
         }
     }
+    if let Some(held) = &cert.held {
+        check_held(cert, held)?;
+    }
     let till = cert.till.clone().map(|t| TillTerms {
         store: t.store,
         till: t.till,
@@ -80,8 +83,30 @@ pub fn certify(draft: &mut Draft, asked: &Asked, cert: &KeyCert) -> Result<(), S
         from: cert.from,
         until: cert.until,
         till,
+        held: cert.held,
     };
     put_key(draft, PartKey::Public, record)
+}
+
+/// A key that the network holds issues, or stands at a till that has limits: nothing else.
+fn check_held(cert: &KeyCert, held: &HeldCaps) -> Result<(), Refused> {
+    let limited = || cert.till.as_ref().is_some_and(|till| till.limits.is_some());
+    match cert.purpose {
+        Purpose::Issuing => {}
+        Purpose::Till if limited() => {}
+        Purpose::Till => {
+            return Err(Refused::about(
+                Refusal::SettingInvalid,
+                "held: a till's certificate has limits then",
+            ));
+        }
+        _ => return Err(Refused::about(Refusal::KeyPurpose, "held: issuing and till keys only")),
+    }
+    if held.per_account_day > held.per_day {
+        let about = "held: per_account_day, per_day in order";
+        return Err(Refused::about(Refusal::SettingInvalid, about));
+    }
+    Ok(())
 }
 
 /// `key.revoke`: by the root of the key's brand, or by the operator. Only the root restores a retired key.
@@ -139,6 +164,10 @@ pub fn set_budget(draft: &mut Draft, asked: &Asked, claims: &KeyBudget) -> Resul
     }
     if !matches!(key.purpose, Purpose::Issuing | Purpose::Till) {
         return Err(Refused::about(Refusal::KeyPurpose, claims.key).into());
+    }
+    if key.held.is_some() && key.purpose == Purpose::Till {
+        // Its caps are in money: they say nothing about points.
+        return Err(Refused::about(Refusal::KeyPurpose, "a till whose key is held does not award").into());
     }
     if draft.unit(claims.unit)?.brand != brand {
         return Err(Refused::about(Refusal::KeyOwner, claims.unit).into());

@@ -141,7 +141,7 @@ fn vouched(draft: &mut Draft, asked: &Asked, brand: &BrandId) -> Result<(), Stop
 }
 
 pub(super) fn new_key(key: PublicKey, purpose: Purpose, owner: Principal, from: u64) -> KeyRecord {
-    KeyRecord { key, purpose, owner, state: KeyState::Active, from, until: None, till: None }
+    KeyRecord { key, purpose, owner, state: KeyState::Active, from, until: None, till: None, held: None }
 }
 
 /// One key, one purpose, one owner, for ever: a key that is registered is never registered again.

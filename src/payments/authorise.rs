@@ -1,7 +1,7 @@
 //! Authorise: points of one or several units are held for a bill, each under its holder's consent.
 
 use super::capture::{Step, step};
-use super::limits::{Way, draw_till};
+use super::limits::{Way, draw_held, draw_till};
 use super::till;
 use crate::book::{
     Draft, Name, PartKey, Payment, Principal, Record, Share, ShareTerms, Stop, TillTerms, Used,
@@ -77,6 +77,8 @@ pub fn authorise(
     check_bill(draft, args, consents)?;
     let bill = Sale { amount: args.amount, currency: args.currency };
     draw_till(draft, asked.kid, &brand, terms, Way::Take, &bill)?;
+    let shares = consents.iter().map(|consent| (consent.claims.account, consent.claims.amount));
+    draw_held(draft, &brand, &key, &bill, shares)?;
     let deadline = Time::from_seconds(args.deadline).ok_or(Refusal::AmountTooLarge)?;
     let shop = Shop { brand: &brand, till: terms, id: PaymentId { seq: draft.seq, part: 0 }, deadline };
     let mut shares = Vec::with_capacity(consents.len());

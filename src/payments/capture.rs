@@ -1,6 +1,6 @@
 //! Capture, void, refund: three ways to move a payment's n = captured − refunded.
 
-use super::limits::{Way, draw_till};
+use super::limits::{Way, draw_held, draw_till};
 use super::own_payment;
 use crate::book::{Draft, Lot, Name, PartKey, Payment, Record, Share, ShareTerms, Stop};
 use crate::network::Asked;
@@ -68,8 +68,21 @@ fn change(draft: &mut Draft, asked: &Asked, id: PaymentId, what: Step) -> Result
     step(draft, id, &mut payment, what)?;
     let terms = till.till.as_ref().ok_or_else(|| Stop::Bug("a till without terms".into()))?;
     let mut draw = |way, amount: Money| {
+        if amount.is_zero() {
+            return Ok(());
+        }
         let sale = Sale { amount, currency: payment.currency };
-        if amount.is_zero() { Ok(()) } else { draw_till(draft, asked.kid, &payment.brand, terms, way, &sale) }
+        draw_till(draft, asked.kid, &payment.brand, terms, way, &sale)?;
+        if till.held.is_none() {
+            return Ok(());
+        }
+        let mut shares = Vec::with_capacity(payment.shares.len());
+        for share in &payment.shares {
+            let part = share.amount.share_floor(amount.get(), payment.amount.get());
+            let part = part.ok_or(Refusal::AmountTooLarge)?;
+            shares.push((draft.share(id, share.unit)?.account, part));
+        }
+        draw_held(draft, &payment.brand, &till, &sale, shares)
     };
     let released = payment.amount.minus(payment.captured).filter(|_| payment.closed).unwrap_or_default();
     match what {

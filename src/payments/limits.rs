@@ -1,8 +1,26 @@
 //! A till's limits: a stolen till takes, and gives back, no more than its certificate allows.
 
-use crate::book::{Draft, Draw, Measure, Stop, TillTerms};
+use crate::book::{Asserted, Draft, Draw, KeyRecord, Measure, Stop, TillTerms};
 use crate::sign::Sale;
-use crate::types::{BrandId, Kid, Refusal, Refused};
+use crate::types::{AccountId, Asset, BrandId, Kid, Money, Refusal, Refused};
+
+/// Counts what a till whose key is held moves, taken and given back alike: in all, and for each account
+/// its share.
+pub(super) fn draw_held(
+    draft: &mut Draft,
+    brand: &BrandId,
+    till: &KeyRecord,
+    sale: &Sale,
+    shares: impl IntoIterator<Item = (AccountId, Money)>,
+) -> Result<(), Stop> {
+    let Some(caps) = till.held else { return Ok(()) };
+    let held = Asserted { brand, caps, asset: Asset::Money(sale.currency), offset: 0 };
+    draft.assert_day(&held, sale.amount.get())?;
+    for (account, share) in shares.into_iter().filter(|(_, share)| !share.is_zero()) {
+        draft.assert_for(&held, account, share.get())?;
+    }
+    Ok(())
+}
 
 /// Which way the money goes. Each has a count of its own, under the same limits.
 #[derive(Clone, Copy)]

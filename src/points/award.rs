@@ -1,13 +1,14 @@
 //! One award, and the key's budget that it draws on.
 
 use crate::book::{
-    Account, Bucket, Budget, Draft, KeyRecord, Limit, Lot, Measure, Name, Of, Origin, PartKey, Principal,
-    Record, Shared, Stop, Unit, Used,
+    Account, Asserted, Bucket, Budget, Draft, KeyRecord, Limit, Lot, Measure, Name, Of, Origin, PartKey,
+    Principal, Record, Shared, Stop, Unit, Used,
 };
 use crate::network::{Asked, signer};
-use crate::sign::{Award, PointToken, Purpose};
+use crate::sign::{Award, HeldCaps, PointToken, Purpose};
 use crate::types::{
-    AccountId, BrandId, Fingerprint, Ident, Kid, Malformed, Money, Points, Refusal, Refused, Time, UnitCode,
+    AccountId, Asset, BrandId, Fingerprint, Ident, Kid, Malformed, Money, Points, Refusal, Refused, Time,
+    UnitCode,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -81,8 +82,18 @@ pub(super) struct Issuer {
     subject: Ident,
     /// The only store and till that this key awards for, if it is a till's.
     place: Option<(Ident, Ident)>,
+    drawn: Drawn,
+    /// The caps of a key that the network holds.
+    held: Option<HeldCaps>,
+}
+
+/// What has been drawn, award by award.
+#[derive(Clone, Copy)]
+struct Drawn {
     issued: Limit,
     hour: Limit,
+    /// By the brand's held keys in this unit's day.
+    asserted: Limit,
     /// What the unit's cap still allows; `None` without a cap.
     room: Option<u64>,
 }
@@ -116,31 +127,44 @@ impl Issuer {
             return Err(Refused::about(Refusal::BudgetExpired, kid).into());
         }
         let subject: Ident = kid.to_string().parse().map_err(|_| Stop::Bug("a key's id is an id".into()))?;
-        let mut drawn = |measure| {
+        let mut drawn = |subject: &Ident, measure| {
             let record = draft.get(&Name::Limit(iss.clone(), subject.clone(), measure))?;
             Ok::<Limit, Stop>(record.as_deref().and_then(Record::limit).copied().unwrap_or_default())
         };
-        let (issued, hour) = (drawn(Measure::Issued)?, drawn(Measure::IssuedHour)?);
+        let (issued, hour) = (drawn(&subject, Measure::Issued)?, drawn(&subject, Measure::IssuedHour)?);
+        let asserted = match asserted(iss, code, &unit, key.held) {
+            Some(held) => drawn(&held.subject()?, Measure::AssertedDay)?,
+            None => Limit::default(),
+        };
         let out = draft.total(&Name::Shared(code, Shared::Issuance))?.unsigned_abs();
         let room = unit.issue_cap.map(|cap| cap.get().saturating_sub(out));
         let place = key.till.as_ref().map(|terms| (terms.store.clone(), terms.till.clone()));
-        Ok(Self { brand: iss.clone(), code, unit, budget, subject, place, issued, hour, room })
+        let drawn = Drawn { issued, hour, asserted, room };
+        Ok(Self { brand: iss.clone(), code, unit, budget, subject, place, drawn, held: key.held })
     }
 
     /// What the draws would be after this award; nothing changes yet.
-    fn draw(&self, points: u64, backfill: bool, at: Time) -> Result<(Limit, Limit, Option<u64>), Refusal> {
-        let issued = self.issued.draw(0, points, self.budget.ceiling.get()).ok_or(Refusal::BudgetExceeded)?;
+    fn draw(&self, points: u64, backfill: bool, at: Time) -> Result<Drawn, Refusal> {
+        let Drawn { issued, hour, asserted, room } = self.drawn;
+        let issued = issued.draw(0, points, self.budget.ceiling.get()).ok_or(Refusal::BudgetExceeded)?;
         let hour = if backfill {
-            self.hour
+            hour
         } else {
             let window = Measure::IssuedHour.window(at, 0);
-            self.hour.draw(window, points, self.budget.hourly.get()).ok_or(Refusal::HourlyCeilingExceeded)?
+            hour.draw(window, points, self.budget.hourly.get()).ok_or(Refusal::HourlyCeilingExceeded)?
         };
-        let room = match self.room {
+        let room = match room {
             Some(room) => Some(room.checked_sub(points).ok_or(Refusal::IssueCapExceeded)?),
             None => None,
         };
-        Ok((issued, hour, room))
+        let asserted = match self.held {
+            Some(caps) => {
+                let window = Measure::AssertedDay.window(at, self.unit.offset);
+                asserted.draw(window, points, caps.per_day).ok_or(Refusal::AssertedLimitExceeded)?
+            }
+            None => asserted,
+        };
+        Ok(Drawn { issued, hour, asserted, room })
     }
 
     /// Books the award, in the current line's part or the holder's.
@@ -166,13 +190,16 @@ impl Issuer {
         let (happened, backfill) = self.happened(award, draft.at)?;
         self.account(draft, award.sub)?;
         let after = self.draw(award.amount.get(), backfill, draft.at)?;
+        if let Some(held) = asserted(&self.brand, self.code, &self.unit, self.held) {
+            draft.assert_for(&held, award.sub, award.amount.get())?;
+        }
         let lot = Lot(self.bucket(award, happened, draft.at)?, award.amount);
         draft.give(award.sub, self.code, lot)?;
         if let Some(name) = used {
             let key = draft.line_key().unwrap_or(PartKey::Holder(award.sub));
             draft.put(key, name, Some(Record::Used(Used(draft.seq, part, line.fingerprint))))?;
         }
-        (self.issued, self.hour, self.room) = after;
+        self.drawn = after;
         Ok(Verdict::Ok)
     }
 
@@ -237,12 +264,28 @@ impl Issuer {
 
     /// Writes what was drawn into the brand's part.
     pub(super) fn close(self, draft: &mut Draft) -> Result<(), Stop> {
-        for (measure, limit) in [(Measure::Issued, self.issued), (Measure::IssuedHour, self.hour)] {
-            let name = Name::Limit(self.brand.clone(), self.subject.clone(), measure);
+        let Drawn { issued, hour, asserted: today, .. } = self.drawn;
+        let own = |measure, limit| (self.subject.clone(), measure, limit);
+        let mut limits = vec![own(Measure::Issued, issued), own(Measure::IssuedHour, hour)];
+        if let Some(held) = asserted(&self.brand, self.code, &self.unit, self.held) {
+            limits.push((held.subject()?, Measure::AssertedDay, today));
+        }
+        for (subject, measure, limit) in limits {
+            let name = Name::Limit(self.brand.clone(), subject, measure);
             draft.put(PartKey::Brand(self.brand.clone()), name, Some(Record::Limit(limit)))?;
         }
         Ok(())
     }
+}
+
+/// What the awards of a held key are counted as.
+fn asserted<'a>(
+    brand: &'a BrandId,
+    code: UnitCode,
+    unit: &Unit,
+    caps: Option<HeldCaps>,
+) -> Option<Asserted<'a>> {
+    Some(Asserted { brand, caps: caps?, asset: Asset::Unit(code), offset: unit.offset })
 }
 
 fn check_amounts(award: &Award) -> Result<(), Refused> {

@@ -345,6 +345,19 @@ pub struct TillLimits {
     pub day: Option<Money>,
 }
 
+/// What a held key may move at the most: a key whose secret the network keeps for its owner. What it signs
+/// is asserted by the network, not signed by the owner, so the owner's root says how much it risks. In
+/// points of the unit for an issuing key, in money of its limits' currency for a till's. All held keys of
+/// a brand draw on the same counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeldCaps {
+    /// Most for one account in a day.
+    pub per_account_day: u64,
+    /// Most in a day: the unit's for points, UTC for money.
+    pub per_day: u64,
+}
+
 /// `key-cert+jwt`: a root certifies a key. The key itself signs an approval of the certificate, which
 /// proves its possession.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -366,6 +379,9 @@ pub struct KeyCert {
     /// For tills.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_object")]
     pub till: Option<TillClaims>,
+    /// For issuing and till keys that the network holds.
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_object")]
+    pub held: Option<HeldCaps>,
 }
 
 /// `key-budget+jwt`: a brand's root lets a key issue points.

@@ -17,8 +17,8 @@ mod schema;
 mod claims;
 
 pub use claims::{
-    Approval, Award, AwardOrder, CommandClaims, KeyBudget, KeyCert, OnLineError, PaymentConsent, PointBatch,
-    PointToken, Sale, SaleLine, TillClaims, TillLimits, Window,
+    Approval, Award, AwardOrder, CommandClaims, HeldCaps, KeyBudget, KeyCert, OnLineError, PaymentConsent,
+    PointBatch, PointToken, Sale, SaleLine, TillClaims, TillLimits, Window,
 };
 pub use grammar::{MAX_DEPTH, object, objects, optional_object, optional_objects, read_body, read_object};
 pub use http::{

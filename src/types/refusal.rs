@@ -129,6 +129,7 @@ refusals! {
     HourlyCeilingExceeded "hourly_ceiling_exceeded" Retry true "The key issued as much as it may within one hour. Try again in the next hour."
     IssueCapExceeded "issue_cap_exceeded" CallIssuer true "The unit's issue cap is reached."
     TillLimitExceeded "till_limit_exceeded" OtherTender true "The till's limit per transaction, hour or day does not allow this."
+    AssertedLimitExceeded "asserted_limit_exceeded" OtherTender true "The key is held by the network, and its certificate does not let it move as much, for one account or in all, within a day."
     AcceptanceCapExceeded "acceptance_cap_exceeded" OtherTender true "The shop's brand has taken as much of this unit today as it wants to."
     // Amounts.
     AmountTooSmall "amount_too_small" FixRequest true "The amount is below the minimum."

@@ -242,7 +242,7 @@ mod tests {
         let owner = Holder::Account(account);
         let held = vault.hold_key(owner.clone(), Purpose::Account, at(1)).expect("a key");
         assert!(vault.signer(held.kid).expect("an answer").is_some());
-        assert_eq!(vault.held_keys(&owner).expect("one"), [held.clone()]);
+        assert_eq!(vault.held_keys(&owner).expect("one"), std::slice::from_ref(&held));
         vault.erase(wallet).expect("erased");
         assert!(vault.signer(held.kid).expect("an answer").is_none(), "not even from memory");
         assert_eq!(vault.held_keys(&owner).expect("none"), []);

@@ -68,7 +68,7 @@ fn joined(brand: &str, participant: &str) -> Effect {
     let (root, owner) = (Root { root: key.kid(), recovery: None }, Principal::Brand(id(brand)));
     let record = Brand { participant: id(participant), root, frozen: false };
     let (purpose, state) = (Purpose::BrandRoot, KeyState::Active);
-    let root = KeyRecord { key, purpose, owner, state, from: 0, until: None, till: None };
+    let root = KeyRecord { key, purpose, owner, state, from: 0, until: None, till: None, held: None };
     let mut done = Done::default();
     done.put(Name::Brand(id(brand)), Some(Arc::new(Record::Brand(record))));
     done.put(Name::Key(key.kid()), Some(Arc::new(Record::Key(root))));

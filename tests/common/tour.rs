@@ -5,12 +5,12 @@
 //! Refuses to know: what is checked with it.
 
 use super::node::PureNode;
-use super::world::{Brand, Holder, Key, World, beginning, id, money, points};
+use super::world::{Brand, Holder, Key, Till, World, beginning, id, money, points};
 use std::collections::BTreeMap;
 use tallyhouse::book::KeyState;
 use tallyhouse::machine::{Answer, Kind, Request};
 use tallyhouse::payments::Authorise;
-use tallyhouse::sign::{Award, PaymentConsent, Sale, SaleLine};
+use tallyhouse::sign::{Award, HeldCaps, PaymentConsent, Sale, SaleLine};
 use tallyhouse::types::{PaymentId, Refusal, Time, UnitCode, encode};
 
 /// The world and the log of the tour.
@@ -34,6 +34,7 @@ impl Tour {
         tour.accounts(&harvest, &kino);
         tour.awards(&harvest, &kino);
         tour.payments(&harvest, &kino);
+        tour.held(&harvest, &kino);
         tour.freezing(&harvest);
         tour.over_http();
         tour.due(&harvest);
@@ -148,6 +149,11 @@ impl Tour {
 
     /// A bill in a shop of a third brand, paid with points of several units.
     fn authorise(&mut self, shares: Shares, capture: bool) -> PaymentId {
+        self.authorise_by(None, shares, capture)
+    }
+
+    /// The same, asked for with another key than the till's own.
+    fn authorise_by(&mut self, by: Option<&Key>, shares: Shares, capture: bool) -> PaymentId {
         let (eur, now) = (id("EUR"), self.now);
         let deadline = now.seconds() + 3_600;
         let answer = self.submit(|world, cid| {
@@ -172,7 +178,7 @@ impl Tour {
                 };
                 world.consent(&holder.key, &claims)
             });
-            world.authorise(&shop.tills[1].key, cid, &args, consents.collect())
+            world.authorise(by.unwrap_or(&shop.tills[1].key), cid, &args, consents.collect())
         });
         answer.payment.expect("a payment")
     }
@@ -193,6 +199,46 @@ impl Tour {
         let request = self.world.capture(till(&self.world), &cid, payment, 1, false);
         let no = self.node.submit(&request, self.now).expect_err("the payment is closed");
         assert_eq!(no.code, Refusal::PaymentClosed);
+    }
+
+    /// Keys that the network holds for a brand: one issues, one stands at a till.
+    fn held(&mut self, harvest: &Holder, kino: &Holder) {
+        let (issuing, now) = (Key::derive(1, "held issuing"), self.now);
+        let caps = |per_account_day, per_day| Some(HeldCaps { per_account_day, per_day });
+        self.submit(|world, _| {
+            let mut cert = world.issuing_cert(&world.brands[1], &issuing, now.seconds(), None);
+            cert.held = caps(1_000, 5_000);
+            world.certify(&world.brands[1].root, &issuing, &cert)
+        });
+        self.submit(|world, _| {
+            world.set_budget(&world.brands[1].root, &world.budget(issuing.kid, id("KINO"), 1))
+        });
+        self.submit(|world, cid| {
+            let token = world.token(&world.brands[1], id("KINO"), cid, kino.account, 900, now);
+            world.issue(&issuing, &token)
+        });
+        let place = &self.world.brands[2].tills[1];
+        let till = Till {
+            key: Key::derive(1, "held till"),
+            store: place.store.clone(),
+            till: place.till.clone(),
+            participant: place.participant.clone(),
+            most: place.most,
+        };
+        self.submit(|world, _| {
+            let shop = &world.brands[2];
+            let mut cert = world.till_cert(shop, &till, now.seconds(), None);
+            cert.held = caps(20_000, 30_000);
+            world.certify(&shop.root, &till.key, &cert)
+        });
+        let shares: Shares = &[(harvest, 9_000), (kino, 9_000)];
+        let payment = self.authorise_by(Some(&till.key), shares, true);
+        self.submit(|world, cid| world.refund(&till.key, cid, payment, 12_000));
+        // A day's cap is reached: this refusal spends the command's id too.
+        let cid = self.cid();
+        let request = self.world.refund(&till.key, &cid, payment, 1);
+        let no = self.node.submit(&request, self.now).expect_err("all is drawn");
+        assert_eq!(no.code, Refusal::AssertedLimitExceeded);
     }
 
     fn freezing(&mut self, harvest: &Holder) {

@@ -301,7 +301,16 @@ impl World {
 
     pub fn issuing_cert(&self, brand: &Brand, key: &Key, from: u64, until: Option<u64>) -> KeyCert {
         let (aud, owner) = (self.net, brand.id.to_string());
-        KeyCert { aud, key: key.public, purpose: Purpose::Issuing, owner, from, until, till: None }
+        KeyCert {
+            aud,
+            key: key.public,
+            purpose: Purpose::Issuing,
+            owner,
+            from,
+            until,
+            till: None,
+            held: None,
+        }
     }
 
     pub fn till_cert(&self, brand: &Brand, till: &Till, from: u64, until: Option<u64>) -> KeyCert {
@@ -314,7 +323,16 @@ impl World {
             limits: limited.then(|| TillLimits { currency: id("EUR"), once, hour, day }),
         };
         let (aud, owner) = (self.net, brand.id.to_string());
-        KeyCert { aud, key: till.key.public, purpose: Purpose::Till, owner, from, until, till: Some(terms) }
+        KeyCert {
+            aud,
+            key: till.key.public,
+            purpose: Purpose::Till,
+            owner,
+            from,
+            until,
+            till: Some(terms),
+            held: None,
+        }
     }
 
     pub fn set_budget(&self, root: &Key, budget: &KeyBudget) -> Request {

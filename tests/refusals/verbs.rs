@@ -12,7 +12,7 @@ use tallyhouse::network::{
 use tallyhouse::payments::{Authorise, Capture, Refund, Void};
 use tallyhouse::prices::PublishAcceptance;
 use tallyhouse::sign::{
-    KeyCert, PaymentConsent, PointToken, Purpose, Sale, TillClaims, TillLimits, Typ, Window, sign,
+    HeldCaps, KeyCert, PaymentConsent, PointToken, Purpose, Sale, TillClaims, TillLimits, Typ, Window, sign,
 };
 use tallyhouse::types::{Hash, PaymentId, b64};
 
@@ -124,6 +124,10 @@ impl Table {
             from: self.seconds(row.or("from", "-1s")),
             until: row.get("until").map(|until| self.seconds(until)),
             till: with_till.then_some(till),
+            held: row.get("held").map(|caps| {
+                let (account, day) = caps.split_once(':').expect("for an account, in all");
+                HeldCaps { per_account_day: number(account), per_day: number(day) }
+            }),
         };
         let by = row.or("by", "root:br_kino");
         let first = self.world.statement(&self.key(by), Typ::KeyCert, &cert);
