@@ -24,6 +24,7 @@
 //! - [`views`]: typed tables for people's questions
 //! - [`tiles`]: the public log's hash tiles, as files
 //! - [`engine`]: queue, writer, memory, following
+//! - [`reading`]: what each reader may see of the log and of state
 //! - [`api`]: the HTTP service, one file a resource
 //! - [`app`]: a network as a value, made of a folder; verification
 //! - [`cli`]: one file a verb
@@ -153,6 +154,7 @@ pub mod vault;
 pub mod views;
 pub mod tiles;
 pub mod engine;
+pub mod reading;
 pub mod api;
 pub mod app;
 pub mod cli;

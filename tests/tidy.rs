@@ -28,6 +28,7 @@ const FOLDERS: &[&str] = &[
     "views",
     "tiles",
     "engine",
+    "reading",
     "cache",
     "peers",
     "api",

@@ -12,7 +12,10 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tallyhouse::book::{Name, Principal, Record, Shared};
 use tallyhouse::machine::{Event, Kind, PartBody, Sealed, bodies, concerned_by, may_read};
-use tallyhouse::views::{Moment, Reader, Span, Views, What, difference};
+use tallyhouse::types::BrandId;
+use tallyhouse::views::{
+    DayFlow, Filter, ListedPayment, Moment, Obligation, Reader, Span, Views, What, difference,
+};
 
 /// Views of these events in a folder of their own, taken in runs of these lengths, over and over.
 fn views_of(events: &[Event], runs: &[usize]) -> (tempfile::TempDir, Reader) {
@@ -107,16 +110,17 @@ fn as_of_seq(newest_first: &[tallyhouse::views::Movement], seq: u64) -> Option<i
 fn check_payments(trade: &Trade, reader: &Reader) {
     let mut found = 0;
     for brand in &trade.world.brands {
-        let all = reader.payments(&brand.id, Span::default(), None, usize::MAX).expect("read").what;
+        let all = reader.payments(&brand.id, &Filter::default(), None, usize::MAX).expect("read").what;
         let (mut pages, mut before) = (vec![], None);
         loop {
-            let page = reader.payments(&brand.id, Span::default(), before, 2).expect("read").what;
+            let page = reader.payments(&brand.id, &Filter::default(), before, 2).expect("read").what;
             let Some(last) = page.last() else { break };
             before = Some(last.id);
             pages.extend(page);
         }
         assert_eq!(pages, all, "page by page");
         assert!(all.is_sorted_by(|newer, older| newer.id > older.id));
+        check_filters(&brand.id, reader, &all);
         for listed in all {
             let Some(Record::Payment(state)) = trade.node.state.get(&Name::Payment(listed.id)) else {
                 panic!("{} is in the state", listed.id)
@@ -137,6 +141,28 @@ fn check_payments(trade: &Trade, reader: &Reader) {
     }
     assert_eq!(found, trade.payments.len());
     assert!(found > 10, "the test pays");
+}
+
+fn check_filters(brand: &BrandId, reader: &Reader, all: &[ListedPayment]) {
+    let Some(one) = all.get(all.len() / 2) else { return };
+    let check = |filter: Filter, pass: &dyn Fn(&ListedPayment) -> bool| {
+        let listed = reader.payments(brand, &filter, None, usize::MAX).expect("read").what;
+        assert_eq!(listed, all.iter().filter(|p| pass(p)).cloned().collect::<Vec<_>>(), "{filter:?}");
+    };
+    let none = Filter::default();
+    check(Filter { store: Some(one.store.clone()), ..none.clone() }, &|p| p.store == one.store);
+    check(Filter { till: Some(one.till.clone()), ..none.clone() }, &|p| p.till == one.till);
+    let span = Span { from: None, to: Some(one.at) };
+    check(Filter { span, till: Some(one.till.clone()), ..none.clone() }, &|p| {
+        p.till == one.till && p.at < one.at
+    });
+    for at in [one.at, one.deadline] {
+        for open in [true, false] {
+            check(Filter { open: Some((open, at)), ..none.clone() }, &|p| {
+                (!p.closed && at < p.deadline) == open
+            });
+        }
+    }
 }
 
 fn check_flows(trade: &Trade, reader: &Reader) {
@@ -160,6 +186,23 @@ fn check_flows(trade: &Trade, reader: &Reader) {
             .map(|account| account.total().signed())
             .sum();
         assert_eq!(sum(What::Issued) - sum(What::Redeemed) + sum(What::GivenBack) - sum(What::Expired), held);
+        let (mut days, mut after) = (vec![], None);
+        loop {
+            let page = reader.flows_by_day(unit, None, None, after.as_ref(), 2).expect("read").what;
+            let Some(last) = page.last() else { break };
+            after = Some(last.clone());
+            days.extend(page);
+        }
+        let by_day = |a: &DayFlow| (a.day, a.what.to_string(), a.brand.clone());
+        assert!(days.is_sorted_by(|a, b| by_day(a) < by_day(b)), "{days:?}");
+        for flow in &flows {
+            let same = days.iter().filter(|day| (day.what, &day.brand) == (flow.what, &flow.brand));
+            assert_eq!(same.map(|day| day.points).sum::<i64>(), flow.points, "{flow:?}");
+        }
+        if let Some(day) = days.last().map(|flow| flow.day) {
+            let last = reader.flows_by_day(unit, Some(day), Some(day), None, 99).expect("read").what;
+            assert_eq!(last, days.iter().filter(|flow| flow.day == day).cloned().collect::<Vec<_>>());
+        }
         let brand = &trade.world.brand_of(unit).0.id;
         for flow in &flows {
             let in_a_shop = matches!(flow.what, What::Redeemed | What::GivenBack);
@@ -178,6 +221,18 @@ fn check_obligations(trade: &Trade, reader: &Reader) {
     let listed = reader.obligations(None).expect("read").what;
     assert_eq!(reader.obligations(Some(1)).expect("read").what, listed, "all of the first cycle");
     assert_eq!(reader.obligations(Some(2)).expect("read").what, []);
+    for brand in &trade.world.brands {
+        let own = [brand.participant.clone()];
+        let of = |after: Option<&Obligation>, limit| {
+            reader.obligations_of(&own, None, after, limit).expect("read").what
+        };
+        let mine = listed.iter().filter(|o| own.contains(&o.debtor) || own.contains(&o.creditor)).cloned();
+        let mine: Vec<_> = mine.collect();
+        assert_eq!(of(None, usize::MAX), mine);
+        for (at, last) in mine.iter().enumerate() {
+            assert_eq!(of(Some(last), 1), mine.iter().skip(at + 1).take(1).cloned().collect::<Vec<_>>());
+        }
+    }
     for owed in listed {
         assert!(owed.amount >= 0 && owed.debtor != owed.creditor, "{owed:?}");
         let (first, second, sign) = if owed.creditor < owed.debtor {

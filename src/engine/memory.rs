@@ -8,7 +8,7 @@
 use super::Failure;
 use crate::book::{Found, Name, Record, Source};
 use crate::store;
-use crate::types::Time;
+use crate::types::{AccountId, Time};
 use hashbrown::HashMap;
 use hashbrown::hash_map::EntryRef;
 use std::cell::RefCell;
@@ -66,6 +66,18 @@ impl Memory {
     /// Whether a lookup would need loading.
     pub fn lacks(&self, name: &Name) -> bool {
         !self.young.borrow().contains_key(name) && self.get(name).is_none()
+    }
+
+    /// The accounts at hand whose records answer this, in order.
+    pub(super) fn accounts(&self, wanted: impl Fn(&Arc<Record>) -> bool) -> Vec<AccountId> {
+        let (young, old) = (self.young.borrow(), self.old.borrow());
+        let all = young.iter().chain(old.iter()).filter_map(|(name, known)| match (name, &known.record) {
+            (Name::Account(id), Some(record)) if wanted(record) => Some(*id),
+            _ => None,
+        });
+        let mut all: Vec<AccountId> = all.collect();
+        all.sort_unstable();
+        all
     }
 
     /// Takes what state answered; what memory knows itself is newer and stays.
@@ -195,12 +207,22 @@ pub fn load(memory: &mut Memory, read: &dyn store::Read, mut names: Vec<Name>) -
     if names.is_empty() {
         return Ok(());
     }
+    load_at(memory, read, names).map(drop)
+}
+
+/// The same for names that are not at hand; also says as of where state answered.
+pub(super) fn load_at(
+    memory: &mut Memory,
+    read: &dyn store::Read,
+    names: Vec<Name>,
+) -> Result<Option<store::Place>, Failure> {
     let fault = |e: String| Failure::Unavailable(e);
     let mut keyed: Vec<(String, Name)> = names.into_iter().map(|name| (name.to_string(), name)).collect();
     keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     keyed.dedup_by(|a, b| a.0 == b.0);
     let (keys, names): (Vec<String>, Vec<Name>) = keyed.into_iter().unzip();
-    let mut rows = read.load(&keys).map_err(|e| fault(e.to_string()))?.rows.into_iter().peekable();
+    let store::Loaded { cursor, rows } = read.load(&keys).map_err(|e| fault(e.to_string()))?;
+    let mut rows = rows.into_iter().peekable();
     for (key, name) in keys.iter().zip(names) {
         let record = match rows.next_if(|row| row.key == *key) {
             Some(row) => Some(Arc::new(Record::decode(&name, &row.value).map_err(|e| {
@@ -212,7 +234,7 @@ pub fn load(memory: &mut Memory, read: &dyn store::Read, mut names: Vec<Name>) -
         };
         memory.loaded(name, record);
     }
-    Ok(())
+    Ok(cursor)
 }
 
 impl Source for Memory {

@@ -8,14 +8,18 @@
 //! [`Core`] is all of it without threads, stepped by its caller; [`Engine`] puts threads around it.
 
 mod core;
+mod dry;
 mod follow;
+mod fresh;
 mod memory;
 mod run;
 mod runs;
 mod writer;
 
 pub use self::core::{Core, Rebuilder, Stores, catch_up};
+pub use dry::{DryPart, DryRun};
 pub use follow::{Follower, StateFollower, state_root};
+pub use fresh::{Level, Newest};
 pub use memory::{Changes, Memory, load};
 pub use run::{Engine, Handle, Pace, Progress, Ticket};
 pub use writer::{Job, Outcome, Writer, open_entry};

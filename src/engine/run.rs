@@ -4,7 +4,7 @@ use super::core::Core;
 use super::runs::{Order, follow};
 use super::writer::{Job, Outcome, Writer};
 use super::{Commit, Failure};
-use crate::book::{Account, Name, Record};
+use crate::book::{Name, Record};
 use crate::machine::{Answer, Command, Request, Snapshot};
 use crate::sign::PublicKey;
 use crate::store;
@@ -63,7 +63,7 @@ pub struct Progress {
 #[derive(Default)]
 pub(super) struct Shared {
     /// Sizes, not seqs: 0 is nothing.
-    committed: AtomicU64,
+    pub(super) committed: AtomicU64,
     /// How many durable commits there were.
     commits: AtomicU64,
     pub(super) followed: Vec<AtomicU64>,
@@ -72,7 +72,7 @@ pub(super) struct Shared {
     moved: Condvar,
     lock: Mutex<()>,
     /// Accounts that changed and that state may not show yet.
-    fresh: Mutex<HashMap<AccountId, (u64, Arc<Record>)>>,
+    pub(super) fresh: Mutex<HashMap<AccountId, (u64, Arc<Record>)>>,
     keys: RwLock<HashMap<Kid, PublicKey>>,
     /// Log time of the last entry, in microseconds.
     last_at: AtomicI64,
@@ -84,7 +84,7 @@ pub(super) struct Shared {
 /// Public keys kept at hand; they can be loaded again.
 const KEYS: usize = 200_000;
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
@@ -98,7 +98,7 @@ impl Shared {
         self.wake();
     }
 
-    fn failure(&self) -> Option<Failure> {
+    pub(super) fn failure(&self) -> Option<Failure> {
         lock(&self.failed).clone()
     }
 
@@ -108,7 +108,7 @@ impl Shared {
     }
 
     /// Waits until `ready`, a failure, or the end of patience.
-    fn wait(&self, patience: Duration, ready: impl Fn(&Self) -> bool) -> Result<(), Failure> {
+    pub(super) fn wait(&self, patience: Duration, ready: impl Fn(&Self) -> bool) -> Result<(), Failure> {
         let held = lock(&self.lock);
         let wait = |_: &mut ()| !ready(self) && self.failure().is_none();
         let waited = self.moved.wait_timeout_while(held, patience, wait);
@@ -159,11 +159,11 @@ impl Handle {
 /// A running engine. Dropping it closes it.
 pub struct Engine {
     net: Hash,
-    pace: Pace,
+    pub(super) pace: Pace,
     queue: mpsc::Sender<Message>,
     orders: Vec<Sender<Order>>,
-    read: Arc<dyn store::Read>,
-    shared: Arc<Shared>,
+    pub(super) read: Arc<dyn store::Read>,
+    pub(super) shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -287,11 +287,16 @@ impl Engine {
         if there(&self.shared) {
             return Ok(());
         }
+        self.hurry();
+        self.shared.wait(self.pace.patience, there)
+    }
+
+    /// Tells the followers that somebody waits.
+    pub(super) fn hurry(&self) {
         for orders in &self.orders {
             // A follower that is gone has left its failure, which the waiting finds.
             let _ = orders.send(Order::Hurry);
         }
-        self.shared.wait(self.pace.patience, there)
     }
 
     /// Whether state and views show the entry within so long; no thread waits for it.
@@ -318,23 +323,6 @@ impl Engine {
             Some(seq) => self.wait_for(seq),
             None => Ok(()),
         }
-    }
-
-    /// An account as of the newest commit.
-    pub fn account(&self, id: AccountId) -> Result<Option<Account>, Failure> {
-        let fresh = lock(&self.shared.fresh).get(&id).map(|(_, record)| record.clone());
-        let record = match fresh {
-            Some(record) => record,
-            None => {
-                let name = Name::Account(id);
-                let rows = self.read.load(&[name.to_string()]).map_err(fault)?.rows;
-                match rows.first() {
-                    Some(row) => Arc::new(Record::decode(&name, &row.value).map_err(fault)?),
-                    None => return Ok(None),
-                }
-            }
-        };
-        Ok(record.account().cloned())
     }
 
     /// The newest checkpoint.

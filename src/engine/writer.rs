@@ -16,9 +16,9 @@ use crate::types::{AccountId, Hash, Malformed, Refusal, Refused, Time, encode};
 use std::sync::Arc;
 
 /// Accounts swept in one tick.
-const TURN: usize = 500;
+pub(super) const TURN: usize = 500;
 /// How far behind the log a command's own time may lie, in seconds, before it is refused.
-const LATE: u64 = 60;
+pub(super) const LATE: u64 = 60;
 
 /// A command that waits for its decision.
 pub struct Job {

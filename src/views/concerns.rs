@@ -236,3 +236,27 @@ impl Reader {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Views;
+    use crate::store::sqlite::file::{File, Kind, Mode};
+    use diesel::connection::SimpleConnection;
+    use diesel_migrations::MigrationHarness;
+
+    #[test]
+    fn views_from_before_are_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = File::open(dir.path(), Kind::Views, Mode::Write).unwrap();
+        file.connection.revert_last_migration(Kind::Views.migrations()).unwrap();
+        let before = "INSERT INTO cursor VALUES (1, 7, zeroblob(32)); \
+            INSERT INTO heads VALUES (zeroblob(16), 1, 1); \
+            INSERT INTO units VALUES ('KINO', 'br_kino', 2, 0)";
+        file.connection.batch_execute(before).unwrap();
+        drop(file);
+        let views = Views::open(dir.path()).unwrap();
+        assert_eq!(views.cursor().unwrap(), None, "it follows from the first entry");
+        let reader = super::Reader::open(dir.path()).unwrap();
+        assert_eq!(reader.units().unwrap().what, []);
+    }
+}

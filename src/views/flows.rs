@@ -10,7 +10,7 @@ use super::reader::{Reader, Shown, parsed};
 use super::units;
 use crate::book::{Place, Shared};
 use crate::store::Fault;
-use crate::store::sqlite::file::File;
+use crate::store::sqlite::file::{File, at_most};
 use crate::store::sqlite::statement::{Tuple, insert};
 use crate::types::{Asset, BrandId, Date, Malformed, UnitCode};
 use diesel::prelude::*;
@@ -121,6 +121,19 @@ pub struct Flow {
     pub brand: Option<BrandId>,
     /// Whether that is the unit's own brand.
     pub home: bool,
+    /// How many, in the unit's smallest.
+    pub points: i64,
+}
+
+/// Points of a unit on one of its days.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DayFlow {
+    /// The day.
+    pub day: Date,
+    /// What became of them.
+    pub what: What,
+    /// The shop's brand, if they were redeemed or given back.
+    pub brand: Option<BrandId>,
     /// How many, in the unit's smallest.
     pub points: i64,
 }
@@ -242,5 +255,42 @@ impl Reader {
                 .load::<Sum>(connection)
         };
         self.show("sum flows", query, listed)
+    }
+    /// The flows of a unit day by day, over the days from `from` through `to` (each open if `None`); in the
+    /// order of day, what, brand, at most `limit`, after `after` (`None`: from the first).
+    pub fn flows_by_day(
+        &self,
+        unit: UnitCode,
+        from: Option<Date>,
+        to: Option<Date>,
+        after: Option<&DayFlow>,
+        limit: usize,
+    ) -> Result<Shown<Vec<DayFlow>>, Fault> {
+        let bound = |day: Option<Date>, open: &str| day.map_or(open.to_owned(), |day| day.to_string());
+        let query = |connection: &mut SqliteConnection| {
+            let of = flows::table.filter(flows::unit.eq(unit.as_str()));
+            let mut of = of.filter(flows::day.between(bound(from, ""), bound(to, "~"))).into_boxed();
+            if let Some(last) = after {
+                let (day, what) = (last.day.to_string(), last.what.text());
+                let brand = last.brand.as_ref().map_or("", BrandId::as_str);
+                let same_what = flows::what.eq(what).and(flows::brand.gt(brand));
+                let same_day = flows::day.eq(day.clone()).and(flows::what.gt(what).or(same_what));
+                of = of.filter(flows::day.gt(day).or(same_day));
+            }
+            let of = of.order((flows::day, flows::what, flows::brand)).limit(at_most(limit));
+            of.select((flows::day, flows::what, flows::brand, flows::points)).load(connection)
+        };
+        self.show("list flows by day", query, |file, rows: Vec<(String, String, String, i64)>| {
+            let one = |(day, what, brand, points): (String, String, String, i64)| {
+                let place = format!("flows, {unit} {day} {what} {brand}");
+                Ok(DayFlow {
+                    day: parsed(file, &place, &day)?,
+                    what: parsed(file, &place, &what)?,
+                    brand: (!brand.is_empty()).then(|| parsed(file, &place, &brand)).transpose()?,
+                    points,
+                })
+            };
+            rows.into_iter().map(one).collect()
+        })
     }
 }

@@ -23,10 +23,10 @@ mod tests;
 mod units;
 
 pub use difference::difference;
-pub use flows::{Flow, What};
+pub use flows::{DayFlow, Flow, What};
 pub use follow::Views;
 pub use movements::{Moment, Movement};
 pub use obligations::Obligation;
-pub use payments::{ListedPayment, Span};
+pub use payments::{Filter, ListedPayment, Span};
 pub use reader::{Reader, Shown};
 pub use units::ListedUnit;

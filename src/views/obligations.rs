@@ -10,7 +10,7 @@ use super::reader::{Reader, Shown, parsed};
 use crate::book::{Leg, Place};
 use crate::machine::Effect;
 use crate::store::Fault;
-use crate::store::sqlite::file::File;
+use crate::store::sqlite::file::{File, at_most};
 use crate::store::sqlite::statement::{Tuple, insert};
 use crate::types::{Asset, Currency, ParticipantId};
 use diesel::prelude::*;
@@ -143,5 +143,34 @@ impl Reader {
             rows.order((dsl::cycle, dsl::debtor, dsl::creditor, dsl::currency)).load(connection)
         };
         self.show("list obligations", query, listed)
+    }
+    /// The obligations of some participants, on either side, of a cycle or of all; in the same order, at
+    /// most `limit`, after `after` (`None`: from the first).
+    pub fn obligations_of(
+        &self,
+        participants: &[ParticipantId],
+        cycle: Option<u64>,
+        after: Option<&Obligation>,
+        limit: usize,
+    ) -> Result<Shown<Vec<Obligation>>, Fault> {
+        let number = |cycle: u64| i64::try_from(cycle).unwrap_or(i64::MAX);
+        let (from, to) = cycle.map_or((0, i64::MAX), |cycle| (number(cycle), number(cycle)));
+        let query = |connection: &mut SqliteConnection| {
+            use self::obligations::dsl;
+            let names: Vec<&str> = participants.iter().map(ParticipantId::as_str).collect();
+            let of = dsl::debtor.eq_any(names.clone()).or(dsl::creditor.eq_any(names));
+            let mut rows = dsl::obligations.filter(dsl::cycle.between(from, to)).filter(of).into_boxed();
+            if let Some(last) = after {
+                let (debtor, creditor) = (last.debtor.as_str(), last.creditor.as_str());
+                let (cycle, currency) = (number(last.cycle), last.currency.as_str());
+                let same_pair = dsl::creditor.eq(creditor).and(dsl::currency.gt(currency));
+                let same_debtor = dsl::debtor.eq(debtor).and(dsl::creditor.gt(creditor).or(same_pair));
+                let same_cycle = dsl::cycle.eq(cycle).and(dsl::debtor.gt(debtor).or(same_debtor));
+                rows = rows.filter(dsl::cycle.gt(cycle).or(same_cycle));
+            }
+            let rows = rows.order((dsl::cycle, dsl::debtor, dsl::creditor, dsl::currency));
+            rows.limit(at_most(limit)).load(connection)
+        };
+        self.show("list a participant's obligations", query, listed)
     }
 }

@@ -72,6 +72,19 @@ pub struct Span {
     pub to: Option<Time>,
 }
 
+/// Which of a brand's payments are listed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Filter {
+    /// Authorised in this stretch of time.
+    pub span: Span,
+    /// In this shop.
+    pub store: Option<Ident>,
+    /// At this till.
+    pub till: Option<Ident>,
+    /// Those that can be captured or voided at the instant, or those that cannot.
+    pub open: Option<(bool, Time)>,
+}
+
 /// Parts that a payment's id has room for.
 const ROOM: i64 = 65_536;
 
@@ -219,18 +232,18 @@ impl Reader {
         )
     }
 
-    /// The payments in a brand's shops that were authorised in a stretch of time, newest first, at most
-    /// `limit`; with `before`, those older than that payment.
+    /// The payments in a brand's shops that pass the filter, newest first, at most `limit`; with `before`,
+    /// those older than that payment.
     pub fn payments(
         &self,
         brand: &BrandId,
-        span: Span,
+        filter: &Filter,
         before: Option<PaymentId>,
         limit: usize,
     ) -> Result<Shown<Vec<ListedPayment>>, Fault> {
         let before = before.map(number).transpose().map_err(Fault::Unfit)?;
-        let from = span.from.map_or(0, Time::micros);
-        let to = span.to.map_or(i64::MAX, Time::micros);
+        let from = filter.span.from.map_or(0, Time::micros);
+        let to = filter.span.to.map_or(i64::MAX, Time::micros);
         let query = |connection: &mut SqliteConnection| {
             // The index is in order of time, as ids are; so the page begins at the time of `before`.
             let last = match before {
@@ -238,12 +251,24 @@ impl Reader {
                 None => Some(i64::MAX),
             };
             let of = payments::table.filter(payments::brand.eq(brand.as_str()));
-            of.filter(payments::at.ge(from).and(payments::at.lt(to)))
+            let mut of = of
+                .filter(payments::at.ge(from).and(payments::at.lt(to)))
                 .filter(payments::at.le(last.unwrap_or(-1)))
                 .filter(payments::id.lt(before.unwrap_or(i64::MAX)))
-                .order((payments::at.desc(), payments::id.desc()))
-                .limit(at_most(limit))
-                .load::<Kept>(connection)
+                .into_boxed();
+            if let Some(store) = &filter.store {
+                of = of.filter(payments::store.eq(store.as_str()));
+            }
+            if let Some(till) = &filter.till {
+                of = of.filter(payments::till.eq(till.as_str()));
+            }
+            of = match filter.open.map(|(open, at)| (open, at.micros())) {
+                Some((true, at)) => of.filter(payments::closed.eq(false).and(payments::deadline.gt(at))),
+                Some((false, at)) => of.filter(payments::closed.eq(true).or(payments::deadline.le(at))),
+                None => of,
+            };
+            let of = of.order((payments::at.desc(), payments::id.desc())).limit(at_most(limit));
+            of.load::<Kept>(connection)
         };
         self.show("list payments", query, |file, rows| {
             rows.into_iter().map(|row| listed(file, row)).collect()

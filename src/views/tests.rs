@@ -272,7 +272,8 @@ fn payments_are_listed_by_brand_and_time() {
     let (_dir, reader) = told(&story().events);
     let list = |brand, span, before: Option<u64>, limit| {
         let before = before.map(|seq| PaymentId { seq, part: 0 });
-        let rows = reader.payments(&id(brand), span, before, limit).unwrap().what;
+        let rows =
+            reader.payments(&id(brand), &Filter { span, ..Filter::default() }, before, limit).unwrap().what;
         rows.iter().map(|payment| payment.id.seq).collect::<Vec<u64>>()
     };
     let none: [u64; 0] = [];

@@ -29,7 +29,15 @@ pub struct Trade {
 
 impl Trade {
     pub fn new(seed: u64, steps: usize) -> Self {
-        let world = World::unsigned(seed);
+        Self::of(World::unsigned(seed), seed, steps)
+    }
+
+    /// A day whose statements are signed.
+    pub fn signed(seed: u64, steps: usize) -> Self {
+        Self::of(World::new(seed), seed, steps)
+    }
+
+    fn of(world: World, seed: u64, steps: usize) -> Self {
         let mut node = PureNode::founded(&world);
         // Half of the days nothing is swept: what is due is booked by the commands that come across it.
         node.ticking = seed.is_multiple_of(2);

@@ -1,0 +1,119 @@
+//! Fresh reads: waiting until what is asked about is there to be seen, and the newest value of a record.
+//!
+//! Owns: how a reader waits for the followers, on a thread of its own or as a task among others.
+//! Promises: what is read shows every entry up to the one that is named with it. A wait ends: when it is
+//! there, when the engine fails, or at its deadline.
+//! Refuses to know: who reads, and what.
+
+use super::Failure;
+use super::run::{Engine, Shared, lock};
+use crate::book::{Account, Name, Record};
+use crate::types::AccountId;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How far an entry must have come before it counts as seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// It is in the log.
+    Committed,
+    /// State shows it.
+    State,
+    /// State and all other followers show it.
+    Views,
+}
+
+/// The newest committed value of a record.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Newest {
+    /// The record; `None` if there is none.
+    pub record: Option<Arc<Record>>,
+    /// Every entry through this one is shown; a later one may be. `None`: the log is empty.
+    pub seq: Option<u64>,
+}
+
+fn fault(e: impl std::fmt::Display) -> Failure {
+    Failure::Unavailable(e.to_string())
+}
+
+impl Shared {
+    fn shows(&self, level: Level, seq: u64) -> bool {
+        let mut followed = self.followed.iter();
+        match level {
+            Level::Committed => self.committed.load(Ordering::Acquire) > seq,
+            Level::State => followed.next().is_some_and(|size| size.load(Ordering::Acquire) > seq),
+            Level::Views => followed.all(|size| size.load(Ordering::Acquire) > seq),
+        }
+    }
+}
+
+impl Engine {
+    /// Waits until an entry is seen, without holding a thread up meanwhile: for tasks. `Unavailable` after
+    /// `within`, so for an entry that nobody committed as well.
+    pub async fn reach(&self, level: Level, seq: u64, within: Duration) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let mut step = Duration::from_micros(250);
+        let mut hurried = false;
+        while !self.shared.shows(level, seq) {
+            if let Some(failure) = self.shared.failure() {
+                return Err(failure);
+            }
+            // Followers are hurried once, when there is something for them to hurry for.
+            if !hurried && self.shared.shows(Level::Committed, seq) {
+                self.hurry();
+                hurried = true;
+            }
+            let Some(left) = within.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) else {
+                return Err(fault(format!("entry {seq} is not shown yet; try again")));
+            };
+            tokio::time::sleep(step.min(left)).await;
+            step = (step * 2).min(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    /// The last entry that is committed.
+    pub fn newest(&self) -> Option<u64> {
+        self.shared.committed.load(Ordering::Acquire).checked_sub(1)
+    }
+
+    /// Waits on this thread until state shows everything that is committed now.
+    pub(super) fn settle_state(&self) -> Result<(), Failure> {
+        let Some(seq) = self.newest() else { return Ok(()) };
+        if self.shared.shows(Level::State, seq) {
+            return Ok(());
+        }
+        self.hurry();
+        self.shared.wait(self.pace.patience, |shared| shared.shows(Level::State, seq))
+    }
+
+    /// A record as of the newest commit, or later. Accounts are at hand; for others this waits, on this
+    /// thread, until state has caught up.
+    pub fn record(&self, name: &Name) -> Result<Newest, Failure> {
+        let seq = self.newest();
+        if let Name::Account(id) = name {
+            let fresh = lock(&self.shared.fresh).get(id).map(|(_, record)| record.clone());
+            // What is not fresh is in state: it is forgotten there only after state has it.
+            let record = fresh.map_or_else(|| self.kept(name).map(|(record, _)| record), |r| Ok(Some(r)))?;
+            return Ok(Newest { record, seq });
+        }
+        self.settle_state()?;
+        let (record, seq) = self.kept(name)?;
+        Ok(Newest { record, seq })
+    }
+
+    /// A record as state has it, and as of which entry.
+    fn kept(&self, name: &Name) -> Result<(Option<Arc<Record>>, Option<u64>), Failure> {
+        let loaded = self.read.load(&[name.to_string()]).map_err(fault)?;
+        let row = loaded.rows.first();
+        let record = row.map(|row| Record::decode(name, &row.value)).transpose().map_err(fault)?;
+        Ok((record.map(Arc::new), loaded.cursor.map(|place| place.seq)))
+    }
+
+    /// An account as of the newest commit.
+    pub fn account(&self, id: AccountId) -> Result<Option<Account>, Failure> {
+        let newest = self.record(&Name::Account(id))?.record;
+        Ok(newest.as_deref().and_then(Record::account).cloned())
+    }
+}

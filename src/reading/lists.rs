@@ -1,0 +1,80 @@
+//! Lists of what state says to everybody: brands, participants, units, prices, acceptance, budgets.
+//!
+//! Promises: a page costs its own length, however much there is. Holders' records are on no list.
+
+use super::Fault;
+use crate::book::{Name, Record};
+use crate::store::{Place, Read};
+
+/// What can be listed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sort {
+    /// Brands, by id.
+    Brands,
+    /// Participants, by id.
+    Participants,
+    /// Units, by code.
+    Units,
+    /// The published prices of units, by code.
+    Prices,
+    /// What brands accept, by brand.
+    Acceptance,
+    /// Budgets, by key.
+    Budgets,
+}
+
+impl Sort {
+    /// How the names of its records begin.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Brands => "brand/",
+            Self::Participants => "participant/",
+            Self::Units => "unit/",
+            Self::Prices => "prices/",
+            Self::Acceptance => "acceptance/",
+            Self::Budgets => "budget/",
+        }
+    }
+}
+
+/// A record on a list.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Item {
+    /// Its name.
+    pub name: Name,
+    /// The record.
+    pub record: Record,
+    /// The entry that changed it last.
+    pub seq: u64,
+}
+
+/// A page of a list.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Page {
+    /// The last entry that it shows.
+    pub as_of: Option<Place>,
+    /// The records, in order.
+    pub items: Vec<Item>,
+    /// Where the next page begins; `None` if this was the last.
+    pub next: Option<String>,
+}
+
+/// A page of a list: at most `limit` records after `after`, which is `""` for the first page and the page
+/// before's `next` from there on; it may also be an id, which need not exist.
+pub fn list(read: &dyn Read, sort: Sort, after: &str, limit: usize) -> Result<Page, Fault> {
+    let prefix = sort.prefix();
+    // One more tells whether there are more.
+    let loaded = read.scan(&format!("{prefix}{after}"), limit.saturating_add(1))?;
+    let mut items = vec![];
+    for row in loaded.rows.iter().take_while(|row| row.key.starts_with(prefix)) {
+        let damaged = |e: crate::types::Malformed| Fault::Damaged(format!("{}: {e}", row.key));
+        let name: Name = row.key.parse().map_err(damaged)?;
+        let record = Record::decode(&name, &row.value).map_err(damaged)?;
+        items.push(Item { name, record, seq: row.seq });
+    }
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let last = items.last().filter(|_| more).map(|item| item.name.to_string());
+    let next = last.and_then(|name| name.strip_prefix(prefix).map(str::to_owned));
+    Ok(Page { as_of: loaded.cursor, items, next })
+}

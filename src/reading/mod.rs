@@ -1,0 +1,31 @@
+//! Reading: what a reader may see of the log and of state, put together for whoever hands it out.
+//!
+//! Owns: an entry as one reader may see it, a proof of exactly that, a reader's events, and pages of what
+//! state says to everybody.
+//! Promises: no part is shown, nor proved, that does not concern its reader. Every page says as of when it
+//! is and where the next one begins.
+//! Refuses to know: how readers prove who they are, and how answers travel.
+
+mod entries;
+mod events;
+mod known;
+mod lists;
+
+pub use entries::{Entries, Seen, SeenPart, What};
+pub use events::Events;
+pub use known::Known;
+pub use lists::{Item, Page, Sort, list};
+
+/// What can go wrong while reading.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] crate::store::Fault),
+    /// A proof could not be made.
+    #[error(transparent)]
+    Tiles(#[from] crate::tiles::Fault),
+    /// What is kept does not read.
+    #[error("{0}; `tallyhouse verify` says more")]
+    Damaged(String),
+}
