@@ -15,6 +15,8 @@ pub const DEFAULT: &str = include_str!("../config/default.toml");
 
 /// What a number may be, by key.
 const BOUNDS: &[(&str, i64, i64)] = &[
+    // With few beside many pinned ones, a change of generations comes too often.
+    ("cache.rows", 10_000, 100_000_000),
     ("checkpoint.publish_ms", 10, 3_600_000),
     ("follow.linger_ms", 0, 60_000),
     ("follow.rows_per_run", 1_000, 10_000_000),
@@ -40,6 +42,8 @@ pub struct Config {
     pub checkpoint: Checkpoint,
     /// Wallets and their accounts.
     pub vault: Vault,
+    /// Balances for readers.
+    pub cache: Cache,
 }
 
 /// The thread that decides and commits.
@@ -84,6 +88,14 @@ pub struct Checkpoint {
 pub struct Vault {
     /// Look-ups kept at hand.
     pub cache_rows: usize,
+}
+
+/// Balances for readers.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    /// Accounts kept at hand.
+    pub rows: usize,
 }
 
 /// Why a configuration is not taken.

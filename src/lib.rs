@@ -23,6 +23,7 @@
 //! - [`vault`]: wallets, aliases and accounts, sealed; key files
 //! - [`views`]: typed tables for people's questions
 //! - [`tiles`]: the public log's hash tiles, as files
+//! - [`cache`]: balances at hand, for readers
 //! - [`engine`]: queue, writer, memory, following
 //! - [`app`]: a network as a value, made of a folder; verification
 //! - [`cli`]: one file a verb
@@ -151,6 +152,7 @@ pub mod store;
 pub mod vault;
 pub mod views;
 pub mod tiles;
+pub mod cache;
 pub mod engine;
 pub mod app;
 pub mod cli;

@@ -4,7 +4,8 @@ use super::core::Core;
 use super::runs::{Order, follow};
 use super::writer::{Job, Outcome, Writer};
 use super::{Commit, Failure};
-use crate::book::{Account, Name, Record};
+use crate::book::{Name, Record};
+use crate::cache::{Balances, Loaded, Seen};
 use crate::machine::{Answer, Command, Request, Snapshot};
 use crate::sign::PublicKey;
 use crate::store;
@@ -39,6 +40,8 @@ pub struct Pace {
     pub publish: Duration,
     /// Where it is written.
     pub checkpoint: PathBuf,
+    /// Accounts kept at hand for readers.
+    pub balances: usize,
 }
 
 enum Message {
@@ -60,19 +63,17 @@ pub struct Progress {
     pub views: u64,
 }
 
-#[derive(Default)]
 pub(super) struct Shared {
-    /// Sizes, not seqs: 0 is nothing.
-    committed: AtomicU64,
+    /// Accounts for readers, and how many entries are committed: what is proved here is what is visible.
+    pub(super) balances: Balances,
     /// How many durable commits there were.
     commits: AtomicU64,
+    /// Sizes, not seqs: 0 is nothing.
     pub(super) followed: Vec<AtomicU64>,
     /// Changed records that wait, by follower.
     pub(super) waiting: Vec<AtomicUsize>,
     moved: Condvar,
     lock: Mutex<()>,
-    /// Accounts that changed and that state may not show yet.
-    fresh: Mutex<HashMap<AccountId, (u64, Arc<Record>)>>,
     keys: RwLock<HashMap<Kid, PublicKey>>,
     failed: Mutex<Option<Failure>>,
     stopping: AtomicBool,
@@ -180,11 +181,16 @@ impl Engine {
         let size = writer.tip().map_or(0, |tip| tip.seq + 1);
         let followers = others.len() + 1;
         let shared = Arc::new(Shared {
-            committed: AtomicU64::new(size),
+            balances: Balances::new(pace.balances, size),
+            commits: AtomicU64::default(),
             followed: (0..followers).map(|_| AtomicU64::new(size)).collect(),
             waiting: (0..followers).map(|_| AtomicUsize::new(0)).collect(),
+            moved: Condvar::new(),
+            lock: Mutex::default(),
+            keys: RwLock::default(),
+            failed: Mutex::default(),
+            stopping: AtomicBool::default(),
             checkpoint: Mutex::new(writer.checkpoint().to_owned()),
-            ..Shared::default()
         });
         let mut threads = vec![];
         let mut orders = vec![];
@@ -264,7 +270,7 @@ impl Engine {
     pub fn progress(&self) -> Progress {
         let mut followed = self.shared.followed.iter().map(|size| size.load(Ordering::Acquire));
         let state = followed.next().unwrap_or(0);
-        let committed = self.shared.committed.load(Ordering::Acquire);
+        let committed = self.shared.balances.size();
         Progress { committed, state, views: followed.min().unwrap_or(state) }
     }
 
@@ -283,27 +289,27 @@ impl Engine {
 
     /// Waits until state and views show everything that is committed now.
     pub fn settle(&self) -> Result<(), Failure> {
-        match self.shared.committed.load(Ordering::Acquire).checked_sub(1) {
+        match self.shared.balances.size().checked_sub(1) {
             Some(seq) => self.wait_for(seq),
             None => Ok(()),
         }
     }
 
-    /// An account as of the newest commit.
-    pub fn account(&self, id: AccountId) -> Result<Option<Account>, Failure> {
-        let fresh = lock(&self.shared.fresh).get(&id).map(|(_, record)| record.clone());
-        let record = match fresh {
-            Some(record) => record,
-            None => {
-                let name = Name::Account(id);
-                let rows = self.read.load(&[name.to_string()]).map_err(fault)?.rows;
-                match rows.first() {
-                    Some(row) => Arc::new(Record::decode(&name, &row.value).map_err(fault)?),
-                    None => return Ok(None),
-                }
-            }
-        };
-        Ok(record.account().cloned())
+    /// An account as of the newest commit. Unavailable if the log does not reach `min_seq` yet: nobody who
+    /// knows of an entry is shown what was before it.
+    pub fn account(&self, id: AccountId, min_seq: u64) -> Result<Seen, Failure> {
+        let seen = self.shared.balances.get(id, || {
+            let name = Name::Account(id);
+            let loaded = self.read.load(&[name.to_string()]).map_err(fault)?;
+            let record =
+                |row: &store::Kept| Record::decode(&name, &row.value).map(|r| (row.seq, Arc::new(r)));
+            let row = loaded.rows.first().map(record).transpose().map_err(fault)?;
+            Ok(Loaded { size: loaded.cursor.map_or(0, |place| place.seq + 1), row })
+        })?;
+        if seen.seq < min_seq {
+            return Err(fault(format!("entry {min_seq} is not there; the newest is {}", seen.seq)));
+        }
+        Ok(seen)
     }
 
     /// The newest checkpoint.
@@ -360,35 +366,17 @@ impl Shared {
 
     /// Makes committed entries visible to readers.
     fn publish(&self, commits: &[Arc<Commit>]) {
-        let mut fresh = lock(&self.fresh);
         for commit in commits {
             for (name, record) in commit.records.iter() {
-                let Some(record) = record else { continue };
-                match (name, &**record) {
-                    (Name::Account(id), _) => {
-                        fresh.insert(*id, (commit.event.seq, record.clone()));
-                    }
-                    (Name::Key(kid), Record::Key(key)) => self.learn(*kid, key.key),
+                match (name, record.as_deref()) {
+                    (Name::Account(id), _) => self.balances.put(*id, commit.event.seq, record.clone()),
+                    (Name::Key(kid), Some(Record::Key(key))) => self.learn(*kid, key.key),
                     _ => {}
                 }
             }
         }
-        drop(fresh);
         if let Some(last) = commits.last() {
-            self.committed.store(last.event.seq + 1, Ordering::Release);
-        }
-    }
-
-    pub(super) fn forget_fresh(&self, commits: &[Arc<Commit>], through: u64) {
-        let mut fresh = lock(&self.fresh);
-        for commit in commits {
-            for (name, _) in commit.records.iter() {
-                if let Name::Account(id) = name
-                    && fresh.get(id).is_some_and(|(seq, _)| *seq <= through)
-                {
-                    fresh.remove(id);
-                }
-            }
+            self.balances.prove(last.event.seq + 1);
         }
     }
 }
