@@ -136,8 +136,8 @@ fn what_was_answered_survives_twenty_kills_and_happened_once() {
     network.engine.settle().expect("followed");
     let mut points = 0;
     for n in 0..7 {
-        let seen = network.engine.account(world.holder(unit(), n).account, 0).expect("read");
-        points += seen.account().map_or(0, |account| account.total().get());
+        let account = network.engine.account(world.holder(unit(), n).account).expect("read");
+        points += account.map_or(0, |account| account.total().get());
     }
     let issued = issued(&network);
     assert_eq!(points, issued, "accounts have what was issued");

@@ -4,7 +4,7 @@ use super::core::Core;
 use super::runs::{Order, follow};
 use super::writer::{Job, Outcome, Writer};
 use super::{Commit, Failure};
-use crate::book::{Name, Record};
+use crate::book::{Account, Name, Record};
 use crate::cache::{Balances, Loaded, Seen};
 use crate::machine::{Answer, Command, Request, Snapshot};
 use crate::sign::PublicKey;
@@ -297,7 +297,7 @@ impl Engine {
 
     /// An account as of the newest commit. Unavailable if the log does not reach `min_seq` yet: nobody who
     /// knows of an entry is shown what was before it.
-    pub fn account(&self, id: AccountId, min_seq: u64) -> Result<Seen, Failure> {
+    pub fn balance(&self, id: AccountId, min_seq: u64) -> Result<Seen, Failure> {
         let seen = self.shared.balances.get(id, || {
             let name = Name::Account(id);
             let loaded = self.read.load(&[name.to_string()]).map_err(fault)?;
@@ -310,6 +310,11 @@ impl Engine {
             return Err(fault(format!("entry {min_seq} is not there; the newest is {}", seen.seq)));
         }
         Ok(seen)
+    }
+
+    /// An account as of the newest commit.
+    pub fn account(&self, id: AccountId) -> Result<Option<Account>, Failure> {
+        Ok(self.balance(id, 0)?.account().cloned())
     }
 
     /// The newest checkpoint.

@@ -378,8 +378,8 @@ impl<'a> Replay<'a> {
         let mut all = vec![];
         for (mut purse, _) in candidates {
             let Some(own) = member.purses.get_mut(purse.which) else { continue };
-            let seen = engine.account(own.account, 0).map_err(|e| e.to_string())?;
-            let account = seen.account().ok_or_else(|| format!("account {} is not there", own.account))?;
+            let account = engine.account(own.account).map_err(|e| e.to_string())?;
+            let account = account.ok_or_else(|| format!("account {} is not there", own.account))?;
             purse.available = account.available(now);
             purse.until = account
                 .lots
