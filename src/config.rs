@@ -27,6 +27,8 @@ const BOUNDS: &[(&str, i64, i64)] = &[
     ("api.per_address", 1, 1_000_000),
     ("api.per_key", 1, 1_000_000),
     ("api.workers", 1, 1_024),
+    // With few beside many pinned ones, a change of generations comes too often.
+    ("cache.rows", 10_000, 100_000_000),
     ("checkpoint.publish_ms", 10, 3_600_000),
     ("follow.linger_ms", 0, 60_000),
     ("follow.rows_per_run", 1_000, 10_000_000),
@@ -57,6 +59,8 @@ pub struct Config {
     pub vault: Vault,
     /// The HTTP service.
     pub api: Api,
+    /// Balances for readers.
+    pub cache: Cache,
 }
 
 /// The thread that decides and commits.
@@ -135,6 +139,14 @@ pub struct Api {
     pub burst: u32,
     /// How long requests may take to finish once the server is told to stop, in seconds.
     pub drain_seconds: u64,
+}
+
+/// Balances for readers.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    /// Accounts kept at hand.
+    pub rows: usize,
 }
 
 /// Why a configuration is not taken.

@@ -23,6 +23,7 @@
 //! - [`vault`]: wallets, API keys, held keys and applications, sealed; key files
 //! - [`views`]: typed tables for people's questions
 //! - [`tiles`]: the public log's hash tiles, as files
+//! - [`cache`]: balances at hand, for readers
 //! - [`engine`]: queue, writer, memory, following
 //! - [`reading`]: what each reader may see of the log and of state
 //! - [`api`]: the HTTP service, one file a resource
@@ -153,6 +154,7 @@ pub mod store;
 pub mod vault;
 pub mod views;
 pub mod tiles;
+pub mod cache;
 pub mod engine;
 pub mod reading;
 pub mod api;

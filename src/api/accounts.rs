@@ -205,7 +205,8 @@ pub async fn movements(
     let (id, _) = seen(&service, &caller, &id)?;
     let list = format!("movements/{id}");
     let (limit, before) = (query.limit()?, query.place::<u64>(&list)?);
-    let shown = web::block(move || service.views.history(id, before, limit)).await.map_err(Problem::fault)??;
+    let shown =
+        web::block(move || service.views.history(id, before, limit)).await.map_err(Problem::fault)??;
     let full = shown.what.len() == limit;
     let next = shown.what.last().filter(|_| full).map(|last| cursor(&list, &last.id));
     let items = shown.what.into_iter().map(|one| Moved {

@@ -122,7 +122,9 @@ fn owner(caller: &Caller, brand: Option<BrandId>, wallet: Option<WalletId>) -> R
         (Whom::Brand(own), named, None) if named.as_ref().is_none_or(|named| named == own) => {
             vault::Whom::Brand(own.clone())
         }
-        (Whom::Wallet(own), None, named) if named.is_none_or(|named| named == *own) => vault::Whom::Wallet(*own),
+        (Whom::Wallet(own), None, named) if named.is_none_or(|named| named == *own) => {
+            vault::Whom::Wallet(*own)
+        }
         _ => return Err(Code::NotYours.into()),
     })
 }
@@ -161,7 +163,10 @@ pub async fn create(incoming: Incoming) -> Result<HttpResponse, Problem> {
     let latest = now.plus_seconds(YEAR);
     let expires = wanted.expires.unwrap_or(latest);
     if expires <= now || expires > latest {
-        return Err(Problem::about(Code::BodyInvalid, format!("expires: after {now}, {latest} at the latest")));
+        return Err(Problem::about(
+            Code::BodyInvalid,
+            format!("expires: after {now}, {latest} at the latest"),
+        ));
     }
     let new = NewApiKey {
         whom,
@@ -192,7 +197,11 @@ pub struct WhoseKeys {
 /// Without their secrets, which nobody has but their owners.
 #[utoipa::path(get, path = "/v1/api-keys", tag = "access", operation_id = "listApiKeys", params(WhoseKeys),
     responses((status = 200, description = "The keys, those that were revoked too.", body = Page<Shown>)))]
-pub async fn list(caller: Caller, request: HttpRequest, query: web::Query<WhoseKeys>) -> Result<HttpResponse, Problem> {
+pub async fn list(
+    caller: Caller,
+    request: HttpRequest,
+    query: web::Query<WhoseKeys>,
+) -> Result<HttpResponse, Problem> {
     let service = super::call::service(&request)?;
     let query = query.into_inner();
     let whom = owner(&caller, query.brand, query.wallet)?;
@@ -220,7 +229,11 @@ fn found(service: &Service, caller: &Caller, id: &str) -> Result<ApiKey, Problem
 #[utoipa::path(get, path = "/v1/api-keys/{api_key}", tag = "access", operation_id = "getApiKey",
     params(("api_key" = String, Path, description = "Its id.", example = "ak_2vtb9m0e3d5w7q9x1z4k6p8r0c")),
     responses((status = 200, description = "The key.", body = Shown)))]
-pub async fn get(caller: Caller, request: HttpRequest, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn get(
+    caller: Caller,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let service = super::call::service(&request)?;
     Ok(json(None, &shown(&found(&service, &caller, &id)?, None)))
 }

@@ -73,8 +73,18 @@ pub struct Application {
 }
 
 fn shown(application: vault::Application, operator: bool) -> Application {
-    let vault::Application { id, state, brand, participant, currency, statements, approvals, created, decided, contact } =
-        application;
+    let vault::Application {
+        id,
+        state,
+        brand,
+        participant,
+        currency,
+        statements,
+        approvals,
+        created,
+        decided,
+        contact,
+    } = application;
     Application {
         id: id.to_string(),
         state: state.code(),
@@ -110,7 +120,10 @@ pub async fn apply(incoming: Incoming) -> Result<HttpResponse, Problem> {
         return Err(Problem::about(Code::BodyInvalid, about));
     }
     if !service.genesis.currencies.iter().any(|known| known.code == currency) {
-        return Err(Problem::about(Code::BodyInvalid, format!("currency: {currency} is none of this network")));
+        return Err(Problem::about(
+            Code::BodyInvalid,
+            format!("currency: {currency} is none of this network"),
+        ));
     }
     let brand = asked.brand.clone();
     let new = NewApplication { brand, participant, currency, statements: vec![registration], contact };
@@ -144,7 +157,8 @@ pub async fn list(
         return Err(Problem::about(Code::NotYours, "the operator lists applications"));
     }
     let state = query.state.as_deref().unwrap_or("applied").parse();
-    let state: ApplicationState = state.map_err(|e| Problem::about(Code::QueryInvalid, format!("state: {e}")))?;
+    let state: ApplicationState =
+        state.map_err(|e| Problem::about(Code::QueryInvalid, format!("state: {e}")))?;
     let service = super::call::service(&request)?;
     let all = service.vault.applications(state).map_err(Problem::fault)?;
     Ok(json(None, &Page { items: all.into_iter().map(|one| shown(one, true)).collect(), next: None }))
@@ -160,7 +174,11 @@ fn nothing() -> Problem {
 #[utoipa::path(get, path = "/v1/applications/{application}", tag = "access", operation_id = "getApplication",
     params(("application" = String, Path, description = "Its id.", example = "app_2vtb9m0e3d5w7q9x1z4k6p8r0c")),
     responses((status = 200, description = "The application.", body = Application)))]
-pub async fn get(caller: Caller, request: HttpRequest, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn get(
+    caller: Caller,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let service = super::call::service(&request)?;
     let id: ApplicationId = id.parse().map_err(|_| nothing())?;
     let found = match &caller.whom {

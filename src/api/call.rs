@@ -6,7 +6,8 @@
 
 use super::problem::{Code, Problem};
 use super::service::Service;
-use crate::machine::{Role, Route, Scope};
+use crate::book::Principal;
+use crate::machine::{Reader, Role, Route, Scope};
 use crate::types::{AccountId, BrandId, Kid, UnitCode};
 use crate::vault::WalletId;
 use actix_web::dev::Payload;
@@ -29,6 +30,17 @@ pub enum Whom {
     Wallet(WalletId),
     /// Whoever has the token of an application.
     Applicant(String),
+}
+
+impl Whom {
+    /// Whoever owns a key.
+    pub fn of(owner: &Principal) -> Self {
+        match owner {
+            Principal::Operator => Self::Operator,
+            Principal::Brand(brand) => Self::Brand(brand.clone()),
+            Principal::Account(account) => Self::Account(*account),
+        }
+    }
 }
 
 /// How it is known.
@@ -91,9 +103,28 @@ impl Caller {
 }
 
 impl Service {
+    /// As whom somebody reads the log. Who has no name there reads what is everybody's.
+    pub fn reader(&self, whom: &Whom) -> Result<Reader, Problem> {
+        Ok(match whom {
+            Whom::Operator => Reader::Operator,
+            Whom::Brand(brand) => self.entries.known().brand(brand)?.ok_or(Code::NotYours)?,
+            Whom::Account(account) => Reader::Accounts(vec![*account]),
+            Whom::Wallet(wallet) => {
+                let accounts = self.vault.accounts(*wallet).map_err(Problem::fault)?;
+                Reader::Accounts(accounts.into_iter().map(|(_, account)| account).collect())
+            }
+            Whom::Applicant(_) => Reader::Accounts(vec![]),
+        })
+    }
+
     /// Refuses who may not see an account: it is for its holder, the holder's wallet, its unit's brand, and
     /// those who see all. Whether there is such an account is told to nobody else.
-    pub fn may_see_account(&self, caller: &Caller, account: AccountId, unit: Option<UnitCode>) -> Result<(), Problem> {
+    pub fn may_see_account(
+        &self,
+        caller: &Caller,
+        account: AccountId,
+        unit: Option<UnitCode>,
+    ) -> Result<(), Problem> {
         let may = match &caller.whom {
             _ if caller.sees_all() => true,
             Whom::Account(own) => *own == account,
@@ -107,7 +138,11 @@ impl Service {
             }
             Whom::Operator | Whom::Applicant(_) => false,
         };
-        if may { Ok(()) } else { Err(Problem::about(Code::NotFound, "no such account, or it is not yours to see")) }
+        if may {
+            Ok(())
+        } else {
+            Err(Problem::about(Code::NotFound, "no such account, or it is not yours to see"))
+        }
     }
 }
 

@@ -64,6 +64,22 @@ codes stand at `/v1/refusals`.";
         super::network::refusals,
         super::tiles::checkpoint,
         super::tiles::tile,
+        super::reference::brands,
+        super::reference::get_brand,
+        super::reference::jwks,
+        super::reference::keys,
+        super::reference::acceptance,
+        super::reference::participants,
+        super::reference::get_participant,
+        super::reference::get_key,
+        super::reference::units,
+        super::reference::get_unit,
+        super::reference::prices,
+        super::reference::budget,
+        super::entries::list,
+        super::entries::get,
+        super::entries::proof,
+        super::entries::events,
         super::brands::register_participant,
         super::brands::register,
         super::keys::certify,
@@ -114,7 +130,8 @@ struct Written;
 /// The whole document.
 pub fn document() -> Value {
     let mut document = serde_json::to_value(Written::openapi()).unwrap_or_default();
-    let components = document.as_object_mut().map(|whole| whole.entry("components").or_insert_with(|| json!({})));
+    let components =
+        document.as_object_mut().map(|whole| whole.entry("components").or_insert_with(|| json!({})));
     if let Some(components) = components.and_then(Value::as_object_mut) {
         components.insert("securitySchemes".into(), security());
         components.insert("parameters".into(), parameters());

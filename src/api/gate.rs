@@ -163,7 +163,9 @@ fn by_api_key(service: &Service, request: &HttpRequest) -> Result<Caller, Proble
     };
     let secret = match value.split_once(' ') {
         Some((scheme, secret)) if scheme.eq_ignore_ascii_case("bearer") => secret.trim(),
-        _ => return Err(wrong(Problem::about(Code::Unauthenticated, "Authorization: Bearer th_… is wanted"))),
+        _ => {
+            return Err(wrong(Problem::about(Code::Unauthenticated, "Authorization: Bearer th_… is wanted")));
+        }
     };
     if secret.starts_with("th_app_") {
         let (whom, scopes) = (Whom::Applicant(secret.to_owned()), vec![Scope::ApplicationsRead]);
@@ -203,7 +205,11 @@ fn joined(request: &HttpRequest, name: &HeaderName) -> Result<String, Problem> {
 }
 
 /// Who signed: verifies the signature, and that it is the first request with this nonce.
-pub fn by_signature(service: &Service, request: &HttpRequest, signed: &HttpSigned) -> Result<Caller, Problem> {
+pub fn by_signature(
+    service: &Service,
+    request: &HttpRequest,
+    signed: &HttpSigned,
+) -> Result<Caller, Problem> {
     let proven = prove(service, signed);
     if proven.is_err() {
         service.limits.failed(address(request));
@@ -217,12 +223,10 @@ fn prove(service: &Service, signed: &HttpSigned) -> Result<Caller, Problem> {
     crate::network::is_active(&key, at).map_err(crate::types::Refused::from)?;
     signed.verify(&key.key)?;
     service.nonces.first(kid, signed.nonce(), signed.expires(), service.clock.now().seconds())?;
-    let whom = match &key.owner {
-        crate::book::Principal::Operator => Whom::Operator,
-        crate::book::Principal::Brand(brand) => Whom::Brand(brand.clone()),
-        crate::book::Principal::Account(account) => Whom::Account(*account),
+    let whom = Whom::of(&key.owner);
+    let no_role = || {
+        Problem::about(Code::ScopeMissing, format!("keys of the purpose {} sign no requests", key.purpose))
     };
-    let no_role = || Problem::about(Code::ScopeMissing, format!("keys of the purpose {} sign no requests", key.purpose));
     let role = Role::of_key(key.purpose, &key.owner).ok_or_else(no_role)?;
     Ok(Caller { whom, role, scopes: role.scopes().to_vec(), via: Via::Signature(kid) })
 }

@@ -7,7 +7,9 @@ use super::reply::{Page, json};
 use super::service::Service;
 use super::write::Incoming;
 use crate::machine::{Kind, Request, Route};
-use crate::sign::{Approval, AwardOrder, CommandClaims, KeyCert, Purpose, SecretKey, Typ, read_body, sign as sign_jws};
+use crate::sign::{
+    Approval, AwardOrder, CommandClaims, KeyCert, Purpose, SecretKey, Typ, read_body, sign as sign_jws,
+};
 use crate::types::{Hash, Ident, Time, encode};
 use crate::vault::{HeldKey, Holder, Signer};
 use actix_web::http::header::HeaderName;
@@ -53,7 +55,8 @@ pub fn sign(
     let statement = match kind {
         Kind::PointsIssued => {
             let at = service.log_time()?;
-            let token = read_body::<AwardOrder>(body)?.token(net, id.clone(), at.plus_seconds(LIFE).seconds());
+            let token =
+                read_body::<AwardOrder>(body)?.token(net, id.clone(), at.plus_seconds(LIFE).seconds());
             sign_jws(key, Typ::PointToken, &encode(&token))
         }
         kind => command(net, key, id, kind, body)?,
@@ -73,7 +76,8 @@ fn signer(incoming: &Incoming, owner: Holder, purpose: Purpose) -> Result<Arc<Si
     let missing = || Problem::about(Code::HeldKeyMissing, format!("purpose: {purpose}"));
     let found = match header(&incoming.request, HELD_KEY)? {
         Some(kid) => {
-            let kid = kid.parse().map_err(|e| Problem::about(Code::HeaderInvalid, format!("{HELD_KEY}: {e}")))?;
+            let kid =
+                kid.parse().map_err(|e| Problem::about(Code::HeaderInvalid, format!("{HELD_KEY}: {e}")))?;
             let found = vault.signer(kid).map_err(Problem::fault)?;
             found.filter(|signer| signer.held.owner == owner && signer.held.purpose == purpose)
         }

@@ -29,8 +29,7 @@ pub enum Who {
     Address(IpAddr),
 }
 
-type Buckets<K> =
-    RateLimiter<K, DashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
+type Buckets<K> = RateLimiter<K, DashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
 
 /// All buckets.
 pub struct Limits {

@@ -27,12 +27,14 @@ mod api_keys;
 mod applications;
 mod awards;
 mod brands;
+mod entries;
 mod freezes;
 mod held;
 mod keys;
 mod network;
 mod operations;
 mod payments;
+mod reference;
 mod settlement;
 mod tiles;
 mod units;
@@ -90,6 +92,9 @@ pub fn start(service: Arc<Service>, listener: TcpListener, running: &Running) ->
 /// A listener; an error says what to do.
 pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).map_err(|e| {
-        std::io::Error::new(e.kind(), format!("cannot listen on {address}: {e}; choose another with --listen"))
+        std::io::Error::new(
+            e.kind(),
+            format!("cannot listen on {address}: {e}; choose another with --listen"),
+        )
     })
 }

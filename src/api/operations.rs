@@ -57,7 +57,9 @@ pub async fn readyz(request: HttpRequest) -> Result<HttpResponse, Problem> {
 pub async fn metrics(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
     let text = service.metrics.text(&service.engine);
-    Ok(HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text))
+    Ok(HttpResponse::Ok()
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .body(text))
 }
 
 /// This document.

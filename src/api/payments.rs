@@ -7,7 +7,7 @@ use super::write::{Done, Incoming};
 use crate::book::{self, Name};
 use crate::payments::{Authorise, Capture, Refund, Void};
 use crate::types::{BrandId, Currency, Ident, Money, PaymentId, Points, Time, UnitCode};
-use crate::views::{ListedPayment, Span};
+use crate::views::{Filter, ListedPayment, Span};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
@@ -140,14 +140,20 @@ fn share(terms: &book::ShareTerms) -> Share {
 #[utoipa::path(get, path = "/v1/payments/{payment}", tag = "payments", operation_id = "getPayment",
     params(("payment" = PaymentId, Path, description = "Its id.")),
     responses((status = 200, description = "The payment.", body = Payment)))]
-pub async fn get(caller: Caller, request: HttpRequest, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn get(
+    caller: Caller,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let nothing = || Problem::about(Code::NotFound, "no such payment, or it is not yours to see");
     let id: PaymentId = id.parse().map_err(|_| nothing())?;
     let service = service(&request)?;
     service.wait_for(Some(min_seq(request.headers())?.unwrap_or(0).max(id.seq))).await?;
     let (shown_payment, record) = web::block({
         let service = service.clone();
-        move || -> Result<_, Problem> { Ok((service.views.payment(id)?, service.record(&Name::Payment(id))?)) }
+        move || -> Result<_, Problem> {
+            Ok((service.views.payment(id)?, service.record(&Name::Payment(id))?))
+        }
     })
     .await
     .map_err(Problem::fault)??;
@@ -173,6 +179,12 @@ pub struct Which {
     /// Authorised before this instant.
     #[param(example = "2017-07-01T00:00:00.000000Z")]
     to: Option<Time>,
+    /// In this shop.
+    store: Option<Ident>,
+    /// At this till.
+    till: Option<Ident>,
+    /// Those that can still be captured or voided, or those that cannot.
+    open: Option<bool>,
     /// Most items; 50 if absent.
     #[param(minimum = 1, maximum = 1000, example = 50)]
     limit: Option<u32>,
@@ -185,17 +197,22 @@ pub struct Which {
 /// In the brand's own shops, the newest first.
 #[utoipa::path(get, path = "/v1/payments", tag = "payments", operation_id = "listPayments", params(Which),
     responses((status = 200, description = "The payments.", body = Page<Payment>)))]
-pub async fn list(caller: Caller, request: HttpRequest, query: web::Query<Which>) -> Result<HttpResponse, Problem> {
+pub async fn list(
+    caller: Caller,
+    request: HttpRequest,
+    query: web::Query<Which>,
+) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
-    let Which { brand, from, to, limit, cursor: place } = query.into_inner();
+    let Which { brand, from, to, store, till, open, limit, cursor: place } = query.into_inner();
     let brand = caller.brand_or(brand.as_ref())?.clone();
     let query = PageQuery { limit, cursor: place };
     let name = format!("payments/{brand}");
     let (limit, before) = (query.limit()?, query.place::<PaymentId>(&name)?);
     service.wait_for(min_seq(request.headers())?).await?;
     let now = service.log_time()?;
-    let span = Span { from, to };
-    let listed = web::block(move || service.views.payments(&brand, span, before, limit));
+    let open = open.map(|open| (open, now));
+    let filter = Filter { span: Span { from, to }, store, till, open };
+    let listed = web::block(move || service.views.payments(&brand, &filter, before, limit));
     let listed = listed.await.map_err(Problem::fault)??;
     let full = listed.what.len() == limit;
     let next = listed.what.last().filter(|_| full).map(|last| cursor(&name, &last.id));

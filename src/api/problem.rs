@@ -7,8 +7,8 @@
 
 use crate::engine::Failure;
 use crate::types::{Action, Refusal, Refused};
-use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use std::fmt;
@@ -196,6 +196,15 @@ impl From<Failure> for Problem {
 impl From<crate::store::Fault> for Problem {
     fn from(fault: crate::store::Fault) -> Self {
         Self::fault(fault)
+    }
+}
+
+impl From<crate::reading::Fault> for Problem {
+    fn from(fault: crate::reading::Fault) -> Self {
+        match fault {
+            crate::reading::Fault::Tiles(fault) => fault.into(),
+            fault => Self::fault(fault),
+        }
     }
 }
 

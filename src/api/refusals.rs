@@ -156,9 +156,14 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
             TooManyLots,
             TooManyHolds,
         ],
-        Kind::PaymentCaptured => {
-            &[PaymentUnknown, TillLimitExceeded, AmountTooSmall, AmountTooLarge, PaymentClosed, CaptureExceeded]
-        }
+        Kind::PaymentCaptured => &[
+            PaymentUnknown,
+            TillLimitExceeded,
+            AmountTooSmall,
+            AmountTooLarge,
+            PaymentClosed,
+            CaptureExceeded,
+        ],
         Kind::PaymentVoided => &[PaymentUnknown, TillLimitExceeded, PaymentClosed],
         Kind::PaymentRefunded => {
             &[PaymentUnknown, TillLimitExceeded, AmountTooSmall, AmountTooLarge, RefundExceeded, TooManyLots]

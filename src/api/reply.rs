@@ -6,6 +6,7 @@
 
 use super::problem::{Code, Problem};
 use super::service::Service;
+use crate::engine::Level;
 use crate::types::{b64, b64_decode};
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::{HttpRequest, HttpResponse};
@@ -104,10 +105,8 @@ impl Service {
     pub async fn wait_for(&self, seq: Option<u64>) -> Result<(), Problem> {
         let Some(seq) = seq else { return Ok(()) };
         let most = Duration::from_millis(self.settings.min_seq_ms);
-        if self.engine.shown(seq, most).await {
-            return Ok(());
-        }
-        Err(Problem::about(Code::NotYetThere, format!("Min-Seq: {seq}")))
+        let reached = self.engine.reach(Level::Views, seq, most).await;
+        reached.map_err(|_| Problem::about(Code::NotYetThere, format!("Min-Seq: {seq}")))
     }
 }
 

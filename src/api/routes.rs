@@ -2,8 +2,8 @@
 
 use super::problem::{Code, Problem};
 use super::{
-    accounts, api_keys, applications, awards, brands, freezes, held, keys, network, operations, payments,
-    settlement, tiles, units, wallets,
+    accounts, api_keys, applications, awards, brands, entries, freezes, held, keys, network, operations,
+    payments, reference, settlement, tiles, units, wallets,
 };
 use crate::machine::{Method, Route};
 use actix_web::http::header::{ALLOW, HeaderValue};
@@ -28,6 +28,22 @@ fn public(config: &mut web::ServiceConfig) {
         .route("/", web::get().to(operations::to_docs))
         .route("/checkpoint", web::get().to(tiles::checkpoint))
         .route("/tile/{path:.*}", web::get().to(tiles::tile))
+        .route("/v1/brands", web::get().to(reference::brands))
+        .route("/v1/brands/{brand}", web::get().to(reference::get_brand))
+        .route("/v1/brands/{brand}/jwks", web::get().to(reference::jwks))
+        .route("/v1/brands/{brand}/keys", web::get().to(reference::keys))
+        .route("/v1/brands/{brand}/acceptance", web::get().to(reference::acceptance))
+        .route("/v1/participants", web::get().to(reference::participants))
+        .route("/v1/participants/{participant}", web::get().to(reference::get_participant))
+        .route("/v1/keys/{kid}", web::get().to(reference::get_key))
+        .route("/v1/units", web::get().to(reference::units))
+        .route("/v1/units/{unit}", web::get().to(reference::get_unit))
+        .route("/v1/units/{unit}/prices", web::get().to(reference::prices))
+        .route("/v1/budgets/{kid}", web::get().to(reference::budget))
+        .route("/v1/entries", web::get().to(entries::list))
+        .route("/v1/entries/{seq}", web::get().to(entries::get))
+        .route("/v1/entries/{seq}/proof", web::get().to(entries::proof))
+        .route("/v1/events", web::get().to(entries::events))
         .route("/v1/network", web::get().to(network::get))
         .route("/v1/me", web::get().to(network::me))
         .route("/v1/refusals", web::get().to(network::refusals))

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::engine::{Engine, Handle};
 use crate::log::LogVerifier;
 use crate::machine::Genesis;
+use crate::reading::Entries;
 use crate::tiles::Hashes;
 use crate::types::{BrandId, Hash, UnitCode};
 use crate::vault::Vault;
@@ -51,6 +52,8 @@ pub struct Service {
     pub vkey: String,
     /// Hashes of the public log's tree.
     pub hashes: Hashes,
+    /// The log, for whoever reads it.
+    pub entries: Entries,
     /// The gate to the time of day.
     pub clock: Clock,
     /// How it is reached.
@@ -96,6 +99,7 @@ impl Service {
         let Parts { engine, views, vault, genesis, log, vkey, hashes, clock, settings, limits } = parts;
         let writer = engine.handle();
         let metrics = Metrics::new();
+        let entries = Entries::new(engine.read().clone(), hashes.clone(), log.clone());
         let (nonces, brands) = (Nonces::default(), Cache::new(10_000));
         let closing = AtomicBool::new(false);
         Self {
@@ -107,6 +111,7 @@ impl Service {
             log,
             vkey,
             hashes,
+            entries,
             clock,
             settings,
             limits,

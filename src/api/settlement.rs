@@ -62,13 +62,14 @@ pub async fn obligations(
     let mine = |debtor: &ParticipantId, creditor: &ParticipantId| {
         own.as_ref().is_none_or(|own| own == debtor || own == creditor)
     };
-    let items = listed.what.into_iter().filter(|one| mine(&one.debtor, &one.creditor)).map(|one| Obligation {
-        cycle: one.cycle,
-        debtor: one.debtor,
-        creditor: one.creditor,
-        currency: one.currency,
-        amount: one.amount,
-    });
+    let items =
+        listed.what.into_iter().filter(|one| mine(&one.debtor, &one.creditor)).map(|one| Obligation {
+            cycle: one.cycle,
+            debtor: one.debtor,
+            creditor: one.creditor,
+            currency: one.currency,
+            amount: one.amount,
+        });
     Ok(json(listed.as_of.map(|place| place.seq), &Page { items: items.collect(), next: None }))
 }
 

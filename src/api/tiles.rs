@@ -40,7 +40,8 @@ pub async fn tile(request: HttpRequest, path: web::Path<String>) -> Result<HttpR
         bundle(bytes).map(Some).map_err(Problem::fault)
     });
     let bytes = made.await.map_err(Problem::fault)??.ok_or_else(nothing)?;
-    let lasting = if path.contains(".p/") { "public, max-age=60" } else { "public, max-age=31536000, immutable" };
+    let lasting =
+        if path.contains(".p/") { "public, max-age=60" } else { "public, max-age=31536000, immutable" };
     Ok(HttpResponse::Ok()
         .content_type("application/octet-stream")
         .insert_header((CACHE_CONTROL, lasting))

@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 pub fn vault_problem(fault: Fault) -> Problem {
     match fault {
         Fault::Alias(_) | Fault::TooMuch(_) | Fault::Term => Problem::about(Code::BodyInvalid, fault),
-        Fault::NoWallet(_) | Fault::NoAccount(_) | Fault::Unknown { .. } => Problem::about(Code::NotFound, fault),
+        Fault::NoWallet(_) | Fault::NoAccount(_) | Fault::Unknown { .. } => {
+            Problem::about(Code::NotFound, fault)
+        }
         Fault::AliasTaken(_) => Problem::about(Code::AlreadyTaken, "this alias belongs to somebody else"),
         Fault::TooManyOpen(_) | Fault::Decided(_) => Problem::about(Code::AlreadyTaken, fault),
         fault => Problem::fault(fault),
@@ -113,7 +115,11 @@ pub async fn create(incoming: Incoming) -> Result<HttpResponse, Problem> {
 #[utoipa::path(get, path = "/v1/wallets/{wallet}", tag = "wallets", operation_id = "getWallet",
     params(("wallet" = String, Path, description = "Its id.", example = "wa_2vtb9m0e3d5w7q9x1z4k6p8r0c")),
     responses((status = 200, description = "The wallet.", body = Wallet)))]
-pub async fn get(caller: Caller, request: HttpRequest, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn get(
+    caller: Caller,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let service = super::call::service(&request)?;
     let id = look(&caller, &id)?;
     service.wait_for(super::reply::min_seq(request.headers())?).await?;
@@ -136,7 +142,11 @@ pub struct Alias {
 #[utoipa::path(get, path = "/v1/wallets/{wallet}/aliases", tag = "wallets", operation_id = "listAliases",
     params(("wallet" = String, Path, description = "Its id.", example = "wa_2vtb9m0e3d5w7q9x1z4k6p8r0c")),
     responses((status = 200, description = "The aliases.", body = Page<Alias>)))]
-pub async fn aliases(caller: Caller, request: HttpRequest, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn aliases(
+    caller: Caller,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let service = super::call::service(&request)?;
     let id = look(&caller, &id)?;
     let all = service.vault.aliases(id).map_err(Problem::fault)?;
@@ -211,7 +221,11 @@ pub async fn add_account(incoming: Incoming, id: web::Path<String>) -> Result<Ht
 #[utoipa::path(get, path = "/v1/wallets/{wallet}/accounts", tag = "wallets", operation_id = "listWalletAccounts",
     params(("wallet" = String, Path, description = "Its id.", example = "wa_2vtb9m0e3d5w7q9x1z4k6p8r0c")),
     responses((status = 200, description = "The accounts.", body = Page<NamedAccount>)))]
-pub async fn accounts(caller: Caller, request: HttpRequest, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn accounts(
+    caller: Caller,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let service = super::call::service(&request)?;
     let id = look(&caller, &id)?;
     let all = service.vault.accounts(id).map_err(Problem::fault)?;

@@ -5,13 +5,15 @@
 //! Promises: one way for all writes to the log; what is answered was committed; a repeat gets the same answer.
 //! Refuses to know: what commands mean.
 
-use super::call::{Caller, body, header, route, service};
+use super::call::{Caller, Whom, body, header, route, service};
 use super::gate::{IDEMPOTENCY_KEY, SIGNATURE_INPUT, by_signature, read_signed};
 use super::problem::{Code, Problem};
 use super::reply::SEQ;
 use super::service::Service;
+use crate::engine::Level;
+use crate::log::Proof;
 use crate::machine::{Answer, Carrier, Command, Kind, Request, Route};
-use crate::types::Ident;
+use crate::types::{Ident, Kid};
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, LOCATION};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
@@ -19,6 +21,9 @@ use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How long a proof waits for what it shows.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Statements, one a line.
 pub const JOSE: &str = "application/jose";
@@ -90,7 +95,7 @@ pub struct Done {
     /// caller's.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub proof: Option<crate::log::Proof>,
+    pub proof: Option<Proof>,
 }
 
 impl Incoming {
@@ -144,12 +149,14 @@ impl Incoming {
         let texts: Vec<&str> = texts
             .collect::<Result<_, _>>()
             .map_err(|_| Problem::about(Code::HeaderInvalid, "Tallyhouse-Consents: not plain text"))?;
-        let all = texts.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|text| !text.is_empty());
+        let all =
+            texts.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|text| !text.is_empty());
         Ok(all.map(str::to_owned).collect())
     }
 
     fn text(&self) -> Result<&str, Problem> {
-        std::str::from_utf8(&self.body).map_err(|_| Problem::about(Code::BodyInvalid, "the body is not UTF-8"))
+        std::str::from_utf8(&self.body)
+            .map_err(|_| Problem::about(Code::BodyInvalid, "the body is not UTF-8"))
     }
 
     /// The request to the machine, by its carrier.
@@ -181,10 +188,8 @@ impl Incoming {
         }
     }
 
-    /// The command, its evidence verified.
-    fn command(&self) -> Result<Command, Problem> {
-        let request = self.to_machine()?;
-        let command = self.service.engine.check(&request)?;
+    /// Whether this is the place for a command, and the id in the header its own.
+    fn fits(&self, command: &Command) -> Result<(), Problem> {
         if self.route.kind.is_some_and(|kind| kind != command.body.kind()) {
             let about = format!("{} is not taken here", command.body.kind());
             return Err(Problem::about(Code::BodyInvalid, about));
@@ -194,7 +199,7 @@ impl Incoming {
         {
             return Err(Code::IdempotencyKeyMismatch.into());
         }
-        Ok(command)
+        Ok(())
     }
 
     fn is_dry(&self) -> bool {
@@ -206,9 +211,37 @@ impl Incoming {
         prefer.flat_map(|text| text.split(',')).any(|one| one.trim() == "return=proof")
     }
 
+    /// Says what would happen.
+    async fn dry(self, request: Request) -> Result<HttpResponse, Problem> {
+        let service = self.service.clone();
+        let dry = service.engine.check_dry(&request)?;
+        self.fits(dry.command())?;
+        let run = web::block(move || service.engine.dry_run(dry.command(), None));
+        let answer = run.await.map_err(Problem::fault)??.answer;
+        Ok(HttpResponse::Ok().json(Done { answer, dry_run: true, proof: None }))
+    }
+
+    /// What shows that the log contains an entry, with the parts of whoever signed it.
+    async fn proof(&self, seq: u64, signer: Kid) -> Result<Proof, Problem> {
+        self.service.engine.reach(Level::State, seq, PATIENCE).await?;
+        let (key, _) = self.service.key_now(signer)?;
+        let service = self.service.clone();
+        let made = web::block(move || {
+            let reader = service.reader(&Whom::of(&key.owner))?;
+            Ok::<_, Problem>(service.entries.proof(seq, &reader)?)
+        });
+        made.await.map_err(Problem::fault)??.ok_or_else(|| Problem::fault("an entry without a proof"))
+    }
+
     /// Has the command decided, and answers.
     pub async fn run(self) -> Result<HttpResponse, Problem> {
-        let command = self.command()?;
+        let request = self.to_machine()?;
+        if self.is_dry() {
+            return self.dry(request).await;
+        }
+        let command = self.service.engine.check(&request)?;
+        self.fits(&command)?;
+        let signer = command.asked.kid;
         let ticket = self.service.writer.submit(command, None).await;
         let answer = ticket.await?;
         let mut reply = HttpResponse::Created();
@@ -222,7 +255,7 @@ impl Incoming {
         let proof = match self.wants_proof() {
             true => {
                 reply.insert_header(("preference-applied", "return=proof"));
-                None
+                Some(self.proof(answer.seq, signer).await?)
             }
             false => None,
         };

@@ -72,6 +72,7 @@ impl Tuning {
             patience: Duration::from_millis(config.writer.patience_ms),
             publish: Duration::from_millis(config.checkpoint.publish_ms),
             checkpoint: dir.join("checkpoint"),
+            balances: config.cache.rows,
         };
         Self { pace, memory_rows: config.writer.memory_rows }
     }

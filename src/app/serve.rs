@@ -36,7 +36,13 @@ pub fn public_address(api: &Api, listening: SocketAddr) -> String {
 
 impl Network {
     /// Makes a service of it.
-    pub fn into_service(self, vault: Vault, api: &Api, public: String, clock: Clock) -> Result<Service, Failure> {
+    pub fn into_service(
+        self,
+        vault: Vault,
+        api: &Api,
+        public: String,
+        clock: Clock,
+    ) -> Result<Service, Failure> {
         let Self { engine, views, genesis, dir } = self;
         let vkey = vkey(&genesis.origin, genesis.log.as_bytes());
         let log: LogVerifier = vkey.parse().map_err(fault)?;

@@ -65,8 +65,7 @@ pub(super) fn until_stopped(
     start_log();
     let vault = Vault::open(&context.data)?;
     let public = public_address(&config.api, listener.local_addr()?);
-    let service =
-        network.into_service(vault, &config.api, public, Clock::Real).map_err(CliError::fault)?;
+    let service = network.into_service(vault, &config.api, public, Clock::Real).map_err(CliError::fault)?;
     serve(service, listener, &running(&config.api, true)).map_err(CliError::fault)
 }
 

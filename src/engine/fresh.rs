@@ -6,7 +6,7 @@
 //! Refuses to know: who reads, and what.
 
 use super::Failure;
-use super::run::{Engine, Shared, lock};
+use super::run::{Engine, Shared};
 use crate::book::{Account, Name, Record};
 use crate::types::AccountId;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl Shared {
     fn shows(&self, level: Level, seq: u64) -> bool {
         let mut followed = self.followed.iter();
         match level {
-            Level::Committed => self.committed.load(Ordering::Acquire) > seq,
+            Level::Committed => self.balances.size() > seq,
             Level::State => followed.next().is_some_and(|size| size.load(Ordering::Acquire) > seq),
             Level::Views => followed.all(|size| size.load(Ordering::Acquire) > seq),
         }
@@ -75,7 +75,7 @@ impl Engine {
 
     /// The last entry that is committed.
     pub fn newest(&self) -> Option<u64> {
-        self.shared.committed.load(Ordering::Acquire).checked_sub(1)
+        self.shared.balances.size().checked_sub(1)
     }
 
     /// Waits on this thread until state shows everything that is committed now.
@@ -91,12 +91,9 @@ impl Engine {
     /// A record as of the newest commit, or later. Accounts are at hand; for others this waits, on this
     /// thread, until state has caught up.
     pub fn record(&self, name: &Name) -> Result<Newest, Failure> {
-        let seq = self.newest();
         if let Name::Account(id) = name {
-            let fresh = lock(&self.shared.fresh).get(id).map(|(_, record)| record.clone());
-            // What is not fresh is in state: it is forgotten there only after state has it.
-            let record = fresh.map_or_else(|| self.kept(name).map(|(record, _)| record), |r| Ok(Some(r)))?;
-            return Ok(Newest { record, seq });
+            let seen = self.balance(*id, 0)?;
+            return Ok(Newest { record: seen.record, seq: Some(seen.seq) });
         }
         self.settle_state()?;
         let (record, seq) = self.kept(name)?;
@@ -113,7 +110,6 @@ impl Engine {
 
     /// An account as of the newest commit.
     pub fn account(&self, id: AccountId) -> Result<Option<Account>, Failure> {
-        let newest = self.record(&Name::Account(id))?.record;
-        Ok(newest.as_deref().and_then(Record::account).cloned())
+        Ok(self.balance(id, 0)?.account().cloned())
     }
 }

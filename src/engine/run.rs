@@ -5,7 +5,8 @@ use super::runs::{Order, follow};
 use super::writer::{Job, Outcome, Writer};
 use super::{Commit, Failure};
 use crate::book::{Name, Record};
-use crate::machine::{Answer, Command, Request, Snapshot};
+use crate::cache::{Balances, Loaded, Seen};
+use crate::machine::{Answer, Command, DryRun, Request, Snapshot};
 use crate::sign::PublicKey;
 use crate::store;
 use crate::types::{AccountId, Hash, Kid, Time};
@@ -39,6 +40,8 @@ pub struct Pace {
     pub publish: Duration,
     /// Where it is written.
     pub checkpoint: PathBuf,
+    /// Accounts kept at hand for readers.
+    pub balances: usize,
 }
 
 enum Message {
@@ -60,19 +63,17 @@ pub struct Progress {
     pub views: u64,
 }
 
-#[derive(Default)]
 pub(super) struct Shared {
-    /// Sizes, not seqs: 0 is nothing.
-    pub(super) committed: AtomicU64,
+    /// Accounts for readers, and how many entries are committed: what is proved here is what is visible.
+    pub(super) balances: Balances,
     /// How many durable commits there were.
     commits: AtomicU64,
+    /// Sizes, not seqs: 0 is nothing.
     pub(super) followed: Vec<AtomicU64>,
     /// Changed records that wait, by follower.
     pub(super) waiting: Vec<AtomicUsize>,
     moved: Condvar,
     lock: Mutex<()>,
-    /// Accounts that changed and that state may not show yet.
-    pub(super) fresh: Mutex<HashMap<AccountId, (u64, Arc<Record>)>>,
     keys: RwLock<HashMap<Kid, PublicKey>>,
     /// Log time of the last entry, in microseconds.
     last_at: AtomicI64,
@@ -182,12 +183,17 @@ impl Engine {
         let size = writer.tip().map_or(0, |tip| tip.seq + 1);
         let followers = others.len() + 1;
         let shared = Arc::new(Shared {
-            committed: AtomicU64::new(size),
+            balances: Balances::new(pace.balances, size),
+            commits: AtomicU64::default(),
             followed: (0..followers).map(|_| AtomicU64::new(size)).collect(),
             waiting: (0..followers).map(|_| AtomicUsize::new(0)).collect(),
+            moved: Condvar::new(),
+            lock: Mutex::default(),
+            keys: RwLock::default(),
+            failed: Mutex::default(),
+            stopping: AtomicBool::default(),
             checkpoint: Mutex::new(writer.checkpoint().to_owned()),
             last_at: AtomicI64::new(writer.last_at().micros()),
-            ..Shared::default()
         });
         let mut threads = vec![];
         let mut orders = vec![];
@@ -213,6 +219,11 @@ impl Engine {
     /// Reads and checks a request: form, audience, signatures. Costs no turn of the writer.
     pub fn check(&self, request: &Request) -> Result<Command, Failure> {
         Command::read(request, self.net, &|kid| self.key(kid)).map_err(Failure::Refused)
+    }
+
+    /// [`Engine::check`] for what shall only be tried.
+    pub fn check_dry(&self, request: &Request) -> Result<DryRun, Failure> {
+        DryRun::read(request, self.net, &|kid| self.key(kid)).map_err(Failure::Refused)
     }
 
     /// Hands a checked command to the writer; waits if its queue is full.
@@ -277,7 +288,7 @@ impl Engine {
     pub fn progress(&self) -> Progress {
         let mut followed = self.shared.followed.iter().map(|size| size.load(Ordering::Acquire));
         let state = followed.next().unwrap_or(0);
-        let committed = self.shared.committed.load(Ordering::Acquire);
+        let committed = self.shared.balances.size();
         Progress { committed, state, views: followed.min().unwrap_or(state) }
     }
 
@@ -299,30 +310,29 @@ impl Engine {
         }
     }
 
-    /// Whether state and views show the entry within so long; no thread waits for it.
-    pub async fn shown(&self, seq: u64, within: Duration) -> bool {
-        let there = |shared: &Shared| shared.followed.iter().all(|size| size.load(Ordering::Acquire) > seq);
-        let begun = Instant::now();
-        while !there(&self.shared) {
-            if begun.elapsed() >= within || self.shared.failure().is_some() {
-                return false;
-            }
-            if self.shared.committed.load(Ordering::Acquire) > seq {
-                for orders in &self.orders {
-                    let _ = orders.send(Order::Hurry);
-                }
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-        true
-    }
-
     /// Waits until state and views show everything that is committed now.
     pub fn settle(&self) -> Result<(), Failure> {
-        match self.shared.committed.load(Ordering::Acquire).checked_sub(1) {
+        match self.shared.balances.size().checked_sub(1) {
             Some(seq) => self.wait_for(seq),
             None => Ok(()),
         }
+    }
+
+    /// An account as of the newest commit. Unavailable if the log does not reach `min_seq` yet: nobody who
+    /// knows of an entry is shown what was before it.
+    pub fn balance(&self, id: AccountId, min_seq: u64) -> Result<Seen, Failure> {
+        let seen = self.shared.balances.get(id, || {
+            let name = Name::Account(id);
+            let loaded = self.read.load(&[name.to_string()]).map_err(fault)?;
+            let record =
+                |row: &store::Kept| Record::decode(&name, &row.value).map(|r| (row.seq, Arc::new(r)));
+            let row = loaded.rows.first().map(record).transpose().map_err(fault)?;
+            Ok(Loaded { size: loaded.cursor.map_or(0, |place| place.seq + 1), row })
+        })?;
+        if seen.seq < min_seq {
+            return Err(fault(format!("entry {min_seq} is not there; the newest is {}", seen.seq)));
+        }
+        Ok(seen)
     }
 
     /// The newest checkpoint.
@@ -379,36 +389,18 @@ impl Shared {
 
     /// Makes committed entries visible to readers.
     fn publish(&self, commits: &[Arc<Commit>]) {
-        let mut fresh = lock(&self.fresh);
         for commit in commits {
             for (name, record) in commit.records.iter() {
-                let Some(record) = record else { continue };
-                match (name, &**record) {
-                    (Name::Account(id), _) => {
-                        fresh.insert(*id, (commit.event.seq, record.clone()));
-                    }
-                    (Name::Key(kid), Record::Key(key)) => self.learn(*kid, key.key),
+                match (name, record.as_deref()) {
+                    (Name::Account(id), _) => self.balances.put(*id, commit.event.seq, record.clone()),
+                    (Name::Key(kid), Some(Record::Key(key))) => self.learn(*kid, key.key),
                     _ => {}
                 }
             }
         }
-        drop(fresh);
         if let Some(last) = commits.last() {
             self.last_at.store(last.event.at.micros(), Ordering::Release);
-            self.committed.store(last.event.seq + 1, Ordering::Release);
-        }
-    }
-
-    pub(super) fn forget_fresh(&self, commits: &[Arc<Commit>], through: u64) {
-        let mut fresh = lock(&self.fresh);
-        for commit in commits {
-            for (name, _) in commit.records.iter() {
-                if let Name::Account(id) = name
-                    && fresh.get(id).is_some_and(|(seq, _)| *seq <= through)
-                {
-                    fresh.remove(id);
-                }
-            }
+            self.balances.prove(last.event.seq + 1);
         }
     }
 }
@@ -562,9 +554,6 @@ fn lines_of(command: &Command) -> usize {
         _ => 1,
     }
 }
-
-/// How often somebody who waits looks.
-const LOOK: Duration = Duration::from_millis(2);
 
 /// How often a network on real time looks for due work when nobody asks for anything.
 const TICK: Duration = Duration::from_secs(1);

@@ -63,7 +63,7 @@ pub(super) fn follow(
                 waiting.fetch_sub(rows, Ordering::AcqRel);
             }
             if which == 0 {
-                shared.forget_fresh(&commits, seq);
+                shared.balances.show(seq + 1);
             }
             shared.wake();
         }

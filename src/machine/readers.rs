@@ -9,7 +9,9 @@
 use super::entry::PartBody;
 use crate::book::{Done, KeyRecord, Name, Place, Principal, Record};
 use crate::points::Verdict;
-use crate::sign::{Award, Jws, PaymentConsent, PointToken, Typ, read_object};
+use crate::sign::{
+    Award, AwardOrder, HttpMessage, HttpSigned, Jws, PaymentConsent, PointToken, Typ, read_body, read_object,
+};
 use crate::types::{AccountId, Asset, BrandId, Kid, Malformed, ParticipantId, UnitCode};
 
 /// Whom a part concerns.
@@ -62,6 +64,9 @@ pub fn concerned(part: &PartBody, issuer: Option<&BrandId>) -> Result<Vec<Concer
     let mut all = vec![];
     if let Some(jws) = &part.jws {
         statement(jws, &mut all)?;
+    }
+    if let Some(message) = &part.http {
+        signed(message, &mut all)?;
     }
     if let Some(line) = &part.line {
         all.extend(issuer.cloned().map(Concerned::Brand));
@@ -121,6 +126,16 @@ fn statement(jws: &Jws, all: &mut Vec<Concerned>) -> Result<(), Malformed> {
         }
         _ => all.push(Concerned::Key(jws.kid())),
     }
+    Ok(())
+}
+
+/// A signed request is whoever's key signed it, and an award's account's too.
+fn signed(message: &HttpMessage, all: &mut Vec<Concerned>) -> Result<(), Malformed> {
+    let read = |e: crate::types::Refused| Malformed(e.to_string());
+    let request = HttpSigned::parse(message.clone()).map_err(read)?;
+    all.push(Concerned::Key(request.kid()));
+    let order = message.body.as_deref().map(read_body::<AwardOrder>);
+    all.extend(order.and_then(Result::ok).map(|order| Concerned::Account(order.sub)));
     Ok(())
 }
 

@@ -56,10 +56,7 @@ macro_rules! amounts {
 
 /// A whole number from 0 to 2^53 − 1.
 fn whole() -> ObjectBuilder {
-    ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .minimum(Some(0))
-        .maximum(Some(super::MAX_INT))
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(super::MAX_INT))
 }
 
 amounts! {
@@ -85,7 +82,11 @@ impl PartialSchema for Refusal {
     fn schema() -> RefOr<Schema> {
         let codes = ObjectBuilder::new().schema_type(Type::String);
         let doc = "Why something was refused: a stable code. Codes are only ever added.";
-        codes.enum_values(Some(Self::ALL.iter().map(|code| code.code()))).description(Some(doc)).build().into()
+        codes
+            .enum_values(Some(Self::ALL.iter().map(|code| code.code())))
+            .description(Some(doc))
+            .build()
+            .into()
     }
 }
 

@@ -1,0 +1,484 @@
+//! What everybody may look up: brands, participants, keys, units, prices, acceptance. All of it stands in public
+//! entries of the log.
+
+use super::call::{Caller, Whom, service};
+use super::problem::{Code, Problem};
+use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
+use crate::book::{self, KeyState, Name, Principal, Record};
+use crate::reading::{Sort, list};
+use crate::sign::PublicKey;
+use crate::types::{BrandId, Currency, Ident, Kid, ParticipantId, Points, Rate, Time, UnitCode};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+
+fn nothing(what: &str) -> Problem {
+    Problem::about(Code::NotFound, format!("there is no such {what}"))
+}
+
+/// A page of a list of state, each record made into what is shown.
+async fn listed<T: Serialize + Send + 'static>(
+    request: HttpRequest,
+    query: web::Query<PageQuery>,
+    sort: Sort,
+    name: &'static str,
+    show: fn(Name, Record) -> Option<T>,
+) -> Result<HttpResponse, Problem> {
+    let service = service(&request)?;
+    let (limit, after) = (query.limit()?, query.place::<String>(name)?.unwrap_or_default());
+    service.wait_for(min_seq(request.headers())?).await?;
+    let found = web::block(move || Ok::<_, Problem>(list(&**service.engine.read(), sort, &after, limit)?));
+    let found = found.await.map_err(Problem::fault)??;
+    let next = found.next.map(|next| cursor(name, &next));
+    let items = found.items.into_iter().filter_map(|item| show(item.name, item.record)).collect();
+    Ok(page(&request, found.as_of.map(|place| place.seq), &Page { items, next }))
+}
+
+/// A brand.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Brand {
+    /// Its id.
+    brand: BrandId,
+    /// The legal entity that answers for its points.
+    participant: ParticipantId,
+    /// Its root key, by thumbprint.
+    root: Kid,
+    /// The key that may replace a lost root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery: Option<Kid>,
+    /// Nothing new while true.
+    frozen: bool,
+}
+
+fn brand(name: Name, record: Record) -> Option<Brand> {
+    let (Name::Brand(id), Record::Brand(brand)) = (name, record) else { return None };
+    let book::Brand { participant, root, frozen } = brand;
+    Some(Brand { brand: id, participant, root: root.root, recovery: root.recovery, frozen })
+}
+
+/// List brands
+///
+/// All brands of the network, by id.
+#[utoipa::path(get, path = "/v1/brands", tag = "brands", operation_id = "listBrands", params(PageQuery),
+    responses((status = 200, description = "The brands.", body = Page<Brand>)))]
+pub async fn brands(request: HttpRequest, query: web::Query<PageQuery>) -> Result<HttpResponse, Problem> {
+    listed(request, query, Sort::Brands, "brands", brand).await
+}
+
+/// One record of state, made into what is shown.
+async fn one<T: Serialize>(
+    request: &HttpRequest,
+    name: Name,
+    what: &str,
+    show: impl Fn(Name, Record) -> Option<T>,
+) -> Result<HttpResponse, Problem> {
+    let service = service(request)?;
+    service.wait_for(min_seq(request.headers())?).await?;
+    let seq = service.engine.progress().state.checked_sub(1);
+    let record = service.record(&name)?.ok_or_else(|| nothing(what))?;
+    let shown = show(name, (*record).clone()).ok_or_else(|| nothing(what))?;
+    Ok(json(seq, &shown))
+}
+
+/// Show a brand
+///
+/// Its participant and its root key.
+#[utoipa::path(get, path = "/v1/brands/{brand}", tag = "brands", operation_id = "getBrand",
+    params(("brand" = BrandId, Path, description = "Its id.")),
+    responses((status = 200, description = "The brand.", body = Brand)))]
+pub async fn get_brand(request: HttpRequest, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let id = id.parse().map_err(|_| nothing("brand"))?;
+    one(&request, Name::Brand(id), "brand", brand).await
+}
+
+/// A participant.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Participant {
+    /// Its id.
+    participant: ParticipantId,
+    /// The currency that it settles in.
+    currency: Currency,
+}
+
+fn participant(name: Name, record: Record) -> Option<Participant> {
+    let (Name::Participant(id), Record::Participant(record)) = (name, record) else { return None };
+    Some(Participant { participant: id, currency: record.currency })
+}
+
+/// List participants
+///
+/// All legal entities of the network, by id.
+#[utoipa::path(get, path = "/v1/participants", tag = "brands", operation_id = "listParticipants", params(PageQuery),
+    responses((status = 200, description = "The participants.", body = Page<Participant>)))]
+pub async fn participants(
+    request: HttpRequest,
+    query: web::Query<PageQuery>,
+) -> Result<HttpResponse, Problem> {
+    listed(request, query, Sort::Participants, "participants", participant).await
+}
+
+/// Show a participant
+///
+/// The currency that it settles in.
+#[utoipa::path(get, path = "/v1/participants/{participant}", tag = "brands", operation_id = "getParticipant",
+    params(("participant" = ParticipantId, Path, description = "Its id.")),
+    responses((status = 200, description = "The participant.", body = Participant)))]
+pub async fn get_participant(request: HttpRequest, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let id = id.parse().map_err(|_| nothing("participant"))?;
+    one(&request, Name::Participant(id), "participant", participant).await
+}
+
+/// What a till's key is for.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Till {
+    /// The shop.
+    store: Ident,
+    /// The till.
+    till: Ident,
+    /// The legal entity that the shop belongs to.
+    participant: ParticipantId,
+}
+
+/// A key.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Key {
+    /// Its thumbprint.
+    kid: Kid,
+    /// The key.
+    key: PublicKey,
+    /// What it may sign.
+    #[schema(example = "issuing")]
+    purpose: &'static str,
+    /// Whose it is: `op`, or a brand.
+    #[schema(example = "br_harvest")]
+    owner: String,
+    /// Whether it may sign.
+    state: KeyState,
+    /// First instant of validity, in Unix seconds.
+    from: u64,
+    /// First instant after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
+    /// For a till's key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    till: Option<Till>,
+    /// Whether the network holds it for its owner: what it signs is asserted by the network.
+    held: bool,
+}
+
+/// A key as everybody may see it. Keys of accounts stand in no public entry.
+fn key(name: Name, record: Record) -> Option<Key> {
+    let (Name::Key(kid), Record::Key(key)) = (name, record) else { return None };
+    if matches!(key.owner, Principal::Account(_)) {
+        return None;
+    }
+    Some(Key {
+        kid,
+        key: key.key,
+        purpose: key.purpose.code(),
+        owner: key.owner.to_string(),
+        state: key.state,
+        from: key.from,
+        until: key.until,
+        till: key.till.map(|till| Till { store: till.store, till: till.till, participant: till.participant }),
+        held: key.held.is_some(),
+    })
+}
+
+/// Show a key
+///
+/// Of a brand or the operator, by its thumbprint: what it is for, whose it is, whether it may sign.
+#[utoipa::path(get, path = "/v1/keys/{kid}", tag = "keys", operation_id = "getKey",
+    params(("kid" = Kid, Path, description = "Its thumbprint.")),
+    responses((status = 200, description = "The key.", body = Key)))]
+pub async fn get_key(request: HttpRequest, kid: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let kid = kid.parse().map_err(|_| nothing("key"))?;
+    one(&request, Name::Key(kid), "key", key).await
+}
+
+/// The keys of a brand, a page of them.
+async fn keys_of(
+    request: &HttpRequest,
+    id: &str,
+    query: &PageQuery,
+) -> Result<(Vec<Key>, Option<String>, Option<u64>), Problem> {
+    let brand: BrandId = id.parse().map_err(|_| nothing("brand"))?;
+    let service = service(request)?;
+    let (limit, after) = (query.limit()?, query.place::<Kid>("keys")?);
+    service.wait_for(min_seq(request.headers())?).await?;
+    service.record(&Name::Brand(brand.clone()))?.ok_or_else(|| nothing("brand"))?;
+    let found = web::block(move || -> Result<_, Problem> {
+        let kids = service.views.keys_of(&Principal::Brand(brand), after, limit)?;
+        let mut keys = vec![];
+        for kid in &kids.what {
+            let record = service.record(&Name::Key(*kid))?;
+            keys.extend(record.and_then(|record| key(Name::Key(*kid), (*record).clone())));
+        }
+        let next = kids.what.last().filter(|_| kids.what.len() == limit).map(|last| cursor("keys", last));
+        Ok((keys, next, kids.as_of.map(|place| place.seq)))
+    });
+    found.await.map_err(Problem::fault)?
+}
+
+/// List the keys of a brand
+///
+/// All that its root certified, retired ones too.
+#[utoipa::path(get, path = "/v1/brands/{brand}/keys", tag = "keys", operation_id = "listBrandKeys",
+    params(("brand" = BrandId, Path, description = "Its id."), PageQuery),
+    responses((status = 200, description = "The keys.", body = Page<Key>)))]
+pub async fn keys(
+    request: HttpRequest,
+    id: web::Path<String>,
+    query: web::Query<PageQuery>,
+) -> Result<HttpResponse, Problem> {
+    let (items, next, seq) = keys_of(&request, &id, &query).await?;
+    Ok(page(&request, seq, &Page { items, next }))
+}
+
+/// A key as a JWK.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Jwk {
+    /// Its thumbprint.
+    kid: Kid,
+    /// `sig`.
+    #[serde(rename = "use")]
+    usage: &'static str,
+    /// `EdDSA`.
+    alg: &'static str,
+    /// The key.
+    #[serde(flatten)]
+    key: PublicKey,
+}
+
+/// A JWKS.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Jwks {
+    /// The keys.
+    keys: Vec<Jwk>,
+}
+
+/// The issuing keys of a brand as a JWKS
+///
+/// Those that may sign now: a convenience for JWT libraries. Proof is the certificate in the log.
+#[utoipa::path(get, path = "/v1/brands/{brand}/jwks", tag = "keys", operation_id = "getBrandJwks",
+    params(("brand" = BrandId, Path, description = "Its id.")),
+    responses((status = 200, description = "The keys (RFC 7517).", body = Jwks)))]
+pub async fn jwks(request: HttpRequest, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let (mut all, mut place, mut seq);
+    let mut query = PageQuery { limit: Some(super::reply::MOST), cursor: None };
+    (all, place, seq) = keys_of(&request, &id, &query).await?;
+    while place.is_some() {
+        query.cursor = place;
+        let more;
+        (more, place, seq) = keys_of(&request, &id, &query).await?;
+        all.extend(more);
+    }
+    let signs = |key: &Key| key.purpose == "issuing" && key.state == KeyState::Active;
+    let keys = all.into_iter().filter(signs);
+    let keys = keys.map(|key| Jwk { kid: key.kid, usage: "sig", alg: "EdDSA", key: key.key }).collect();
+    Ok(json(seq, &Jwks { keys }))
+}
+
+/// Whose units a brand takes.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Acceptance {
+    /// The brand.
+    brand: BrandId,
+    /// A higher version replaces a lower one.
+    version: u64,
+    /// The units, its own aside.
+    units: Vec<book::AcceptedUnit>,
+}
+
+/// Show what a brand accepts
+///
+/// Whose units it takes, and up to how much a day; its own are taken anyway.
+#[utoipa::path(get, path = "/v1/brands/{brand}/acceptance", tag = "units", operation_id = "getAcceptance",
+    params(("brand" = BrandId, Path, description = "Its id.")),
+    responses((status = 200, description = "The list.", body = Acceptance)))]
+pub async fn acceptance(request: HttpRequest, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let id = id.parse().map_err(|_| nothing("brand"))?;
+    one(&request, Name::Acceptance(id), "list: the brand published none", |name, record| {
+        let (Name::Acceptance(brand), Record::Acceptance(list)) = (name, record) else { return None };
+        Some(Acceptance { brand, version: list.version, units: list.units })
+    })
+    .await
+}
+
+/// A unit.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Unit {
+    /// Its code.
+    unit: UnitCode,
+    /// Whose points they are.
+    brand: BrandId,
+    /// The version of these settings.
+    version: u64,
+    /// Decimal places of a point: amounts count the smallest.
+    #[schema(example = 0, minimum = 0, maximum = 4)]
+    scale: u8,
+    /// Minutes from UTC: where its days begin and end.
+    #[schema(example = 60)]
+    offset_minutes: i16,
+    /// When points expire.
+    expiry: book::Expiry,
+    /// Days before earned points can be spent.
+    pending_days: u32,
+    /// Days that points given back after their date live on.
+    grace_days: u32,
+    /// Most points ever issued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issue_cap: Option<Points>,
+    /// Fewest points in a payment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_spend: Option<Points>,
+    /// Nothing new while true.
+    frozen: bool,
+}
+
+fn unit(name: Name, record: Record) -> Option<Unit> {
+    let (Name::Unit(code), Record::Unit(unit)) = (name, record) else { return None };
+    Some(Unit {
+        unit: code,
+        brand: unit.brand,
+        version: unit.version,
+        scale: unit.scale,
+        offset_minutes: unit.offset,
+        expiry: unit.expiry,
+        pending_days: unit.pending_days,
+        grace_days: unit.grace_days,
+        issue_cap: unit.issue_cap,
+        min_spend: unit.min_spend,
+        frozen: unit.frozen,
+    })
+}
+
+/// List units
+///
+/// All points of the network, by code.
+#[utoipa::path(get, path = "/v1/units", tag = "units", operation_id = "listUnits", params(PageQuery),
+    responses((status = 200, description = "The units.", body = Page<Unit>)))]
+pub async fn units(request: HttpRequest, query: web::Query<PageQuery>) -> Result<HttpResponse, Problem> {
+    listed(request, query, Sort::Units, "units", unit).await
+}
+
+/// Show a unit
+///
+/// Its settings.
+#[utoipa::path(get, path = "/v1/units/{unit}", tag = "units", operation_id = "getUnit",
+    params(("unit" = UnitCode, Path, description = "Its code.")),
+    responses((status = 200, description = "The unit.", body = Unit)))]
+pub async fn get_unit(request: HttpRequest, code: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let code = code.parse().map_err(|_| nothing("unit"))?;
+    one(&request, Name::Unit(code), "unit", unit).await
+}
+
+/// A version of prices.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Price {
+    /// Its number.
+    version: u64,
+    /// In this currency.
+    currency: Currency,
+    /// First instant, in Unix seconds.
+    from: u64,
+    /// First instant after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
+    /// What a point is worth at the issuer's own shops.
+    home: Rate,
+    /// What a consumer gets for it elsewhere.
+    till: Rate,
+    /// What the issuer pays the shop's participant.
+    settle: Rate,
+    /// What the issuer charges another participant for a point issued on its account.
+    issue: Rate,
+    /// Whether it is in force now.
+    in_force: bool,
+}
+
+/// The prices of a unit.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Prices {
+    /// The unit.
+    unit: UnitCode,
+    /// Those in force and those announced, oldest first.
+    versions: Vec<Price>,
+    /// As of when.
+    at: Time,
+}
+
+/// List the prices of a unit
+///
+/// Those in force and those announced. Earlier ones stand in the log.
+#[utoipa::path(get, path = "/v1/units/{unit}/prices", tag = "units", operation_id = "listPrices",
+    params(("unit" = UnitCode, Path, description = "Its code.")),
+    responses((status = 200, description = "The prices.", body = Prices)))]
+pub async fn prices(request: HttpRequest, code: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let code: UnitCode = code.parse().map_err(|_| nothing("unit"))?;
+    let at = service(&request)?.log_time()?;
+    one(&request, Name::Prices(code), "price: the unit published none", |_, record| {
+        let Record::Prices(prices) = record else { return None };
+        let now = at.seconds();
+        // Of several versions of a currency that have begun, the last is in force.
+        let newest = |price: &book::Price| {
+            let begun =
+                prices.versions.iter().filter(|one| one.currency == price.currency && one.from <= now);
+            begun.map(|one| one.version).max()
+        };
+        let shown = prices.versions.iter().map(|price| Price {
+            version: price.version,
+            currency: price.currency,
+            from: price.from,
+            until: price.until,
+            home: price.home,
+            till: price.till,
+            settle: price.settle,
+            issue: price.issue,
+            in_force: newest(price) == Some(price.version) && price.until.is_none_or(|until| now < until),
+        });
+        Some(Prices { unit: code, versions: shown.collect(), at })
+    })
+    .await
+}
+
+/// A budget.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Budget {
+    /// The key that may issue.
+    key: Kid,
+    /// The unit.
+    unit: UnitCode,
+    /// A higher serial replaces a lower one.
+    serial: u64,
+    /// Most points ever, over all serials.
+    ceiling: Points,
+    /// Most points in an hour.
+    hourly: Points,
+    /// First instant after the budget, in Unix seconds.
+    until: u64,
+}
+
+/// Show a budget
+///
+/// What a key may issue. For the key's own brand and the operator.
+#[utoipa::path(get, path = "/v1/budgets/{kid}", tag = "keys", operation_id = "getBudget",
+    params(("kid" = Kid, Path, description = "The key's thumbprint.")),
+    responses((status = 200, description = "The budget.", body = Budget)))]
+pub async fn budget(
+    caller: Caller,
+    request: HttpRequest,
+    kid: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let kid: Kid = kid.parse().map_err(|_| nothing("budget"))?;
+    let (key, _) = service(&request)?.key_now(kid).map_err(|_| nothing("budget"))?;
+    let own = matches!((&caller.whom, &key.owner), (Whom::Brand(a), Principal::Brand(b)) if a == b);
+    if !own && !caller.sees_all() {
+        return Err(nothing("budget of yours"));
+    }
+    one(&request, Name::Budget(kid), "budget", |_, record| {
+        let Record::Budget(budget) = record else { return None };
+        let book::Budget { unit, serial, ceiling, hourly, until, .. } = budget;
+        Some(Budget { key: kid, unit, serial, ceiling, hourly, until })
+    })
+    .await
+}

@@ -1,0 +1,215 @@
+//! Balances against a model that remembers every value an account ever had: whatever is interleaved, an
+//! answer is what the account was after the entry that it names, and that is never an old one.
+
+use super::*;
+use proptest::prelude::*;
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::sync::atomic::AtomicBool;
+
+/// An account that says which entry changed it.
+fn record(seq: u64) -> Arc<Record> {
+    let mut account = Account::new("KINO".parse().expect("a unit"), 0, None);
+    account.head.owed = crate::types::Points::new(seq).expect("few");
+    Arc::new(Record::Account(account))
+}
+
+fn said(seen: &Seen) -> Option<u64> {
+    seen.account().map(|account| account.head.owed.get())
+}
+
+/// The log as a list of which accounts each entry changed. Entry 0 founded the network.
+struct Model {
+    log: Vec<Vec<u8>>,
+    shown: u64,
+}
+
+impl Model {
+    /// The entry that changed the account last, among the first `size`.
+    fn last_change(&self, id: u8, size: u64) -> Option<u64> {
+        let entries = (0..size).zip(&self.log);
+        entries.filter(|(_, ids)| ids.contains(&id)).map(|(seq, _)| seq).last()
+    }
+
+    fn load(&self, id: u8) -> Loaded {
+        let row = self.last_change(id, self.shown).map(|seq| (seq, record(seq)));
+        Loaded { size: self.shown, row }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    /// An entry changes accounts; `false`: it is put, and not proved until the next one.
+    Commit(Vec<u8>, bool),
+    /// State takes over some of what it lacks.
+    Show(u8),
+    /// A reader asks. Should it miss, the first list happens before its load and the second after it,
+    /// before it goes on.
+    Get(u8, Vec<Act>, Vec<Act>),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let id = 0..12u8;
+    let simple = prop_oneof![
+        3 => (prop::collection::vec(id.clone(), 1..4), prop::bool::weighted(0.8)).prop_map(|(ids, proved)| Act::Commit(ids, proved)),
+        2 => (1..5u8).prop_map(Act::Show),
+        2 => id.clone().prop_map(|id| Act::Get(id, vec![], vec![])),
+    ];
+    simple.prop_recursive(3, 48, 8, move |inner| {
+        let some = || prop::collection::vec(inner.clone(), 0..12);
+        (id.clone(), some(), some()).prop_map(|(id, before, after)| Act::Get(id, before, after))
+    })
+}
+
+fn run(acts: &[Act], cache: &Balances, model: &RefCell<Model>) {
+    for act in acts {
+        match act {
+            Act::Commit(ids, proved) => {
+                let seq = model.borrow().log.len() as u64;
+                model.borrow_mut().log.push(ids.clone());
+                for id in ids {
+                    cache.put(AccountId((*id).into()), seq, Some(record(seq)));
+                }
+                if *proved {
+                    cache.prove(seq + 1);
+                }
+            }
+            Act::Show(more) => {
+                let mut model = model.borrow_mut();
+                model.shown = (model.shown + u64::from(*more)).min(cache.size());
+                cache.show(model.shown);
+            }
+            Act::Get(id, before, after) => {
+                let asked = cache.size();
+                let seen = cache.get(AccountId((*id).into()), || {
+                    run(before, cache, model);
+                    let loaded = model.borrow().load(*id);
+                    run(after, cache, model);
+                    Ok::<_, Infallible>(loaded)
+                });
+                let Ok(seen) = seen;
+                let model = model.borrow();
+                assert!(seen.seq + 1 >= asked, "as new as what was proved when it was asked for");
+                assert!(seen.seq < cache.size(), "nothing that is not proved");
+                let (least, most) = (seen.seq + 1, model.log.len() as u64);
+                let mut right = (least..=most).map(|size| model.last_change(*id, size));
+                assert!(right.any(|change| change == said(&seen)), "as it was after {} or newer", seen.seq);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #[test]
+    fn an_answer_is_never_older_than_it_claims(
+        acts in prop::collection::vec(act(), 1..60),
+        rows in 1..16usize,
+        shards in 1..3usize,
+    ) {
+        let cache = Balances::sharded(rows, 1, shards);
+        let model = RefCell::new(Model { log: vec![vec![]], shown: 1 });
+        run(&acts, &cache, &model);
+    }
+}
+
+#[test]
+fn an_account_that_is_not_there_is_not_there_as_of_now() {
+    let cache = Balances::new(1_000, 7);
+    let load = || Ok::<_, Infallible>(Loaded { size: 7, row: None });
+    let Ok(seen) = cache.get(AccountId(1), load);
+    assert_eq!((seen.seq, seen.account()), (6, None));
+}
+
+#[test]
+fn what_was_loaded_is_not_loaded_again_and_a_fault_is_passed_on() {
+    let cache = Balances::new(1_000, 7);
+    assert_eq!(cache.get(AccountId(1), || Err("broken")).map(|_| ()), Err("broken"));
+    let load = || Ok::<_, &str>(Loaded { size: 7, row: Some((3, record(3))) });
+    assert_eq!(cache.get(AccountId(1), load).map(|seen| (seen.seq, said(&seen))), Ok((6, Some(3))));
+    assert_eq!(cache.get(AccountId(1), || Err("asked")).map(|seen| said(&seen)), Ok(Some(3)));
+}
+
+#[test]
+fn what_is_kept_is_bounded() {
+    let cache = Balances::new(6_400, 0);
+    let kept =
+        || cache.shards.iter().map(|shard| read(shard).young.len() + read(shard).old.len()).sum::<usize>();
+    for seq in 0..100_000 {
+        cache.put(AccountId(seq.into()), seq, Some(record(seq)));
+        cache.prove(seq + 1);
+        if seq % 1_000 == 0 {
+            cache.show(seq + 1);
+        }
+        // Shards are not filled evenly.
+        assert!(kept() <= 6_400 + 2 * 1_000 + 400, "{} records", kept());
+    }
+    for seq in 0..20_000 {
+        let load = || Ok::<_, Infallible>(Loaded { size: 100_000, row: Some((seq, record(seq))) });
+        let Ok(_) = cache.get(AccountId(seq.into()), load);
+    }
+    assert!((3_200..=6_400 + 2 * 1_000 + 400).contains(&kept()), "{} records", kept());
+}
+
+/// A feeder, a state that follows, and readers that miss often, all at once. Each reader remembers what it
+/// was told; afterwards it is compared with what happened.
+#[test]
+fn threads_see_what_was() {
+    const IDS: u64 = 24;
+    const ENTRIES: u64 = 20_000;
+    let cache = Balances::sharded(8, 0, 2);
+    let (shown, over) = (AtomicU64::new(0), AtomicBool::new(false));
+    // Entry n changes this account.
+    let of = |seq: u64| (seq * 2_654_435_761 >> 7) % IDS;
+    let last = |id: u64, size: u64| (0..size).rev().find(|seq| of(*seq) == id);
+    let told = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for seq in 0..ENTRIES {
+                cache.put(AccountId(of(seq).into()), seq, Some(record(seq)));
+                cache.prove(seq + 1);
+                // State is never far behind, as in the engine.
+                while seq > shown.load(Ordering::Acquire) + 100 {
+                    std::thread::yield_now();
+                }
+            }
+            over.store(true, Ordering::Release);
+        });
+        scope.spawn(|| {
+            let mut to = 0;
+            while to < ENTRIES {
+                to = cache.size();
+                shown.store(to, Ordering::Release);
+                cache.show(to);
+                std::thread::yield_now();
+            }
+        });
+        let reader = |first: u64| {
+            let (cache, shown, over) = (&cache, &shown, &over);
+            move || {
+                let (mut told, mut id, mut seq) = (vec![], first, 0);
+                while !over.load(Ordering::Acquire) {
+                    id = (id + 7) % IDS;
+                    let load = || {
+                        let size = shown.load(Ordering::Acquire);
+                        let row = last(id, size).map(|seq| (seq, record(seq)));
+                        std::thread::yield_now();
+                        Ok::<_, Infallible>(Loaded { size, row })
+                    };
+                    let Ok(seen) = cache.get(AccountId(id.into()), load);
+                    assert!(seen.seq >= seq, "{} after {seq}", seen.seq);
+                    seq = seen.seq;
+                    told.push((id, seen.seq, said(&seen)));
+                }
+                told
+            }
+        };
+        let readers = [scope.spawn(reader(0)), scope.spawn(reader(3))];
+        readers.into_iter().flat_map(|reader| reader.join().expect("no panic")).collect::<Vec<_>>()
+    });
+    assert!(told.len() > 1_000, "{} answers", told.len());
+    for (id, seq, what) in told {
+        // Before the first entry there is nothing to be right about.
+        assert!(what.is_none_or(|change| of(change) == id), "account {id} never was that");
+        assert!(seq == 0 || what >= last(id, seq + 1), "account {id} after {seq} is not {what:?}");
+    }
+}
