@@ -107,7 +107,7 @@ fn seen(service: &Service, caller: &Caller, id: &str) -> Result<(AccountId, book
 /// What it holds now, or its balance in the past. For its holder, its unit's brand, and auditors.
 #[utoipa::path(get, path = "/v1/accounts/{account}", tag = "accounts", operation_id = "getAccount",
     params(("account" = AccountId, Path, description = "Its id."), AsOf),
-    responses((status = 200, description = "The account.", body = inline(Now))))]
+    responses((status = 200, description = "The account.", body = Shown)))]
 pub async fn get(
     caller: Caller,
     request: HttpRequest,
@@ -128,7 +128,7 @@ pub async fn get(
         });
         let shown = shown.await.map_err(Problem::fault)??;
         let past = Past { account: id, unit, balance: shown.what.unwrap_or(0), as_of };
-        return Ok(json(shown.as_of.map(|place| place.seq), &past));
+        return Ok(json(shown.as_of.map(|place| place.seq), &Shown::Then(past)));
     }
     let at = service.log_time()?;
     record.settle(at);
@@ -150,17 +150,17 @@ pub async fn get(
         lots: lots.collect(),
         at,
     };
-    Ok(json(seq, &account))
+    Ok(json(seq, &Shown::Now(account)))
 }
 
 /// What an account is shown as.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
-pub enum Now {
+pub enum Shown {
     /// Now.
-    Account(Account),
+    Now(Account),
     /// With `as_of`.
-    Past(Past),
+    Then(Past),
 }
 
 /// Something that moved.

@@ -60,7 +60,7 @@ pub async fn pass<B: MessageBody + 'static>(
             let called = called.unwrap_or_else(|_| Err(Problem::fault("a handler panicked").into()));
             (called?.map_into_boxed_body(), left)
         }
-        Err(problem) => (request.into_response(problem.error_response()), None),
+        Err(problem) => (request.error_response(problem), None),
     };
     let problem = name_problem(&mut answer, &id);
     if let Ok(value) = HeaderValue::from_str(&id) {

@@ -114,6 +114,8 @@ pub struct Problem {
     errors: Vec<Wrong>,
     #[serde(skip)]
     retry_after: Option<u32>,
+    #[serde(skip)]
+    allow: Option<String>,
 }
 
 impl Problem {
@@ -128,6 +130,7 @@ impl Problem {
             request_id: String::new(),
             errors: vec![],
             retry_after: status.is_server_error().then_some(1),
+            allow: None,
         }
     }
 
@@ -144,6 +147,11 @@ impl Problem {
     /// Says when to come again, in seconds.
     pub fn after(self, seconds: u32) -> Self {
         Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// Names the methods that an address takes.
+    pub fn allowing(self, methods: String) -> Self {
+        Self { allow: Some(methods), ..self }
     }
 
     /// Names the request.
@@ -256,6 +264,9 @@ impl ResponseError for Problem {
         let mut answer = HttpResponse::build(self.status_code());
         if let Some(seconds) = self.retry_after {
             answer.insert_header((header::RETRY_AFTER, HeaderValue::from(seconds)));
+        }
+        if let Some(methods) = &self.allow {
+            answer.insert_header((header::ALLOW, methods.as_str()));
         }
         if self.status == 401 {
             answer.insert_header((header::WWW_AUTHENTICATE, "Bearer"));

@@ -6,8 +6,7 @@ use super::{
     payments, reference, settlement, tiles, units, wallets,
 };
 use crate::machine::{Method, Route};
-use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
 /// Registers all of them.
 pub fn configure(config: &mut web::ServiceConfig) {
@@ -103,19 +102,12 @@ fn kept(config: &mut web::ServiceConfig) {
 }
 
 /// What nobody answers: there is nothing here, or not with this method.
-pub async fn nothing(request: HttpRequest) -> HttpResponse {
-    let taken: Vec<&str> = [Method::Get, Method::Post, Method::Delete]
-        .into_iter()
-        .map(Method::code)
-        .filter(|method| Route::find(method, request.path()).is_some())
-        .collect();
+pub async fn nothing(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let methods = [Method::Get, Method::Post, Method::Delete].map(Method::code);
+    let taken = methods.into_iter().filter(|method| Route::find(method, request.path()).is_some());
+    let taken: Vec<&str> = taken.collect();
     if taken.is_empty() {
-        return Problem::about(Code::NotFound, format!("{} is not a path of this API", request.path()))
-            .error_response();
+        return Err(Problem::about(Code::NotFound, format!("{} is not a path of this API", request.path())));
     }
-    let mut answer = Problem::from(Code::MethodNotAllowed).error_response();
-    if let Ok(methods) = HeaderValue::from_str(&taken.join(", ")) {
-        answer.headers_mut().insert(ALLOW, methods);
-    }
-    answer
+    Err(Problem::from(Code::MethodNotAllowed).allowing(taken.join(", ")))
 }

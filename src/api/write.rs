@@ -46,8 +46,8 @@ pub fn takes_batches(route: &Route) -> bool {
 /// The media types that a write takes, for people.
 fn media_types(route: &Route) -> &'static str {
     match (takes_batches(route), route.carrier) {
-        (true, _) => "application/x-ndjson",
-        (false, Carrier::Statement) => "application/jose",
+        (true, _) => NDJSON,
+        (false, Carrier::Statement) => JOSE,
         _ => "application/json or application/jose",
     }
 }

@@ -125,9 +125,9 @@ fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
 
 /// Runs the program: arguments and streams of this process.
 pub fn main() -> ExitCode {
-    let (input, out, err) = (io::stdin(), io::stdout(), io::stderr());
-    let mut out = BufWriter::new(out.lock());
-    execute(std::env::args_os(), &mut input.lock(), &mut out, &mut err.lock()).into()
+    // Standard error is not locked: other threads log there, and say there why they panicked.
+    let mut out = BufWriter::new(io::stdout());
+    execute(std::env::args_os(), &mut io::stdin().lock(), &mut out, &mut io::stderr()).into()
 }
 
 /// Runs the program with these arguments (the first is its name) and streams.
