@@ -8,7 +8,7 @@ use super::ask::{Ask, What};
 use super::model::Model;
 use std::collections::BTreeMap;
 use tallyhouse::book::KeyState;
-use tallyhouse::types::{Hash, PaymentId, Refusal, Time, UnitCode};
+use tallyhouse::types::{Hash, PaymentId, Refusal, Time, UnitCode, b64};
 
 /// Holders of each unit. Two of them are odd: one collects dates, one leaves payments open.
 const HOLDERS: usize = 10;
@@ -120,6 +120,7 @@ impl<'w> Generator<'w> {
     pub fn next(&mut self, model: &Model) -> (Ask, Time) {
         self.pass(model);
         let ask = self.mend(model).unwrap_or_else(|| self.any(model));
+        let ask = self.carry(ask);
         let ask = self.spoil(ask, model);
         if self.past.len() < 400 {
             self.past.push(ask.clone());
@@ -217,7 +218,7 @@ impl<'w> Generator<'w> {
                     return Ask::new(request, key.kid, vec![], Some(&cid), What::Refund(payment, n + 1));
                 }
                 (What::Token(mut token), None, Some(key)) => {
-                    token.exp += 1;
+                    token.exp -= 1;
                     let request = self.world.issue(key, &token);
                     return Ask::new(request, key.kid, vec![], None, What::Token(token));
                 }
@@ -233,6 +234,24 @@ impl<'w> Generator<'w> {
         all.copied().find(|key| key.kid == kid)
     }
 
+    /// Sends some of what tills and issuers ask for as signed HTTP requests.
+    fn carry(&mut self, mut ask: Ask) -> Ask {
+        let trade = ask.what.is_trade() && ask.request.lines.is_none() && ask.request.http.is_none();
+        if !trade || ask.flaw.is_some() || !self.rng.chance(20) {
+            return ask;
+        }
+        let Some(key) = self.key_of(ask.signer) else { return ask };
+        ask.request = self.world.over_http(&ask.request, key, self.time());
+        let message = ask.request.http.as_ref().expect("just made");
+        let body = message.body.as_deref().expect("a write has a body");
+        ask.content = Hash::sha256(format!("{}\n{body}", message.target_uri).as_bytes());
+        if let What::Token(token) = &mut ask.what {
+            // What counts is the signature's own time, and that is not judged where time is driven.
+            token.exp = tallyhouse::types::MAX_INT;
+        }
+        ask
+    }
+
     /// Spoils the evidence of a few.
     fn spoil(&mut self, mut ask: Ask, model: &Model) -> Ask {
         if ask.flaw.is_some() || !self.rng.chance(2) {
@@ -240,7 +259,12 @@ impl<'w> Generator<'w> {
         }
         let known = |kid: &tallyhouse::types::Kid| model.keys.contains_key(kid);
         if self.world.signing && known(&ask.signer) && self.rng.chance(50) {
-            // The same statement under a signature of something else.
+            // The same under a signature of something else.
+            if let Some(message) = &mut ask.request.http {
+                message.signature = b64(&self.world.log.secret.sign(b"something else"));
+                ask.flaw = Some(Refusal::SignatureInvalid);
+                return ask;
+            }
             let statement = &mut ask.request.jws[0];
             let signed = statement.rsplit_once('.').expect("three parts").0;
             let other = self.world.approve(&self.world.log, statement);

@@ -95,8 +95,11 @@ fn signature_of(field: &str, label: &str) -> Result<[u8; 64], Refused> {
     bytes.try_into().map_err(|_| malformed("signature: not 64 bytes"))
 }
 
+/// Members of a dictionary as they came: label and text.
+type Members<'a> = Vec<(&'a str, &'a str)>;
+
 /// A dictionary, read and also as the texts of its members.
-fn members<'a>(name: &str, field: &'a str) -> Result<(Dictionary, Vec<(&'a str, &'a str)>), Refused> {
+fn members<'a>(name: &str, field: &'a str) -> Result<(Dictionary, Members<'a>), Refused> {
     let parsed: Dictionary = Parser::new(field).parse().map_err(|e| malformed(format!("{name}: {e}")))?;
     let mut all = vec![];
     if field.trim().is_empty() {
