@@ -2,6 +2,7 @@
 //! their own durable answer, and signed batches of awards.
 
 mod awards;
+mod http;
 mod payments;
 mod world;
 
@@ -167,7 +168,7 @@ fn measure(args: &Args, dir: &Path, config: &Config) -> Result<Figures, String> 
     if !callers.is_empty() {
         let dir = dir.join("payments");
         let tuning = Tuning::of(config, &dir);
-        let world = World::new();
+        let world = World::new(true);
         let network = world.found(&dir, &tuning).map_err(|e| e.to_string())?;
         figures.memory_mib.idle = memory("VmRSS");
         payments::prepare(&world, &network, args.payers)?;
@@ -187,7 +188,7 @@ fn measure(args: &Args, dir: &Path, config: &Config) -> Result<Figures, String> 
         let dir = dir.join("awards");
         std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
         let tuning = Tuning::of(config, &dir);
-        let world = World::new();
+        let world = World::new(true);
         let network = world.found(&dir, &tuning).map_err(|e| e.to_string())?;
         let mut figure = awards::measure(&world, &network, args.awards, args.lines as usize, args.accounts)?;
         figures.memory_mib.awards = most_memory();
