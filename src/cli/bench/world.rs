@@ -49,10 +49,16 @@ fn account_key(i: u64) -> SecretKey {
 impl World {
     /// With keys of its own. In a driven network commands bring their time, which stands still.
     pub(super) fn new(driven: bool) -> Self {
-        let key = || SecretKey::from_seed(clock::random());
-        let (log, root) = (key(), key());
+        Self::of(&SecretKey::from_seed(clock::random()), driven)
+    }
+
+    /// With all keys made of one.
+    pub(super) fn of(master: &SecretKey, driven: bool) -> Self {
+        let seed = |name: &str| *blake3::hash(&master.sign(name.as_bytes())).as_bytes();
+        let key = |name: &str| SecretKey::from_seed(seed(name));
+        let (log, root) = (key("log"), key("root"));
         let genesis = Genesis {
-            nonce: b64(&clock::random::<32>()),
+            nonce: b64(&seed("nonce")),
             origin: "bench.example/log".into(),
             roots: vec![root.public()],
             threshold: 1,
@@ -69,10 +75,10 @@ impl World {
             net: genesis.net(),
             log,
             root,
-            issuer_root: key(),
-            shop_root: key(),
-            issuing: key(),
-            till: key(),
+            issuer_root: key("issuer_root"),
+            shop_root: key("shop_root"),
+            issuing: key("issuing"),
+            till: key("till"),
             genesis,
         }
     }
@@ -85,6 +91,11 @@ impl World {
     /// What time it is there, in Unix seconds.
     pub(super) fn now(&self) -> u64 {
         if self.genesis.driven { NOW } else { clock::now().seconds() }
+    }
+
+    /// The log's key.
+    pub(super) fn log(&self) -> &SecretKey {
+        &self.log
     }
 
     /// The shop's till.

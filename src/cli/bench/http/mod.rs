@@ -10,6 +10,7 @@
 mod client;
 mod hello;
 mod load;
+mod server;
 #[cfg(test)]
 mod stub;
 mod work;
@@ -17,29 +18,62 @@ mod work;
 pub use work::Work;
 
 use super::world::World;
+use crate::clock;
+use crate::config::Config;
 use client::Connection;
 use load::{Maker, Plan, Tally, run};
 use serde::Serialize;
+use server::{Prepared, Server};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use work::{Orders, Place};
 
-/// What is measured.
-#[derive(Clone, Debug)]
-pub(super) struct Options {
-    /// Numbers of connections.
-    pub connections: Vec<usize>,
-    /// Sorts of requests.
-    pub works: Vec<Work>,
-    /// Requests a second in an open loop.
-    pub rate: Option<f64>,
-    /// Whether requests are made and signed before the clock starts.
-    pub presign: bool,
-    /// Whether everything concerns one account.
-    pub hot: bool,
-    /// About how long each is measured.
+/// Options for measuring over HTTP.
+#[derive(clap::Args, Debug, Clone)]
+pub struct Args {
+    /// Measure over HTTP instead, with these numbers of connections
+    #[arg(long, value_delimiter = ',', value_name = "CONNECTIONS", value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    http: Vec<u32>,
+    /// What is asked for over HTTP
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "payments", requires = "http")]
+    work: Vec<Work>,
+    /// An open loop: so many requests a second are due, whether or not the server keeps up
+    #[arg(long, requires = "http", value_parser = rate)]
+    rate: Option<f64>,
+    /// Make and sign requests before the clock starts
+    #[arg(long, requires = "http")]
+    presign: bool,
+    /// Everything concerns one account
+    #[arg(long, requires = "http")]
+    hot: bool,
+    /// Drive a server that runs: `tallyhouse serve` of a network made with --prepare
+    #[arg(long, requires_all = ["http", "network"])]
+    url: Option<String>,
+    /// The folder of that network; its keys are taken from there
+    #[arg(long, value_name = "DIR", requires = "url")]
+    network: Option<PathBuf>,
+    /// The API key for reads there, as --prepare said it
+    #[arg(long, value_name = "SECRET", requires = "url")]
+    api_key: Option<String>,
+    /// Only make a network to be served and driven with --url
+    #[arg(long, value_name = "DIR", conflicts_with = "http")]
+    prepare: Option<PathBuf>,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (0.1..=1_000_000.0).contains(&rate) => Ok(rate),
+        _ => Err("0.1 to 1000000 requests a second".into()),
+    }
+}
+
+/// How much of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    /// About how long each load is measured.
     pub seconds: f64,
     /// Accounts that pay and are read.
     pub payers: u64,
@@ -47,6 +81,70 @@ pub(super) struct Options {
     pub accounts: u64,
     /// Lines in a batch.
     pub lines: u64,
+}
+
+impl Args {
+    /// Whether anything is to be measured over HTTP.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.http.is_empty()
+    }
+
+    /// Where a network is only to be made.
+    pub(super) fn prepare(&self) -> Option<&Path> {
+        self.prepare.as_deref()
+    }
+
+    /// Measures, on a network made for it in `dir` or at the server that runs.
+    pub(super) fn measure(&self, dir: &Path, config: &Config, extent: Extent) -> Result<Vec<Figure>, String> {
+        let target = |url: &str, secret: &str| Target {
+            url: url.into(),
+            secret: secret.into(),
+            run: clock::now().seconds(),
+        };
+        if let (Some(url), Some(network)) = (&self.url, &self.network) {
+            let secret = self.api_key.as_deref().unwrap_or_default();
+            return self.load(extent, Prepared::world_of(network)?, &target(url, secret));
+        }
+        let prepared = Prepared::make(dir, config, extent.payers)?;
+        let server = Server::start(dir, &prepared, config)?;
+        let figures = self.load(extent, prepared.world.clone(), &target(&server.url, &prepared.secret));
+        server.stop()?;
+        figures
+    }
+
+    /// Runs every load against a server.
+    fn load(&self, extent: Extent, world: Arc<World>, target: &Target) -> Result<Vec<Figure>, String> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.map_err(|e| e.to_string())?;
+        let place = Place::of(&target.url)?;
+        let address = place.address;
+        let (secret, hot, run) = (target.secret.clone(), self.hot, target.run);
+        let Extent { payers, accounts, lines, .. } = extent;
+        let orders = Arc::new(Orders { world, place, secret, payers, accounts, lines, hot, run });
+        let (mut figures, mut number) = (vec![], 0);
+        for work in &self.work {
+            let maker = orders.clone().maker(*work);
+            for connections in &self.http {
+                let connections = *connections as usize;
+                let load = Load { options: self, extent, work: Some(*work), connections, address };
+                figures.push(load.measure(&runtime, &maker, &mut number)?);
+                if *work == Work::Reads {
+                    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+                    let hello = hello::Hello::start(workers)?;
+                    let load = Load { work: None, address: hello.address, ..load };
+                    let figure = load.measure(&runtime, &maker, &mut number);
+                    hello.stop()?;
+                    figures.push(figure?);
+                }
+            }
+        }
+        Ok(figures)
+    }
+}
+
+/// Makes a network to be served, and says what reads it.
+pub(super) fn prepare(dir: &Path, config: &Config, payers: u64) -> Result<String, String> {
+    Ok(Prepared::make(dir, config, payers)?.secret)
 }
 
 /// A server that runs.
@@ -95,43 +193,11 @@ const LINES: usize = 100_000;
 /// Seconds at the beginning of an open loop that are not counted.
 const WARM: f64 = 1.0;
 
-/// Runs every load against a server.
-pub(super) fn measure(options: &Options, world: Arc<World>, target: &Target) -> Result<Vec<Figure>, String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let runtime = runtime.map_err(|e| e.to_string())?;
-    let place = Place::of(&target.url)?;
-    let orders = Arc::new(Orders {
-        world,
-        place: place.clone(),
-        secret: target.secret.clone(),
-        payers: options.payers,
-        accounts: options.accounts,
-        lines: options.lines,
-        hot: options.hot,
-        run: target.run,
-    });
-    let (mut figures, mut number) = (vec![], 0);
-    for work in &options.works {
-        let maker = orders.clone().maker(*work);
-        for connections in &options.connections {
-            let load = Load { options, work: Some(*work), connections: *connections, address: place.address };
-            figures.push(load.measure(&runtime, &maker, &mut number)?);
-            if *work == Work::Reads {
-                let hello = hello::Hello::start(std::thread::available_parallelism().map_or(1, usize::from))?;
-                let load = Load { work: None, address: hello.address, ..load };
-                let figure = load.measure(&runtime, &maker, &mut number);
-                hello.stop()?;
-                figures.push(figure?);
-            }
-        }
-    }
-    Ok(figures)
-}
-
 /// One load.
 #[derive(Clone, Copy)]
 struct Load<'a> {
-    options: &'a Options,
+    options: &'a Args,
+    extent: Extent,
     /// `None`: the server says hello.
     work: Option<Work>,
     connections: usize,
@@ -155,16 +221,16 @@ impl Load<'_> {
         };
         if let Some(rate) = self.options.rate {
             let warm = (rate * WARM) as usize;
-            let count = warm + (rate * self.options.seconds).ceil() as usize;
+            let count = warm + (rate * self.extent.seconds).ceil() as usize;
             return Ok(self.figure(send(count, Some(rate), warm)?));
         }
         let round = match self.work {
-            Some(Work::Awards) => (LINES / self.options.lines.max(1) as usize).max(2 * self.connections),
+            Some(Work::Awards) => (LINES / self.extent.lines.max(1) as usize).max(2 * self.connections),
             _ => ROUND.min(2_000 * self.connections),
         };
         send(round, None, 0)?;
         let mut tally = Tally::default();
-        while tally.elapsed.as_secs_f64() < self.options.seconds {
+        while tally.elapsed.as_secs_f64() < self.extent.seconds {
             tally.add(send(round, None, 0)?);
         }
         Ok(self.figure(tally))
@@ -180,7 +246,7 @@ impl Load<'_> {
         };
         let writes = !matches!(self.work, None | Some(Work::Reads));
         let entries = tally.seqs.filter(|_| writes).map(|(first, last)| (last - first + 1) as f64);
-        let lines = (self.work == Some(Work::Awards)).then_some(accepted * self.options.lines as f64);
+        let lines = (self.work == Some(Work::Awards)).then_some(accepted * self.extent.lines as f64);
         Figure {
             work: match self.work {
                 None => "hello",
@@ -285,10 +351,18 @@ mod tests {
         }))
     }
 
-    fn options(works: Vec<Work>, rate: Option<f64>) -> Options {
-        let (connections, presign, hot, seconds) = (vec![2], true, false, 0.1);
-        Options { connections, works, rate, presign, hot, seconds, payers: 10, accounts: 10, lines: 3 }
+    /// The verb's options, as if typed.
+    fn typed(line: &str) -> Result<Args, clap::Error> {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: Args,
+        }
+        let words = std::iter::once("bench").chain(line.split_whitespace());
+        <Line as clap::Parser>::try_parse_from(words).map(|line| line.args)
     }
+
+    const EXTENT: Extent = Extent { seconds: 0.1, payers: 10, accounts: 10, lines: 3 };
 
     #[test]
     fn figures_count_what_was_done_apart_from_what_was_not() {
@@ -297,8 +371,8 @@ mod tests {
         let target =
             Target { url: format!("http://{}", server(&runtime)), secret: "th_test_x".into(), run: 1 };
         let world = Arc::new(World::new(false));
-        let options = options(vec![Work::Reads], Some(500.0));
-        let figures = measure(&options, world, &target).expect("figures");
+        let args = typed("--http 2 --work reads --rate 500 --presign").expect("options");
+        let figures = args.load(EXTENT, world, &target).expect("figures");
         assert_eq!(figures.iter().map(|row| row.work).collect::<Vec<_>>(), ["reads", "hello"]);
         let [reads, hello] = &figures[..] else { panic!("two") };
         assert_eq!((reads.requests, reads.errors.clone()), (50, BTreeMap::from([(429, 25)])));
@@ -317,5 +391,37 @@ mod tests {
             page.contains("25 answers 429; the first: slow") && page.contains("% of a hello-world"),
             "{page}"
         );
+    }
+    #[test]
+    fn options_that_make_no_sense_together_are_refused() {
+        let wrong = [
+            "--rate 5",
+            "--http 0",
+            "--http 4 --rate 0",
+            "--http 4 --url http://a:1",
+            "--http 4 --prepare d",
+            "--http 4 --work all",
+        ];
+        for line in wrong {
+            assert!(typed(line).is_err(), "{line}");
+        }
+        let args = typed("--http 1,64 --work payments,reads --url http://a:1 --network d").expect("options");
+        assert_eq!((args.http, args.work), (vec![1, 64], vec![Work::Payments, Work::Reads]));
+        assert!(!typed("").expect("nothing").is_wanted());
+    }
+
+    #[test]
+    fn a_server_of_our_own_takes_all_that_is_asked_of_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let args = typed("--http 3 --work payments,tokens,awards,reads").expect("options");
+        let figures = args.measure(dir.path(), &Config::default(), EXTENT).expect("figures");
+        for row in &figures {
+            assert!(row.errors.is_empty() && row.requests > 0, "{row:?}");
+            assert!(row.accepted_per_second > 0.0 && row.p50_ms > 0.0, "{row:?}");
+        }
+        let works: Vec<&str> = figures.iter().map(|row| row.work).collect();
+        assert_eq!(works, ["payments", "tokens", "awards", "reads", "hello"]);
+        let report = crate::app::verify(dir.path(), &Default::default(), &mut |_, _| {}).expect("no fault");
+        assert_eq!(report.finding, None);
     }
 }
