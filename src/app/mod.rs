@@ -13,7 +13,7 @@ mod verify;
 pub use founding::{BrandKeys, Joining, Operator, accept};
 pub use pen::{Pen, id_of};
 pub use rebuild::rebuild;
-pub use serve::{public_address, running, serve};
+pub use serve::{public_address, running, serve, serve_until};
 pub use verify::{Finding, Options, Report, verify};
 
 use crate::clock;

@@ -12,6 +12,7 @@ use crate::engine::Failure;
 use crate::log::{LogVerifier, vkey};
 use crate::tiles::Hashes;
 use crate::vault::Vault;
+use actix_web::dev::ServerHandle;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
@@ -66,10 +67,21 @@ impl Network {
 
 /// Serves until it is told to stop (SIGTERM, SIGINT), then answers what was accepted and closes.
 pub fn serve(service: Service, listener: TcpListener, running: &Running) -> Result<(), Failure> {
+    serve_until(service, listener, running, |_| {})
+}
+
+/// The same; `started` is given a handle that stops it.
+pub fn serve_until(
+    service: Service,
+    listener: TcpListener,
+    running: &Running,
+    started: impl FnOnce(ServerHandle),
+) -> Result<(), Failure> {
     let service = Arc::new(service);
     let shared = service.clone();
     actix_web::rt::System::new().block_on(async move {
         let server = crate::api::start(shared, listener, running).map_err(fault)?;
+        started(server.handle());
         server.await.map_err(fault)
     })?;
     match Arc::into_inner(service) {

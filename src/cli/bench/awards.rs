@@ -1,6 +1,6 @@
 //! Awards in signed batches: parsed, checked line by line, looked up, durable.
 
-use super::world::{World, at};
+use super::world::World;
 use crate::app::Network;
 use crate::machine::Request;
 use rand::{RngExt, SeedableRng};
@@ -25,7 +25,7 @@ pub struct Figure {
 }
 
 /// Zipfian numbers below n with exponent 0.99, by the method of Gray et al. (SIGMOD 1994).
-struct Zipf {
+pub(super) struct Zipf {
     n: f64,
     alpha: f64,
     zeta: f64,
@@ -35,14 +35,14 @@ struct Zipf {
 const THETA: f64 = 0.99;
 
 impl Zipf {
-    fn new(n: u64) -> Self {
+    pub(super) fn new(n: u64) -> Self {
         let zeta = |n: u64| (1..=n).map(|i| (i as f64).powf(-THETA)).sum::<f64>();
         let all = zeta(n);
         let eta = (1.0 - (2.0 / n as f64).powf(1.0 - THETA)) / (1.0 - zeta(2) / all);
         Self { n: n as f64, alpha: 1.0 / (1.0 - THETA), zeta: all, eta }
     }
 
-    fn draw(&self, u: f64) -> u64 {
+    pub(super) fn draw(&self, u: f64) -> u64 {
         let scaled = u * self.zeta;
         if scaled < 1.0 {
             return 0;
@@ -106,7 +106,7 @@ pub(super) fn measure(
     let mut tickets = VecDeque::new();
     while let Some(request) = waiting.pop().map_err(|e| e.to_string())? {
         let command = network.engine.check(&request).map_err(|e| e.to_string())?;
-        tickets.push_back(network.engine.submit(command, at()));
+        tickets.push_back(network.engine.submit(command, world.at()));
         if tickets.len() > 2
             && let Some(ticket) = tickets.pop_front()
         {

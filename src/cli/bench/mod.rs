@@ -2,6 +2,7 @@
 //! their own durable answer, and signed batches of awards.
 
 mod awards;
+mod http;
 mod payments;
 mod world;
 
@@ -19,6 +20,11 @@ use world::World;
   tallyhouse bench                             the whole table, a few minutes
   tallyhouse bench --callers 1,128 --seconds 2 --awards 0
   tallyhouse bench --awards 3000000 --accounts 1000000 --callers '' --json
+  tallyhouse bench --http 64 --payers 100000 --presign     payments over HTTP, signed by a till
+  tallyhouse bench --http 64 --work reads,awards
+  tallyhouse bench --http 64 --rate 5000 --seconds 10      an open loop
+  tallyhouse bench --prepare data/bench                    then, while `tallyhouse --data data/bench serve` runs:
+  tallyhouse bench --http 64 --url http://127.0.0.1:8710 --network data/bench
 Everything is measured on a network made for it in a folder of its own, which is removed afterwards.
 Durable: an answer is given after its commit reached the disk (SQLite synchronous=FULL).")]
 pub struct Args {
@@ -43,6 +49,8 @@ pub struct Args {
     /// Where to measure: a folder on the disk in question.
     #[arg(long)]
     folder: Option<PathBuf>,
+    #[command(flatten)]
+    http: http::Args,
 }
 
 /// A number of callers; nothing stands for none.
@@ -71,6 +79,8 @@ pub struct Figures {
     durability: &'static str,
     payments: Vec<payments::Figure>,
     awards: Option<awards::Figure>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    http: Vec<http::Figure>,
     verify: Vec<Verified>,
     memory_mib: Memory,
 }
@@ -93,6 +103,7 @@ struct Memory {
     idle: u64,
     payments: u64,
     awards: u64,
+    http: u64,
     verify: u64,
 }
 
@@ -143,6 +154,15 @@ fn verified(what: &'static str, dir: &Path, signatures: bool) -> Result<Verified
 
 /// Measures and prints.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
+    if let Some(dir) = args.http.prepare() {
+        let secret = http::prepare(dir, &context.config()?, args.payers).map_err(CliError::Fault)?;
+        let dir = dir.display();
+        context.say(format!(
+            "{dir} holds a network with {} accounts that pay; --api-key {secret} reads them",
+            args.payers
+        ))?;
+        return Ok(Exit::Ok);
+    }
     let base = args.folder.clone().unwrap_or_else(std::env::temp_dir);
     let dir = base.join(format!("tallyhouse-bench-{}", std::process::id()));
     let figures = measure(&args, &dir, &context.config()?);
@@ -163,11 +183,27 @@ fn measure(args: &Args, dir: &Path, config: &Config) -> Result<Figures, String> 
         durability: "SQLite WAL, synchronous=FULL: one fsync a commit, before any answer",
         ..Figures::default()
     };
+    if args.http.is_wanted() {
+        let dir = dir.join("http");
+        let extent = http::Extent {
+            seconds: args.seconds,
+            payers: args.payers,
+            accounts: args.accounts,
+            lines: args.lines.into(),
+        };
+        figures.http = args.http.measure(&dir, config, extent)?;
+        figures.memory_mib.http = most_memory();
+        if dir.exists() {
+            figures.verify.push(verified("http", &dir, true)?);
+            figures.memory_mib.verify = most_memory();
+        }
+        return Ok(figures);
+    }
     let callers: Vec<usize> = args.callers.iter().copied().filter(|n| *n > 0).collect();
     if !callers.is_empty() {
         let dir = dir.join("payments");
         let tuning = Tuning::of(config, &dir);
-        let world = World::new();
+        let world = World::new(true);
         let network = world.found(&dir, &tuning).map_err(|e| e.to_string())?;
         figures.memory_mib.idle = memory("VmRSS");
         payments::prepare(&world, &network, args.payers)?;
@@ -187,7 +223,7 @@ fn measure(args: &Args, dir: &Path, config: &Config) -> Result<Figures, String> 
         let dir = dir.join("awards");
         std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
         let tuning = Tuning::of(config, &dir);
-        let world = World::new();
+        let world = World::new(true);
         let network = world.found(&dir, &tuning).map_err(|e| e.to_string())?;
         let mut figure = awards::measure(&world, &network, args.awards, args.lines as usize, args.accounts)?;
         figures.memory_mib.awards = most_memory();
@@ -221,6 +257,9 @@ impl std::fmt::Display for Figures {
                 row.callers, row.per_second, row.p50_ms, row.p90_ms, row.p99_ms, row.max_ms, row.per_commit
             )?;
         }
+        if !self.http.is_empty() {
+            http::table(&self.http, f)?;
+        }
         if let Some(row) = &self.awards {
             writeln!(
                 f,
@@ -245,8 +284,8 @@ impl std::fmt::Display for Figures {
         let memory = &self.memory_mib;
         writeln!(
             f,
-            "memory, most of it, in MiB: idle {}, payments {}, awards {}, verification {}",
-            memory.idle, memory.payments, memory.awards, memory.verify
+            "memory, most of it, in MiB: idle {}, payments {}, awards {}, over HTTP {}, verification {}",
+            memory.idle, memory.payments, memory.awards, memory.http, memory.verify
         )
     }
 }

@@ -1,8 +1,9 @@
 //! Independent callers: each sends a payment, waits for its durable answer, and sends the next.
 
-use super::world::{World, at};
+use super::world::World;
 use crate::app::Network;
 use crate::machine::Command;
+use crate::types::Time;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,7 +28,7 @@ pub(super) fn prepare(world: &World, network: &Network, payers: u64) -> Result<(
     for i in 0..payers {
         let request = world.open_account(i);
         let command = Command::read_unsigned(&request, world.net).map_err(|e| e.to_string())?;
-        tickets.push(network.engine.submit(command, at()));
+        tickets.push(network.engine.submit(command, world.at()));
     }
     for ticket in tickets {
         ticket.wait().map_err(|e| e.to_string())?;
@@ -36,7 +37,7 @@ pub(super) fn prepare(world: &World, network: &Network, payers: u64) -> Result<(
     for (number, some) in all.chunks(10_000).enumerate() {
         let first = number as u64 * 10_000;
         let request = world.batch(&format!("fill{number}"), first, some, 1_000_000);
-        network.engine.ask(&request, at()).map_err(|e| e.to_string())?;
+        network.engine.ask(&request, world.at()).map_err(|e| e.to_string())?;
     }
     network.engine.settle().map_err(|e| e.to_string())
 }
@@ -67,7 +68,7 @@ pub(super) fn measure(
         while elapsed.as_secs_f64() < seconds {
             let queues = queues(world, &mut number, *callers, each, payers)?;
             let before = engine.commits();
-            let (took, some) = drive(&runtime, engine, queues)?;
+            let (took, some) = drive(&runtime, engine, queues, world.at())?;
             if warm {
                 elapsed += took;
                 latencies.extend(some);
@@ -133,6 +134,7 @@ fn drive(
     runtime: &tokio::runtime::Runtime,
     engine: &crate::engine::Engine,
     queues: Vec<Vec<Command>>,
+    at: Option<Time>,
 ) -> Result<(Duration, Vec<Duration>), String> {
     let begun = Arc::new(std::sync::OnceLock::new());
     let handle = engine.handle();
@@ -146,7 +148,7 @@ fn drive(
                     let mut latencies = Vec::with_capacity(queue.len());
                     for command in queue {
                         let sent = Instant::now();
-                        let answer = handle.submit(command, at()).await.await;
+                        let answer = handle.submit(command, at).await.await;
                         answer.map_err(|e| e.to_string())?;
                         latencies.push(sent.elapsed());
                     }

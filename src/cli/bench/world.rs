@@ -34,11 +34,6 @@ fn jws<T: Serialize>(key: &SecretKey, typ: Typ, claims: &T) -> String {
     sign(key, typ, &encode(claims))
 }
 
-/// The time that commands bring.
-pub(super) fn at() -> Option<Time> {
-    Time::from_seconds(NOW)
-}
-
 /// The i-th account: its number spread over all bits, so that keys are as scattered as random ones.
 pub(super) fn account(i: u64) -> AccountId {
     let hash = blake3::hash(&i.to_le_bytes());
@@ -52,11 +47,18 @@ fn account_key(i: u64) -> SecretKey {
 }
 
 impl World {
-    pub(super) fn new() -> Self {
-        let key = || SecretKey::from_seed(clock::random());
-        let (log, root) = (key(), key());
+    /// With keys of its own. In a driven network commands bring their time, which stands still.
+    pub(super) fn new(driven: bool) -> Self {
+        Self::of(&SecretKey::from_seed(clock::random()), driven)
+    }
+
+    /// With all keys made of one.
+    pub(super) fn of(master: &SecretKey, driven: bool) -> Self {
+        let seed = |name: &str| *blake3::hash(&master.sign(name.as_bytes())).as_bytes();
+        let key = |name: &str| SecretKey::from_seed(seed(name));
+        let (log, root) = (key("log"), key("root"));
         let genesis = Genesis {
-            nonce: b64(&clock::random::<32>()),
+            nonce: b64(&seed("nonce")),
             origin: "bench.example/log".into(),
             roots: vec![root.public()],
             threshold: 1,
@@ -66,27 +68,47 @@ impl World {
                 minor: 2,
                 scale: 2,
             }],
-            driven: true,
+            driven,
             live: false,
         };
         Self {
             net: genesis.net(),
             log,
             root,
-            issuer_root: key(),
-            shop_root: key(),
-            issuing: key(),
-            till: key(),
+            issuer_root: key("issuer_root"),
+            shop_root: key("shop_root"),
+            issuing: key("issuing"),
+            till: key("till"),
             genesis,
         }
     }
 
+    /// The time that commands bring, if they do.
+    pub(super) fn at(&self) -> Option<Time> {
+        Time::from_seconds(NOW).filter(|_| self.genesis.driven)
+    }
+
+    /// What time it is there, in Unix seconds.
+    pub(super) fn now(&self) -> u64 {
+        if self.genesis.driven { NOW } else { clock::now().seconds() }
+    }
+
+    /// The log's key.
+    pub(super) fn log(&self) -> &SecretKey {
+        &self.log
+    }
+
+    /// The shop's till.
+    pub(super) fn till(&self) -> &SecretKey {
+        &self.till
+    }
+
     /// Founds the network and all that payments and awards need.
     pub(super) fn found(&self, dir: &Path, tuning: &Tuning) -> Result<Network, Failure> {
-        let start = at().unwrap_or_default();
+        let start = self.at().unwrap_or_else(clock::now);
         let network = Network::create(dir, self.genesis.clone(), &self.log, start, tuning)?;
         for request in self.founding() {
-            network.engine.ask(&request, at())?;
+            network.engine.ask(&request, self.at())?;
         }
         Ok(network)
     }
@@ -160,28 +182,45 @@ impl World {
     /// holder's consent: two signatures, as evidence.
     pub(super) fn payment(&self, number: u64, i: u64) -> Request {
         let cid = format!("p{number}");
+        let (args, consent) = self.signed_payment(&cid, i);
+        let till = self.command(&self.till, &cid, "payment.authorise", args);
+        Request::of(vec![till, consent])
+    }
+
+    /// The arguments of such a payment, and the consent to it.
+    pub(super) fn signed_payment(&self, cid: &str, i: u64) -> (Value, String) {
+        let now = self.now();
         let consent = jws(
             &account_key(i),
             Typ::PaymentConsent,
             &json!({"aud": self.net, "jti": cid,
             "account": account(i), "payee": "br_shop", "payment": cid, "amount": 1, "currency": "EUR",
-            "points": 1, "deadline": NOW + 3600, "exp": NOW + 300}),
+            "points": 1, "deadline": now + 3600, "exp": now + 300}),
         );
-        let args = json!({"amount": 1, "currency": "EUR", "deadline": NOW + 3600, "capture": true});
-        let till = self.command(&self.till, &cid, "payment.authorise", args);
-        Request::of(vec![till, consent])
+        let args = json!({"amount": 1, "currency": "EUR", "deadline": now + 3600, "capture": true});
+        (args, consent)
+    }
+
+    /// A token: 5 points for the i-th account.
+    pub(super) fn token(&self, jti: &str, i: u64, number: u64) -> String {
+        let (till, receipt, now) = (number % 100, number / 100, self.now());
+        let claims = json!({"aud": self.net, "iss": "br_issuer", "jti": jti, "unit": "POINTS", "exp": now + 86_400,
+            "sub": account(i), "amount": 5, "ref": format!("{receipt:010}"), "store": format!("s{till:02}"),
+            "till": format!("t{till:02}"), "occurred_at": now, "sale": {"amount": 1999, "currency": "EUR"}});
+        jws(&self.issuing, Typ::PointToken, &claims)
     }
 
     /// A signed batch: a line for each of the accounts, receipts counted up from `first` over 100 tills.
     pub(super) fn batch(&self, id: &str, first: u64, accounts: &[u64], points: u64) -> Request {
         let mut lines = Vec::with_capacity(accounts.len() * 160);
         let mut leaves = Vec::with_capacity(accounts.len());
+        let now = self.now();
         for (number, i) in (first..).zip(accounts) {
             let begin = lines.len();
             let (till, receipt) = (number % 100, number / 100);
             let line = format!(
                 "{{\"sub\":\"{}\",\"amount\":{points},\"ref\":\"{receipt:010}\",\"store\":\"s{till:02}\",\"till\":\"t{till:02}\",\
-                 \"occurred_at\":{NOW},\"sale\":{{\"amount\":1999,\"currency\":\"EUR\"}}}}",
+                 \"occurred_at\":{now},\"sale\":{{\"amount\":1999,\"currency\":\"EUR\"}}}}",
                 account(*i)
             );
             lines.extend_from_slice(line.as_bytes());
