@@ -27,6 +27,7 @@ mod api_keys;
 mod applications;
 mod awards;
 mod brands;
+mod docs;
 mod entries;
 mod freezes;
 mod held;

@@ -2,8 +2,8 @@
 
 use super::problem::{Code, Problem};
 use super::{
-    accounts, api_keys, applications, awards, brands, entries, freezes, held, keys, network, operations,
-    payments, reference, settlement, tiles, units, wallets,
+    accounts, api_keys, applications, awards, brands, docs, entries, freezes, held, keys, network,
+    operations, payments, reference, settlement, tiles, units, wallets,
 };
 use crate::machine::{Method, Route};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -22,9 +22,9 @@ fn public(config: &mut web::ServiceConfig) {
         .route("/readyz", web::get().to(operations::readyz))
         .route("/metrics", web::get().to(operations::metrics))
         .route("/openapi.json", web::get().to(operations::openapi))
-        .route("/docs/{file:.*}", web::get().to(operations::docs))
-        .route("/docs", web::get().to(operations::to_docs))
-        .route("/", web::get().to(operations::to_docs))
+        .route("/docs/{file:.*}", web::get().to(docs::docs))
+        .route("/docs", web::get().to(docs::to_docs))
+        .route("/", web::get().to(docs::to_docs))
         .route("/checkpoint", web::get().to(tiles::checkpoint))
         .route("/tile/{path:.*}", web::get().to(tiles::tile))
         .route("/v1/brands", web::get().to(reference::brands))

@@ -202,8 +202,14 @@ impl Incoming {
         Ok(())
     }
 
-    fn is_dry(&self) -> bool {
-        self.request.query_string().split('&').any(|pair| pair == "dry_run=true")
+    /// Whether nothing shall be written. A wish that is not understood is no leave to write.
+    fn is_dry(&self) -> Result<bool, Problem> {
+        let mut pairs = self.request.query_string().split('&').filter(|pair| !pair.is_empty());
+        pairs.try_fold(false, |dry, pair| match pair {
+            "dry_run=true" => Ok(true),
+            "dry_run=false" => Ok(dry),
+            _ => Err(Problem::about(Code::QueryInvalid, "dry_run=true or dry_run=false, and nothing else")),
+        })
     }
 
     fn wants_proof(&self) -> bool {
@@ -235,8 +241,9 @@ impl Incoming {
 
     /// Has the command decided, and answers.
     pub async fn run(self) -> Result<HttpResponse, Problem> {
+        let dry = self.is_dry()?;
         let request = self.to_machine()?;
-        if self.is_dry() {
+        if dry {
             return self.dry(request).await;
         }
         let command = self.service.engine.check(&request)?;
