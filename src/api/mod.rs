@@ -26,6 +26,7 @@ mod accounts;
 mod api_keys;
 mod applications;
 mod awards;
+mod batches;
 mod brands;
 mod docs;
 mod entries;

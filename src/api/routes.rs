@@ -2,7 +2,7 @@
 
 use super::problem::{Code, Problem};
 use super::{
-    accounts, api_keys, applications, awards, brands, docs, entries, freezes, held, keys, network,
+    accounts, api_keys, applications, awards, batches, brands, docs, entries, freezes, held, keys, network,
     operations, payments, reference, settlement, tiles, units, wallets,
 };
 use crate::machine::{Method, Route};
@@ -73,6 +73,8 @@ fn written(config: &mut web::ServiceConfig) {
         .route("/v1/accounts/key-revocations", web::post().to(keys::revoke_account_key))
         .route("/v1/tokens", web::post().to(awards::token))
         .route("/v1/awards", web::post().to(awards::award))
+        .route("/v1/awards:batch", web::post().to(batches::awards))
+        .route("/v1/payments:batch", web::post().to(batches::payments))
         .route("/v1/payments", web::post().to(payments::authorise))
         .route("/v1/captures", web::post().to(payments::capture))
         .route("/v1/voids", web::post().to(payments::void))
@@ -94,6 +96,7 @@ fn kept(config: &mut web::ServiceConfig) {
         .route("/v1/held-keys", web::post().to(held::create))
         .route("/v1/accounts:resolve", web::post().to(wallets::resolve))
         .route("/v1/wallets", web::post().to(wallets::create))
+        .route("/v1/wallets", web::get().to(wallets::list))
         .route("/v1/wallets/{wallet}", web::get().to(wallets::get))
         .route("/v1/wallets/{wallet}/aliases", web::get().to(wallets::aliases))
         .route("/v1/wallets/{wallet}/aliases", web::post().to(wallets::add_alias))

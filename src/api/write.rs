@@ -34,13 +34,23 @@ pub const NDJSON: &str = "application/x-ndjson";
 /// Consents of a payment that is signed by HTTP.
 const CONSENTS: HeaderName = HeaderName::from_static("tallyhouse-consents");
 /// The statement that signs a batch.
-const BATCH: HeaderName = HeaderName::from_static("tallyhouse-batch");
+pub const BATCH: HeaderName = HeaderName::from_static("tallyhouse-batch");
 /// Says that the answer was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Whether the body is a list of many things.
 pub fn takes_batches(route: &Route) -> bool {
     route.path.ends_with(":batch")
+}
+
+/// Whether nothing shall be written. A wish that is not understood is no leave to write.
+pub fn dry_run(request: &HttpRequest) -> Result<bool, Problem> {
+    let mut pairs = request.query_string().split('&').filter(|pair| !pair.is_empty());
+    pairs.try_fold(false, |dry, pair| match pair {
+        "dry_run=true" => Ok(true),
+        "dry_run=false" => Ok(dry),
+        _ => Err(Problem::about(Code::QueryInvalid, "dry_run=true or dry_run=false, and nothing else")),
+    })
 }
 
 /// The media types that a write takes, for people.
@@ -202,16 +212,6 @@ impl Incoming {
         Ok(())
     }
 
-    /// Whether nothing shall be written. A wish that is not understood is no leave to write.
-    fn is_dry(&self) -> Result<bool, Problem> {
-        let mut pairs = self.request.query_string().split('&').filter(|pair| !pair.is_empty());
-        pairs.try_fold(false, |dry, pair| match pair {
-            "dry_run=true" => Ok(true),
-            "dry_run=false" => Ok(dry),
-            _ => Err(Problem::about(Code::QueryInvalid, "dry_run=true or dry_run=false, and nothing else")),
-        })
-    }
-
     fn wants_proof(&self) -> bool {
         let prefer = self.request.headers().get_all("prefer").filter_map(|value| value.to_str().ok());
         prefer.flat_map(|text| text.split(',')).any(|one| one.trim() == "return=proof")
@@ -241,7 +241,7 @@ impl Incoming {
 
     /// Has the command decided, and answers.
     pub async fn run(self) -> Result<HttpResponse, Problem> {
-        let dry = self.is_dry()?;
+        let dry = dry_run(&self.request)?;
         let request = self.to_machine()?;
         if dry {
             return self.dry(request).await;
