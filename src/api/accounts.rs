@@ -155,6 +155,7 @@ pub async fn get(
 
 /// What an account is shown as.
 #[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = AccountShown)]
 #[serde(untagged)]
 pub enum Shown {
     /// Now.

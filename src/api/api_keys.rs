@@ -17,6 +17,7 @@ const YEAR: u64 = 365 * 86_400;
 /// What an API key shall be.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewApiKey)]
 pub struct Wanted {
     /// What you call it.
     #[schema(example = "web shop, read only", max_length = 100)]
@@ -43,6 +44,7 @@ pub struct Wanted {
 
 /// An API key.
 #[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ApiKey)]
 pub struct Shown {
     /// Its public name.
     #[schema(value_type = String, example = "ak_2vtb9m0e3d5w7q9x1z4k6p8r0c")]

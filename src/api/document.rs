@@ -1,18 +1,25 @@
 //! The document: OpenAPI 3.1, written by the handlers and completed from the table of routes.
 //!
-//! Owns: what all operations have in common: credentials, headers, scopes, what they can be refused with.
+//! Owns: what all operations have in common: credentials, scopes, carriers, what they can be refused with.
 //! Promises: what stands in it is what the gate enforces and the machine refuses; the same program gives the
 //! same bytes.
-//! Refuses to know: single operations.
+//! Refuses to know: single operations; examples of them stand in `document/examples.json`.
+
+mod fields;
+mod schemas;
 
 use super::problem::{Code, Problem, Wrong, status};
-use super::refusals;
-use super::write::takes_batches;
-use crate::machine::{Carrier, Route};
+use super::refusals::{self, waits};
+use super::write::{JOSE, JSON, takes_batches};
+use crate::machine::{Carrier, Method, Route};
 use crate::types::Refusal;
+use fields::reference;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use utoipa::OpenApi;
+
+/// Bodies and answers, by operation.
+const EXAMPLES: &str = include_str!("document/examples.json");
 
 const ABOUT: &str = "\
 A points network that brands share. Brands issue points, consumers collect and spend them in any shop, what shops are \
@@ -98,6 +105,8 @@ codes stand at `/v1/refusals`.";
         super::accounts::movements,
         super::awards::token,
         super::awards::award,
+        super::batches::awards,
+        super::batches::payments,
         super::payments::authorise,
         super::payments::capture,
         super::payments::void,
@@ -117,6 +126,7 @@ codes stand at `/v1/refusals`.";
         super::held::list,
         super::held::create,
         super::wallets::create,
+        super::wallets::list,
         super::wallets::get,
         super::wallets::aliases,
         super::wallets::add_alias,
@@ -130,133 +140,192 @@ struct Written;
 /// The whole document.
 pub fn document() -> Value {
     let mut document = serde_json::to_value(Written::openapi()).unwrap_or_default();
-    let components =
-        document.as_object_mut().map(|whole| whole.entry("components").or_insert_with(|| json!({})));
-    if let Some(components) = components.and_then(Value::as_object_mut) {
-        components.insert("securitySchemes".into(), security());
-        components.insert("parameters".into(), parameters());
-        components.insert("headers".into(), headers());
+    let examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
+    if let Some(components) = document["components"].as_object_mut() {
+        if let Some(all) = components.get_mut("schemas").and_then(Value::as_object_mut) {
+            schemas::tidy(all);
+            all.insert("Statements".into(), fields::statements());
+        }
+        components.insert("securitySchemes".into(), fields::security());
+        components.insert("parameters".into(), fields::parameters());
+        components.insert("headers".into(), fields::headers());
+        components.insert("examples".into(), problem_examples());
     }
+    schemas::one_line(&mut document);
+    let schemas = document["components"]["schemas"].clone();
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
     for item in paths.into_iter().flatten().filter_map(|(_, item)| item.as_object_mut()) {
         for operation in item.values_mut().filter_map(Value::as_object_mut) {
-            complete(operation);
+            let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
+            if let Some(route) = Route::of_id(&id) {
+                complete(operation, route, &examples[&id], &schemas);
+            }
         }
     }
     document
 }
 
-fn security() -> Value {
-    json!({
-        "api_key": {
-            "type": "http", "scheme": "bearer", "bearerFormat": "th_test_… or th_live_…",
-            "description": "An API key. It reads; it writes with keys that the network holds."
-        },
-        "signature": {
-            "type": "apiKey", "in": "header", "name": "Signature",
-            "description": "An HTTP Message Signature (RFC 9421), together with Signature-Input."
-        }
-    })
-}
-
-fn header(name: &str, about: &str, example: &str) -> Value {
-    json!({
-        "name": name, "in": "header", "required": false, "description": about,
-        "schema": {"type": "string"}, "example": example
-    })
-}
-
-fn parameters() -> Value {
-    json!({
-        "IdempotencyKey": header("Idempotency-Key", "The write's id, your own: the same for every retry. Quoted or bare. \
-            A statement (JWS) brings its own.", "01JB2Z7K9Q0V5W8X3N6M4T1RYE"),
-        "Consents": header("Tallyhouse-Consents", "Consents of the holders (payment-consent+jwt), separated by commas.", ""),
-        "Prefer": header("Prefer", "`return=proof`: the answer carries its proof.", "return=proof"),
-        "MinSeq": {
-            "name": "Min-Seq", "in": "header", "required": false,
-            "description": "The answer shows this entry at least, or is 503.",
-            "schema": {"type": "integer", "minimum": 0}
-        },
-        "DryRun": {
-            "name": "dry_run", "in": "query", "required": false,
-            "description": "Say what would happen, and write nothing.",
-            "schema": {"type": "boolean", "default": false}
-        }
-    })
-}
-
-fn headers() -> Value {
-    let integer = |about: &str| json!({"description": about, "schema": {"type": "integer", "minimum": 0}});
-    let text = |about: &str| json!({"description": about, "schema": {"type": "string"}});
-    json!({
-        "TallyhouseSeq": integer("The last entry that the answer shows; send it back as Min-Seq to see it at least."),
-        "IdempotencyReplayed": text("`true`: this answer was given before."),
-        "RateLimit": text("What is left, as `\"default\";r=…;t=…`."),
-        "RetryAfter": integer("Seconds to wait.")
-    })
-}
-
-fn reference(kind: &str, name: &str) -> Value {
-    json!({"$ref": format!("#/components/{kind}/{name}")})
-}
-
 /// Completes an operation from its row in the table.
-fn complete(operation: &mut Map<String, Value>) {
-    let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let Some(route) = Route::of_id(&id) else { return };
-    let secure = match route.carrier {
-        Carrier::Nobody => json!([]),
-        Carrier::Optional => json!([{}, {"api_key": []}, {"signature": []}]),
-        Carrier::Statement => json!([]),
-        Carrier::Reader | Carrier::Command | Carrier::Vault => json!([{"api_key": []}, {"signature": []}]),
-    };
-    operation.insert("security".into(), secure);
+fn complete(operation: &mut Map<String, Value>, route: &Route, examples: &Value, schemas: &Value) {
+    operation.insert("security".into(), security(route));
     if let Some(scope) = route.scope {
         operation.insert("x-scope".into(), json!(scope.code()));
         let about = operation.get("description").and_then(Value::as_str).unwrap_or_default();
         let about = format!("{about}\n\nScope: `{}`.", scope.code());
         operation.insert("description".into(), json!(about.trim_start()));
     }
+    let list = operation.entry("parameters").or_insert_with(|| json!([]));
+    let Some(list) = list.as_array_mut() else { return };
+    list.iter_mut().for_each(|parameter| fields::show(parameter, schemas));
+    let pages = list.iter().any(|parameter| parameter["name"] == "cursor");
+    list.extend(extra(route).into_iter().map(|name| reference("parameters", name)));
+    if let Some(body) = operation.get_mut("requestBody") {
+        self::body(body, route, &examples["request"]);
+    }
+    let responses = operation.entry("responses").or_insert_with(|| json!({}));
+    let Some(responses) = responses.as_object_mut() else { return };
+    for answer in responses.values_mut() {
+        success(answer, route, pages, &examples["answer"]);
+    }
+    if route.kind.is_some()
+        && let Some(done) = responses.get("201")
+    {
+        let mut dry = done.clone();
+        dry["description"] = json!("With `dry_run=true`: what would be answered. Nothing was written.");
+        dry["headers"] = headers(&["RequestId", "RateLimit"]);
+        if let Some(example) = dry.pointer_mut("/content/application~1json/example") {
+            example["dry_run"] = json!(true);
+        }
+        responses.insert("200".into(), dry);
+    }
+    for (status, codes) in problems(route, pages) {
+        responses.insert(status.to_string(), problem(status, &codes));
+    }
+}
+
+/// How a caller says who they are. A statement says it itself.
+fn security(route: &Route) -> Value {
+    let (key, signature) = (json!({"api_key": []}), json!({"signature": [], "signature_input": []}));
+    match route.carrier {
+        Carrier::Nobody | Carrier::Statement => json!([]),
+        Carrier::Optional => json!([{}, key, signature]),
+        Carrier::Command => json!([key, signature, {}]),
+        Carrier::Reader | Carrier::Vault => json!([key, signature]),
+    }
+}
+
+/// What an operation takes beside its own parameters.
+fn extra(route: &Route) -> Vec<&'static str> {
     let mut extra = vec![];
-    if route.kind.is_some() || takes_batches(route) {
-        extra.extend(["IdempotencyKey", "Prefer", "DryRun"]);
+    let logs = route.kind.is_some() || takes_batches(route);
+    if logs {
+        extra.push("IdempotencyKey");
+    }
+    if route.kind.is_some() && route.carrier == Carrier::Command {
+        extra.push("HeldKey");
     }
     if route.id == "authorisePayment" {
         extra.push("Consents");
     }
-    if matches!(route.carrier, Carrier::Reader | Carrier::Optional) {
+    if logs {
+        extra.extend(["DryRun", "Prefer"]);
+    }
+    if route.method != Method::Get && matches!(route.carrier, Carrier::Command | Carrier::Vault) {
+        extra.extend(["ContentDigest", "SignatureInput", "Signature"]);
+    }
+    if waits(route) {
         extra.push("MinSeq");
     }
-    let list = operation.entry("parameters").or_insert_with(|| json!([]));
-    if let Some(list) = list.as_array_mut() {
-        list.extend(extra.into_iter().map(|name| reference("parameters", name)));
+    extra
+}
+
+/// A body: with its example; of a command, as statements too.
+fn body(body: &mut Value, route: &Route, example: &Value) {
+    body["required"] = json!(true);
+    let Some(content) = body["content"].as_object_mut() else { return };
+    if let Some(json) = content.get_mut(JSON)
+        && !example.is_null()
+    {
+        json["example"] = example.clone();
     }
-    let responses = operation.entry("responses").or_insert_with(|| json!({}));
-    if let Some(responses) = responses.as_object_mut() {
-        for (status, codes) in problems(route) {
-            let text = codes.iter().map(|code| format!("`{code}`")).collect::<Vec<_>>().join(", ");
-            responses.insert(status.to_string(), problem(&text, &codes));
-        }
-        responses.insert("default".into(), problem("Another problem.", &[]));
+    if route.carrier == Carrier::Command || content.contains_key(JOSE) {
+        content.insert(JOSE.into(), json!({"schema": reference("schemas", "Statements")}));
     }
 }
 
-fn problem(about: &str, codes: &[&str]) -> Value {
-    let mut answer = json!({
-        "description": about,
-        "content": {"application/problem+json": {"schema": reference("schemas", "Problem")}}
-    });
-    if !codes.is_empty() {
-        answer["x-codes"] = json!(codes);
+/// An answer that is what was asked for: with its headers and its example.
+fn success(answer: &mut Value, route: &Route, pages: bool, example: &Value) {
+    let mut names = vec!["RequestId"];
+    if !matches!(route.id, "getHealth" | "getReadiness") {
+        names.push("RateLimit");
     }
-    answer
+    if route.kind.is_some() {
+        names.extend(["TallyhouseSeq", "IdempotencyReplayed", "PreferenceApplied"]);
+    }
+    if waits(route) || route.id == "getNetwork" {
+        names.push("TallyhouseSeq");
+    }
+    if route.id == "authorisePayment" {
+        names.push("Location");
+    }
+    if pages {
+        names.push("Link");
+    }
+    answer["headers"] = headers(&names);
+    let example = match route.kind {
+        Some(kind) => {
+            let mut done = json!({"seq": 15_756, "kind": kind.text(), "at": "2018-01-03T19:40:12.000000Z"});
+            if kind.text().starts_with("payment.") {
+                done["payment"] = json!("pay_15756.0");
+            }
+            done
+        }
+        None => example.clone(),
+    };
+    let content = answer["content"].as_object_mut().into_iter().flatten();
+    for (_, media) in content.filter(|(media, _)| *media == JSON) {
+        if !example.is_null() {
+            media["example"] = example.clone();
+        }
+    }
+}
+
+fn headers(names: &[&str]) -> Value {
+    let header = |name: &&str| (fields::header_name(name).to_owned(), reference("headers", name));
+    Value::Object(names.iter().map(header).collect())
+}
+
+fn problem(status: u16, codes: &[&str]) -> Value {
+    let text = codes.iter().map(|code| format!("`{code}`")).collect::<Vec<_>>().join(", ");
+    let examples = codes.iter().map(|code| ((*code).to_owned(), reference("examples", code)));
+    let examples: Map<String, Value> = examples.collect();
+    let names: &[&str] =
+        if matches!(status, 429 | 500 | 503) { &["RequestId", "RetryAfter"] } else { &["RequestId"] };
+    json!({
+        "description": text,
+        "x-codes": codes,
+        "headers": headers(names),
+        "content": {"application/problem+json": {"schema": reference("schemas", "Problem"), "examples": examples}}
+    })
+}
+
+/// Each code as the problem that it makes.
+fn problem_examples() -> Value {
+    let example = |(code, status, action, text): (&str, u16, &str, &str)| {
+        let value = json!({
+            "type": format!("/v1/refusals#{code}"), "title": text, "status": status, "code": code,
+            "action": action, "request_id": "dakuXPhryovkcgPI"
+        });
+        (code.to_owned(), json!({"summary": code, "value": value}))
+    };
+    Value::Object(codes().into_iter().map(example).collect())
 }
 
 /// The codes that an operation can be answered with, by status.
-fn problems(route: &Route) -> BTreeMap<u16, Vec<&'static str>> {
+fn problems(route: &Route, pages: bool) -> BTreeMap<u16, Vec<&'static str>> {
     let mut all: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
     let mut add = |status: u16, code: &'static str| all.entry(status).or_default().push(code);
-    for code in refusals::of_way(route) {
+    for code in refusals::of_way(route).into_iter().chain(pages.then_some(Code::CursorInvalid)) {
         add(code.status().as_u16(), code.code());
     }
     for code in refusals::of(route) {

@@ -89,6 +89,7 @@ fn signer(incoming: &Incoming, owner: Holder, purpose: Purpose) -> Result<Arc<Si
 /// What a held key shall be for.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewHeldKey)]
 pub struct Wanted {
     /// `issuing` or `till`.
     #[schema(value_type = String, example = "issuing")]
@@ -97,6 +98,7 @@ pub struct Wanted {
 
 /// A held key.
 #[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = HeldKey)]
 pub struct Shown {
     /// Its thumbprint.
     kid: crate::types::Kid,

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 /// A currency of the network.
 #[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = NetworkCurrency)]
 pub struct Money {
     /// Its code.
     code: Currency,

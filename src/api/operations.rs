@@ -1,12 +1,11 @@
-//! Operations: whether the node lives and is ready, its metrics, the document, Swagger UI.
+//! Operations: whether the node lives and is ready, its metrics, the document.
 
 use super::call::service;
 use super::document::document;
 use super::problem::{Code, Problem};
-use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 /// How a node is.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -26,13 +25,17 @@ pub struct Health {
 }
 
 /// Does the process live?
+///
+/// Says no more than that it answers.
 #[utoipa::path(get, path = "/healthz", tag = "operations", operation_id = "getHealth",
     responses((status = 200, description = "It lives.", body = String, content_type = "text/plain", example = "ok")))]
 pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
 }
 
-/// Does it take requests? Not while it closes, or when the engine stopped.
+/// Does it take requests?
+///
+/// Not while it closes, or when the engine stopped: send requests elsewhere, or later.
 #[utoipa::path(get, path = "/readyz", tag = "operations", operation_id = "getReadiness",
     responses((status = 200, description = "It does.", body = Health)))]
 pub async fn readyz(request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -50,7 +53,9 @@ pub async fn readyz(request: HttpRequest) -> Result<HttpResponse, Problem> {
     }))
 }
 
-/// Metrics, in the text form of OpenMetrics.
+/// Show metrics
+///
+/// Counters, times, how far the engine is, in the text form of OpenMetrics.
 #[utoipa::path(get, path = "/metrics", tag = "operations", operation_id = "getMetrics",
     responses((status = 200, description = "Counters, times, how far everybody is.", body = String,
         content_type = "application/openmetrics-text")))]
@@ -62,42 +67,13 @@ pub async fn metrics(request: HttpRequest) -> Result<HttpResponse, Problem> {
         .body(text))
 }
 
-/// This document.
+/// Show this document
+///
+/// OpenAPI 3.1. The page that shows it is at `/docs/`.
 #[utoipa::path(get, path = "/openapi.json", tag = "operations", operation_id = "getOpenapi",
     responses((status = 200, description = "The OpenAPI 3.1 document of this API.", body = Object)))]
 pub async fn openapi() -> HttpResponse {
     static TEXT: OnceLock<String> = OnceLock::new();
     let text = TEXT.get_or_init(|| document().to_string());
     HttpResponse::Ok().content_type("application/json").body(text.as_str())
-}
-
-/// What a browser may load and run here: nothing from elsewhere.
-const POLICY: &str = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; \
-                      img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; \
-                      frame-ancestors 'none'; form-action 'none'";
-
-/// Swagger UI: pages, scripts and styles, all from this program.
-pub async fn docs(path: web::Path<String>) -> Result<HttpResponse, Problem> {
-    static CONFIG: OnceLock<Arc<utoipa_swagger_ui::Config<'static>>> = OnceLock::new();
-    let config = CONFIG.get_or_init(|| {
-        let config = utoipa_swagger_ui::Config::from("/openapi.json");
-        // The validator's badge would ask a server elsewhere.
-        let config = config.validator_url("none").try_it_out_enabled(true).persist_authorization(false);
-        Arc::new(config.display_request_duration(true).use_base_layout())
-    });
-    let file = if path.is_empty() { "index.html" } else { path.as_str() };
-    match utoipa_swagger_ui::serve(file, config.clone()) {
-        Ok(Some(file)) => Ok(HttpResponse::Ok()
-            .content_type(file.content_type)
-            .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
-            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-            .body(file.bytes.to_vec())),
-        Ok(None) => Err(Code::NotFound.into()),
-        Err(e) => Err(Problem::fault(e)),
-    }
-}
-
-/// `/docs` and `/` lead to Swagger UI.
-pub async fn to_docs() -> HttpResponse {
-    HttpResponse::Found().insert_header((header::LOCATION, "/docs/")).finish()
 }

@@ -165,6 +165,11 @@ impl Problem {
         self.code
     }
 
+    /// The status of the answer.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
     /// A fault: its cause goes to this node's log only.
     pub fn fault(cause: impl fmt::Display) -> Self {
         tracing::error!(%cause, "fault");

@@ -7,7 +7,7 @@ use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
 use crate::book::{self, KeyState, Name, Principal, Record};
 use crate::reading::{Sort, list};
 use crate::sign::PublicKey;
-use crate::types::{BrandId, Currency, Ident, Kid, ParticipantId, Points, Rate, Time, UnitCode};
+use crate::types::{BrandId, Currency, Ident, Kid, ParticipantId, Points, Rate, Time, UnitCode, b64};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
@@ -244,9 +244,12 @@ pub struct Jwk {
     usage: &'static str,
     /// `EdDSA`.
     alg: &'static str,
-    /// The key.
-    #[serde(flatten)]
-    key: PublicKey,
+    /// `OKP`.
+    kty: &'static str,
+    /// `Ed25519`.
+    crv: &'static str,
+    /// The key's 32 bytes in base64url.
+    x: String,
 }
 
 /// A JWKS.
@@ -274,7 +277,16 @@ pub async fn jwks(request: HttpRequest, id: web::Path<String>) -> Result<HttpRes
     }
     let signs = |key: &Key| key.purpose == "issuing" && key.state == KeyState::Active;
     let keys = all.into_iter().filter(signs);
-    let keys = keys.map(|key| Jwk { kid: key.kid, usage: "sig", alg: "EdDSA", key: key.key }).collect();
+    let keys = keys
+        .map(|key| Jwk {
+            kid: key.kid,
+            usage: "sig",
+            alg: "EdDSA",
+            kty: "OKP",
+            crv: "Ed25519",
+            x: b64(key.key.as_bytes()),
+        })
+        .collect();
     Ok(json(seq, &Jwks { keys }))
 }
 

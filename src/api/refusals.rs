@@ -4,8 +4,17 @@
 //! (`tests/api.rs` compares them). Refuses to know: why.
 
 use super::problem::Code;
-use crate::machine::{Carrier, Kind, Route};
+use crate::machine::{Carrier, Kind, Method, Route};
 use crate::types::Refusal;
+
+/// Whether an operation waits for the entry that `Min-Seq` names.
+pub fn waits(route: &Route) -> bool {
+    let shows = match route.carrier {
+        Carrier::Vault => route.id == "getWallet",
+        _ => !matches!(route.id, "getNetwork" | "getMe" | "listRefusals"),
+    };
+    route.method == Method::Get && route.path.starts_with("/v1/") && shows
+}
 
 /// Before the machine is asked, or when something broke.
 pub fn of_way(route: &Route) -> Vec<Code> {
@@ -24,10 +33,10 @@ pub fn of_way(route: &Route) -> Vec<Code> {
             Code::NotYours,
         ]);
     }
-    if matches!(route.carrier, Carrier::Reader | Carrier::Optional) {
-        codes.extend([Code::NotYetThere, Code::CursorInvalid]);
+    if waits(route) {
+        codes.extend([Code::NotYetThere, Code::HeaderInvalid]);
     }
-    if route.method == crate::machine::Method::Post {
+    if route.method == Method::Post {
         codes.extend([
             Code::BodyInvalid,
             Code::BodyTooLarge,

@@ -2,8 +2,8 @@
 
 use super::problem::{Code, Problem};
 use super::{
-    accounts, api_keys, applications, awards, brands, entries, freezes, held, keys, network, operations,
-    payments, reference, settlement, tiles, units, wallets,
+    accounts, api_keys, applications, awards, batches, brands, docs, entries, freezes, held, keys, network,
+    operations, payments, reference, settlement, tiles, units, wallets,
 };
 use crate::machine::{Method, Route};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -22,9 +22,9 @@ fn public(config: &mut web::ServiceConfig) {
         .route("/readyz", web::get().to(operations::readyz))
         .route("/metrics", web::get().to(operations::metrics))
         .route("/openapi.json", web::get().to(operations::openapi))
-        .route("/docs/{file:.*}", web::get().to(operations::docs))
-        .route("/docs", web::get().to(operations::to_docs))
-        .route("/", web::get().to(operations::to_docs))
+        .route("/docs/{file:.*}", web::get().to(docs::docs))
+        .route("/docs", web::get().to(docs::to_docs))
+        .route("/", web::get().to(docs::to_docs))
         .route("/checkpoint", web::get().to(tiles::checkpoint))
         .route("/tile/{path:.*}", web::get().to(tiles::tile))
         .route("/v1/brands", web::get().to(reference::brands))
@@ -73,6 +73,8 @@ fn written(config: &mut web::ServiceConfig) {
         .route("/v1/accounts/key-revocations", web::post().to(keys::revoke_account_key))
         .route("/v1/tokens", web::post().to(awards::token))
         .route("/v1/awards", web::post().to(awards::award))
+        .route("/v1/awards:batch", web::post().to(batches::awards))
+        .route("/v1/payments:batch", web::post().to(batches::payments))
         .route("/v1/payments", web::post().to(payments::authorise))
         .route("/v1/captures", web::post().to(payments::capture))
         .route("/v1/voids", web::post().to(payments::void))
@@ -94,6 +96,7 @@ fn kept(config: &mut web::ServiceConfig) {
         .route("/v1/held-keys", web::post().to(held::create))
         .route("/v1/accounts:resolve", web::post().to(wallets::resolve))
         .route("/v1/wallets", web::post().to(wallets::create))
+        .route("/v1/wallets", web::get().to(wallets::list))
         .route("/v1/wallets/{wallet}", web::get().to(wallets::get))
         .route("/v1/wallets/{wallet}/aliases", web::get().to(wallets::aliases))
         .route("/v1/wallets/{wallet}/aliases", web::post().to(wallets::add_alias))

@@ -109,6 +109,21 @@ pub async fn create(incoming: Incoming) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Created().json(wallet(&incoming.service, id)?))
 }
 
+/// List wallets
+///
+/// The caller's own: a person's key has one, everybody else has none. The operator finds the wallet of an alias by
+/// making it again.
+#[utoipa::path(get, path = "/v1/wallets", tag = "wallets", operation_id = "listWallets",
+    responses((status = 200, description = "The wallets.", body = Page<Wallet>)))]
+pub async fn list(caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let service = super::call::service(&request)?;
+    let items = match caller.whom {
+        Whom::Wallet(own) => vec![wallet(&service, own)?],
+        _ => vec![],
+    };
+    Ok(json(None, &Page { items, next: None }))
+}
+
 /// Show a wallet
 ///
 /// What it holds of each unit, as of now.

@@ -34,13 +34,23 @@ pub const NDJSON: &str = "application/x-ndjson";
 /// Consents of a payment that is signed by HTTP.
 const CONSENTS: HeaderName = HeaderName::from_static("tallyhouse-consents");
 /// The statement that signs a batch.
-const BATCH: HeaderName = HeaderName::from_static("tallyhouse-batch");
+pub const BATCH: HeaderName = HeaderName::from_static("tallyhouse-batch");
 /// Says that the answer was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Whether the body is a list of many things.
 pub fn takes_batches(route: &Route) -> bool {
     route.path.ends_with(":batch")
+}
+
+/// Whether nothing shall be written. A wish that is not understood is no leave to write.
+pub fn dry_run(request: &HttpRequest) -> Result<bool, Problem> {
+    let mut pairs = request.query_string().split('&').filter(|pair| !pair.is_empty());
+    pairs.try_fold(false, |dry, pair| match pair {
+        "dry_run=true" => Ok(true),
+        "dry_run=false" => Ok(dry),
+        _ => Err(Problem::about(Code::QueryInvalid, "dry_run=true or dry_run=false, and nothing else")),
+    })
 }
 
 /// The media types that a write takes, for people.
@@ -202,10 +212,6 @@ impl Incoming {
         Ok(())
     }
 
-    fn is_dry(&self) -> bool {
-        self.request.query_string().split('&').any(|pair| pair == "dry_run=true")
-    }
-
     fn wants_proof(&self) -> bool {
         let prefer = self.request.headers().get_all("prefer").filter_map(|value| value.to_str().ok());
         prefer.flat_map(|text| text.split(',')).any(|one| one.trim() == "return=proof")
@@ -235,8 +241,9 @@ impl Incoming {
 
     /// Has the command decided, and answers.
     pub async fn run(self) -> Result<HttpResponse, Problem> {
+        let dry = dry_run(&self.request)?;
         let request = self.to_machine()?;
-        if self.is_dry() {
+        if dry {
             return self.dry(request).await;
         }
         let command = self.service.engine.check(&request)?;

@@ -45,18 +45,22 @@ pub struct DefineUnit {
     /// 1, then one more for each change.
     pub version: u64,
     /// Decimal places, 0 to 4.
+    #[schema(maximum = 4)]
     pub scale: u8,
-    /// Offset from UTC in minutes, −840 to 840; written as RFC 3339 does, `+01:00` or `-05:30`, since a
-    /// signed statement has no negative numbers. Zero is `+00:00`.
+    /// Offset from UTC, at most 14 hours; written as RFC 3339 does, `+01:00` or `-05:30`, since a signed statement
+    /// has no negative numbers. Zero is `+00:00`.
     #[serde(with = "written_offset")]
+    #[schema(value_type = String, pattern = "^[+-][0-9]{2}:[0-5][0-9]$", example = "+01:00")]
     pub offset: i16,
     /// When points expire.
     pub expiry: Expiry,
     /// Days before points can be spent, at most 366.
     #[serde(default)]
+    #[schema(maximum = 366)]
     pub pending_days: u32,
     /// Days that points given back after their date live on, at most 366.
     #[serde(default)]
+    #[schema(maximum = 366)]
     pub grace_days: u32,
     /// Most points ever issued.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -151,50 +151,50 @@ impl PointToken {
     }
 }
 
-/// An award of its own as the body of a signed request: a [`PointToken`] whose id is the request's, and whose
-/// time is that of the request's signature.
+/// An award of its own as the body of a request: a `point-token+jwt` whose id is the request's, and whose time is that
+/// of the request's signature.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AwardOrder {
-    /// The brand.
+    /// The brand whose points they are.
     pub iss: BrandId,
-    /// The unit.
+    /// The unit, one of the brand's own.
     pub unit: UnitCode,
-    /// See [`Award::sub`].
+    /// The account that gets the points; it is opened if there is none.
     pub sub: AccountId,
-    /// See [`Award::amount`].
+    /// How many points, in the unit's minor units, at least 1.
     pub amount: Points,
-    /// See [`Award::reference`].
+    /// The shop's receipt number: points are given for it once.
     #[serde(rename = "ref", skip_serializing_if = "Option::is_none", default)]
     pub reference: Option<Ident>,
-    /// See [`Award::store`].
+    /// The shop.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub store: Option<Ident>,
-    /// See [`Award::till`].
+    /// The till.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub till: Option<Ident>,
-    /// See [`Award::occurred_at`].
+    /// When it happened, in Unix seconds of log time; now if absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub occurred_at: Option<u64>,
-    /// See [`Award::business_date`].
+    /// The shop's own day.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub business_date: Option<Date>,
-    /// See [`Award::reason`].
+    /// A code for why, such as `goodwill`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<Ident>,
-    /// See [`Award::campaign`].
+    /// A campaign's code.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub campaign: Option<Ident>,
-    /// See [`Award::until`].
+    /// The last day of these points; by the unit's policy if absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub until: Option<Date>,
-    /// See [`Award::from`].
+    /// Their first day; by the unit's policy if absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub from: Option<Date>,
-    /// See [`Award::lines`].
+    /// Points by line of the receipt; they sum to the amount.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_objects")]
     pub lines: Option<Vec<SaleLine>>,
-    /// See [`Award::sale`].
+    /// What was bought for.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_object")]
     pub sale: Option<Sale>,
 }
