@@ -254,7 +254,7 @@ impl Sending {
 
 impl fmt::Display for Sending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "curl -sS -X {} {}", self.method, quoted(&self.url))?;
+        write!(f, "curl -sS --fail-with-body -X {} {}", self.method, quoted(&self.url))?;
         for (name, value) in &self.headers {
             write!(f, " \\\n  -H {}", quoted(&format!("{name}: {value}")))?;
         }
@@ -431,9 +431,9 @@ mod tests {
     #[test]
     fn a_shell_reads_back_what_was_quoted() {
         let body = "it's \"$HOME\" `id`\n\\n";
-        let out = std::process::Command::new("sh").arg("-c").arg(format!("printf %s {}", quoted(body)));
-        let mut out = out;
-        assert_eq!(out.output().expect("a shell").stdout, body.as_bytes());
+        let mut shell = std::process::Command::new("sh");
+        let said = shell.arg("-c").arg(format!("printf %s {}", quoted(body))).output().expect("a shell");
+        assert_eq!(said.stdout, body.as_bytes());
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl Stand {
 }
 
 fn say(sandbox: &Sandbox, url: &str, context: &mut Context<'_>) -> Result<(), CliError> {
-    context.say(format_args!("\nSERVING     {url} until Ctrl-C\nSWAGGER UI  {url}/docs/"))?;
+    context.say(format_args!("\nSERVING     {url}\nSWAGGER UI  {url}/docs/"))?;
     for (at, key) in sandbox.keys.iter().enumerate() {
         let title = if at == 0 { "API KEYS" } else { "" };
         context.say(format_args!(
@@ -85,12 +85,17 @@ fn say(sandbox: &Sandbox, url: &str, context: &mut Context<'_>) -> Result<(), Cl
         let title = if at == 0 { "\nTRY IT      " } else { "            " };
         context.say(format_args!("{title}{what}:\n  {command}"))?;
     }
-    Ok(())
+    context.say("(until Ctrl-C)")
 }
 
 /// How this program is called from here.
 fn program() -> String {
     let Ok(path) = std::env::current_exe() else { return "tallyhouse".into() };
     let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here).unwrap_or(&path).display().to_string()
+    match path.strip_prefix(&here) {
+        // A bare name would be looked for elsewhere.
+        Ok(inside) if inside.components().count() == 1 => format!("./{}", inside.display()),
+        Ok(inside) => inside.display().to_string(),
+        Err(_) => path.display().to_string(),
+    }
 }
