@@ -1,5 +1,8 @@
 //! `demo`: the sample's numbers, files of one's own, and a folder that is taken.
 
+mod common;
+
+use common::served::Served;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -84,6 +87,8 @@ fn the_sample_ends_with_books_that_balance() {
     for key in ["awards", "payments", "captures", "refunds", "budgets", "accounts", "tills"] {
         assert!(number(commands, key) > 0, "{key}");
     }
+    // Two keys that the network holds for the sandbox, and the budget of one of them, are entries like all others.
+    assert_eq!(number(commands, "sandbox"), 3);
     let nets: i64 = brands.iter().map(|brand| brand["net"].as_i64().expect("a number")).sum();
     assert_eq!(nets, 0);
 
@@ -128,7 +133,7 @@ fn the_receipts_alone_decide_the_numbers_and_the_page_is_100_columns() {
     let folder = PathBuf::from("c");
     let text = Command::new(env!("CARGO_BIN_EXE_tallyhouse"))
         .current_dir(dir.path())
-        .args(["demo", "--receipts", "some.csv", "--data"])
+        .args(["demo", "--no-serve", "--receipts", "some.csv", "--data"])
         .arg(&folder)
         .output()
         .expect("it runs");
@@ -192,4 +197,105 @@ fn a_folder_that_is_taken_is_left_alone() {
     assert_eq!(bad.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&bad.stderr).contains("line 3"));
     assert!(!dir.path().join("none").exists());
+}
+
+/// What `sh` makes of a command, in a folder: whether it ended well, and what it printed.
+fn sh(folder: &Path, command: &str) -> (bool, Value) {
+    let done = Command::new("sh").arg("-c").arg(command).current_dir(folder).output().expect("a shell");
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
+    let told = String::from_utf8_lossy(&done.stderr);
+    let value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{command}: {e}: {text}{told}"));
+    (done.status.success(), value)
+}
+
+#[test]
+fn what_it_made_is_served_and_each_printed_command_works() {
+    let dir = tempfile::tempdir().expect("a folder");
+    written(dir.path(), "some.csv", &some(2_000, 900));
+    let served = Served::start(
+        dir.path(),
+        &["demo", "--receipts", "some.csv", "--data", "d", "--listen", "127.0.0.1:0"],
+    );
+    let commands = served.commands();
+    assert_eq!(commands.len(), 4, "{}", served.said.join("\n"));
+    let run = |at: usize| {
+        let (done, value) = sh(dir.path(), &commands[at]);
+        assert!(done, "{}: {value}", commands[at]);
+        value
+    };
+    let network = run(0);
+    assert_eq!((&network["driven"], &network["live"]), (&true.into(), &false.into()));
+    let before = number(&run(1), "available");
+    let award = run(2);
+    assert_eq!((&award["kind"], &award["replayed"]), (&"points.issued".into(), &Value::Null));
+    assert_eq!(run(2)["seq"], award["seq"], "once, however often it is asked for");
+    let given = number(&run(1), "available") + number(&run(1), "pending") - before;
+    assert_eq!(given, 25);
+    let paid = run(3);
+    assert_eq!(paid["kind"], "payment.authorised");
+    assert!(number(&run(1), "available") < before + 25);
+    // A second time it is the same payment.
+    assert_eq!(run(3)["payment"], paid["payment"]);
+
+    // The keys are kept where nobody else reads them, and each does what it is for.
+    let file = dir.path().join("d/keys/sandbox.txt");
+    let note = std::fs::read_to_string(&file).expect("the keys");
+    let key = |role: &str| {
+        let line =
+            note.lines().find(|line| line.starts_with(role)).unwrap_or_else(|| panic!("{role}: {note}"));
+        line.rsplit(' ').next().expect("a key").to_owned()
+    };
+    let reads = |role: &str, path: &str| {
+        let command = format!(
+            "curl -sS --fail-with-body -H 'authorization: Bearer {}' {}{path}",
+            key(role),
+            served.url
+        );
+        sh(dir.path(), &command)
+    };
+    assert_eq!(reads("consumer ", "/v1/me").1["role"], "consumer");
+    let owed = reads("auditor ", "/v1/obligations").1;
+    assert!(owed["items"].as_array().is_some_and(|all| !all.is_empty()), "{owed}");
+    assert!(!reads("consumer ", "/v1/obligations").0);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
+    }
+    assert!(served.stop("-INT").success(), "Ctrl-C is an ordinary end");
+
+    // What was written over HTTP is verified as everything else, and `serve` goes on with the same keys.
+    let verify = ["verify", "--data", "d"];
+    let verified =
+        Command::new(env!("CARGO_BIN_EXE_tallyhouse")).args(verify).current_dir(dir.path()).output();
+    let verified = verified.expect("it runs");
+    assert!(verified.status.success(), "{}", out(&verified));
+    let served = Served::start(dir.path(), &["serve", "--data", "d", "--listen", "127.0.0.1:0"]);
+    assert!(served.said.iter().any(|line| line.contains("sandbox.txt")), "{}", served.said.join("\n"));
+    let me = format!("curl -sS -H 'authorization: Bearer {}' {}/v1/me", key("brand_admin "), served.url);
+    assert_eq!(sh(dir.path(), &me).1["role"], "brand_admin");
+    assert!(served.stop("-TERM").success(), "and so is SIGTERM");
+}
+
+#[test]
+fn a_port_that_is_taken_is_no_reason_to_fail_unless_it_was_asked_for() {
+    let dir = tempfile::tempdir().expect("a folder");
+    written(dir.path(), "some.csv", &some(0, 30));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let config = written(dir.path(), "node.toml", &format!("[api]\nlisten = \"{address}\"\n"));
+    let line = ["demo", "--receipts", "some.csv", "--data", "d", "--config", &config];
+    let served = Served::start(dir.path(), &line);
+    assert!(
+        served.said.iter().any(|line| line.contains(&format!("{address} is taken"))),
+        "{:?}",
+        served.said
+    );
+    assert!(!served.url.contains(&address));
+    assert!(served.stop("-TERM").success());
+    let asked = ["demo", "--receipts", "some.csv", "--data", "e", "--listen", &address];
+    let refused = Command::new(env!("CARGO_BIN_EXE_tallyhouse")).args(asked).current_dir(dir.path()).output();
+    let refused = refused.expect("it runs");
+    assert_eq!(refused.status.code(), Some(2), "{}", String::from_utf8_lossy(&refused.stderr));
+    assert!(!dir.path().join("e").exists(), "nothing is founded where nothing can be served");
 }

@@ -35,7 +35,7 @@ fn network() -> (tempfile::TempDir, PathBuf) {
         std::fs::read_to_string(sample).expect("there").lines().take(31).map(str::to_owned).collect();
     let receipts = written(dir.path(), "some.csv", &(some.join("\n") + "\n"));
     let data = dir.path().join("data");
-    let made = ran(&data, &["demo", "--receipts", &receipts]);
+    let made = ran(&data, &["demo", "--no-serve", "--receipts", &receipts]);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     (dir, data)
 }

@@ -38,7 +38,12 @@ impl Service {
 
     /// A registered key, and the instant at which to judge it.
     pub fn key_now(&self, kid: Kid) -> Result<(KeyRecord, Time), Problem> {
-        let record = self.record(&Name::Key(kid))?;
+        let name = Name::Key(kid);
+        let record = match self.record(&name)? {
+            Some(record) => Some(record),
+            // Registered a moment ago, perhaps, by an entry that state does not show yet.
+            None => self.engine.record(&name)?.record,
+        };
         let key = record.as_deref().and_then(Record::key).cloned();
         let key = key.ok_or_else(|| Refused::about(Refusal::KeyUnknown, kid))?;
         Ok((key, self.log_time()?))

@@ -87,8 +87,27 @@ pub fn start(service: Arc<Service>, listener: TcpListener, running: &Running) ->
     .client_request_timeout(Duration::from_millis(running.idle_ms))
     .client_disconnect_timeout(Duration::from_secs(1))
     .shutdown_timeout(running.drain_seconds);
-    let server = if running.signals { server } else { server.disable_signals() };
+    let server =
+        if running.signals { server.shutdown_signal(asked_to_stop()) } else { server.disable_signals() };
     Ok(server.listen(listener)?.run())
+}
+
+/// Ends when somebody wants the server to stop: with Ctrl-C as with SIGTERM what was accepted is answered first.
+async fn asked_to_stop() {
+    use actix_web::rt::signal::ctrl_c;
+    #[cfg(unix)]
+    {
+        use actix_web::rt::signal::unix::{SignalKind, signal};
+        if let Ok(mut term) = signal(SignalKind::terminate()) {
+            let both = futures_util::future::select(Box::pin(ctrl_c()), Box::pin(term.recv()));
+            both.await;
+            return;
+        }
+    }
+    // Without signals there is nothing to wait for, and no reason to stop.
+    if ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// A listener; an error says what to do.

@@ -24,6 +24,7 @@ mod reading;
 #[cfg(test)]
 mod sample;
 pub mod serve;
+pub mod sign;
 mod statement;
 pub mod submit;
 pub mod token;
@@ -46,6 +47,7 @@ Examples:
   tallyhouse import receipts.csv --brand br_harvest
   tallyhouse keys new br_harvest issuing       make a key of a brand
   tallyhouse token check TOKEN                 is a token well formed, and whose is it?
+  tallyhouse sign GET /v1/me --as br_harvest/issuing | sh
   tallyhouse explain insufficient_points       what a refusal means, and what to do about it
 
 Exit codes:
@@ -79,6 +81,8 @@ pub enum Verb {
     Token(token::Args),
     /// Serve the network of the data folder over HTTP, with Swagger UI
     Serve(serve::Args),
+    /// Sign a request over HTTP, as a curl command
+    Sign(sign::Args),
     /// Hand a signed request to the network of the data folder
     Submit(submit::Args),
     /// Say what a refusal or a kind of entry means
@@ -110,6 +114,7 @@ fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
         Verb::Keys(args) => keys::run(args, context),
         Verb::Token(args) => token::run(args, context),
         Verb::Serve(args) => serve::run(args, context),
+        Verb::Sign(args) => sign::run(args, context),
         Verb::Submit(args) => submit::run(args, context),
         Verb::Explain(args) => explain::run(args, context),
         Verb::Balance(args) => balance::run(args, context),

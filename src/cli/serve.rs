@@ -34,16 +34,24 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     config.api.listen = args.listen.unwrap_or(config.api.listen);
     config.api.public = args.public.unwrap_or(config.api.public);
     let listener = listener(&config)?;
-    let name = "log".parse().map_err(CliError::fault)?;
-    let log = KeyFolder::at(&context.data).load(&Owner::Operator, &name)?;
-    let tuning = Tuning::of(&config, &context.data);
-    let network = Network::open(&context.data, &log, &tuning).map_err(CliError::fault)?;
+    let network = network(context, &Tuning::of(&config, &context.data))?;
     let public = public_address(&config.api, listener.local_addr()?);
     let said = format!("serving {} at {public}\nSwagger UI: {public}/docs/", context.data.display());
     context.say(said)?;
+    let keys = KeyFolder::at(&context.data).note_path(super::demo::API_KEYS);
+    if keys.exists() {
+        context.say(format_args!("API keys: {}", keys.display()))?;
+    }
     context.out.flush()?;
     until_stopped(network, context, &config, listener)?;
     Ok(Exit::Ok)
+}
+
+/// The network of the data folder.
+pub(super) fn network(context: &Context<'_>, tuning: &Tuning) -> Result<Network, CliError> {
+    let name = "log".parse().map_err(CliError::fault)?;
+    let log = KeyFolder::at(&context.data).load(&Owner::Operator, &name)?;
+    Network::open(&context.data, &log, tuning).map_err(CliError::fault)
 }
 
 /// A listener where the configuration says.

@@ -5,11 +5,11 @@
 //! Refuses to know: what is asked for, and who signed it.
 
 use super::context::{CliError, Context, Exit, read};
-use crate::app::{Network, Tuning};
+use super::serve::network;
+use crate::app::Tuning;
 use crate::engine::Failure;
 use crate::machine::Request;
 use crate::types::{Refusal, Refused};
-use crate::vault::{KeyFolder, Owner};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,10 +54,7 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
         let no = format!("{} holds no network; `tallyhouse demo` makes one", context.data.display());
         return Err(CliError::Usage(no));
     }
-    let name = "log".parse().map_err(CliError::fault)?;
-    let log = KeyFolder::at(&context.data).load(&Owner::Operator, &name)?;
-    let tuning = Tuning::of(&context.config()?, &context.data);
-    let network = Network::open(&context.data, &log, &tuning).map_err(CliError::fault)?;
+    let network = network(context, &Tuning::of(&context.config()?, &context.data))?;
     let outcome = network.engine.ask(&request, None);
     network.close().map_err(CliError::fault)?;
     match outcome {

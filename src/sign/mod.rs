@@ -22,7 +22,8 @@ pub use claims::{
 };
 pub use grammar::{MAX_DEPTH, object, objects, optional_object, optional_objects, read_body, read_object};
 pub use http::{
-    AHEAD, HttpFields, HttpMessage, HttpSigned, LONGEST, MAX_BODY, TAG, content_digest, signature_base,
+    AHEAD, HttpFields, HttpLife, HttpMessage, HttpSigned, LONGEST, MAX_BODY, TAG, content_digest,
+    signature_base,
 };
 pub use jws::{Jws, MAX_TOKEN, sign};
 pub use key::{PublicKey, SecretKey, Verifier, recorded};

@@ -130,6 +130,16 @@ impl KeyFolder {
         self.dir.join("wallets").join(wallet.to_string())
     }
 
+    /// Writes another text that nobody else may read.
+    pub fn put_note(&self, name: &str, text: &str) -> Result<(), Fault> {
+        write_new(&self.note_path(name), text)
+    }
+
+    /// Where such a text lies.
+    pub fn note_path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     /// Where the key of the vault lies.
     pub fn vault_path(&self) -> PathBuf {
         self.dir.join("vault.key")

@@ -10,6 +10,8 @@ pub mod node;
 pub mod ordered;
 pub mod reading;
 pub mod rng;
+pub mod served;
 pub mod tour;
 pub mod trade;
+pub mod workshop;
 pub mod world;

@@ -2,7 +2,8 @@
 //!
 //! Owns: what happens in which order, from an empty folder to the page.
 //! Promises: the numbers on the page are the network's own, and agree with its views and with what the demo
-//! itself was answered; if they do not, it fails and says where.
+//! itself was answered; if they do not, it fails and says where. What it serves at the end is the network of
+//! the page.
 //! Refuses to know: how a network decides, and how it is served.
 
 mod books;
@@ -15,6 +16,8 @@ mod replay;
 mod room;
 mod rule;
 mod safe;
+mod sandbox;
+mod serving;
 mod survey;
 mod tally;
 pub(super) mod terms;
@@ -36,6 +39,8 @@ use pipe::Pipe;
 use receipts::{Receipts, Source};
 use replay::{Done, Replay};
 use safe::Safe;
+pub(super) use sandbox::FILE as API_KEYS;
+use sandbox::Sandbox;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use survey::Survey;
@@ -44,7 +49,8 @@ use terms::{BrandTerms, Terms};
 /// Options of `demo`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
-  tallyhouse demo                              ten brands, 12,962 receipts
+  tallyhouse demo                              ten brands, 12,962 receipts; then serves them until Ctrl-C
+  tallyhouse demo --no-serve                   ends after the page; `tallyhouse serve` serves it later
   tallyhouse demo --fresh                      the same again, in place of what the folder holds
   tallyhouse demo --data /tmp/mine --receipts mine.csv --json
 
@@ -65,6 +71,9 @@ pub struct Args {
     /// End after the page
     #[arg(long)]
     no_serve: bool,
+    /// Where to listen; if left out, 127.0.0.1:8710, or a free port if that is taken
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "no_serve")]
+    listen: Option<String>,
 }
 
 /// Everything that is known before the folder is touched.
@@ -99,21 +108,32 @@ pub(super) fn read_terms(file: Option<&Path>) -> Result<Terms, String> {
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let plan = Plan::make(&args)?;
     // Everything that can be wrong with the command line, before an old folder goes.
-    let tuning = Tuning::of(&context.config()?, &context.data);
+    let config = context.config()?;
+    let tuning = Tuning::of(&config, &context.data);
+    let stand = match args.no_serve {
+        true => None,
+        false => Some(serving::Stand::find(config, args.listen)?),
+    };
     room::make(&context.data, args.fresh)?;
-    let page = play(&plan, &context.data, &tuning).map_err(CliError::Fault)?;
+    let (page, sandbox) = play(&plan, &context.data, &tuning).map_err(CliError::Fault)?;
     match context.json {
         true => context.say_json(&page)?,
         false => context.say(&page)?,
     }
-    Ok(if page.verified.holds { Exit::Ok } else { Exit::Refused })
+    if !page.verified.holds {
+        return Ok(Exit::Refused);
+    }
+    if let Some(stand) = stand {
+        stand.serve(&sandbox, &tuning, context)?;
+    }
+    Ok(Exit::Ok)
 }
 
 fn text(e: impl std::fmt::Display) -> String {
     e.to_string()
 }
 
-fn play(plan: &Plan, dir: &Path, tuning: &Tuning) -> Result<Page, String> {
+fn play(plan: &Plan, dir: &Path, tuning: &Tuning) -> Result<(Page, Sandbox), String> {
     let Plan { terms, source, receipts, survey, brands } = plan;
     let begun = Instant::now();
     let t = &terms.network;
@@ -129,9 +149,10 @@ fn play(plan: &Plan, dir: &Path, tuning: &Tuning) -> Result<Page, String> {
     safe.keep_operator("log", &operator.log)?;
     let network = operator.found(dir, genesis, survey.start, tuning).map_err(text)?;
     let (cast, founding) = found_brands(&network, &operator, pen, plan, &safe)?;
-    let Done { mut tally, last, members, stores } =
-        replay(&network, Cast::new(terms, pen, cast, &safe), plan)?;
-    tally.counts.founding = founding;
+    let Done { mut tally, last, cast } = replay(&network, Cast::new(terms, pen, cast, &safe), plan)?;
+    let sandbox = Sandbox::make(&network.engine, &cast, &safe, last)?;
+    (tally.counts.founding, tally.counts.sandbox) = (founding, sandbox.commands);
+    let (members, stores) = (cast.members.len(), cast.stores());
     network.engine.snapshot().map_err(text)?;
     network.engine.settle().map_err(text)?;
     let seconds = begun.elapsed().as_secs_f64();
@@ -139,7 +160,7 @@ fn play(plan: &Plan, dir: &Path, tuning: &Tuning) -> Result<Page, String> {
     books::against_tally(&figures, &tally, brands)?;
     books::against_views(&figures, &network.views, currency.code)?;
     network.close().map_err(text)?;
-    Ok(Page {
+    let page = Page {
         data: dir.display().to_string(),
         receipts_from: source.name(),
         network: pen.net.to_string(),
@@ -161,7 +182,8 @@ fn play(plan: &Plan, dir: &Path, tuning: &Tuning) -> Result<Page, String> {
         seconds,
         commands_per_second: tally.counts.sum() as f64 / seconds.max(0.001),
         verified: verify(dir)?,
-    })
+    };
+    Ok((page, sandbox))
 }
 
 /// Makes the brands' keys and lets them join. Returns how many commands that took, too.
@@ -237,7 +259,7 @@ fn joining(brand: &Brand, pen: &Pen, plan: &Plan) -> Result<Joining, String> {
     })
 }
 
-fn replay(network: &Network, cast: Cast<'_>, plan: &Plan) -> Result<Done, String> {
+fn replay<'a>(network: &'a Network, cast: Cast<'a>, plan: &Plan) -> Result<Done<'a>, String> {
     let bar = bar("receipts");
     bar.set_length(plan.receipts.rows);
     let engine = &network.engine;

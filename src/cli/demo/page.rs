@@ -326,12 +326,13 @@ impl Page {
         )?;
         writeln!(
             f,
-            "            {} opened, {} certified, {} for founding, {}",
+            "            {} opened, {} certified, {} for founding, {},",
             plural(c.accounts, "account", "accounts"),
             plural(c.tills, "till", "tills"),
             grouped(c.founding),
             plural(c.budgets, "budget renewed", "budgets renewed"),
         )?;
+        writeln!(f, "            {} for keys that the network holds for the sandbox", grouped(c.sandbox))?;
         if self.repeated > 0 {
             writeln!(
                 f,

@@ -83,15 +83,13 @@ pub struct Replay<'a> {
 }
 
 /// What is left when all is done.
-pub struct Done {
+pub struct Done<'a> {
     /// The demo's own sums.
     pub tally: Tally,
     /// The time of the last command.
     pub last: Time,
-    /// Members that were seen.
-    pub members: usize,
-    /// Shops that were seen.
-    pub stores: usize,
+    /// Everybody who was seen.
+    pub cast: Cast<'a>,
 }
 
 impl<'a> Replay<'a> {
@@ -128,14 +126,13 @@ impl<'a> Replay<'a> {
     }
 
     /// Everything that is still ahead, then the last answers.
-    pub fn finish(mut self) -> Result<Done, String> {
+    pub fn finish(mut self) -> Result<Done<'a>, String> {
         while let Some(Reverse(next)) = self.later.peek() {
             let due = next.due;
             self.catch_up(due)?;
         }
         self.wait_for(self.pipe.sent())?;
-        let (members, stores) = (self.cast.members.len(), self.cast.stores());
-        Ok(Done { tally: self.tally, last: self.now, members, stores })
+        Ok(Done { tally: self.tally, last: self.now, cast: self.cast })
     }
 
     // On the way to the network and back.

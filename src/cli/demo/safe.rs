@@ -31,6 +31,16 @@ impl Safe {
         Ok(Self { keys: KeyFolder::at(dir), vault: Vault::open(dir).map_err(text)? })
     }
 
+    /// The vault.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// Keeps a text that is as secret as the keys beside it.
+    pub fn keep_note(&self, name: &str, note: &str) -> Result<(), String> {
+        self.keys.put_note(name, note).map_err(text)
+    }
+
     /// Keeps a key of the operator.
     pub fn keep_operator(&self, name: &str, key: &SecretKey) -> Result<(), String> {
         self.keys.put(&Owner::Operator, &name.parse().map_err(text)?, key).map_err(text)

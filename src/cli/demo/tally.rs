@@ -38,13 +38,15 @@ pub struct Counts {
     pub captures: u64,
     /// Returns.
     pub refunds: u64,
+    /// What lets API keys write.
+    pub sandbox: u64,
 }
 
 impl Counts {
     /// All of them.
     pub fn sum(&self) -> u64 {
-        let Self { founding, tills, budgets, accounts, awards, payments, captures, refunds } = self;
-        founding + tills + budgets + accounts + awards + payments + captures + refunds
+        let Self { founding, tills, budgets, accounts, awards, payments, captures, refunds, sandbox } = self;
+        founding + tills + budgets + accounts + awards + payments + captures + refunds + sandbox
     }
 }
 

@@ -64,6 +64,15 @@ pub struct HttpMessage {
     pub authorization: Option<String>,
 }
 
+/// When a signature counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HttpLife {
+    /// From when on, in Unix seconds.
+    pub created: u64,
+    /// For how long.
+    pub seconds: u64,
+}
+
 impl HttpMessage {
     /// A write that is not signed yet: JSON under an id of its own.
     pub fn post(target_uri: impl Into<String>, id: impl Into<String>, body: impl Into<String>) -> Self {
@@ -85,8 +94,15 @@ impl HttpMessage {
     /// Signs the message: over all that it has, counting for [`LONGEST`] seconds from `created` (Unix
     /// seconds) on. `nonce` is at least 16 bytes of chance as text.
     #[must_use]
-    pub fn sign(mut self, key: &SecretKey, created: u64, nonce: &str) -> Self {
-        let expires = created.saturating_add(LONGEST);
+    pub fn sign(self, key: &SecretKey, created: u64, nonce: &str) -> Self {
+        self.sign_for(key, HttpLife { created, seconds: LONGEST }, nonce)
+    }
+
+    /// [`HttpMessage::sign`] for another time than the longest.
+    #[must_use]
+    pub fn sign_for(mut self, key: &SecretKey, life: HttpLife, nonce: &str) -> Self {
+        let HttpLife { created, seconds } = life;
+        let expires = created.saturating_add(seconds);
         let names = self.covers().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(" ");
         let kid = key.public().kid();
         self.signature_input = format!(
