@@ -31,6 +31,7 @@ pub struct Args {
 /// Serves.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let mut config = context.config()?;
+    config.api.connections = files_for(config.api.connections);
     config.api.listen = args.listen.unwrap_or(config.api.listen);
     config.api.public = args.public.unwrap_or(config.api.public);
     let listener = listener(&config)?;
@@ -44,6 +45,26 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     context.out.flush()?;
     until_stopped(network, context, &config, listener)?;
     Ok(Exit::Ok)
+}
+
+/// Files that a node opens beside connections: stores, their readers, key files, tiles.
+const FILES: u64 = 256;
+
+/// How many connections can be open. Each is an open file to the system, which allows few unless it is asked for
+/// more.
+fn files_for(connections: usize) -> usize {
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(FILES);
+    // Where the system has no such limit there is nothing to raise.
+    let Ok(allowed) = rlimit::increase_nofile_limit(wanted) else { return connections };
+    if allowed >= wanted {
+        return connections;
+    }
+    let fewer = usize::try_from(allowed.saturating_sub(FILES)).unwrap_or(connections).max(16);
+    eprintln!(
+        "warning: the system lets this process open {allowed} files, so {fewer} connections may be open at once, not \
+         the {connections} of api.connections; raise the limit (`ulimit -n {wanted}`, or LimitNOFILE of systemd)"
+    );
+    fewer
 }
 
 /// A listener where the configuration says.
