@@ -23,9 +23,11 @@ const BOUNDS: &[(&str, i64, i64)] = &[
     ("api.drain_seconds", 1, 3_600),
     ("api.failures", 1, 1_000_000),
     ("api.idle_ms", 100, 600_000),
+    ("api.lead_ms", 0, 600_000),
     ("api.min_seq_ms", 0, 60_000),
     ("api.per_address", 1, 1_000_000),
     ("api.per_key", 1, 1_000_000),
+    ("api.resolves", 1, 1_000_000),
     ("api.workers", 1, 1_024),
     // With few beside many pinned ones, a change of generations comes too often.
     ("cache.rows", 10_000, 100_000_000),
@@ -135,10 +137,14 @@ pub struct Api {
     pub per_address: u32,
     /// Failed signatures and keys a second, by address.
     pub failures: u32,
+    /// Look-ups of members a second, by key.
+    pub resolves: u32,
     /// Seconds' worth of requests that may come at once.
     pub burst: u32,
     /// How long requests may take to finish once the server is told to stop, in seconds.
     pub drain_seconds: u64,
+    /// How long it goes on after a signal while it says that it is not ready, in milliseconds.
+    pub lead_ms: u64,
 }
 
 /// Balances for readers.

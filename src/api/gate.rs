@@ -19,7 +19,7 @@ use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderVal
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError};
 use futures_util::FutureExt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
@@ -48,24 +48,32 @@ pub async fn pass<B: MessageBody + 'static>(
     let admitted = match &found {
         Some(route) => admit(&data, request.request(), route),
         // Swagger's files, and what is not there at all.
-        None => draw(&data, &stranger(request.request())).map(Some),
+        None => draw(&data, request.request(), &stranger(request.request())),
     };
-    let (mut answer, left) = match admitted {
-        Ok(left) => {
+    let mut answer = match admitted {
+        Ok(()) => {
             if let Some(route) = found {
                 request.extensions_mut().insert(route);
             }
             // A handler that panics is a defect of its own request, not the end of the thread that serves others.
             let called = AssertUnwindSafe(next.call(request)).catch_unwind().await;
-            let called = called.unwrap_or_else(|_| Err(Problem::fault("a handler panicked").into()));
-            (called?.map_into_boxed_body(), left)
+            let panicked = |_| Err(Problem::fault("a handler panicked").of_request(&id).into());
+            match called.unwrap_or_else(panicked) {
+                Ok(answer) => answer.map_into_boxed_body(),
+                Err(error) => {
+                    let status = error.as_response_error().status_code().as_u16();
+                    data.metrics.ended(operation, status, Some(Code::Broken.code()), begun.elapsed());
+                    return Err(error);
+                }
+            }
         }
-        Err(problem) => (request.error_response(problem), None),
+        Err(problem) => request.error_response(problem),
     };
-    let problem = name_problem(&mut answer, &id);
+    let problem = settle(&data, &mut answer, &id);
     if let Ok(value) = HeaderValue::from_str(&id) {
         answer.headers_mut().insert(REQUEST_ID, value);
     }
+    let left = answer.request().extensions().get::<Left>().copied();
     if let Some(left) = left {
         left.write(answer.headers_mut());
     }
@@ -80,6 +88,34 @@ pub async fn pass<B: MessageBody + 'static>(
     );
     Ok(answer)
 }
+
+/// Counts what went wrong, and whoever asked without being known: their bucket is drawn on when it is clear that
+/// nobody else's was. Returns the problem's code.
+fn settle(service: &Service, answer: &mut ServiceResponse<BoxBody>, id: &str) -> Option<&'static str> {
+    let problem = name_problem(answer, id);
+    if problem.is_some_and(|code| WRONG.contains(&code)) {
+        service.limits.failed(address(answer.request()));
+    }
+    let unpaid = answer.request().extensions().get::<Unpaid>().is_some();
+    let paid = answer.request().extensions().get::<Left>().is_some();
+    if !unpaid || paid {
+        return problem;
+    }
+    let request = answer.request().clone();
+    match draw(service, &request, &stranger(&request)) {
+        Ok(()) => problem,
+        Err(refused) => {
+            *answer = ServiceResponse::new(request, refused.error_response());
+            name_problem(answer, id)
+        }
+    }
+}
+
+/// What says that a signature or a key was made up.
+const WRONG: [&str; 3] = ["signature_invalid", "key_unknown", "api_key_unknown"];
+
+/// Marks a request that is counted when it is known who sent it.
+struct Unpaid;
 
 /// Puts the request's id into a problem, and makes a problem of whatever else went wrong on the way.
 fn name_problem(answer: &mut ServiceResponse<BoxBody>, id: &str) -> Option<&'static str> {
@@ -98,37 +134,58 @@ fn name_problem(answer: &mut ServiceResponse<BoxBody>, id: &str) -> Option<&'sta
     Some(code)
 }
 
+/// Where it comes from. Of an IPv6 address the half that names a network: the other half is anybody's to choose.
 fn address(request: &HttpRequest) -> IpAddr {
-    request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
+    match request.peer_addr().map(|peer| peer.ip().to_canonical()) {
+        Some(IpAddr::V6(address)) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        Some(address) => address,
+        None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    }
 }
 
-fn stranger(request: &HttpRequest) -> Who {
+pub fn stranger(request: &HttpRequest) -> Who {
     Who::Address(address(request))
 }
 
-fn draw(service: &Service, who: &Who) -> Result<Left, Problem> {
-    service.limits.draw(who)
+/// Takes one out of somebody's bucket; the answer's headers will say what is left.
+pub fn draw(service: &Service, request: &HttpRequest, who: &Who) -> Result<(), Problem> {
+    let left = service.limits.draw(who);
+    request.extensions_mut().insert(left);
+    left.granted()
+}
+
+/// [`draw`] for a look-up of a member.
+pub fn draw_resolve(service: &Service, request: &HttpRequest, caller: &Caller) -> Result<(), Problem> {
+    let left = service.limits.draw_resolve(&who(caller, request));
+    request.extensions_mut().insert(left);
+    left.granted()
 }
 
 /// Looks at credentials, as far as the head of the request shows them. A signature over a body is verified
 /// when the body is there, in `call`.
-fn admit(service: &Service, request: &HttpRequest, route: &Route) -> Result<Option<Left>, Problem> {
+fn admit(service: &Service, request: &HttpRequest, route: &Route) -> Result<(), Problem> {
     if matches!(route.id, "getHealth" | "getReadiness") {
-        return Ok(None);
+        return Ok(());
     }
     let signed = request.headers().contains_key(SIGNATURE_INPUT);
     let has_key = request.headers().contains_key(AUTHORIZATION);
     let reads = request.method().is_safe();
+    // Statements in the body have signatures too.
+    let later = !reads && !has_key && (signed || route.kind.is_some());
+    if signed || has_key || later {
+        service.limits.may_try(address(request))?;
+    }
     let caller = match (signed, has_key) {
-        (true, _) if reads => Some(by_signature(service, request, &read_signed(service, request, &[])?)?),
+        (true, _) if reads => Some(by_signature(service, &read_signed(service, request, &[])?)?),
         (true, _) => None,
         (false, true) => Some(by_api_key(service, request)?),
         (false, false) => None,
     };
-    let left = match &caller {
-        Some(caller) => draw(service, &who(caller, request))?,
-        None => draw(service, &stranger(request))?,
-    };
+    match &caller {
+        Some(caller) => draw(service, request, &who(caller, request))?,
+        None if later => drop(request.extensions_mut().insert(Unpaid)),
+        None => draw(service, request, &stranger(request))?,
+    }
     let demanded = matches!(route.carrier, Carrier::Reader | Carrier::Vault) && !signed;
     match caller {
         Some(caller) => {
@@ -140,11 +197,11 @@ fn admit(service: &Service, request: &HttpRequest, route: &Route) -> Result<Opti
         None if demanded => return Err(Code::Unauthenticated.into()),
         None => {}
     }
-    Ok(Some(left))
+    Ok(())
 }
 
 /// Whose bucket.
-fn who(caller: &Caller, request: &HttpRequest) -> Who {
+pub fn who(caller: &Caller, request: &HttpRequest) -> Who {
     match &caller.via {
         // Anybody can make one up.
         _ if matches!(caller.whom, Whom::Applicant(_)) => stranger(request),
@@ -154,29 +211,20 @@ fn who(caller: &Caller, request: &HttpRequest) -> Who {
 }
 
 fn by_api_key(service: &Service, request: &HttpRequest) -> Result<Caller, Problem> {
-    let from = address(request);
-    service.limits.may_try(from)?;
     let value = header(request, AUTHORIZATION)?.unwrap_or_default();
-    let wrong = |problem: Problem| {
-        service.limits.failed(from);
-        problem
-    };
     let secret = match value.split_once(' ') {
         Some((scheme, secret)) if scheme.eq_ignore_ascii_case("bearer") => secret.trim(),
-        _ => {
-            return Err(wrong(Problem::about(Code::Unauthenticated, "Authorization: Bearer th_… is wanted")));
-        }
+        _ => return Err(Problem::about(Code::Unauthenticated, "Authorization: Bearer th_… is wanted")),
     };
     if secret.starts_with("th_app_") {
         let (whom, scopes) = (Whom::Applicant(secret.to_owned()), vec![Scope::ApplicationsRead]);
         return Ok(Caller { whom, role: Role::BrandAdmin, scopes, via: Via::ApiKey("applicant".into()) });
     }
-    super::api_keys::caller(service, secret).map_err(wrong)
+    super::api_keys::caller(service, secret)
 }
 
 /// The signed message of a request, fresh by this node's clock; its signature is not verified yet.
 pub fn read_signed(service: &Service, request: &HttpRequest, body: &[u8]) -> Result<HttpSigned, Problem> {
-    service.limits.may_try(address(request))?;
     let public = &service.settings.public;
     let target = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let signed = HttpFields {
@@ -205,19 +253,7 @@ fn joined(request: &HttpRequest, name: &HeaderName) -> Result<String, Problem> {
 }
 
 /// Who signed: verifies the signature, and that it is the first request with this nonce.
-pub fn by_signature(
-    service: &Service,
-    request: &HttpRequest,
-    signed: &HttpSigned,
-) -> Result<Caller, Problem> {
-    let proven = prove(service, signed);
-    if proven.is_err() {
-        service.limits.failed(address(request));
-    }
-    proven
-}
-
-fn prove(service: &Service, signed: &HttpSigned) -> Result<Caller, Problem> {
+pub fn by_signature(service: &Service, signed: &HttpSigned) -> Result<Caller, Problem> {
     let kid = signed.kid();
     let (key, at) = service.key_now(kid)?;
     crate::network::is_active(&key, at).map_err(crate::types::Refused::from)?;

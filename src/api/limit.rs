@@ -36,6 +36,8 @@ pub struct Limits {
     keys: Buckets<Who>,
     strangers: Buckets<Who>,
     failures: Buckets<IpAddr>,
+    resolvers: Buckets<Who>,
+    resolves_per_second: u32,
     per_second: u32,
     strangers_per_second: u32,
     blocked: Cache<IpAddr, Instant>,
@@ -58,6 +60,8 @@ pub struct Rates {
     pub per_address: u32,
     /// Failed signatures and keys, by address.
     pub failures: u32,
+    /// Look-ups of members, by key.
+    pub resolves: u32,
     /// Seconds' worth that may come at once.
     pub burst: u32,
 }
@@ -78,6 +82,8 @@ impl Limits {
             keys: buckets(rates.per_key, rates.burst),
             strangers: buckets(rates.per_address, rates.burst),
             failures: buckets(rates.failures, rates.burst),
+            resolvers: buckets(rates.resolves, rates.burst),
+            resolves_per_second: rates.resolves,
             per_second: rates.per_key,
             strangers_per_second: rates.per_address,
             blocked: Cache::new(BLOCKED),
@@ -87,23 +93,32 @@ impl Limits {
     }
 
     /// Takes one out of somebody's bucket. What is left goes into the answer's headers.
-    pub fn draw(&self, who: &Who) -> Result<Left, Problem> {
+    pub fn draw(&self, who: &Who) -> Left {
         // Now and then, those that are full again are forgotten.
         if self.asked.fetch_add(1, Ordering::Relaxed) % 65_536 == 65_535 {
             self.keys.retain_recent();
             self.strangers.retain_recent();
             self.failures.retain_recent();
+            self.resolvers.retain_recent();
         }
-        let (buckets, policy) = match who {
-            Who::Key(_) => (&self.keys, self.per_second),
-            Who::Address(_) => (&self.strangers, self.strangers_per_second),
-        };
+        match who {
+            Who::Key(_) => self.take(&self.keys, who, ("default", self.per_second)),
+            Who::Address(_) => self.take(&self.strangers, who, ("default", self.strangers_per_second)),
+        }
+    }
+
+    /// [`Limits::draw`] for a look-up of a member, which has a tighter bucket of its own.
+    pub fn draw_resolve(&self, who: &Who) -> Left {
+        self.take(&self.resolvers, who, ("resolve", self.resolves_per_second))
+    }
+
+    fn take(&self, buckets: &Buckets<Who>, who: &Who, (policy, rate): (&'static str, u32)) -> Left {
         match buckets.check_key(who) {
-            Ok(left) => Ok(Left { policy, remaining: left.remaining_burst_capacity() }),
+            Ok(left) => Left { policy, rate, remaining: left.remaining_burst_capacity(), wait: None },
             Err(until) => {
                 let wait = until.wait_time_from(self.clock.now());
                 let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-                Err(Problem::from(Code::RateLimited).after(seconds))
+                Left { policy, rate, remaining: 0, wait: Some(seconds) }
             }
         }
     }
@@ -131,16 +146,27 @@ impl Limits {
 /// What is left of a bucket.
 #[derive(Clone, Copy, Debug)]
 pub struct Left {
-    policy: u32,
+    policy: &'static str,
+    rate: u32,
     remaining: u32,
+    /// If it was empty: seconds until it is not.
+    wait: Option<u32>,
 }
 
 impl Left {
+    /// Refuses if there was nothing left.
+    pub fn granted(self) -> Result<(), Problem> {
+        match self.wait {
+            None => Ok(()),
+            Some(seconds) => Err(Problem::from(Code::RateLimited).after(seconds)),
+        }
+    }
+
     /// Writes the headers.
     pub fn write(self, headers: &mut HeaderMap) {
         let texts = [
-            ("ratelimit-policy", format!("\"default\";q={};w=1", self.policy)),
-            ("ratelimit", format!("\"default\";r={};t=1", self.remaining)),
+            ("ratelimit-policy", format!("\"{}\";q={};w=1", self.policy, self.rate)),
+            ("ratelimit", format!("\"{}\";r={};t={}", self.policy, self.remaining, self.wait.unwrap_or(1))),
         ];
         for (name, text) in texts {
             if let Ok(value) = HeaderValue::from_str(&text) {

@@ -8,6 +8,7 @@
 //! Refuses to know: rules. The body of a write is the machine's command; a "no" is the machine's.
 
 mod call;
+mod closing;
 mod document;
 mod gate;
 mod limit;
@@ -42,6 +43,7 @@ mod tiles;
 mod units;
 mod wallets;
 
+pub use closing::Stopper;
 pub use document::document;
 pub use limit::{Limits, Rates};
 pub use problem::{Code, Problem};
@@ -67,11 +69,20 @@ pub struct Running {
     pub drain_seconds: u64,
     /// Whether the server itself listens to signals to stop.
     pub signals: bool,
+    /// How long it goes on after a signal while `/readyz` says no, in milliseconds.
+    pub lead_ms: u64,
 }
 
-/// Starts the server on a listener. It runs until it is told to stop; await it.
-pub fn start(service: Arc<Service>, listener: TcpListener, running: &Running) -> std::io::Result<Server> {
+/// Starts the server on a listener. It runs until it is told to stop, by `stopper` among others; await it.
+pub fn start(
+    service: Arc<Service>,
+    listener: TcpListener,
+    running: &Running,
+    stopper: Stopper,
+) -> std::io::Result<Server> {
     let workers = running.workers.max(1);
+    let signals = running.signals.then(closing::Signals::listen).transpose()?;
+    let told = closing::told(service.clone(), stopper, signals, Duration::from_millis(running.lead_ms));
     let data = web::Data::from(service);
     let server = HttpServer::new(move || {
         App::new()
@@ -86,28 +97,10 @@ pub fn start(service: Arc<Service>, listener: TcpListener, running: &Running) ->
     .keep_alive(Duration::from_millis(running.idle_ms))
     .client_request_timeout(Duration::from_millis(running.idle_ms))
     .client_disconnect_timeout(Duration::from_secs(1))
-    .shutdown_timeout(running.drain_seconds);
-    let server =
-        if running.signals { server.shutdown_signal(asked_to_stop()) } else { server.disable_signals() };
+    .shutdown_timeout(running.drain_seconds)
+    .disable_signals()
+    .shutdown_signal(told);
     Ok(server.listen(listener)?.run())
-}
-
-/// Ends when somebody wants the server to stop: with Ctrl-C as with SIGTERM what was accepted is answered first.
-async fn asked_to_stop() {
-    use actix_web::rt::signal::ctrl_c;
-    #[cfg(unix)]
-    {
-        use actix_web::rt::signal::unix::{SignalKind, signal};
-        if let Ok(mut term) = signal(SignalKind::terminate()) {
-            let both = futures_util::future::select(Box::pin(ctrl_c()), Box::pin(term.recv()));
-            both.await;
-            return;
-        }
-    }
-    // Without signals there is nothing to wait for, and no reason to stop.
-    if ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 /// A listener; an error says what to do.

@@ -194,6 +194,8 @@ impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(no) => no.into(),
+            // No defect of this node, and under a flood there would be a line for each request.
+            Failure::Busy => Code::Busy.into(),
             Failure::Deposed => {
                 tracing::error!("another writer took over");
                 Code::Busy.into()

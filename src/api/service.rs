@@ -137,10 +137,10 @@ impl Service {
         self.closing.store(true, Ordering::Release);
     }
 
-    /// Answers what was accepted and closes the network.
-    pub fn close(self) -> Result<(), crate::engine::Failure> {
-        let Self { engine, writer, .. } = self;
-        drop(writer);
-        engine.close()
+    /// Answers what was accepted and closes the network. Whoever still holds the service then, a stream that
+    /// nobody reads say, is told that it is not ready.
+    pub fn close(&self) -> Result<(), crate::engine::Failure> {
+        self.begin_closing();
+        self.engine.close()
     }
 }

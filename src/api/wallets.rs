@@ -2,6 +2,7 @@
 //! brand asks for by a member's number is the account in its own unit.
 
 use super::call::{Caller, Whom};
+use super::gate;
 use super::problem::{Code, Problem};
 use super::reply::{Page, json};
 use super::service::Service;
@@ -269,13 +270,17 @@ pub struct Member {
     responses((status = 200, description = "The account.", body = NamedAccount)))]
 pub async fn resolve(incoming: Incoming) -> Result<HttpResponse, Problem> {
     let caller = incoming.caller()?;
+    gate::draw_resolve(&incoming.service, &incoming.request, &caller)?;
     let Member { alias, unit } = incoming.json()?;
-    let brand = caller.brand().ok_or(Code::NotYours)?;
+    let brand = caller.brand().ok_or(Code::NotYours)?.clone();
     let service = &incoming.service;
     unit_there(service, unit)?;
-    if service.brand_of(unit)?.as_ref() != Some(brand) {
+    if service.brand_of(unit)?.as_ref() != Some(&brand) {
         return Err(Problem::about(Code::NotYours, format!("{unit} is another brand's")));
     }
-    let account = service.vault.resolve(brand, &alias, unit).map_err(vault_problem)?;
+    // Each is a durable write; the threads that serve everybody do not wait for it.
+    let shared = incoming.service.clone();
+    let found = web::block(move || shared.vault.resolve(&brand, &alias, unit)).await;
+    let account = found.map_err(Problem::fault)?.map_err(vault_problem)?;
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(NamedAccount { unit, account }))
 }

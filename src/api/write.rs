@@ -6,7 +6,8 @@
 //! Refuses to know: what commands mean.
 
 use super::call::{Caller, Whom, body, header, route, service};
-use super::gate::{IDEMPOTENCY_KEY, SIGNATURE_INPUT, by_signature, read_signed};
+use super::gate::{self, IDEMPOTENCY_KEY, SIGNATURE_INPUT, by_signature, read_signed};
+use super::limit::Who;
 use super::problem::{Code, Problem};
 use super::reply::SEQ;
 use super::service::Service;
@@ -123,7 +124,8 @@ impl Incoming {
     pub fn caller(&self) -> Result<Caller, Problem> {
         if self.is_signed() {
             let signed = read_signed(&self.service, &self.request, &self.body)?;
-            let caller = by_signature(&self.service, &self.request, &signed)?;
+            let caller = by_signature(&self.service, &signed)?;
+            gate::draw(&self.service, &self.request, &gate::who(&caller, &self.request))?;
             if let Some(scope) = self.route.scope {
                 caller.needs(scope)?;
             }
@@ -220,6 +222,10 @@ impl Incoming {
     /// Says what would happen.
     async fn dry(self, request: Request) -> Result<HttpResponse, Problem> {
         let service = self.service.clone();
+        // Trying costs as much as doing, and needs no signature.
+        if self.api_caller().is_none() {
+            gate::draw(&service, &self.request, &gate::stranger(&self.request))?;
+        }
         let dry = service.engine.check_dry(&request)?;
         self.fits(dry.command())?;
         let run = web::block(move || service.engine.dry_run(dry.command(), None));
@@ -249,6 +255,10 @@ impl Incoming {
         let command = self.service.engine.check(&request)?;
         self.fits(&command)?;
         let signer = command.asked.kid;
+        // Whoever signed is known now. An API key was drawn on at the gate.
+        if self.api_caller().is_none() {
+            gate::draw(&self.service, &self.request, &Who::Key(signer.to_string()))?;
+        }
         let ticket = self.service.writer.submit(command, None).await;
         let answer = ticket.await?;
         let mut reply = HttpResponse::Created();

@@ -5,14 +5,13 @@
 //! Refuses to know: requests.
 
 use super::{Network, fault};
-use crate::api::{Limits, Parts, Rates, Running, Service, Settings};
+use crate::api::{Limits, Parts, Rates, Running, Service, Settings, Stopper};
 use crate::clock::Clock;
 use crate::config::Api;
 use crate::engine::Failure;
 use crate::log::{LogVerifier, vkey};
 use crate::tiles::Hashes;
 use crate::vault::Vault;
-use actix_web::dev::ServerHandle;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
@@ -24,6 +23,7 @@ pub fn running(api: &Api, signals: bool) -> Running {
         idle_ms: api.idle_ms,
         drain_seconds: api.drain_seconds,
         signals,
+        lead_ms: api.lead_ms,
     }
 }
 
@@ -60,32 +60,33 @@ impl Network {
             per_address: api.per_address,
             failures: api.failures,
             burst: api.burst,
+            resolves: api.resolves,
         });
         Ok(Service::new(Parts { engine, views, vault, genesis, log, vkey, hashes, clock, settings, limits }))
     }
 }
 
-/// Serves until it is told to stop (SIGTERM, SIGINT), then answers what was accepted and closes.
+/// Serves until it is told to stop (SIGTERM, SIGINT) or the engine fails, then answers what was accepted and closes.
 pub fn serve(service: Service, listener: TcpListener, running: &Running) -> Result<(), Failure> {
     serve_until(service, listener, running, |_| {})
 }
 
-/// The same; `started` is given a handle that stops it.
+/// The same; `started` is given what stops it.
 pub fn serve_until(
     service: Service,
     listener: TcpListener,
     running: &Running,
-    started: impl FnOnce(ServerHandle),
+    started: impl FnOnce(Stopper),
 ) -> Result<(), Failure> {
     let service = Arc::new(service);
     let shared = service.clone();
-    actix_web::rt::System::new().block_on(async move {
-        let server = crate::api::start(shared, listener, running).map_err(fault)?;
-        started(server.handle());
+    let served = actix_web::rt::System::new().block_on(async move {
+        let stopper = Stopper::default();
+        let server = crate::api::start(shared, listener, running, stopper.clone()).map_err(fault)?;
+        started(stopper);
         server.await.map_err(fault)
-    })?;
-    match Arc::into_inner(service) {
-        Some(service) => service.close(),
-        None => Err(fault("a request is still open: it was not answered in time")),
-    }
+    });
+    // A stream may still hold the service: its engine is closed under it.
+    service.close()?;
+    served
 }

@@ -31,6 +31,7 @@ pub struct Args {
 /// Serves.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let mut config = context.config()?;
+    config.api.connections = files_for(config.api.connections);
     config.api.listen = args.listen.unwrap_or(config.api.listen);
     config.api.public = args.public.unwrap_or(config.api.public);
     let listener = listener(&config)?;
@@ -54,6 +55,26 @@ pub(super) fn network(context: &Context<'_>, tuning: &Tuning) -> Result<Network,
     Network::open(&context.data, &log, tuning).map_err(CliError::fault)
 }
 
+/// Files that a node opens beside connections: stores, their readers, key files, tiles.
+const FILES: u64 = 256;
+
+/// How many connections can be open. Each is an open file to the system, which allows few unless it is asked for
+/// more.
+fn files_for(connections: usize) -> usize {
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(FILES);
+    // Where the system has no such limit there is nothing to raise.
+    let Ok(allowed) = rlimit::increase_nofile_limit(wanted) else { return connections };
+    if allowed >= wanted {
+        return connections;
+    }
+    let fewer = usize::try_from(allowed.saturating_sub(FILES)).unwrap_or(connections).max(16);
+    eprintln!(
+        "warning: the system lets this process open {allowed} files, so {fewer} connections may be open at once, not \
+         the {connections} of api.connections; raise the limit (`ulimit -n {wanted}`, or LimitNOFILE of systemd)"
+    );
+    fewer
+}
+
 /// A listener where the configuration says.
 pub(super) fn listener(config: &Config) -> Result<TcpListener, CliError> {
     let text = &config.api.listen;
@@ -72,9 +93,11 @@ pub(super) fn until_stopped(
 ) -> Result<(), CliError> {
     start_log();
     let vault = Vault::open(&context.data)?;
-    let public = public_address(&config.api, listener.local_addr()?);
-    let service = network.into_service(vault, &config.api, public, Clock::Real).map_err(CliError::fault)?;
-    serve(service, listener, &running(&config.api, true)).map_err(CliError::fault)
+    let mut api = config.api.clone();
+    api.connections = files_for(api.connections);
+    let public = public_address(&api, listener.local_addr()?);
+    let service = network.into_service(vault, &api, public, Clock::Real).map_err(CliError::fault)?;
+    serve(service, listener, &running(&api, true)).map_err(CliError::fault)
 }
 
 /// Lines of JSON on standard error.

@@ -12,6 +12,7 @@ mod dry;
 mod follow;
 mod fresh;
 mod memory;
+mod queue;
 mod run;
 mod runs;
 mod writer;
@@ -21,7 +22,8 @@ pub use dry::{DryPart, DryRun};
 pub use follow::{Follower, StateFollower, state_root};
 pub use fresh::{Level, Newest};
 pub use memory::{Changes, Memory, load};
-pub use run::{Engine, Handle, Pace, Progress, Ticket};
+pub use queue::{Handle, Ticket};
+pub use run::{Engine, Pace, Progress};
 pub use writer::{Job, Outcome, Writer, open_entry};
 
 use crate::book::{Name, Record};
@@ -48,6 +50,9 @@ pub enum Failure {
     /// Another writer took over; this one changed nothing more.
     #[error("another writer took over")]
     Deposed,
+    /// Too many commands wait: this one was not accepted, nothing was changed.
+    #[error("too many commands wait; ask again in a moment")]
+    Busy,
     /// Something broke. Whether the command took effect is not known: ask again under the same id.
     #[error("{0}")]
     Unavailable(String),
@@ -92,4 +97,8 @@ fn reach(crash: &Option<Crash>, point: Point) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+fn fault(e: impl std::fmt::Display) -> Failure {
+    Failure::Unavailable(e.to_string())
 }

@@ -1,9 +1,10 @@
 //! The engine with threads: one for the writer, one for each follower.
 
 use super::core::Core;
+use super::queue::{Handle, Message, Ticket};
 use super::runs::{Order, follow};
 use super::writer::{Job, Outcome, Writer};
-use super::{Commit, Failure};
+use super::{Commit, Failure, fault};
 use crate::book::{Name, Record};
 use crate::cache::{Balances, Loaded, Seen};
 use crate::machine::{Answer, Command, DryRun, Request, Snapshot};
@@ -44,14 +45,6 @@ pub struct Pace {
     pub balances: usize,
 }
 
-enum Message {
-    Do(Box<Job>, oneshot::Sender<Outcome>),
-    Snapshot(Snapshot, oneshot::Sender<Outcome>),
-    /// Sweep what is due by now: real time goes on when nobody asks for anything.
-    Tick,
-    Stop,
-}
-
 /// How far everybody is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Progress {
@@ -89,10 +82,6 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn fault(e: impl std::fmt::Display) -> Failure {
-    Failure::Unavailable(e.to_string())
-}
-
 impl Shared {
     pub(super) fn fail(&self, failure: Failure) {
         lock(&self.failed).get_or_insert(failure);
@@ -125,47 +114,15 @@ impl Shared {
     }
 }
 
-/// An answer to come.
-pub struct Ticket(oneshot::Receiver<Outcome>);
-
-impl Ticket {
-    /// Waits on this thread.
-    pub fn wait(self) -> Outcome {
-        self.0.blocking_recv().unwrap_or_else(|_| Err(fault("the engine stopped before it answered")))
-    }
-}
-
-impl Future for Ticket {
-    type Output = Outcome;
-    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Outcome> {
-        let answer = std::pin::Pin::new(&mut self.0).poll(cx);
-        answer.map(|got| got.unwrap_or_else(|_| Err(fault("the engine stopped before it answered"))))
-    }
-}
-
-/// A way to the writer that can be cloned and sent to tasks.
-#[derive(Clone)]
-pub struct Handle(mpsc::Sender<Message>);
-
-impl Handle {
-    /// Hands a checked command to the writer; waits if its queue is full.
-    pub async fn submit(&self, command: Command, at: Option<Time>) -> Ticket {
-        let (reply, answer) = oneshot::channel();
-        // If the writer is gone the reply is dropped, and the ticket says so.
-        let _ = self.0.send(Message::Do(Box::new(Job { command, at }), reply)).await;
-        Ticket(answer)
-    }
-}
-
 /// A running engine. Dropping it closes it.
 pub struct Engine {
     net: Hash,
     pub(super) pace: Pace,
     queue: mpsc::Sender<Message>,
-    orders: Vec<Sender<Order>>,
+    orders: Mutex<Vec<Sender<Order>>>,
     pub(super) read: Arc<dyn store::Read>,
     pub(super) shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Engine {
@@ -201,18 +158,25 @@ impl Engine {
             let (sender, receiver) = channel();
             let (shared, read, pace) = (shared.clone(), read.clone(), pace.clone());
             let name = follower.name().to_owned();
-            let run = move || follow(which, follower, receiver, &shared, &*read, &pace);
+            let run = move || {
+                let _watched = Watched(shared.clone());
+                follow(which, follower, receiver, &shared, &*read, &pace);
+            };
             threads.push(std::thread::Builder::new().name(name).spawn(run).map_err(fault)?);
             orders.push(sender);
         }
         let desk = Desk { writer, shared: shared.clone(), orders: orders.clone(), pace: pace.clone() };
-        let run = move || desk.run(jobs, clock);
+        let run = move || {
+            let _watched = Watched(desk.shared.clone());
+            desk.run(jobs, clock);
+        };
         threads.insert(0, std::thread::Builder::new().name("writer".into()).spawn(run).map_err(fault)?);
         if !driven {
             let (queue, shared) = (queue.clone(), shared.clone());
             let run = move || ticker(&queue, &shared);
             threads.push(std::thread::Builder::new().name("ticker".into()).spawn(run).map_err(fault)?);
         }
+        let (orders, threads) = (Mutex::new(orders), Mutex::new(threads));
         Ok(Self { net, pace, queue, orders, read, shared, threads })
     }
 
@@ -253,7 +217,7 @@ impl Engine {
     pub fn snapshot(&self) -> Outcome {
         let (reply, made) = oneshot::channel();
         let gone = || fault("the engine has stopped");
-        self.orders.first().ok_or_else(gone)?.send(Order::Snapshot(reply)).map_err(|_| gone())?;
+        lock(&self.orders).first().ok_or_else(gone)?.send(Order::Snapshot(reply)).map_err(|_| gone())?;
         let made = made.blocking_recv().map_err(|_| gone())??;
         let snapshot = made.ok_or_else(|| fault("state is empty"))?;
         let (reply, answer) = oneshot::channel();
@@ -304,7 +268,7 @@ impl Engine {
 
     /// Tells the followers that somebody waits.
     pub(super) fn hurry(&self) {
-        for orders in &self.orders {
+        for orders in lock(&self.orders).iter() {
             // A follower that is gone has left its failure, which the waiting finds.
             let _ = orders.send(Order::Hurry);
         }
@@ -350,8 +314,9 @@ impl Engine {
         self.net
     }
 
-    /// Answers what was accepted, brings the followers to the end and stops.
-    pub fn close(mut self) -> Result<(), Failure> {
+    /// Answers what was accepted, brings the followers to the end and stops. Whoever still holds the engine
+    /// then is told that it has stopped.
+    pub fn close(&self) -> Result<(), Failure> {
         self.stop();
         match self.shared.failure() {
             Some(failure) => Err(failure),
@@ -359,12 +324,16 @@ impl Engine {
         }
     }
 
-    fn stop(&mut self) {
+    fn stop(&self) {
+        let mut threads = lock(&self.threads);
+        if threads.is_empty() {
+            return;
+        }
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.wake();
         let _ = self.queue.blocking_send(Message::Stop);
-        self.orders.clear();
-        for thread in self.threads.drain(..) {
+        lock(&self.orders).clear();
+        for thread in threads.drain(..) {
             if thread.join().is_err() {
                 self.shared.fail(fault("a thread of the engine panicked"));
             }
@@ -401,6 +370,17 @@ impl Shared {
         if let Some(last) = commits.last() {
             self.last_at.store(last.event.at.micros(), Ordering::Release);
             self.balances.prove(last.event.seq + 1);
+        }
+    }
+}
+
+/// Lies in a thread of the engine: if that dies of a panic, everybody is told, and nobody waits for it.
+struct Watched(Arc<Shared>);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(fault("a thread of the engine panicked"));
         }
     }
 }

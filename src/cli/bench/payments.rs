@@ -55,7 +55,7 @@ pub(super) fn measure(
     seconds: f64,
     payers: u64,
 ) -> Result<Vec<Figure>, String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build();
     let runtime = runtime.map_err(|e| e.to_string())?;
     let engine = &network.engine;
     let mut number = 0;

@@ -315,6 +315,6 @@ fn stopped(lines: &[Line], failure: &Failure) -> CliError {
     );
     match failure {
         Failure::Refused(_) => CliError::Refused(why),
-        Failure::Deposed | Failure::Unavailable(_) => CliError::Fault(why),
+        Failure::Deposed | Failure::Busy | Failure::Unavailable(_) => CliError::Fault(why),
     }
 }

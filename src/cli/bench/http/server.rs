@@ -12,7 +12,7 @@ use crate::clock::{self, Clock};
 use crate::config::{Api, Config};
 use crate::engine::Failure;
 use crate::vault::{KeyFolder, NewApiKey, Owner, Vault, Whom};
-use actix_web::dev::ServerHandle;
+use crate::api::Stopper;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ impl Prepared {
 /// A server in this process.
 pub(super) struct Server {
     pub url: String,
-    handle: ServerHandle,
+    stopper: Stopper,
     thread: JoinHandle<Result<(), Failure>>,
 }
 
@@ -84,20 +84,21 @@ impl Server {
             per_key: most,
             per_address: most,
             failures: most,
+            resolves: most,
             burst,
             ..config.api.clone()
         };
         let url = public_address(&api, listener.local_addr().map_err(text)?);
         let service = network.into_service(vault, &api, url.clone(), Clock::Real).map_err(text)?;
         let running = running(&api, false);
-        let (sender, handle) = std::sync::mpsc::channel();
+        let (sender, stopper) = std::sync::mpsc::channel();
         let run = move || {
-            // Whoever started this waits for the handle.
-            serve_until(service, listener, &running, |handle| drop(sender.send(handle)))
+            // Whoever started this waits for it.
+            serve_until(service, listener, &running, |stopper| drop(sender.send(stopper)))
         };
         let thread = std::thread::Builder::new().name("server".into()).spawn(run).map_err(text)?;
-        match handle.recv() {
-            Ok(handle) => Ok(Self { url, handle, thread }),
+        match stopper.recv() {
+            Ok(stopper) => Ok(Self { url, stopper, thread }),
             Err(_) => Err(match thread.join() {
                 Ok(Err(failure)) => failure.to_string(),
                 _ => "the server did not start".into(),
@@ -107,8 +108,7 @@ impl Server {
 
     /// Lets it answer what it accepted, and closes the network.
     pub(super) fn stop(self) -> Result<(), String> {
-        // The stop is asked for at once; what comes back only waits for it.
-        drop(self.handle.stop(true));
+        self.stopper.stop();
         self.thread.join().map_err(|_| "the server ended in a panic")?.map_err(text)
     }
 }
