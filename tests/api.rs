@@ -6,5 +6,17 @@
 
 mod common;
 
+#[path = "api/answers.rs"]
+mod answers;
+#[path = "api/batches.rs"]
+mod batches;
+#[path = "api/lists.rs"]
+mod lists;
+#[path = "api/roles.rs"]
+mod roles;
+#[path = "api/scene.rs"]
+mod scene;
+#[path = "api/signed.rs"]
+mod signed;
 #[path = "api/table.rs"]
 mod table;

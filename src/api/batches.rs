@@ -245,7 +245,10 @@ impl Lines {
             } else {
                 next
             };
-            lines.ended |= next.is_err();
+            if next.is_err() {
+                lines.ended = true;
+                lines.ready.clear();
+            }
             Some(((lines.line, next), lines))
         })
     }

@@ -13,8 +13,9 @@ use crate::clock;
 use crate::machine::{Carrier, Role, Route, Scope};
 use crate::sign::{HttpFields, HttpSigned};
 use crate::types::b64;
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError};
@@ -36,14 +37,17 @@ pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key
 
 /// Lets a request through, or not.
 pub async fn pass<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let begun = Instant::now();
     let id = b64(&clock::random::<12>());
     let data = service(request.request())?;
     data.metrics.begun();
-    let found = Route::find(request.method().as_str(), request.path()).map(|(route, _)| route);
+    // What answers GET answers HEAD; the body is left out when the answer is written.
+    let looks = request.method() == Method::HEAD;
+    let method = if looks { Method::GET } else { request.method().clone() };
+    let found = Route::find(method.as_str(), request.path()).map(|(route, _)| route);
     let operation = found.map_or("none", |route| route.id);
     let admitted = match &found {
         Some(route) => admit(&data, request.request(), route),
@@ -55,6 +59,7 @@ pub async fn pass<B: MessageBody + 'static>(
             if let Some(route) = found {
                 request.extensions_mut().insert(route);
             }
+            request.head_mut().method = method;
             // A handler that panics is a defect of its own request, not the end of the thread that serves others.
             let called = AssertUnwindSafe(next.call(request)).catch_unwind().await;
             let panicked = |_| Err(Problem::fault("a handler panicked").of_request(&id).into());
@@ -79,6 +84,10 @@ pub async fn pass<B: MessageBody + 'static>(
     }
     let (status, took) = (answer.status().as_u16(), begun.elapsed());
     data.metrics.ended(operation, status, problem, took);
+    if looks && answer.response().body().size() == BodySize::Stream {
+        // A stream may have no end.
+        answer = answer.map_body(|_, _| BoxBody::new(actix_web::body::None::new()));
+    }
     tracing::info!(
         request = id,
         operation,

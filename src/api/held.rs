@@ -6,7 +6,7 @@ use super::problem::{Code, Problem};
 use super::reply::{Page, json};
 use super::service::Service;
 use super::write::Incoming;
-use crate::machine::{Kind, Request, Route};
+use crate::machine::{Kind, Request, Route, check_args};
 use crate::sign::{
     Approval, AwardOrder, CommandClaims, KeyCert, Purpose, SecretKey, Typ, read_body, sign as sign_jws,
 };
@@ -66,6 +66,7 @@ pub fn sign(
 }
 
 fn command(net: Hash, key: &SecretKey, id: &Ident, kind: Kind, body: &str) -> Result<String, Problem> {
+    check_args(kind, body)?;
     let args: Box<RawValue> = super::wrong::read(body.as_bytes())?;
     let claims = CommandClaims { aud: net, cid: id.clone(), kind: kind.command().into(), args };
     Ok(sign_jws(key, Typ::Command, &encode(&claims)))

@@ -186,8 +186,19 @@ impl From<Code> for Problem {
 impl From<Refused> for Problem {
     fn from(no: Refused) -> Self {
         let base = Self::new(status(no.code), no.code.code(), no.code.action(), no.code.text());
-        Self { detail: no.about, ..base }
+        let errors = if no.code == Refusal::Malformed { place(&no.about) } else { None };
+        Self { detail: no.about, errors: errors.into_iter().collect(), ..base }
     }
+}
+
+/// The place that the machine names in a body, `sale.currency: missing`. Other things that it names (header fields,
+/// parts of a target) have signs in them that no member's name has.
+fn place(about: &str) -> Option<Wrong> {
+    let (path, why) = about.split_once(": ")?;
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let pointer = || format!("/{}", path.replace('.', "/"));
+    path.split('.').all(is_name).then(|| Wrong { pointer: pointer(), detail: why.to_owned() })
 }
 
 impl From<Failure> for Problem {
@@ -294,6 +305,17 @@ mod tests {
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
         for code in all {
             assert!(code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{code}");
+        }
+    }
+
+    #[test]
+    fn the_machine_names_places_in_bodies_and_other_things() {
+        let pointer = |about: &str| place(about).map(|wrong| (wrong.pointer, wrong.detail));
+        let some = |pointer: &str, why: &str| Some((pointer.to_owned(), why.to_owned()));
+        assert_eq!(pointer("amount: missing"), some("/amount", "missing"));
+        assert_eq!(pointer("sale.currency: unknown member"), some("/sale/currency", "unknown member"));
+        for other in ["not JSON", "@target-uri: no path", "content-type: application/json is wanted", ": x"] {
+            assert_eq!(pointer(other), None, "{other}");
         }
     }
 

@@ -136,6 +136,8 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
             AmountTooSmall,
             AmountTooLarge,
             TooManyLots,
+            SharesMismatch,
+            AssertedLimitExceeded,
             BatchMismatch,
             BatchLine,
             BatchRejected,
@@ -156,6 +158,7 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
             UnitNotAccepted,
             TillLimitExceeded,
             AcceptanceCapExceeded,
+            AssertedLimitExceeded,
             AmountTooSmall,
             AmountTooLarge,
             SharesMismatch,
@@ -174,9 +177,15 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
             CaptureExceeded,
         ],
         Kind::PaymentVoided => &[PaymentUnknown, TillLimitExceeded, PaymentClosed],
-        Kind::PaymentRefunded => {
-            &[PaymentUnknown, TillLimitExceeded, AmountTooSmall, AmountTooLarge, RefundExceeded, TooManyLots]
-        }
+        Kind::PaymentRefunded => &[
+            PaymentUnknown,
+            TillLimitExceeded,
+            AssertedLimitExceeded,
+            AmountTooSmall,
+            AmountTooLarge,
+            RefundExceeded,
+            TooManyLots,
+        ],
         Kind::Genesis | Kind::Term | Kind::NetworkFrozen | Kind::Snapshot | Kind::Tick | Kind::Refused => &[],
     }
 }

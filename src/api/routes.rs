@@ -6,6 +6,7 @@ use super::{
     operations, payments, reference, settlement, tiles, units, wallets,
 };
 use crate::machine::{Method, Route};
+use actix_web::http::header::ALLOW;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 /// Registers all of them.
@@ -106,11 +107,18 @@ fn kept(config: &mut web::ServiceConfig) {
 
 /// What nobody answers: there is nothing here, or not with this method.
 pub async fn nothing(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let methods = [Method::Get, Method::Post, Method::Delete].map(Method::code);
-    let taken = methods.into_iter().filter(|method| Route::find(method, request.path()).is_some());
-    let taken: Vec<&str> = taken.collect();
+    let taken = Method::ALL.iter().filter(|method| Route::find(method.code(), request.path()).is_some());
+    let mut taken: Vec<&str> = taken.map(|method| method.code()).collect();
     if taken.is_empty() {
         return Err(Problem::about(Code::NotFound, format!("{} is not a path of this API", request.path())));
     }
-    Err(Problem::from(Code::MethodNotAllowed).allowing(taken.join(", ")))
+    if taken.contains(&Method::Get.code()) {
+        taken.push("HEAD");
+    }
+    taken.push("OPTIONS");
+    let taken = taken.join(", ");
+    if request.method() == actix_web::http::Method::OPTIONS {
+        return Ok(HttpResponse::NoContent().insert_header((ALLOW, taken)).finish());
+    }
+    Err(Problem::from(Code::MethodNotAllowed).allowing(taken))
 }

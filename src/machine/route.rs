@@ -19,6 +19,9 @@ pub enum Method {
 }
 
 impl Method {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Get, Self::Post, Self::Delete];
+
     /// As HTTP writes it.
     pub fn code(self) -> &'static str {
         match self {

@@ -191,8 +191,13 @@ impl Stream {
         let mut stream = TcpStream::connect(to).expect("connects");
         stream.set_read_timeout(Some(PATIENCE)).expect("set");
         stream.set_nodelay(true).expect("set");
-        // A server that answers before it has read all of a body may close its side.
-        let _ = stream.write_all(&ask.bytes(close));
+        // A server may answer, or close its side, before it has read all of a body.
+        let (bytes, mut writing) = (ask.bytes(close), stream.try_clone().expect("a socket"));
+        if bytes.len() < 16_384 {
+            let _ = writing.write_all(&bytes);
+        } else {
+            std::thread::spawn(move || writing.write_all(&bytes));
+        }
         let mut left = vec![];
         loop {
             let mut fields = [httparse::EMPTY_HEADER; 64];
