@@ -5,10 +5,13 @@
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
 pub mod carried;
+pub mod http;
 pub mod node;
 pub mod ordered;
 pub mod reading;
 pub mod rng;
+pub mod sandbox;
+pub mod tools;
 pub mod tour;
 pub mod trade;
 pub mod world;
