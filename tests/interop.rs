@@ -6,8 +6,8 @@
 
 mod common;
 
+use common::tools::{accepts, must_run, node_script, python_script, rejects, workshop};
 use common::tour::Tour;
-use common::workshop::{must_run, node_script, python_script, run, workshop};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,22 +26,6 @@ const SEED: [u8; 32] = [42; 32];
 const SIZE: u64 = 300;
 
 static EXPORT: LazyLock<Export> = LazyLock::new(Export::make);
-
-/// Runs a script that must be content, and must say so in its own name.
-fn accepts(command: &mut Command, name: &str) -> String {
-    let said = must_run(command, "");
-    assert!(said.starts_with(&format!("{name}: ")), "{said}");
-    println!("{}", said.trim_end());
-    said
-}
-
-/// Runs a script that must object, in its own words rather than by falling over.
-fn rejects(command: &mut Command, name: &str) {
-    let output = run(command);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success(), "{command:?} is content: {}", String::from_utf8_lossy(&output.stdout));
-    assert!(said.contains(&format!("{name}: ")) && !said.contains("Traceback"), "{said}");
-}
 
 /// A log as it is exported: envelopes.ndjson, parts.ndjson, proof.json and `static`.
 struct Export {

@@ -7,7 +7,7 @@
 mod common;
 
 use common::served::Served;
-use common::workshop::{must_run, node_script, python_script, scripts};
+use common::tools::{must_run, node_script, python_script, scripts};
 use std::path::Path;
 use std::process::Command;
 

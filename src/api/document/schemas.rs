@@ -10,10 +10,7 @@ use serde_json::{Map, Value, json};
 /// Makes all schemas plainer.
 pub fn tidy(schemas: &mut Map<String, Value>) {
     schemas.values_mut().for_each(without_null);
-    // Its variants take no other members either.
-    if let Some(expiry) = schemas.get_mut("Expiry") {
-        close(expiry);
-    }
+    name_variants(schemas, "Expiry");
     let names: Vec<String> = schemas.keys().cloned().collect();
     for name in names {
         let Some(of) = name.strip_prefix("Page_") else { continue };
@@ -48,6 +45,22 @@ fn without_null(schema: &mut Value) {
         members.values_mut().for_each(without_null);
     }
     schema.as_array_mut().into_iter().flatten().for_each(without_null);
+}
+
+/// Gives the variants of a sum type names of their own, and no members but those that are named: generators of
+/// clients make a type of each.
+fn name_variants(schemas: &mut Map<String, Value>, of: &str) {
+    let Some(mut sum) = schemas.remove(of) else { return };
+    close(&mut sum);
+    for variant in sum["oneOf"].as_array_mut().into_iter().flatten() {
+        let Some(members) = variant.get_mut("properties").and_then(Value::as_object_mut) else { continue };
+        let Some((tag, inner)) = members.iter_mut().next() else { continue };
+        let mut letters = tag.chars();
+        let name: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+        let name = format!("{of}{name}");
+        schemas.insert(name.clone(), std::mem::replace(inner, reference("schemas", &name)));
+    }
+    schemas.insert(of.to_owned(), sum);
 }
 
 /// No members but those that are named.

@@ -1,9 +1,9 @@
-//! The workshop of the interop tests: Python and Node with the packages of the scripts in `tests/interop`.
+//! Tools that are not ours: Python and Node, with packages from their indexes, in environments of their own.
 //!
-//! Owns: the environments that the scripts run in, made under the target folder (`interop`) by the ordinary clients
-//! of the two package indexes.
+//! Owns: the environments that the scripts of `tests/interop` run in, which are made under the target folder
+//! (`interop`) by the ordinary clients of the two package indexes.
 //! Promises: a missing Python (3.12 or newer) or Node fails the tests and says what to install.
-//! Refuses to know: what the scripts check.
+//! Refuses to know: what the scripts do.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -12,7 +12,6 @@ use std::sync::LazyLock;
 static PYTHON: LazyLock<PathBuf> = LazyLock::new(python);
 static NODE: LazyLock<PathBuf> = LazyLock::new(node_folder);
 
-/// Where the scripts are.
 pub fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop")
 }
@@ -24,12 +23,10 @@ pub fn workshop() -> PathBuf {
     folder.canonicalize().expect("it is there")
 }
 
-/// Runs a program.
 pub fn run(command: &mut Command) -> Output {
     command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"))
 }
 
-/// Runs a program that must succeed; what it printed.
 pub fn must_run(command: &mut Command, advice: &str) -> String {
     let output = run(command);
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -85,7 +82,7 @@ fn python() -> PathBuf {
     python
 }
 
-/// A folder with the packages of package.json. Scripts that use them are copied there: Node looks beside them.
+/// A folder with the packages of package.json and the script that uses them.
 fn node_folder() -> PathBuf {
     let folder = workshop().join("node");
     let wanted = std::fs::read_to_string(scripts().join("package.json")).expect("package.json");
@@ -101,24 +98,38 @@ fn node_folder() -> PathBuf {
         npm.args(["install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]);
         must_run(npm.current_dir(&folder), "The npm registry must be in reach.");
     });
-    for script in std::fs::read_dir(scripts()).expect("the scripts").flatten() {
-        if script.path().extension().is_some_and(|ext| ext == "mjs") {
-            std::fs::copy(script.path(), folder.join(script.file_name())).expect("a script");
+    for entry in std::fs::read_dir(scripts()).expect("the scripts").flatten() {
+        if entry.path().extension().is_some_and(|end| end == "mjs") {
+            std::fs::copy(entry.path(), folder.join(entry.file_name())).expect("a script");
         }
     }
     folder
 }
 
-/// A Python script, to be run.
 pub fn python_script(name: &str) -> Command {
     let mut command = Command::new(&*PYTHON);
     command.arg("-B").arg(scripts().join(name));
     command
 }
 
-/// A script for Node, to be run.
 pub fn node_script(name: &str) -> Command {
     let mut command = Command::new("node");
     command.arg(NODE.join(name));
     command
+}
+
+/// Runs a script that must be content, and must say so in its own name.
+pub fn accepts(command: &mut Command, name: &str) -> String {
+    let said = must_run(command, "");
+    assert!(said.starts_with(&format!("{name}: ")), "{said}");
+    println!("{}", said.trim_end());
+    said
+}
+
+/// Runs a script that must object, in its own words rather than by falling over.
+pub fn rejects(command: &mut Command, name: &str) {
+    let output = run(command);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{command:?} is content: {}", String::from_utf8_lossy(&output.stdout));
+    assert!(said.contains(&format!("{name}: ")) && !said.contains("Traceback"), "{said}");
 }
