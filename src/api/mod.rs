@@ -72,8 +72,13 @@ pub struct Running {
     pub lead_ms: u64,
 }
 
-/// Starts the server on a listener. It runs until it is told to stop, by `stopper` among others; await it.
-pub fn start(
+/// Starts the server on a listener. It runs until it is told to stop; await it.
+pub fn start(service: Arc<Service>, listener: TcpListener, running: &Running) -> std::io::Result<Server> {
+    start_with(service, listener, running, Stopper::default())
+}
+
+/// The same; `stopper` is one more way to stop it.
+pub fn start_with(
     service: Arc<Service>,
     listener: TcpListener,
     running: &Running,

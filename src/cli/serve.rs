@@ -40,7 +40,9 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let tuning = Tuning::of(&config, &context.data);
     let network = Network::open(&context.data, &log, &tuning).map_err(CliError::fault)?;
     let public = public_address(&config.api, listener.local_addr()?);
-    let said = format!("serving {} at {public}\nSwagger UI: {public}/docs/", context.data.display());
+    let address = listener.local_addr()?;
+    let data = context.data.display();
+    let said = format!("serving {data} at {public}\nSwagger UI: {public}/docs/\nlistening on {address}");
     context.say(said)?;
     context.out.flush()?;
     until_stopped(network, context, &config, listener)?;
@@ -87,7 +89,12 @@ pub(super) fn until_stopped(
     let vault = Vault::open(&context.data)?;
     let public = public_address(&config.api, listener.local_addr()?);
     let service = network.into_service(vault, &config.api, public, Clock::Real).map_err(CliError::fault)?;
-    serve(service, listener, &running(&config.api, true)).map_err(CliError::fault)
+    serve(service, listener, &running(&config.api, true)).map_err(|failure| {
+        CliError::Fault(format!(
+            "the network stopped: {failure}. Everything that was answered is safe. If a disk is full, make room; then \
+             start it again, and whoever got no answer asks again under the same id."
+        ))
+    })
 }
 
 /// Lines of JSON on standard error.
