@@ -34,13 +34,18 @@ fn nonce() -> String {
 }
 
 fn post(key: &Key, target: &str, name: &str, body: String) -> Ask {
-    Ask::message(&HttpMessage::post(format!("{ADDRESS}{target}"), name, body).sign(&key.secret, now(), &nonce()))
+    Ask::message(&HttpMessage::post(format!("{ADDRESS}{target}"), name, body).sign(
+        &key.secret,
+        now(),
+        &nonce(),
+    ))
 }
 
 /// An award of one point, signed now.
 fn award(world: &World, name: &str) -> Ask {
     let (brand, at) = world.brand_of(unit());
-    let token = world.token(brand, unit(), name, world.holder(unit(), 0).account, 1, tallyhouse::clock::now());
+    let token =
+        world.token(brand, unit(), name, world.holder(unit(), 0).account, 1, tallyhouse::clock::now());
     let message = unsigned(&world.issue(&brand.issuing[at], &token).jws[0]);
     Ask::message(&message.sign(&brand.issuing[at].secret, now(), &nonce()))
 }
@@ -82,7 +87,10 @@ fn heads_and_bodies_have_bounds_and_garbage_harms_nobody() {
     refused("bytes", &(0..=255).cycle().take(70_000).collect::<Vec<u8>>());
     refused("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
     refused("HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-    refused("two lengths", b"POST /v1/awards HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd");
+    refused(
+        "two lengths",
+        b"POST /v1/awards HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd",
+    );
     refused(
         "length and chunks",
         b"POST /v1/awards HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -104,7 +112,12 @@ fn heads_and_bodies_have_bounds_and_garbage_harms_nobody() {
 
     // Behind a good request, in the same write: the good one is answered.
     let good = Ask::get("/healthz").bytes(false);
-    for garbage in ["GARBAGE\r\n\r\n", "GET", "\0\0\0\0\r\n\r\n", "POST /v1/awards HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n12"] {
+    for garbage in [
+        "GARBAGE\r\n\r\n",
+        "GET",
+        "\0\0\0\0\r\n\r\n",
+        "POST /v1/awards HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n12",
+    ] {
         let mut wire = Wire::connect(server.address).expect("connects");
         wire.send(&[&good[..], &good, garbage.as_bytes()].concat()).expect("sent");
         assert_eq!(wire.reply().expect("an answer").status, 200, "{garbage:?}");
@@ -118,7 +131,8 @@ fn heads_and_bodies_have_bounds_and_garbage_harms_nobody() {
         wire.send(&whole[..at]).expect("sent");
     }
     is_well(&server);
-    let reply = Wire::connect(server.address).expect("connects").ask(&award(&world, "cut")).expect("an answer");
+    let reply =
+        Wire::connect(server.address).expect("connects").ask(&award(&world, "cut")).expect("an answer");
     reply.expect(201);
     assert_eq!(reply.header("idempotency-replayed"), None, "a request that was cut off took effect");
 }
@@ -161,7 +175,11 @@ fn who_dawdles_is_sent_away() {
         scope.spawn(|| {
             let mut wire = open();
             wire.send(&head[..at]).expect("sent");
-            timed("a body by drops", wire, &head[at..head.len() - 1].repeat(20)[..200.min(head.len() - at - 1)]);
+            timed(
+                "a body by drops",
+                wire,
+                &head[at..head.len() - 1].repeat(20)[..200.min(head.len() - at - 1)],
+            );
         });
         // Others are served meanwhile.
         scope.spawn(|| (0..40).for_each(|_| is_well(&server)));
@@ -169,9 +187,26 @@ fn who_dawdles_is_sent_away() {
 }
 
 #[test]
+fn who_does_not_read_answers_is_sent_away() {
+    let (_dir, _world, server) = serve(68, "[api]\nidle_ms = 1000\nper_address = 1000000\n");
+    let mut wire = Wire::connect(server.address).expect("connects");
+    wire.stream.set_write_timeout(Some(Duration::from_millis(200))).expect("set");
+    let ask = Ask::get("/openapi.json").bytes(false);
+    // Until the server's answers fill what the system keeps of them, and it stops to read.
+    let begun = Instant::now();
+    while wire.send(&ask).is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it answers whom nobody reads");
+    }
+    std::thread::sleep(Duration::from_secs(6));
+    is_well(&server);
+    // What the system had kept is still there to be read; then the connection has ended.
+    assert!(wire.is_closed_within(Duration::from_secs(5)), "it waits for whom nobody reads");
+}
+
+#[test]
 fn ten_thousand_idle_connections_cost_little() {
     let (_dir, world, server) = serve(63, "[api]\nconnections = 12000\nidle_ms = 120000\n");
-    let allowed = rlimit::increase_nofile_limit(10_500).expect("a limit");
+    let allowed = tallyhouse::api::open_files(10_500);
     let count = usize::try_from(allowed.saturating_sub(400)).expect("fits").min(10_000);
     if count < 10_000 {
         println!("this machine lets a process open {allowed} files only: {count} connections");
@@ -257,7 +292,9 @@ fn made_up_signatures_and_keys_are_cheap_to_refuse() {
         // It is over in a second, and whoever signs well is served.
         std::thread::sleep(Duration::from_millis(1_200));
         let mut wire = Wire::connect(server.address).expect("connects");
-        wire.ask(&award(&world, &format!("good-{}", COUNT.load(Ordering::Relaxed)))).expect("an answer").expect(201);
+        wire.ask(&award(&world, &format!("good-{}", COUNT.load(Ordering::Relaxed))))
+            .expect("an answer")
+            .expect(201);
     }
 }
 

@@ -95,7 +95,8 @@ impl Hammer {
     /// The request, signed anew.
     fn ask(&self, payment: &Payment) -> Ask {
         let nonce = format!("nonce-{:0>20}", self.nonces.fetch_add(1, Ordering::Relaxed));
-        let message = unsigned(&payment.jws[0]).sign(&self.world.brands[1].tills[0].key.secret, now(), &nonce);
+        let message =
+            unsigned(&payment.jws[0]).sign(&self.world.brands[1].tills[0].key.secret, now(), &nonce);
         Ask::message(&message).with("tallyhouse-consents", payment.jws[1].clone())
     }
 

@@ -81,7 +81,8 @@ fn what_clients_were_told_before_a_kill_is_so_after_it() {
     let dir = tempfile::tempdir().expect("a folder");
     let world = World::real(31);
     found(&world, dir.path(), &[]);
-    let load = Load { world, unit: id("TWIN"), began: tallyhouse::clock::now(), nonces: AtomicU64::default() };
+    let load =
+        Load { world, unit: id("TWIN"), began: tallyhouse::clock::now(), nonces: AtomicU64::default() };
     let config = "[api]\nper_key = 1000000\nper_address = 1000000\n";
     let mut history: BTreeMap<String, Told> = BTreeMap::new();
     let mut unknown = 0;

@@ -26,14 +26,15 @@ fn unit() -> UnitCode {
 
 /// The network of a folder; once `armed`, the thread that reaches the point panics.
 fn open(world: &World, dir: &Path, point: Point, armed: Arc<AtomicBool>) -> Network {
-    let crash = move |at| {
+    let crash = move |at: Point| {
         assert!(!(at == point && armed.load(Ordering::SeqCst)), "a panic, as the test wants");
         false
     };
     let crash: Arc<dyn Fn(Point) -> bool + Send + Sync> = Arc::new(crash);
     let Sqlite { log, state, reader } = Sqlite::open(dir).expect("opens");
     let state = StateFollower::new(Box::new(state), Some(crash.clone())).expect("a follower");
-    let stores = Stores { log: Box::new(log), read: Arc::new(reader), state: Box::new(state), others: vec![] };
+    let stores =
+        Stores { log: Box::new(log), read: Arc::new(reader), state: Box::new(state), others: vec![] };
     let setup = Setup { memory_rows: 1_000, salts: Box::new(clock::salts()), crash: Some(crash) };
     let signer = LogSigner::of(&world.genesis.origin, &world.log.secret).expect("a signer");
     let core = Core::open(setup, stores, signer, &world.genesis, clock::now()).expect("opens");

@@ -24,7 +24,8 @@ fn unit() -> UnitCode {
 /// A new award, signed now.
 fn award(world: &World, name: &str) -> Ask {
     let (brand, at) = world.brand_of(unit());
-    let token = world.token(brand, unit(), name, world.holder(unit(), 0).account, 1, tallyhouse::clock::now());
+    let token =
+        world.token(brand, unit(), name, world.holder(unit(), 0).account, 1, tallyhouse::clock::now());
     let message = unsigned(&world.issue(&brand.issuing[at], &token).jws[0]);
     Ask::message(&message.sign(&brand.issuing[at].secret, now(), &format!("nonce-of-{name:0>16}")))
 }
@@ -67,7 +68,7 @@ fn stream(world: &World, server: &Process) -> Wire {
     wire.send(&Ask::message(&message).with("accept", "text/event-stream").bytes(false)).expect("sent");
     let head = wire.head().expect("a head");
     assert_eq!(head.header("content-type"), Some("text/event-stream"));
-    wire.more().expect("an event");
+    wire.any().expect("an event");
     wire
 }
 

@@ -16,6 +16,7 @@ mod lookup;
 mod metrics;
 mod nonce;
 mod problem;
+mod process;
 mod refusals;
 mod reply;
 mod routes;
@@ -45,6 +46,7 @@ mod wallets;
 pub use closing::Stopper;
 pub use document::document;
 pub use limit::{Limits, Rates};
+pub use process::open_files;
 pub use problem::{Code, Problem};
 pub use service::{Parts, Service, Settings};
 
@@ -84,7 +86,7 @@ pub fn start_with(
     running: &Running,
     stopper: Stopper,
 ) -> std::io::Result<Server> {
-    let workers = running.workers.max(1);
+    let (workers, idle_ms) = (running.workers.max(1), running.idle_ms);
     let signals = running.signals.then(closing::Signals::listen).transpose()?;
     let told = closing::told(service.clone(), stopper, signals, Duration::from_millis(running.lead_ms));
     let data = web::Data::from(service);
@@ -101,6 +103,7 @@ pub fn start_with(
     .keep_alive(Duration::from_millis(running.idle_ms))
     .client_request_timeout(Duration::from_millis(running.idle_ms))
     .client_disconnect_timeout(Duration::from_secs(1))
+    .on_connect(move |stream, _| process::give_up_after(stream, idle_ms))
     .shutdown_timeout(running.drain_seconds)
     .disable_signals()
     .shutdown_signal(told);

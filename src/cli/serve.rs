@@ -56,8 +56,7 @@ const FILES: u64 = 256;
 /// more.
 fn files_for(connections: usize) -> usize {
     let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(FILES);
-    // Where the system has no such limit there is nothing to raise.
-    let Ok(allowed) = rlimit::increase_nofile_limit(wanted) else { return connections };
+    let allowed = crate::api::open_files(wanted);
     if allowed >= wanted {
         return connections;
     }

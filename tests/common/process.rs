@@ -60,7 +60,8 @@ impl Process {
             .expect("it starts");
         let said = BufReader::new(child.stdout.take().expect("its output"));
         let mut said = said.lines().map_while(Result::ok);
-        let address = said.find_map(|line| Some(line.strip_prefix("listening on ")?.parse().expect("an address")));
+        let address =
+            said.find_map(|line| Some(line.strip_prefix("listening on ")?.parse().expect("an address")));
         let Some(address) = address else {
             let _ = child.wait();
             panic!("it did not start: {}", std::fs::read_to_string(&errors).unwrap_or_default());
@@ -114,7 +115,8 @@ impl Process {
 
     /// Resident memory, in KiB.
     pub fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
         line.trim().trim_end_matches(" kB").trim().parse().expect("a number")
     }
@@ -201,6 +203,11 @@ impl Wire {
         }
     }
 
+    /// Waits until there are bytes that nobody read yet.
+    pub fn any(&mut self) -> io::Result<()> {
+        if self.left.is_empty() { self.more().map(drop) } else { Ok(()) }
+    }
+
     /// Waits for more bytes; an error if the connection was closed.
     pub fn more(&mut self) -> io::Result<&[u8]> {
         let mut piece = [0; 16_384];
@@ -217,13 +224,17 @@ impl Wire {
     pub fn is_closed_within(&mut self, most: Duration) -> bool {
         let begun = Instant::now();
         loop {
-            let Some(left) = most.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) else { return false };
+            let Some(left) = most.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) else {
+                return false;
+            };
             self.stream.set_read_timeout(Some(left)).expect("set");
             let mut piece = [0; 4_096];
             match self.stream.read(&mut piece) {
                 Ok(0) => return true,
                 Ok(_) => {}
-                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => return false,
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                    return false;
+                }
                 Err(_) => return true,
             }
         }
