@@ -181,15 +181,19 @@ pub fn header(request: &HttpRequest, name: HeaderName) -> Result<Option<&str>, P
     }
 }
 
+/// A body of more bytes than are taken.
+pub fn too_large(most: usize) -> Problem {
+    Problem::about(Code::BodyTooLarge, format!("at most {most} bytes"))
+}
+
 /// Reads the body, in bounds of size and time.
 pub async fn body(payload: &mut Payload, most: usize, within: Duration) -> Result<web::Bytes, Problem> {
-    let too_large = || Problem::about(Code::BodyTooLarge, format!("at most {most} bytes"));
     let reading = async {
         let mut whole = web::BytesMut::new();
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.map_err(|_| Problem::about(Code::BodyInvalid, "the body ended early"))?;
             if whole.len() + chunk.len() > most {
-                return Err(too_large());
+                return Err(too_large(most));
             }
             whole.extend_from_slice(&chunk);
         }

@@ -16,6 +16,7 @@ mod lookup;
 mod metrics;
 mod nonce;
 mod problem;
+mod process;
 mod refusals;
 mod reply;
 mod routes;
@@ -46,6 +47,7 @@ mod wallets;
 pub use closing::Stopper;
 pub use document::document;
 pub use limit::{Limits, Rates};
+pub use process::open_files;
 pub use problem::{Code, Problem};
 pub use service::{Parts, Service, Settings};
 
@@ -73,14 +75,19 @@ pub struct Running {
     pub lead_ms: u64,
 }
 
-/// Starts the server on a listener. It runs until it is told to stop, by `stopper` among others; await it.
-pub fn start(
+/// Starts the server on a listener. It runs until it is told to stop; await it.
+pub fn start(service: Arc<Service>, listener: TcpListener, running: &Running) -> std::io::Result<Server> {
+    start_with(service, listener, running, Stopper::default())
+}
+
+/// The same; `stopper` is one more way to stop it.
+pub fn start_with(
     service: Arc<Service>,
     listener: TcpListener,
     running: &Running,
     stopper: Stopper,
 ) -> std::io::Result<Server> {
-    let workers = running.workers.max(1);
+    let (workers, idle_ms) = (running.workers.max(1), running.idle_ms);
     let signals = running.signals.then(closing::Signals::listen).transpose()?;
     let told = closing::told(service.clone(), stopper, signals, Duration::from_millis(running.lead_ms));
     let data = web::Data::from(service);
@@ -97,6 +104,7 @@ pub fn start(
     .keep_alive(Duration::from_millis(running.idle_ms))
     .client_request_timeout(Duration::from_millis(running.idle_ms))
     .client_disconnect_timeout(Duration::from_secs(1))
+    .on_connect(move |stream, _| process::give_up_after(stream, idle_ms))
     .shutdown_timeout(running.drain_seconds)
     .disable_signals()
     .shutdown_signal(told);

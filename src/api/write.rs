@@ -5,7 +5,7 @@
 //! Promises: one way for all writes to the log; what is answered was committed; a repeat gets the same answer.
 //! Refuses to know: what commands mean.
 
-use super::call::{Caller, Whom, body, header, route, service};
+use super::call::{Caller, Whom, body, header, route, service, too_large};
 use super::gate::{self, IDEMPOTENCY_KEY, SIGNATURE_INPUT, by_signature, read_signed};
 use super::limit::Who;
 use super::problem::{Code, Problem};
@@ -16,7 +16,7 @@ use crate::log::Proof;
 use crate::machine::{Answer, Carrier, Command, Kind, Request, Route};
 use crate::types::{Ident, Kid};
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, LOCATION};
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
@@ -87,6 +87,10 @@ impl FromRequest for Incoming {
             let route = route(&request)?;
             let settings = &service.settings;
             let most = if takes_batches(route) { settings.batch_bytes } else { settings.body_bytes };
+            let declared = header(&request, CONTENT_LENGTH)?.and_then(|length| length.parse::<u64>().ok());
+            if declared.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > most)) {
+                return Err(too_large(most));
+            }
             let body = body(&mut payload, most, Duration::from_millis(settings.body_ms)).await?;
             Ok(Self { service, request, route, body })
         })

@@ -82,7 +82,7 @@ pub fn serve_until(
     let shared = service.clone();
     let served = actix_web::rt::System::new().block_on(async move {
         let stopper = Stopper::default();
-        let server = crate::api::start(shared, listener, running, stopper.clone()).map_err(fault)?;
+        let server = crate::api::start_with(shared, listener, running, stopper.clone()).map_err(fault)?;
         started(stopper);
         server.await.map_err(fault)
     });

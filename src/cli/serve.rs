@@ -36,7 +36,9 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let listener = listener(&config)?;
     let network = network(context, &Tuning::of(&config, &context.data))?;
     let public = public_address(&config.api, listener.local_addr()?);
-    let said = format!("serving {} at {public}\nSwagger UI: {public}/docs/", context.data.display());
+    let address = listener.local_addr()?;
+    let data = context.data.display();
+    let said = format!("serving {data} at {public}\nSwagger UI: {public}/docs/\nlistening on {address}");
     context.say(said)?;
     let keys = KeyFolder::at(&context.data).note_path(super::demo::API_KEYS);
     if keys.exists() {
@@ -61,8 +63,7 @@ const FILES: u64 = 256;
 /// more.
 fn files_for(connections: usize) -> usize {
     let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(FILES);
-    // Where the system has no such limit there is nothing to raise.
-    let Ok(allowed) = rlimit::increase_nofile_limit(wanted) else { return connections };
+    let allowed = crate::api::open_files(wanted);
     if allowed >= wanted {
         return connections;
     }
@@ -96,7 +97,12 @@ pub(super) fn until_stopped(
     api.connections = files_for(api.connections);
     let public = public_address(&api, listener.local_addr()?);
     let service = network.into_service(vault, &api, public, Clock::Real).map_err(CliError::fault)?;
-    serve(service, listener, &running(&api, true)).map_err(CliError::fault)
+    serve(service, listener, &running(&api, true)).map_err(|failure| {
+        CliError::Fault(format!(
+            "the network stopped: {failure}. Everything that was answered is safe. If a disk is full, make room; then \
+             start it again, and whoever got no answer asks again under the same id."
+        ))
+    })
 }
 
 /// Lines of JSON on standard error.

@@ -154,7 +154,7 @@ impl Ask {
     }
 
     /// The bytes on the wire.
-    fn bytes(&self, close: bool) -> Vec<u8> {
+    pub fn bytes(&self, close: bool) -> Vec<u8> {
         let mut text = format!("{} {} HTTP/1.1\r\nhost: test\r\n", self.method, self.target);
         for (name, value) in &self.headers {
             text.push_str(&format!("{name}: {value}\r\n"));

@@ -8,6 +8,7 @@ pub mod carried;
 pub mod http;
 pub mod node;
 pub mod ordered;
+pub mod process;
 pub mod reading;
 pub mod rng;
 pub mod sandbox;
