@@ -31,7 +31,6 @@ pub struct Args {
 /// Serves.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let mut config = context.config()?;
-    config.api.connections = files_for(config.api.connections);
     config.api.listen = args.listen.unwrap_or(config.api.listen);
     config.api.public = args.public.unwrap_or(config.api.public);
     let listener = listener(&config)?;
