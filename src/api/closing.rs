@@ -51,12 +51,7 @@ type Way = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Ends when the server shall close its connections; the service knows of it by then. After a signal there is a
 /// `lead` in which it goes on serving, so that whoever asks `/readyz` can send requests elsewhere first.
-pub(super) async fn told(
-    service: Arc<Service>,
-    stopper: Stopper,
-    signals: Option<Signals>,
-    lead: Duration,
-) {
+pub(super) async fn told(service: Arc<Service>, stopper: Stopper, signals: Option<Signals>, lead: Duration) {
     let watched = service.clone();
     let mut ways: Vec<Way> = vec![
         Box::pin(async move { stopper.0.notified().await }),

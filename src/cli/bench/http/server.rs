@@ -7,12 +7,12 @@
 
 use super::super::payments;
 use super::super::world::World;
+use crate::api::Stopper;
 use crate::app::{Network, Tuning, public_address, running, serve_until};
 use crate::clock::{self, Clock};
 use crate::config::{Api, Config};
 use crate::engine::Failure;
 use crate::vault::{KeyFolder, NewApiKey, Owner, Vault, Whom};
-use crate::api::Stopper;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
