@@ -375,7 +375,7 @@ pub async fn units(request: HttpRequest, query: web::Query<PageQuery>) -> Result
 
 /// Show a unit
 ///
-/// Its settings.
+/// Its settings: decimal places, where its days begin, when its points expire.
 #[utoipa::path(get, path = "/v1/units/{unit}", tag = "units", operation_id = "getUnit",
     params(("unit" = UnitCode, Path, description = "Its code.")),
     responses((status = 200, description = "The unit.", body = Unit)))]

@@ -16,13 +16,18 @@ pub fn waits(route: &Route) -> bool {
     route.method == Method::Get && route.path.starts_with("/v1/") && shows
 }
 
+/// Whether credentials are looked at: wrong ones are refused also where none are needed.
+fn asks_who(route: &Route) -> bool {
+    !matches!(route.id, "getHealth" | "getReadiness")
+}
+
 /// Before the machine is asked, or when something broke.
 pub fn of_way(route: &Route) -> Vec<Code> {
-    let mut codes = vec![Code::RateLimited, Code::Broken];
+    let mut codes = vec![Code::RateLimited, Code::Broken, Code::Busy];
     if route.path.contains('{') || route.kind.is_none() {
         codes.extend([Code::QueryInvalid, Code::NotFound]);
     }
-    if route.carrier != Carrier::Nobody {
+    if asks_who(route) {
         codes.extend([
             Code::HeaderInvalid,
             Code::Unauthenticated,
@@ -30,19 +35,20 @@ pub fn of_way(route: &Route) -> Vec<Code> {
             Code::ApiKeyExpired,
             Code::SignatureReplayed,
             Code::ScopeMissing,
-            Code::NotYours,
         ]);
+    }
+    if route.carrier != Carrier::Nobody {
+        codes.push(Code::NotYours);
     }
     if waits(route) {
         codes.extend([Code::NotYetThere, Code::HeaderInvalid]);
     }
-    if route.method == Method::Post {
+    if route.method != Method::Get {
         codes.extend([
             Code::BodyInvalid,
             Code::BodyTooLarge,
             Code::BodyTooSlow,
             Code::MediaTypeUnsupported,
-            Code::Busy,
         ]);
     }
     if route.carrier == Carrier::Command {
@@ -55,7 +61,7 @@ pub fn of_way(route: &Route) -> Vec<Code> {
 pub fn of(route: &Route) -> Vec<Refusal> {
     use Refusal::*;
     let mut codes = vec![];
-    if route.carrier != Carrier::Nobody {
+    if asks_who(route) {
         codes.extend([
             SignatureMalformed,
             SignatureCoverage,

@@ -7,6 +7,7 @@
 use super::http::{Ask, Server};
 use super::world::{Brand, beginning, id, money};
 use serde_json::{Value, json};
+use std::time::Duration;
 use tallyhouse::machine::Role;
 use tallyhouse::sign::{HeldCaps, PublicKey, Purpose, TillClaims, TillLimits, Typ};
 use tallyhouse::types::AccountId;
@@ -34,6 +35,7 @@ pub struct Sandbox {
 impl Sandbox {
     pub fn open(seed: u64) -> Self {
         let server = Server::founded(seed);
+        settle(&server);
         let brand = &server.world.brands[0];
         let issuing = hold(&server, brand, Purpose::Issuing);
         hold(&server, brand, Purpose::Till);
@@ -67,6 +69,17 @@ impl Sandbox {
         let ask = Ask::post("/v1/awards").key(&self.admin).with("idempotency-key", cid).json(&body);
         let answer: Value = self.server.ask(&ask).expect(201);
         answer["seq"].as_u64().expect("a number")
+    }
+}
+
+/// Waits until everything that was founded can be looked up.
+fn settle(server: &Server) {
+    loop {
+        let node = server.get("/readyz").expect(200);
+        if node["shown"] == node["entries"] {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
