@@ -10,6 +10,10 @@ mod common;
 mod answers;
 #[path = "api/batches.rs"]
 mod batches;
+#[path = "api/leaks.rs"]
+mod leaks;
+#[path = "api/linking.rs"]
+mod linking;
 #[path = "api/lists.rs"]
 mod lists;
 #[path = "api/roles.rs"]

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tallyhouse::api::{self, Service};
+use tallyhouse::api::{self, Service, Stopper};
 use tallyhouse::app::{Network, Tuning, running};
 use tallyhouse::clock::Clock;
 use tallyhouse::config::{Api, Config};
@@ -285,7 +285,7 @@ pub struct Server {
     pub config: Api,
     service: Option<Arc<Service>>,
     dir: tempfile::TempDir,
-    handle: Option<actix_web::dev::ServerHandle>,
+    stopper: Stopper,
     thread: Option<JoinHandle<()>>,
     count: AtomicU64,
 }
@@ -297,6 +297,7 @@ pub fn api_config() -> Api {
         per_key: 1_000_000,
         per_address: 1_000_000,
         failures: 1_000_000,
+        resolves: 1_000_000,
         workers: 2,
         drain_seconds: 5,
         ..api
@@ -320,9 +321,9 @@ impl Server {
         for (request, at) in asked {
             let _ = network.engine.ask(request, world.genesis.driven.then_some(*at));
         }
-        let (address, service, handle, thread) = serve(network, dir.path(), &config);
-        let (service, handle, thread) = (Some(service), Some(handle), Some(thread));
-        Self { world, address, config, service, dir, handle, thread, count: AtomicU64::new(0) }
+        let (address, service, stopper, thread) = serve(network, dir.path(), &config);
+        let (service, thread) = (Some(service), Some(thread));
+        Self { world, address, config, service, dir, stopper, thread, count: AtomicU64::new(0) }
     }
 
     /// The data folder.
@@ -332,10 +333,7 @@ impl Server {
 
     /// Stops the server in order, without closing the network.
     fn halt(&mut self) {
-        self.service().begin_closing();
-        if let Some(handle) = self.handle.take() {
-            actix_web::rt::System::new().block_on(handle.stop(true));
-        }
+        self.stopper.stop();
         if let Some(thread) = self.thread.take() {
             thread.join().expect("the server's thread");
         }
@@ -344,13 +342,12 @@ impl Server {
     /// Stops, closes, opens the same folder and serves it again, on another port.
     pub fn restart(&mut self) {
         self.halt();
-        let service = self.service.take().expect("open");
-        Arc::into_inner(service).expect("nobody else has it").close().expect("closes");
+        self.service.take().expect("open").close().expect("closes");
         let network = Network::open(self.dir.path(), &self.world.log.secret, &Tuning::at(self.dir.path()));
         let network = network.unwrap_or_else(|e| panic!("{e}"));
-        let (address, service, handle, thread) = serve(network, self.dir.path(), &self.config);
+        let (address, service, stopper, thread) = serve(network, self.dir.path(), &self.config);
         (self.address, self.service) = (address, Some(service));
-        (self.handle, self.thread) = (Some(handle), Some(thread));
+        (self.stopper, self.thread) = (stopper, Some(thread));
     }
 
     /// What the server serves.
@@ -424,7 +421,7 @@ pub fn now() -> u64 {
     tallyhouse::clock::now().seconds()
 }
 
-type Started = (SocketAddr, Arc<Service>, actix_web::dev::ServerHandle, JoinHandle<()>);
+type Started = (SocketAddr, Arc<Service>, Stopper, JoinHandle<()>);
 
 fn serve(network: Network, dir: &Path, config: &Api) -> Started {
     let vault = Vault::open(dir).expect("a vault");
@@ -433,13 +430,12 @@ fn serve(network: Network, dir: &Path, config: &Api) -> Started {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     let (shared, how) = (service.clone(), running(config, false));
-    let (tell, told) = std::sync::mpsc::channel();
+    let stopper = Stopper::default();
+    let stopped = stopper.clone();
     let thread = std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
-            let server = api::start(shared, listener, &how).expect("starts");
-            tell.send(server.handle()).expect("told");
-            server.await.expect("runs");
+            api::start(shared, listener, &how, stopped).expect("starts").await.expect("runs");
         });
     });
-    (address, service, told.recv().expect("started"), thread)
+    (address, service, stopper, thread)
 }
