@@ -7,7 +7,7 @@ use crate::common::world::{beginning, id};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tallyhouse::machine::{Method, Role, Route};
-use tallyhouse::types::{AccountId, UnitCode, b64_decode};
+use tallyhouse::types::{AccountId, UnitCode, b64, b64_decode};
 use tallyhouse::vault::Whom;
 
 /// A story with two brands in it: what each of them knows of the same people.
@@ -52,7 +52,7 @@ fn story() -> Story {
                 hidden.extend([
                     holder.account.to_string(),
                     holder.key.kid.to_string(),
-                    holder.key.public.to_string(),
+                    b64(holder.key.public.as_bytes()),
                 ]);
             }
         }

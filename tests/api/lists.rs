@@ -42,6 +42,8 @@ fn a_list_is_walked_without_gaps_while_it_grows() {
     for _ in 0..20 {
         award(&server, harvest(), 0, 100);
     }
+    // Lists follow the log at a distance; these awards are there from the first page on.
+    server.service().engine.settle().expect("settled");
     let account = server.world.holder(harvest(), 0).account;
     let path = format!("/v1/accounts/{account}/movements?limit=3");
     let stop = AtomicBool::new(false);
