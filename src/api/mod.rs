@@ -7,6 +7,9 @@
 //! while the server shuts down.
 //! Refuses to know: rules. The body of a write is the machine's command; a "no" is the machine's.
 
+// A problem is made once, where a request ends: that it is large costs nothing.
+#![allow(clippy::result_large_err)]
+
 mod call;
 mod closing;
 mod document;
@@ -47,8 +50,8 @@ mod wallets;
 pub use closing::Stopper;
 pub use document::document;
 pub use limit::{Limits, Rates};
-pub use process::open_files;
 pub use problem::{Code, Problem};
+pub use process::open_files;
 pub use service::{Parts, Service, Settings};
 
 use actix_web::dev::Server;
