@@ -434,7 +434,7 @@ fn serve(network: Network, dir: &Path, config: &Api) -> Started {
     let stopped = stopper.clone();
     let thread = std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
-            api::start(shared, listener, &how, stopped).expect("starts").await.expect("runs");
+            api::start_with(shared, listener, &how, stopped).expect("starts").await.expect("runs");
         });
     });
     (address, service, stopper, thread)

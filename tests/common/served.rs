@@ -17,6 +17,8 @@ pub struct Served {
 
 impl Served {
     /// Runs the program in a folder, and waits until it has said where it serves and what to try.
+    // Whoever drops it waits for it.
+    #[allow(clippy::zombie_processes)]
     pub fn start(folder: &Path, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tallyhouse"))
             .args(arguments)
