@@ -22,7 +22,7 @@ const CLIENTS: usize = 8;
 #[derive(Clone, Debug, Default)]
 struct Told {
     seq: Option<u64>,
-    proof: Option<String>,
+    proof: Option<Proof>,
 }
 
 struct Load {
@@ -68,7 +68,7 @@ fn read(reply: &Reply, proof: bool) -> Told {
     let body = reply.expect(201);
     let seq = body["seq"].as_u64().expect("a number");
     assert_eq!(reply.seq(), seq);
-    let shown = body.get("proof").map(|proof| proof.to_string());
+    let shown = body.get("proof").map(|proof| serde_json::from_value(proof.clone()).expect("a proof"));
     assert_eq!(shown.is_some(), proof, "{body}");
     Told { seq: Some(seq), proof: shown }
 }
@@ -174,8 +174,7 @@ fn check(world: &World, dir: &std::path::Path, history: &BTreeMap<String, Told>)
         vkey(&world.genesis.origin, world.genesis.log.as_bytes()).parse().expect("a verifier");
     let mut proofs = 0;
     for (name, told) in history {
-        let (Some(text), Some(seq)) = (&told.proof, told.seq) else { continue };
-        let proof = Proof::decode(text.as_bytes()).expect("a proof");
+        let (Some(proof), Some(seq)) = (&told.proof, told.seq) else { continue };
         let shown = proof.verify(&log).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(shown.envelope.seq, seq);
         assert_eq!(proof.envelope, entries[seq as usize], "{name}: the entry is another one now");

@@ -61,9 +61,9 @@ fn issued(world: &World, dir: &Path) -> u64 {
 }
 
 /// A stream of events, as a brand reads it.
-fn stream(world: &World, server: &Process) -> Wire {
+fn stream(world: &World, server: &Process, which: usize) -> Wire {
     let message = HttpMessage::get(format!("{ADDRESS}/v1/events"));
-    let message = message.sign(&world.brands[0].root.secret, now(), "nonce-of-the-stream");
+    let message = message.sign(&world.brands[0].root.secret, now(), &format!("nonce-of-stream-{which:0>8}"));
     let mut wire = Wire::connect(server.address).expect("connects");
     wire.send(&Ask::message(&message).with("accept", "text/event-stream").bytes(false)).expect("sent");
     let head = wire.head().expect("a head");
@@ -82,7 +82,7 @@ fn ends_in_order(signal: &str, seed: u64) {
     for wire in &mut idle {
         assert_eq!(wire.ask(&Ask::get("/healthz")).expect("an answer").status, 200);
     }
-    let mut streams: Vec<Wire> = (0..5).map(|_| stream(&world, &server)).collect();
+    let mut streams: Vec<Wire> = (0..5).map(|which| stream(&world, &server, which)).collect();
     // Half a body, and no more of it.
     let mut half = Wire::connect(server.address).expect("connects");
     let bytes = award(&world, "half").bytes(false);
