@@ -108,7 +108,9 @@ pub(super) fn until_stopped(
 /// Lines of JSON on standard error.
 fn start_log() {
     let level = std::env::var("TALLYHOUSE_LOG").unwrap_or_else(|_| "warn".into());
-    let filter = tracing_subscriber::EnvFilter::try_new(level).unwrap_or_else(|_| "warn".into());
+    // Garbage that strangers send is no error of this node, and a flood of it would fill the log.
+    let quiet = format!("actix_http=off,{level}");
+    let filter = tracing_subscriber::EnvFilter::try_new(quiet).unwrap_or_else(|_| "warn".into());
     let lines = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr);
     // A second server in one process logs where the first one does.
     let _ = lines.try_init();
