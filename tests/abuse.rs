@@ -199,8 +199,9 @@ fn who_does_not_read_answers_is_sent_away() {
     }
     std::thread::sleep(Duration::from_secs(6));
     is_well(&server);
-    // What the system had kept is still there to be read; then the connection has ended.
-    assert!(wire.is_closed_within(Duration::from_secs(5)), "it waits for whom nobody reads");
+    // What the system had kept is still there to be read, some megabytes; then the connection has ended. Had the
+    // server waited, thousands of answers would follow now.
+    assert!(wire.is_closed_within(Duration::from_secs(2)), "it waits for whom nobody reads");
 }
 
 #[test]
@@ -212,11 +213,15 @@ fn ten_thousand_idle_connections_cost_little() {
         println!("this machine lets a process open {allowed} files only: {count} connections");
     }
     let before = server.memory();
-    let mut idle: Vec<Wire> = (0..count).map(|_| Wire::connect(server.address).expect("connects")).collect();
-    // Half of them have asked something before they idle.
-    for wire in idle.iter_mut().step_by(2) {
-        assert_eq!(wire.ask(&Ask::get("/healthz")).expect("an answer").status, 200);
-    }
+    // Half of them ask something before they idle: so no more of them come at once than the system lets wait.
+    let open = |n: usize| {
+        let mut wire = Wire::connect(server.address).expect("connects");
+        if n.is_multiple_of(2) {
+            assert_eq!(wire.ask(&Ask::get("/healthz")).expect("an answer").status, 200);
+        }
+        wire
+    };
+    let mut idle: Vec<Wire> = (0..count).map(open).collect();
     let each = server.memory().saturating_sub(before) as f64 / count as f64;
     println!("{count} idle connections: {each:.1} KiB each");
     assert!(each < 32.0, "{each} KiB for a connection that idles");
@@ -429,7 +434,8 @@ fn a_full_disk_loses_nothing_that_was_answered() {
         reply.expect(201);
         assert_eq!(reply.seq(), *seq, "{name}");
     }
-    println!("{} answered, {refused} refused", answered.count());
+    println!("{} answered, {refused} refused", answered.clone().count());
+    assert!(answered.count() > 50);
     server.signal("TERM");
     assert!(server.ended(Duration::from_secs(40)).expect("it ends").success(), "{}", server.errors());
     let report = verify(dir.path(), &Options::default(), &mut |_, _| {}).expect("no fault");
