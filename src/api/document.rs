@@ -190,13 +190,14 @@ fn complete(operation: &mut Map<String, Value>, route: &Route, examples: &Value,
     if route.kind.is_some()
         && let Some(done) = responses.get("201")
     {
-        let mut dry = done.clone();
-        dry["description"] = json!("With `dry_run=true`: what would be answered. Nothing was written.");
-        dry["headers"] = headers(&["RequestId", "RateLimit"]);
-        if let Some(example) = dry.pointer_mut("/content/application~1json/example") {
+        let mut dry = done["content"].clone();
+        if let Some(example) = dry.pointer_mut("/application~1json/example") {
             example["dry_run"] = json!(true);
         }
-        responses.insert("200".into(), dry);
+        let about = "With `dry_run=true`: what would be answered. Nothing was written.";
+        let answer = responses.entry("200").or_insert_with(|| json!({"description": about, "content": {}}));
+        answer["headers"] = headers(&["RequestId", "RateLimit"]);
+        answer["content"][JSON] = dry[JSON].take();
     }
     for (status, codes) in problems(route, pages) {
         responses.insert(status.to_string(), problem(status, &codes));
@@ -226,6 +227,9 @@ fn extra(route: &Route) -> Vec<&'static str> {
     }
     if route.id == "authorisePayment" {
         extra.push("Consents");
+    }
+    if route.id == "awardBatch" {
+        extra.push("Batch");
     }
     if logs {
         extra.extend(["DryRun", "Prefer"]);

@@ -44,12 +44,7 @@ pub fn of_way(route: &Route) -> Vec<Code> {
         codes.extend([Code::NotYetThere, Code::HeaderInvalid]);
     }
     if route.method != Method::Get {
-        codes.extend([
-            Code::BodyInvalid,
-            Code::BodyTooLarge,
-            Code::BodyTooSlow,
-            Code::MediaTypeUnsupported,
-        ]);
+        codes.extend([Code::BodyInvalid, Code::BodyTooLarge, Code::BodyTooSlow, Code::MediaTypeUnsupported]);
     }
     if route.carrier == Carrier::Command {
         codes.extend([Code::IdempotencyKeyMissing, Code::IdempotencyKeyMismatch, Code::HeldKeyMissing]);

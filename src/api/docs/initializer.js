@@ -18,9 +18,21 @@ function withId(request) {
   return request;
 }
 
-window.addEventListener("load", () => {
+/** Arguments before statements: a form begins with the first media type, and the document sorts them by name. */
+function argumentsFirst(spec) {
+  for (const item of Object.values(spec.paths)) {
+    for (const { requestBody } of Object.values(item)) {
+      const json = requestBody?.content["application/json"];
+      if (json) requestBody.content = { "application/json": json, ...requestBody.content };
+    }
+  }
+  return spec;
+}
+
+window.addEventListener("load", async () => {
+  const spec = argumentsFirst(await (await fetch("/openapi.json")).json());
   window.ui = SwaggerUIBundle({
-    url: "/openapi.json",
+    spec,
     dom_id: "#swagger-ui",
     presets: [SwaggerUIBundle.presets.apis],
     layout: "BaseLayout",

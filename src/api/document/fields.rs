@@ -67,6 +67,11 @@ pub fn parameters() -> Value {
             "With an API key: which held key signs, by its thumbprint, where there are several.", "^[A-Za-z0-9_-]{43}$"),
         "Consents": header("Tallyhouse-Consents",
             "Consents of the holders (`payment-consent+jwt`), compact JWSs separated by commas.", LIST),
+        "Batch": header(
+            "Tallyhouse-Batch",
+            "The statement (`point-batch+jwt`, a compact JWS) that signs all lines together.",
+            "^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$",
+        ),
         "Prefer": header("Prefer", "`return=proof`: the answer carries its proof (RFC 7240).", LINE),
         "ContentDigest": header("Content-Digest",
             "The body's digest (RFC 9530), of a signed request: `sha-256=:…:`.", LINE),
