@@ -47,8 +47,8 @@ mod wallets;
 pub use closing::Stopper;
 pub use document::document;
 pub use limit::{Limits, Rates};
-pub use process::open_files;
 pub use problem::{Code, Problem};
+pub use process::open_files;
 pub use service::{Parts, Service, Settings};
 
 use actix_web::dev::Server;
