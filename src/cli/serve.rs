@@ -5,7 +5,7 @@
 //! Refuses to know: requests and answers.
 
 use super::context::{CliError, Context, Exit};
-use crate::app::{Network, Tuning, public_address, running, serve};
+use crate::app::{Network, Tuning, public_address, running, serve_until};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::vault::{KeyFolder, Owner, Vault};
@@ -39,13 +39,14 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let address = listener.local_addr()?;
     let data = context.data.display();
     let said = format!("serving {data} at {public}\nSwagger UI: {public}/docs/\nlistening on {address}");
-    context.say(said)?;
-    let keys = KeyFolder::at(&context.data).note_path(super::demo::API_KEYS);
-    if keys.exists() {
-        context.say(format_args!("API keys: {}", keys.display()))?;
-    }
-    context.out.flush()?;
-    until_stopped(network, context, &config, listener)?;
+    until_stopped(network, context, &config, listener, |context| {
+        context.say(said)?;
+        let keys = KeyFolder::at(&context.data).note_path(super::demo::API_KEYS);
+        if keys.exists() {
+            context.say(format_args!("API keys: {}", keys.display()))?;
+        }
+        Ok(())
+    })?;
     Ok(Exit::Ok)
 }
 
@@ -84,12 +85,13 @@ pub(super) fn listener(config: &Config) -> Result<TcpListener, CliError> {
     crate::api::listen(address).map_err(CliError::usage)
 }
 
-/// Serves a network until a signal comes.
+/// Serves a network until a signal comes. Only when signals and requests are heard does `say` tell people so.
 pub(super) fn until_stopped(
     network: Network,
-    context: &Context<'_>,
+    context: &mut Context<'_>,
     config: &Config,
     listener: TcpListener,
+    say: impl FnOnce(&mut Context<'_>) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     start_log();
     let vault = Vault::open(&context.data)?;
@@ -97,12 +99,17 @@ pub(super) fn until_stopped(
     api.connections = files_for(api.connections);
     let public = public_address(&api, listener.local_addr()?);
     let service = network.into_service(vault, &api, public, Clock::Real).map_err(CliError::fault)?;
-    serve(service, listener, &running(&api, true)).map_err(|failure| {
+    let mut said = Ok(());
+    serve_until(service, listener, &running(&api, true), |_| {
+        said = say(context).and_then(|()| Ok(context.out.flush()?));
+    })
+    .map_err(|failure| {
         CliError::Fault(format!(
             "the network stopped: {failure}. Everything that was answered is safe. If a disk is full, make room; then \
              start it again, and whoever got no answer asks again under the same id."
         ))
-    })
+    })?;
+    said
 }
 
 /// Lines of JSON on standard error.

@@ -56,16 +56,15 @@ impl Stand {
         let Self { config, listener, taken } = self;
         let url = public_address(&config.api, listener.local_addr()?);
         let network = serve::network(context, tuning)?;
-        if context.json {
-            context.say_json(&Serving { url: &url, sandbox })?;
-        } else {
+        serve::until_stopped(network, context, &config, listener, |context| {
+            if context.json {
+                return context.say_json(&Serving { url: &url, sandbox });
+            }
             if let Some(taken) = taken {
                 context.say(format_args!("\n{taken} is taken, so another port:"))?;
             }
-            say(sandbox, &url, context)?;
-        }
-        context.out.flush()?;
-        serve::until_stopped(network, context, &config, listener)
+            say(sandbox, &url, context)
+        })
     }
 }
 
