@@ -188,6 +188,8 @@ pub struct Figure {
 
 /// Requests of one round of a closed loop: those that are made ahead wait in memory.
 const ROUND: usize = 12_000;
+/// Requests of a round for each second that is to be measured.
+const EACH_SECOND: f64 = 20_000.0;
 /// Lines of one round.
 const LINES: usize = 100_000;
 /// Seconds at the beginning of an open loop that are not counted.
@@ -225,9 +227,10 @@ impl Load<'_> {
             return Ok(self.figure(send(count, Some(rate), warm)?));
         }
         let round = match self.work {
-            Some(Work::Awards) => (LINES / self.extent.lines.max(1) as usize).max(2 * self.connections),
-            _ => ROUND.min(2_000 * self.connections),
+            Some(Work::Awards) => LINES / self.extent.lines.max(1) as usize,
+            _ => (2_000 * self.connections).min((EACH_SECOND * self.extent.seconds) as usize),
         };
+        let round = round.clamp(2 * self.connections, ROUND.max(2 * self.connections));
         send(round, None, 0)?;
         let mut tally = Tally::default();
         while tally.elapsed.as_secs_f64() < self.extent.seconds {
@@ -362,7 +365,7 @@ mod tests {
         <Line as clap::Parser>::try_parse_from(words).map(|line| line.args)
     }
 
-    const EXTENT: Extent = Extent { seconds: 0.1, payers: 10, accounts: 10, lines: 3 };
+    const EXTENT: Extent = Extent { seconds: 0.1, payers: 10, accounts: 10, lines: 300 };
 
     #[test]
     fn figures_count_what_was_done_apart_from_what_was_not() {
