@@ -1,10 +1,9 @@
 //! `demo`: the sample's numbers, files of one's own, and a folder that is taken.
 
-#[path = "common/served.rs"]
-mod served;
+mod common;
 
+use common::served::Served;
 use serde_json::Value;
-use served::Served;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -4,16 +4,12 @@
 //! The scripts in `tests/interop` are the story; here they are run, one after the other, against one network, which is
 //! then verified from its first entry to its last.
 
-#[path = "common/served.rs"]
-#[allow(dead_code)]
-mod served;
-#[path = "common/tools.rs"]
-mod tools;
+mod common;
 
-use served::Served;
+use common::served::Served;
+use common::tools::{must_run, node_script, python_script, scripts};
 use std::path::Path;
 use std::process::Command;
-use tools::{must_run, node_script, python_script, scripts};
 
 /// Receipts of the sample: enough for a shop of every brand that the scripts name.
 fn receipts(to: &Path) {
