@@ -6,6 +6,7 @@ use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
 use super::service::Service;
 use crate::machine::{Reader, Role};
 use crate::reading::{Events, Seen, What};
+use crate::types::MAX_INT;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -80,7 +81,8 @@ fn as_reader(service: &Service, caller: &Caller) -> Result<Reader, Problem> {
 }
 
 fn number(text: &str) -> Result<u64, Problem> {
-    text.parse().map_err(|_| Problem::about(Code::NotFound, "an entry has a number: 0, 1, 2 …"))
+    let number = text.parse().ok().filter(|number| *number <= MAX_INT);
+    number.ok_or_else(|| Problem::about(Code::NotFound, "an entry has a number: 0, 1, 2 …"))
 }
 
 /// List entries
@@ -90,7 +92,7 @@ fn number(text: &str) -> Result<u64, Problem> {
     responses((status = 200, description = "The entries.", body = Page<Entry>)))]
 pub async fn list(request: HttpRequest, query: web::Query<PageQuery>) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
-    let (limit, before) = (query.limit()?, query.place::<u64>("entries")?);
+    let (limit, before) = (query.limit()?, query.place::<u64>("entries")?.map(|before| before.min(MAX_INT)));
     service.wait_for(min_seq(request.headers())?).await?;
     let reader = reader(&service, &request)?;
     let found = web::block(move || -> Result<Vec<Entry>, Problem> {
@@ -198,10 +200,10 @@ pub async fn events(
         let last =
             super::call::header(&request, actix_web::http::header::HeaderName::from_static("last-event-id"))?;
         let last = last.map(number).transpose()?;
-        return Ok(stream(service, caller, last.or(query.after)));
+        return Ok(stream(service, caller, last.or(query.after.map(|after| after.min(MAX_INT)))));
     }
     service.wait_for(min_seq(request.headers())?).await?;
-    let (after, shared) = (query.after, service.clone());
+    let (after, shared) = (query.after.map(|after| after.min(MAX_INT)), service.clone());
     let found = web::block(move || -> Result<Feed, Problem> {
         let reader = as_reader(&shared, &caller)?;
         feed(shared.entries.events(&shared.views, &reader, after, limit)?)

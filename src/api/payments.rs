@@ -148,7 +148,9 @@ pub async fn get(
     let nothing = || Problem::about(Code::NotFound, "no such payment, or it is not yours to see");
     let id: PaymentId = id.parse().map_err(|_| nothing())?;
     let service = service(&request)?;
-    service.wait_for(Some(min_seq(request.headers())?.unwrap_or(0).max(id.seq))).await?;
+    // A payment that was answered is shown; one that is not there is not waited for.
+    let own = Some(id.seq).filter(|seq| *seq < service.engine.progress().committed);
+    service.wait_for(min_seq(request.headers())?.max(own)).await?;
     let (shown_payment, record) = web::block({
         let service = service.clone();
         move || -> Result<_, Problem> {

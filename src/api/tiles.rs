@@ -32,6 +32,9 @@ pub async fn tile(request: HttpRequest, path: web::Path<String>) -> Result<HttpR
             return Ok(service.hashes.tile_bytes(asked)?);
         }
         let first = asked.index.checked_mul(u64::from(TILE_WIDTH)).ok_or(Code::NotFound)?;
+        if first >= service.engine.progress().committed {
+            return Ok(None);
+        }
         let envelopes = service.engine.read().read_envelopes(first, usize::from(asked.width))?;
         if envelopes.len() != usize::from(asked.width) {
             return Ok(None);

@@ -4,10 +4,11 @@
 //! Promises: everything was asked for over HTTP as its owners would, but for the API keys themselves.
 //! Refuses to know: what is then asked for.
 
-use super::http::{Ask, Server};
-use super::world::{Brand, beginning, id, money};
+use super::http::{Ask, Server, api_config};
+use super::world::{Brand, World, beginning, id, money};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tallyhouse::config::Api;
 use tallyhouse::machine::Role;
 use tallyhouse::sign::{HeldCaps, PublicKey, Purpose, TillClaims, TillLimits, Typ};
 use tallyhouse::types::AccountId;
@@ -34,7 +35,18 @@ pub struct Sandbox {
 
 impl Sandbox {
     pub fn open(seed: u64) -> Self {
-        let server = Server::founded(seed);
+        Self::of(seed, api_config())
+    }
+
+    /// One that waits for nobody: who asks for an entry to come is told at once that it is not there.
+    pub fn impatient(seed: u64) -> Self {
+        Self::of(seed, Api { min_seq_ms: 1, ..api_config() })
+    }
+
+    fn of(seed: u64, config: Api) -> Self {
+        let world = World::new(seed);
+        let asked = world.founding().into_iter().map(|request| (request, beginning()));
+        let server = Server::of(world, &asked.collect::<Vec<_>>(), config);
         settle(&server);
         let brand = &server.world.brands[0];
         let issuing = hold(&server, brand, Purpose::Issuing);
