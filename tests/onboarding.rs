@@ -8,6 +8,7 @@
 #[allow(dead_code)]
 mod served;
 #[path = "common/tools.rs"]
+#[allow(dead_code)]
 mod tools;
 
 use served::Served;
