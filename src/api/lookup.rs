@@ -38,11 +38,10 @@ impl Service {
 
     /// A registered key, and the instant at which to judge it.
     pub fn key_now(&self, kid: Kid) -> Result<(KeyRecord, Time), Problem> {
-        let name = Name::Key(kid);
-        let record = match self.record(&name)? {
+        // State follows the log by milliseconds; a key that was revoked, or registered, within them is here.
+        let record = match self.engine.changed_key(kid) {
             Some(record) => Some(record),
-            // Registered a moment ago, perhaps, by an entry that state does not show yet.
-            None => self.engine.record(&name)?.record,
+            None => self.record(&Name::Key(kid))?,
         };
         let key = record.as_deref().and_then(Record::key).cloned();
         let key = key.ok_or_else(|| Refused::about(Refusal::KeyUnknown, kid))?;

@@ -256,9 +256,15 @@ pub fn status(code: Refusal) -> StatusCode {
         | R::AudienceMismatch
         | R::NotDriven
         | R::BatchMismatch => StatusCode::BAD_REQUEST,
-        R::SignatureInvalid | R::KeyUnknown | R::KeyRetired | R::KeyCompromised | R::KeyExpired => {
-            StatusCode::UNAUTHORIZED
-        }
+        R::SignatureMalformed
+        | R::SignatureCoverage
+        | R::DigestMismatch
+        | R::SignatureStale
+        | R::SignatureInvalid
+        | R::KeyUnknown
+        | R::KeyRetired
+        | R::KeyCompromised
+        | R::KeyExpired => StatusCode::UNAUTHORIZED,
         R::KeyPurpose | R::KeyOwner => StatusCode::FORBIDDEN,
         R::TokenConflict | R::RefConflict | R::ConsentUsed | R::AlreadyExists | R::SerialStale => {
             StatusCode::CONFLICT

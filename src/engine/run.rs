@@ -68,6 +68,8 @@ pub(super) struct Shared {
     moved: Condvar,
     lock: Mutex<()>,
     keys: RwLock<HashMap<Kid, PublicKey>>,
+    /// Keys that changed and that state may not show yet, and the entries that changed them.
+    changed_keys: RwLock<HashMap<Kid, (u64, Arc<Record>)>>,
     /// Log time of the last entry, in microseconds.
     last_at: AtomicI64,
     failed: Mutex<Option<Failure>>,
@@ -147,6 +149,7 @@ impl Engine {
             moved: Condvar::new(),
             lock: Mutex::default(),
             keys: RwLock::default(),
+            changed_keys: RwLock::default(),
             failed: Mutex::default(),
             stopping: AtomicBool::default(),
             checkpoint: Mutex::new(writer.checkpoint().to_owned()),
@@ -246,6 +249,12 @@ impl Engine {
     /// Log time of the last entry.
     pub fn last_at(&self) -> Time {
         Time::from_micros(self.shared.last_at.load(Ordering::Acquire)).unwrap_or_default()
+    }
+
+    /// A key as it was changed lately; `None` if state shows it as it is.
+    pub fn changed_key(&self, kid: Kid) -> Option<Arc<Record>> {
+        let changed = self.shared.changed_keys.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        changed.get(&kid).map(|(_, record)| record.clone())
     }
 
     /// How far everybody is.
@@ -356,13 +365,28 @@ impl Shared {
         keys.insert(kid, key);
     }
 
+    fn key_changed(&self, kid: Kid, seq: u64, record: &Arc<Record>) {
+        let shown = self.followed.first().map_or(0, |size| size.load(Ordering::Acquire));
+        let mut changed = self.changed_keys.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Now and then, what state shows by now is forgotten.
+        if changed.len() % 1_024 == 1_023 {
+            changed.retain(|_, (seq, _)| *seq >= shown);
+        }
+        changed.insert(kid, (seq, record.clone()));
+    }
+
     /// Makes committed entries visible to readers.
     fn publish(&self, commits: &[Arc<Commit>]) {
         for commit in commits {
             for (name, record) in commit.records.iter() {
                 match (name, record.as_deref()) {
                     (Name::Account(id), _) => self.balances.put(*id, commit.event.seq, record.clone()),
-                    (Name::Key(kid), Some(Record::Key(key))) => self.learn(*kid, key.key),
+                    (Name::Key(kid), Some(Record::Key(key))) => {
+                        self.learn(*kid, key.key);
+                        if let Some(record) = record {
+                            self.key_changed(*kid, commit.event.seq, record);
+                        }
+                    }
                     _ => {}
                 }
             }
