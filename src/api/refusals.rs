@@ -46,6 +46,10 @@ pub fn of_way(route: &Route) -> Vec<Code> {
     if route.method != Method::Get {
         codes.extend([Code::BodyInvalid, Code::BodyTooLarge, Code::BodyTooSlow, Code::MediaTypeUnsupported]);
     }
+    if route.method == Method::Post && matches!(route.carrier, Carrier::Vault | Carrier::Optional) {
+        // The vault's: a name or an application that somebody has, or decided, already.
+        codes.push(Code::AlreadyTaken);
+    }
     if route.carrier == Carrier::Command {
         codes.extend([Code::IdempotencyKeyMissing, Code::IdempotencyKeyMismatch, Code::HeldKeyMissing]);
     }
@@ -69,7 +73,12 @@ pub fn of(route: &Route) -> Vec<Refusal> {
             KeyExpired,
         ]);
     }
-    let Some(kind) = route.kind else { return codes };
+    if matches!(route.id, "resolveAccount" | "addWalletAccount") {
+        codes.push(UnitUnknown);
+    }
+    // An application is a registration that is decided later.
+    let registers = matches!(route.id, "apply" | "approveApplication").then_some(Kind::BrandRegistered);
+    let Some(kind) = route.kind.or(registers) else { return codes };
     codes.extend([
         TooLarge,
         Malformed,
