@@ -160,7 +160,7 @@ fn threads_see_what_was() {
     let cache = Balances::sharded(8, 0, 2);
     let (shown, over) = (AtomicU64::new(0), AtomicBool::new(false));
     // Entry n changes this account.
-    let of = |seq: u64| (seq * 2_654_435_761 >> 7) % IDS;
+    let of = |seq: u64| ((seq * 2_654_435_761) >> 7) % IDS;
     let last = |id: u64, size: u64| (0..size).rev().find(|seq| of(*seq) == id);
     let told = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -187,7 +187,8 @@ fn threads_see_what_was() {
             let (cache, shown, over) = (&cache, &shown, &over);
             move || {
                 let (mut told, mut id, mut seq) = (vec![], first, 0);
-                while !over.load(Ordering::Acquire) {
+                // However late this thread gets its turn, it asks often enough.
+                while !over.load(Ordering::Acquire) || told.len() < 600 {
                     id = (id + 7) % IDS;
                     let load = || {
                         let size = shown.load(Ordering::Acquire);

@@ -7,7 +7,7 @@
 //! Refuses to know: how readers prove who they are. Public entries have no parts: they are everybody's.
 
 use super::entry::PartBody;
-use crate::book::{Done, KeyRecord, Name, Place, Principal, Record};
+use crate::book::{Done, KeyRecord, Measure, Name, Place, Principal, Record};
 use crate::points::Verdict;
 use crate::sign::{
     Award, AwardOrder, HttpMessage, HttpSigned, Jws, PaymentConsent, PointToken, Typ, read_body, read_object,
@@ -164,6 +164,11 @@ fn effects(done: &Done, all: &mut Vec<Concerned>) {
 
 fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
     match name {
+        // What a held key did to an account is counted under the account's id, which is not the shop's to know.
+        Name::Limit(_, subject, Measure::AssertedAccountDay) => {
+            let account = subject.as_str().split('.').next().and_then(|id| id.parse().ok());
+            all.push(account.map_or(Concerned::Operator, Concerned::Account));
+        }
         Name::Acceptance(brand)
         | Name::Brand(brand)
         | Name::Limit(brand, ..)

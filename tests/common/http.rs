@@ -321,6 +321,8 @@ impl Server {
         for (request, at) in asked {
             let _ = network.engine.ask(request, world.genesis.driven.then_some(*at));
         }
+        // Everybody sees what was asked before the first request comes.
+        network.engine.settle().expect("the followers follow");
         let (address, service, stopper, thread) = serve(network, dir.path(), &config);
         let (service, thread) = (Some(service), Some(thread));
         Self { world, address, config, service, dir, stopper, thread, count: AtomicU64::new(0) }
