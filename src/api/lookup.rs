@@ -3,7 +3,7 @@
 //! Owns: what a handler asks of state by name. Promises: what it tells was committed; a key that was revoked
 //! is never told as active once the caller's own write was answered. Refuses to know: lists.
 
-use super::problem::{Code, Problem};
+use super::problem::Problem;
 use super::service::Service;
 use crate::book::{KeyRecord, Name, Record};
 use crate::types::{BrandId, Kid, Refusal, Refused, Time, UnitCode};
@@ -46,10 +46,5 @@ impl Service {
         let key = record.as_deref().and_then(Record::key).cloned();
         let key = key.ok_or_else(|| Refused::about(Refusal::KeyUnknown, kid))?;
         Ok((key, self.log_time()?))
-    }
-
-    /// Refuses requests while the node closes.
-    pub fn ready(&self) -> Result<(), Problem> {
-        if self.is_ready() { Ok(()) } else { Err(Code::Busy.into()) }
     }
 }
