@@ -11,7 +11,7 @@ URL=$1 DEMO=$2 WORK=$3
 SHOP=${SHOP:-br_cleaver}
 WALLET=wa_0123456789abcdefghjkmnpqrs
 
-tallyhouse() { "${TALLYHOUSE:-tallyhouse}" "$@"; }
+tallyhouse() { command "${TALLYHOUSE:-tallyhouse}" "$@"; }
 fail() { echo "onboarding.sh: $*" >&2; exit 1; }
 begun=$(date +%s%3N) steps=0
 step() { steps=$((steps + 1)); printf '%2d  %6d ms  %s\n' "$steps" $(($(date +%s%3N) - begun)) "$*"; }
