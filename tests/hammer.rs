@@ -87,6 +87,7 @@ impl Hammer {
             deadline: self.deadline,
             reference: None,
             capture: true,
+            under: None,
         };
         let first = self.world.command(&brand.tills[0].key, &name, "payment.authorise", &args);
         Payment { name, jws: vec![first, consent] }

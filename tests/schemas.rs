@@ -249,7 +249,7 @@ fn statements() -> Vec<Jws> {
 /// Whether the code reads these claims of this typ.
 fn reads_claims(typ: Typ, claims: &[u8]) -> bool {
     use tallyhouse::sign::{
-        Approval, CommandClaims, KeyBudget, KeyCert, PaymentConsent, PointBatch, PointToken,
+        Approval, CommandClaims, KeyBudget, KeyCert, PaymentConsent, PointBatch, PointToken, SpendCode,
     };
     fn all<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> bool {
         serde_json::from_slice::<T>(bytes).is_ok()
@@ -258,6 +258,7 @@ fn reads_claims(typ: Typ, claims: &[u8]) -> bool {
         Typ::PointToken => all::<PointToken>(claims),
         Typ::PointBatch => all::<PointBatch>(claims),
         Typ::PaymentConsent => all::<PaymentConsent>(claims),
+        Typ::SpendCode => all::<SpendCode>(claims),
         Typ::KeyCert => all::<KeyCert>(claims),
         Typ::KeyBudget => all::<KeyBudget>(claims),
         Typ::Approval => all::<Approval>(claims),
@@ -282,6 +283,7 @@ fn reads_args(kind: &str, args: &str) -> bool {
         "acceptance.publish" => all::<prices::PublishAcceptance>(args),
         "account.open" => all::<n::OpenAccount>(args),
         "account.freeze" => all::<n::FreezeAccount>(args),
+        "consent.open" => all::<p::OpenConsent>(args),
         "payment.authorise" => all::<p::Authorise>(args),
         "payment.capture" => all::<p::Capture>(args),
         "payment.void" => all::<p::Void>(args),
@@ -309,7 +311,7 @@ fn every_statement_is_valid_and_spoiled_ones_are_not() {
             let taken = any.is_valid(&json!({"header": header, "claims": spoiled.value()}));
             assert!(!taken || reads_claims(typ, &spoiled.text()), "{about}, {what}: the schema takes it");
         }
-        for other in ["JWT", "spend-code+jwt", ""] {
+        for other in ["JWT", "voucher-claim+jwt", ""] {
             let mut header = header.clone();
             header["typ"] = json!(other);
             assert!(
@@ -318,8 +320,8 @@ fn every_statement_is_valid_and_spoiled_ones_are_not() {
             );
         }
     }
-    // Six types of their own, and every command.
-    assert_eq!(spoilt.len(), 6 + Kind::ALL.iter().filter(|kind| !kind.command().is_empty()).count());
+    // Seven types of their own, and every command.
+    assert_eq!(spoilt.len(), 7 + Kind::ALL.iter().filter(|kind| !kind.command().is_empty()).count());
 }
 
 #[test]

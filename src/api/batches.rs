@@ -215,7 +215,8 @@ struct Lines {
     longest: usize,
     left: usize,
     within: Duration,
-    ready: VecDeque<web::Bytes>,
+    /// What arrived and is not looked at yet; a problem is the last of it.
+    ready: VecDeque<Result<web::Bytes, Problem>>,
     rest: web::BytesMut,
     line: u64,
     ended: bool,
@@ -256,7 +257,7 @@ impl Lines {
     async fn next(&mut self) -> Option<Result<web::Bytes, Problem>> {
         loop {
             if let Some(line) = self.ready.pop_front() {
-                return Some(Ok(line));
+                return Some(line);
             }
             if self.ended {
                 return None;
@@ -267,14 +268,17 @@ impl Lines {
                     return Some(Err(Problem::about(Code::BodyInvalid, "the body ended early")));
                 }
                 Ok(Some(Ok(piece))) => {
+                    // The lines before a problem are decided before it is told.
                     if let Err(problem) = self.take(&piece) {
-                        return Some(Err(problem));
+                        self.ready.push_back(Err(problem));
                     }
                 }
                 Ok(None) => {
                     self.ended = true;
                     let rest = self.rest.split().freeze();
-                    self.keep(rest);
+                    if let Err(problem) = self.keep(rest) {
+                        self.ready.push_back(Err(problem));
+                    }
                 }
             }
         }
@@ -288,21 +292,25 @@ impl Lines {
         self.rest.extend_from_slice(piece);
         while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
             let line = self.rest.split_to(end + 1).freeze();
-            self.keep(line);
+            self.keep(line)?;
         }
-        if self.rest.len() > self.longest {
-            return Err(Problem::about(
-                Code::BodyTooLarge,
-                format!("a line has at most {} bytes", self.longest),
-            ));
+        self.fits(self.rest.len())
+    }
+
+    fn fits(&self, length: usize) -> Result<(), Problem> {
+        if length > self.longest {
+            let about = format!("a line has at most {} bytes", self.longest);
+            return Err(Problem::about(Code::BodyTooLarge, about));
         }
         Ok(())
     }
 
     /// Empty lines are none.
-    fn keep(&mut self, line: web::Bytes) {
+    fn keep(&mut self, line: web::Bytes) -> Result<(), Problem> {
+        self.fits(line.len())?;
         if !line.trim_ascii().is_empty() {
-            self.ready.push_back(line);
+            self.ready.push_back(Ok(line));
         }
+        Ok(())
     }
 }

@@ -11,7 +11,7 @@ mod schemas;
 use super::problem::{Code, Problem, Wrong, status};
 use super::refusals::{self, waits};
 use super::write::{JOSE, JSON, takes_batches};
-use crate::machine::{Carrier, Method, Route};
+use crate::machine::{Carrier, Kind, Method, Route};
 use crate::types::Refusal;
 use fields::reference;
 use serde_json::{Map, Value, json};
@@ -107,6 +107,8 @@ codes stand at `/v1/refusals`.";
         super::awards::award,
         super::batches::awards,
         super::batches::payments,
+        super::consents::open,
+        super::consents::get,
         super::payments::authorise,
         super::payments::capture,
         super::payments::void,
@@ -225,7 +227,7 @@ fn extra(route: &Route) -> Vec<&'static str> {
     if route.kind.is_some() && route.carrier == Carrier::Command {
         extra.push("HeldKey");
     }
-    if route.id == "authorisePayment" {
+    if matches!(route.id, "authorisePayment" | "openConsent") {
         extra.push("Consents");
     }
     if route.id == "awardBatch" {
@@ -269,7 +271,7 @@ fn success(answer: &mut Value, route: &Route, pages: bool, example: &Value) {
     if waits(route) || route.id == "getNetwork" {
         names.push("TallyhouseSeq");
     }
-    if route.id == "authorisePayment" {
+    if matches!(route.id, "authorisePayment" | "openConsent") {
         names.push("Location");
     }
     if pages {
@@ -281,6 +283,9 @@ fn success(answer: &mut Value, route: &Route, pages: bool, example: &Value) {
             let mut done = json!({"seq": 15_756, "kind": kind.text(), "at": "2018-01-03T19:40:12.000000Z"});
             if kind.text().starts_with("payment.") {
                 done["payment"] = json!("pay_15756.0");
+            }
+            if kind == Kind::ConsentOpened {
+                done["consent"] = json!("con_15756.0");
             }
             done
         }

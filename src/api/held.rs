@@ -28,9 +28,11 @@ const LIFE: u64 = 300;
 fn purpose(kind: Kind) -> Option<Purpose> {
     match kind {
         Kind::PointsIssued | Kind::AccountOpened => Some(Purpose::Issuing),
-        Kind::PaymentAuthorised | Kind::PaymentCaptured | Kind::PaymentVoided | Kind::PaymentRefunded => {
-            Some(Purpose::Till)
-        }
+        Kind::ConsentOpened
+        | Kind::PaymentAuthorised
+        | Kind::PaymentCaptured
+        | Kind::PaymentVoided
+        | Kind::PaymentRefunded => Some(Purpose::Till),
         _ => None,
     }
 }

@@ -2,8 +2,8 @@
 
 use super::problem::{Code, Problem};
 use super::{
-    accounts, api_keys, applications, awards, batches, brands, docs, entries, freezes, held, keys, network,
-    operations, payments, reference, settlement, tiles, units, wallets,
+    accounts, api_keys, applications, awards, batches, brands, consents, docs, entries, freezes, held, keys,
+    network, operations, payments, reference, settlement, tiles, units, wallets,
 };
 use crate::machine::{Method, Route};
 use actix_web::http::header::ALLOW;
@@ -49,6 +49,7 @@ fn public(config: &mut web::ServiceConfig) {
         .route("/v1/refusals", web::get().to(network::refusals))
         .route("/v1/accounts/{account}", web::get().to(accounts::get))
         .route("/v1/accounts/{account}/movements", web::get().to(accounts::movements))
+        .route("/v1/consents/{consent}", web::get().to(consents::get))
         .route("/v1/payments", web::get().to(payments::list))
         .route("/v1/payments/{payment}", web::get().to(payments::get))
         .route("/v1/obligations", web::get().to(settlement::obligations))
@@ -76,6 +77,7 @@ fn written(config: &mut web::ServiceConfig) {
         .route("/v1/awards", web::post().to(awards::award))
         .route("/v1/awards:batch", web::post().to(batches::awards))
         .route("/v1/payments:batch", web::post().to(batches::payments))
+        .route("/v1/consents", web::post().to(consents::open))
         .route("/v1/payments", web::post().to(payments::authorise))
         .route("/v1/captures", web::post().to(payments::capture))
         .route("/v1/voids", web::post().to(payments::void))

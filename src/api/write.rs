@@ -273,6 +273,9 @@ impl Incoming {
         if let Some(payment) = &answer.payment {
             reply.insert_header((LOCATION, format!("/v1/payments/{payment}")));
         }
+        if let Some(consent) = &answer.consent {
+            reply.insert_header((LOCATION, format!("/v1/consents/{consent}")));
+        }
         let proof = match self.wants_proof() {
             true => {
                 reply.insert_header(("preference-applied", "return=proof"));

@@ -9,7 +9,8 @@ use super::change::{Done, Leg, Place};
 use super::name::Name;
 use super::record::{self, Record};
 use crate::types::{
-    AccountId, Asset, BrandId, Currency, MAX_INT, ParticipantId, PaymentId, Refusal, Refused, Time, UnitCode,
+    AccountId, Asset, BrandId, ConsentId, Currency, MAX_INT, ParticipantId, PaymentId, Refusal, Refused,
+    Time, UnitCode,
 };
 use hashbrown::DefaultHashBuilder;
 use indexmap::IndexMap;
@@ -211,6 +212,10 @@ impl<'a> Draft<'a> {
         payment(id: PaymentId) = Name::Payment(id), record::Payment, Refused::about(Refusal::PaymentUnknown, id);
         /// A unit's share of a payment.
         share(id: PaymentId, unit: UnitCode) = Name::Share(id, unit), record::Share, Stop::Bug(format!("{id} has no share of {unit}"));
+        /// A consent that stays open.
+        consent(id: ConsentId) = Name::Consent(id), record::Consent, Refused::about(Refusal::ConsentUnknown, id);
+        /// Whose code opened a consent.
+        shown(id: ConsentId) = Name::Shown(id), record::Shown, Stop::Bug(format!("{id} was opened by nobody"));
         /// The open cycle.
         cycle() = Name::Cycle, record::Cycle, Stop::Bug("no cycle".into());
     }

@@ -2,7 +2,9 @@
 
 use super::change::Shared;
 use super::limit::Measure;
-use crate::types::{AccountId, BrandId, Currency, Ident, Kid, Malformed, ParticipantId, PaymentId, UnitCode};
+use crate::types::{
+    AccountId, BrandId, ConsentId, Currency, Ident, Kid, Malformed, ParticipantId, PaymentId, UnitCode,
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
@@ -67,6 +69,8 @@ pub enum Name {
     Budget(Kid),
     /// A command id that took effect or was refused for good.
     Command(Principal, Ident),
+    /// A consent that stays open, as the shop's brand knows it.
+    Consent(ConsentId),
     /// The cycle that is open.
     Cycle,
     /// A key.
@@ -85,6 +89,8 @@ pub enum Name {
     Prices(UnitCode),
     /// The part of a payment that one unit bears, as its holder and its brand know it.
     Share(PaymentId, UnitCode),
+    /// Whose code opened a consent, as the holder and the holder's brand know it.
+    Shown(ConsentId),
     /// A unit's shared account: the total of its legs.
     Shared(UnitCode, Shared),
     /// The writer's current term.
@@ -106,6 +112,7 @@ impl Name {
     pub(super) fn seq(&self) -> Option<u64> {
         match self {
             Self::Payment(id) | Self::Share(id, _) => Some(id.seq),
+            Self::Consent(id) | Self::Shown(id) => Some(id.seq),
             _ => None,
         }
     }
@@ -119,6 +126,7 @@ impl fmt::Display for Name {
             Self::Brand(brand) => write!(f, "brand/{brand}"),
             Self::Budget(kid) => write!(f, "budget/{kid}"),
             Self::Command(principal, id) => write!(f, "command/{principal}/{id}"),
+            Self::Consent(consent) => write!(f, "consent/{consent}"),
             Self::Cycle => f.write_str("cycle"),
             Self::Key(kid) => write!(f, "key/{kid}"),
             Self::Limit(brand, subject, measure) => write!(f, "limit/{brand}/{subject}/{measure}"),
@@ -128,6 +136,7 @@ impl fmt::Display for Name {
             Self::Payment(payment) => write!(f, "payment/{payment}"),
             Self::Prices(unit) => write!(f, "prices/{unit}"),
             Self::Share(payment, unit) => write!(f, "share/{payment}/{unit}"),
+            Self::Shown(consent) => write!(f, "shown/{consent}"),
             Self::Shared(unit, shared) => write!(f, "shared/{unit}:{shared}"),
             Self::Term => f.write_str("term"),
             Self::Tick => f.write_str("tick"),
@@ -150,6 +159,7 @@ impl FromStr for Name {
             ["brand", brand] => Self::Brand(brand.parse()?),
             ["budget", kid] => Self::Budget(kid.parse()?),
             ["command", principal, id] => Self::Command(principal.parse()?, id.parse()?),
+            ["consent", consent] => Self::Consent(consent.parse()?),
             ["cycle"] => Self::Cycle,
             ["key", kid] => Self::Key(kid.parse()?),
             ["limit", brand, subject, measure] => {
@@ -164,6 +174,7 @@ impl FromStr for Name {
             ["payment", payment] => Self::Payment(payment.parse()?),
             ["prices", unit] => Self::Prices(unit.parse()?),
             ["share", payment, unit] => Self::Share(payment.parse()?, unit.parse()?),
+            ["shown", consent] => Self::Shown(consent.parse()?),
             ["shared", place] => {
                 let (unit, shared) = place.split_once(':').ok_or_else(no)?;
                 Self::Shared(unit.parse()?, shared.parse()?)

@@ -336,6 +336,35 @@ pub struct Share {
     pub taken: Vec<Lot>,
 }
 
+/// A consent that stays open: under it one till may ask for payments until it has asked for as much as the holder
+/// agreed to, or its time has passed. What a payment gives back does not come back here.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consent {
+    /// The shop's brand.
+    pub brand: BrandId,
+    /// The till's key that opened it; no other may use it.
+    pub till: Kid,
+    /// The currency of its amounts.
+    pub currency: Currency,
+    /// Most that may be paid under it.
+    pub most: Money,
+    /// Asked for so far.
+    pub used: Money,
+    /// First instant at which it is no longer open.
+    pub until: Time,
+}
+
+/// Whose code opened a consent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// Whose points.
+    pub account: crate::types::AccountId,
+    /// The holder's key that signed the code.
+    pub key: Kid,
+}
+
 /// A single-use id that took effect: where, and a fingerprint of its content.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Used(
@@ -425,6 +454,7 @@ records! {
     Brand(Brand) = Name::Brand(_), brand;
     Budget(Budget) = Name::Budget(_), budget;
     Command(Command) = Name::Command(..), command;
+    Consent(Consent) = Name::Consent(_), consent;
     Cycle(Cycle) = Name::Cycle, cycle;
     Key(KeyRecord) = Name::Key(_), key;
     Limit(Limit) = Name::Limit(..), limit;
@@ -433,6 +463,7 @@ records! {
     Payment(Payment) = Name::Payment(_), payment;
     Prices(Prices) = Name::Prices(_), prices;
     Share(Share) = Name::Share(..), share;
+    Shown(Shown) = Name::Shown(_), shown;
     Term(Term) = Name::Term, term;
     Tick(Tick) = Name::Tick, tick;
     Total(i64) = Name::Shared(..) | Name::Pair(..), total;

@@ -9,12 +9,12 @@ use crate::network::{
     Asked, DefineUnit, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount, RegisterBrand,
     RegisterParticipant, RevokeKey,
 };
-use crate::payments::{Authorise, Capture, Consent, Refund, Void};
+use crate::payments::{Authorise, Capture, Code, Consent, Given, OpenConsent, Refund, Void};
 use crate::points::{Batch, Lines};
 use crate::prices::{PublishAcceptance, PublishPrices};
 use crate::sign::{
     Approval, CommandClaims, HttpMessage, HttpSigned, Jws, KeyBudget, KeyCert, PaymentConsent, PointBatch,
-    PointToken, PublicKey, Typ, object, read_body,
+    PointToken, PublicKey, SpendCode, Typ, object, read_body,
 };
 use crate::types::{Fingerprint, Hash, Ident, Kid, Refusal, Refused, Time, b64};
 use serde::de::DeserializeOwned;
@@ -26,7 +26,7 @@ const MOST_STATEMENTS: usize = 32;
 const MOST_PUBLIC: usize = 32 * 1024;
 
 /// What arrives, in one of two carriers: the command's JWS first, then approvals and consents, for a batch its
-/// lines as well; or a signed HTTP message, and as JWS the consents of a payment.
+/// lines as well; or a signed HTTP message, and as JWS what holders consent to.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Compact JWS.
@@ -69,6 +69,7 @@ pub enum Body {
     OpenAccount(OpenAccount),
     Issue(Box<PointToken>),
     Batch(Box<Batch>),
+    OpenConsent(OpenConsent, Option<Code>),
     Authorise(Authorise, Vec<Consent>),
     Capture(Capture),
     Void(Void),
@@ -95,6 +96,7 @@ impl Body {
             Self::OpenAccount(_) => Kind::AccountOpened,
             Self::Issue(_) => Kind::PointsIssued,
             Self::Batch(_) => Kind::PointsBatch,
+            Self::OpenConsent(..) => Kind::ConsentOpened,
             Self::Authorise(..) => Kind::PaymentAuthorised,
             Self::Capture(_) => Kind::PaymentCaptured,
             Self::Void(_) => Kind::PaymentVoided,
@@ -108,7 +110,26 @@ impl Body {
         let points = matches!(self, Self::Issue(_) | Self::Batch(_));
         let payment =
             matches!(self, Self::Authorise(..) | Self::Capture(_) | Self::Void(_) | Self::Refund(_));
-        !(points || payment)
+        !(points || payment || matches!(self, Self::OpenConsent(..)))
+    }
+
+    /// Takes a holder's statement in that belongs to the command.
+    fn take(&mut self, jws: &Jws, net: Hash) -> Result<(), Refused> {
+        match (jws.typ(), self) {
+            (Typ::PaymentConsent, Self::Authorise(_, consents)) => {
+                let claims: PaymentConsent = jws.payload()?;
+                audience(claims.aud, net)?;
+                consents.push(given(jws, claims));
+                Ok(())
+            }
+            (Typ::SpendCode, Self::OpenConsent(_, code @ None)) => {
+                let claims: SpendCode = jws.payload()?;
+                audience(claims.aud, net)?;
+                *code = Some(given(jws, claims));
+                Ok(())
+            }
+            (typ, _) => Err(Refused::about(Refusal::TokenType, typ)),
+        }
     }
 
     /// Keys that the statement itself carries: it is signed by keys that nobody registered yet.
@@ -222,10 +243,7 @@ impl Command {
                 (Typ::Approval, body) if body.takes_approvals() => {
                     approvals.push(read_approval(other, first, net)?)
                 }
-                (Typ::PaymentConsent, Body::Authorise(_, consents)) => {
-                    consents.push(read_consent(other, net)?)
-                }
-                (typ, _) => return Err(Refused::about(Refusal::TokenType, typ)),
+                (_, body) => body.take(other, net)?,
             }
         }
         let bytes = request.jws.iter().fold(0usize, |sum, text| sum.saturating_add(text.len()));
@@ -240,7 +258,7 @@ impl Command {
         Ok((Self { asked, body, jws, http: None }, false))
     }
 
-    /// A command as a signed HTTP message. Beside it stand consents and nothing else: an approval is of a
+    /// A command as a signed HTTP message. Beside it stand consents or a code and nothing else: an approval is of a
     /// statement, which can be handed on.
     fn of_message(
         message: HttpMessage,
@@ -253,17 +271,8 @@ impl Command {
             return Err(Refused::about(Refusal::EvidenceMismatch, "lines come with a batch, which is a JWS"));
         }
         let Read { mut body, cid, fingerprint, dry_run } = read_http(&signed, net)?;
-        for consent in &jws {
-            match (consent.typ(), &mut body) {
-                (Typ::PaymentConsent, Body::Authorise(_, consents)) => {
-                    consents.push(read_consent(consent, net)?)
-                }
-                (typ, _) => {
-                    let about =
-                        format!("{typ}: beside a signed request stand the consents of a payment only");
-                    return Err(Refused::about(Refusal::TokenType, about));
-                }
-            }
+        for statement in &jws {
+            body.take(statement, net)?;
         }
         let asked = Asked { kid: signed.kid(), approvals: vec![], cid, fingerprint };
         Ok((Self { asked, body, jws, http: Some(Box::new(signed)) }, dry_run))
@@ -301,10 +310,8 @@ fn read_approval(approval: &Jws, of: &Jws, net: Hash) -> Result<Kid, Refused> {
     }
 }
 
-fn read_consent(consent: &Jws, net: Hash) -> Result<Consent, Refused> {
-    let claims: PaymentConsent = consent.payload()?;
-    audience(claims.aud, net)?;
-    Ok(Consent { kid: consent.kid(), fingerprint: Fingerprint::of(&consent.identity().0), claims })
+fn given<T>(jws: &Jws, claims: T) -> Given<T> {
+    Given { kid: jws.kid(), fingerprint: Fingerprint::of(&jws.identity().0), claims }
 }
 
 /// The statement itself, and its command id. A certificate or budget is its own id.
@@ -395,6 +402,7 @@ pub(super) fn read_args(kind: Kind, args: Args) -> Result<Body, Refused> {
         Kind::UnitFrozen => Body::FreezeUnit(args.read()?),
         Kind::AccountFrozen => Body::FreezeAccount(args.read()?),
         Kind::AccountOpened => Body::OpenAccount(args.read()?),
+        Kind::ConsentOpened => Body::OpenConsent(args.read()?, None),
         Kind::PaymentAuthorised => Body::Authorise(args.read()?, vec![]),
         Kind::PaymentCaptured => Body::Capture(args.read()?),
         Kind::PaymentVoided => Body::Void(args.read()?),

@@ -5,7 +5,7 @@ use super::entry::{Answer, EntryBody, assemble};
 use super::http::typ_of;
 use crate::book::{self, Draft, Effects, Found, Name, PartKey, PartOut, Principal, Record, Source, Stop};
 use crate::network::{self, Asked};
-use crate::types::{PaymentId, Refusal, Refused};
+use crate::types::{AccountId, Kid, PaymentId, Refusal, Refused};
 use crate::{payments, points, prices};
 use std::sync::Arc;
 
@@ -131,6 +131,7 @@ fn run(draft: &mut Draft, command: &Command, outcome: &mut Outcome) -> Result<()
             outcome.verdicts = points::take_batch(draft, asked, batch)?;
             Ok(())
         }
+        Body::OpenConsent(args, code) => payments::open_consent(draft, asked, args, code.as_ref()),
         Body::Authorise(args, consents) => {
             outcome.payment = Some(payments::authorise(draft, asked, args, consents)?);
             Ok(())
@@ -147,6 +148,15 @@ fn run(draft: &mut Draft, command: &Command, outcome: &mut Outcome) -> Result<()
             outcome.payment = Some(args.payment);
             payments::refund(draft, asked, args)
         }
+    }
+}
+
+/// The account that a key is of.
+fn holder(source: &dyn Source, kid: Kid) -> Option<AccountId> {
+    let Found::Known(record) = source.find(&Name::Key(kid)) else { return None };
+    match record.key()?.owner {
+        Principal::Account(account) => Some(account),
+        _ => None,
     }
 }
 
@@ -187,7 +197,21 @@ pub fn hints(source: &dyn Source, command: &Command) -> Vec<Name> {
                 }
             }
         }
-        Body::Authorise(_, consents) => {
+        Body::OpenConsent(_, Some(code)) => {
+            if let Some(account) = holder(source, code.kid) {
+                names.push(Name::Account(account));
+                names.push(Name::UsedConsent(account, code.claims.jti.clone()));
+            }
+        }
+        Body::Authorise(args, consents) => {
+            for under in args.under.iter().flatten() {
+                names.extend([Name::Consent(under.consent), Name::Shown(under.consent)]);
+                if let Found::Known(record) = source.find(&Name::Shown(under.consent))
+                    && let Some(shown) = record.shown()
+                {
+                    names.extend([Name::Account(shown.account), Name::Key(shown.key)]);
+                }
+            }
             for consent in consents {
                 names.push(Name::Account(consent.claims.account));
                 names.push(Name::UsedConsent(consent.claims.account, consent.claims.jti.clone()));

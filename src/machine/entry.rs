@@ -6,7 +6,7 @@ use crate::book::{Done, Name, PartKey, PartOut, Stop};
 use crate::log::{self, Envelope, PartsRef};
 use crate::points::{Lines, Verdict};
 use crate::sign::{HttpMessage, Jws};
-use crate::types::{Hash, Malformed, PaymentId, Time, decode, encode};
+use crate::types::{ConsentId, Hash, Malformed, PaymentId, Time, decode, encode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -295,6 +295,9 @@ pub struct Answer {
     /// The payment it made or moved.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub payment: Option<PaymentId>,
+    /// The consent that it opened.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub consent: Option<ConsentId>,
     /// For a batch: how many lines gave points.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub awarded: Option<u64>,
@@ -314,7 +317,8 @@ impl Answer {
         let others: Vec<_> = others.map(|(verdict, line)| LineVerdict { line, verdict: *verdict }).collect();
         let awarded = (kind == Kind::PointsBatch)
             .then(|| u64::try_from(verdicts.len().saturating_sub(others.len())).unwrap_or(u64::MAX));
-        Self { seq, kind: kind.text().into(), at, payment, awarded, others, replayed: false }
+        let consent = (kind == Kind::ConsentOpened).then_some(ConsentId { seq, part: 0 });
+        Self { seq, kind: kind.text().into(), at, payment, consent, awarded, others, replayed: false }
     }
 }
 

@@ -57,6 +57,7 @@ kinds! {
     AccountKeyRevoked "account.key_revoked" false "account.key_revoke" "The key of an account is revoked."
     PointsIssued "points.issued" false "" "A point token is taken in."
     PointsBatch "points.batch" false "" "A signed batch of awards is taken in."
+    ConsentOpened "consent.opened" false "consent.open" "A consent is opened at a till, by a code that its holder showed."
     PaymentAuthorised "payment.authorised" false "payment.authorise" "Points are held for a bill, or taken at once."
     PaymentCaptured "payment.captured" false "payment.capture" "Points of a payment are taken."
     PaymentVoided "payment.voided" false "payment.void" "What a payment still holds is released."

@@ -175,6 +175,13 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
         | Name::UsedToken(brand, _)
         | Name::UsedRef(brand, ..) => all.push(Concerned::Brand(brand.clone())),
         Name::Account(account) | Name::UsedConsent(account, _) => all.push(Concerned::Account(*account)),
+        Name::Consent(_) => {
+            let consent = record.and_then(Record::consent);
+            all.extend(consent.map(|consent| Concerned::Brand(consent.brand.clone())));
+        }
+        Name::Shown(_) => {
+            all.extend(record.and_then(Record::shown).map(|shown| Concerned::Account(shown.account)));
+        }
         Name::Command(principal, _) => all.push(owned(principal)),
         Name::Key(kid) => {
             let owner = record.and_then(Record::key).map(|key: &KeyRecord| owned(&key.owner));

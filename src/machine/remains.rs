@@ -9,8 +9,8 @@ use super::entry::{Effect, PartBody, bodies};
 use super::kind::Kind;
 use super::verify::{Broken, Overlay, Records, Stored};
 use crate::book::{
-    Apply, Done, Found, Head, KeyRecord, KeyState, Leg, Measure, Name, Payment, Place, Principal, Record,
-    Shared, Source,
+    Apply, Consent, Done, Found, Head, KeyRecord, KeyState, Leg, Measure, Name, Payment, Place, Principal,
+    Record, Shared, Source,
 };
 use crate::log::Slot;
 use crate::sign::Purpose;
@@ -79,6 +79,7 @@ impl Before<'_> {
     fn may_put(&self, name: &Name, record: Option<&Record>) -> Result<(), Broken> {
         let before = self.record(name)?;
         let issues = matches!(self.kind, Kind::PointsIssued | Kind::PointsBatch);
+        let opens = self.kind == Kind::ConsentOpened;
         let pays = self.kind == Kind::PaymentAuthorised;
         let gives_back = matches!(self.kind, Kind::PaymentVoided | Kind::PaymentRefunded);
         let moves = gives_back || self.kind == Kind::PaymentCaptured;
@@ -92,7 +93,15 @@ impl Before<'_> {
             (Name::UsedToken(..) | Name::UsedRef(..), Some(Record::Used(now)), None) => {
                 issues && now.0 == self.seq
             }
-            (Name::UsedConsent(..), Some(Record::Used(now)), None) => pays && now.0 == self.seq,
+            (Name::UsedConsent(..), Some(Record::Used(now)), None) => (pays || opens) && now.0 == self.seq,
+            (Name::Consent(id), Some(Record::Consent(now)), None) => {
+                opens && id.seq == self.seq && now.used.is_zero()
+            }
+            (Name::Consent(_), Some(Record::Consent(now)), Some(Record::Consent(had))) => {
+                let asked = Consent { used: now.used, ..had.clone() };
+                pays && now.used >= had.used && now.used <= had.most && *now == asked
+            }
+            (Name::Shown(id), Some(Record::Shown(_)), None) => opens && id.seq == self.seq,
             (Name::Limit(_, _, measure), Some(Record::Limit(now)), before) => {
                 let had = before.and_then(Record::limit).copied().unwrap_or_default();
                 let grows = now.window > had.window || (now.window == had.window && now.used >= had.used);
@@ -235,6 +244,7 @@ fn evidence_first(entry: Stored, kind: Kind) -> Result<Vec<PartBody>, Broken> {
     }
     let fits = match kind {
         Kind::PaymentAuthorised => consents(&effects).and_then(|n| n.checked_add(1)) == Some(statements),
+        Kind::ConsentOpened => statements == 2,
         Kind::AccountOpened => statements > 0 && puts(&effects).any(|(name, _)| matches!(name, Name::Key(_))),
         // These may change nothing, and have any number of approvals: a part that is gone may have been one.
         Kind::AccountFrozen | Kind::AccountKeyRevoked => statements > 0,
@@ -243,9 +253,14 @@ fn evidence_first(entry: Stored, kind: Kind) -> Result<Vec<PartBody>, Broken> {
     if fits && !effects.is_empty() { Ok(effects) } else { wrong("effects were erased") }
 }
 
-/// How many consents a payment rests on, as its brand's part says.
+/// How many signed consents a payment rests on: what its brand's part says, less what rests on open ones. A signed one
+/// is used up by it.
 fn consents(effects: &[PartBody]) -> Option<usize> {
-    puts(effects).find_map(|(_, record)| record?.payment()).map(|payment| payment.shares.len())
+    let shares = puts(effects).find_map(|(_, record)| record?.payment())?.shares.len();
+    let count = |fits: fn(&Name) -> bool| puts(effects).filter(|(name, _)| fits(name)).count();
+    let signed = count(|name| matches!(name, Name::UsedConsent(..)));
+    let open = count(|name| matches!(name, Name::Consent(_)));
+    (signed.checked_add(open) == Some(shares)).then_some(signed)
 }
 
 fn puts(effects: &[PartBody]) -> impl Iterator<Item = (&Name, Option<&Record>)> {

@@ -209,6 +209,7 @@ impl Route {
         read("listMovements", "/v1/accounts/{account}/movements", Scope::AccountsRead),
         read("listPayments", "/v1/payments", Scope::PaymentsRead),
         read("getPayment", "/v1/payments/{payment}", Scope::PaymentsRead),
+        read("getConsent", "/v1/consents/{consent}", Scope::PaymentsRead),
         read("listEvents", "/v1/events", Scope::EntriesRead),
         read("listObligations", "/v1/obligations", Scope::SettlementRead),
         read("listFlows", "/v1/units/{unit}/flows", Scope::SettlementRead),
@@ -263,6 +264,7 @@ impl Route {
         write("submitToken", "/v1/tokens", Kind::PointsIssued, Carrier::Statement, Scope::AwardsWrite),
         write("awardBatch", "/v1/awards:batch", Kind::PointsBatch, Carrier::Statement, Scope::AwardsWrite),
         // Payments.
+        write("openConsent", "/v1/consents", Kind::ConsentOpened, Carrier::Command, Scope::PaymentsWrite),
         write(
             "authorisePayment",
             "/v1/payments",

@@ -1,16 +1,18 @@
-//! Payments: authorise, capture, void, refund.
+//! Payments: consents, authorise, capture, void, refund.
 //!
 //! Owns: a payment's numbers (authorised, captured, refunded, deadline) and what each step books.
 //! Promises: with n = captured − refunded, a share stands at points(n) = ceil(P·n/X) and
 //! obligation(n) = floor(O·n/X) after every step, so a full refund ends at exactly zero.
-//! Refuses to know: who the holder is, and how a consent reached the till.
+//! Refuses to know: how a consent or a code reached the till.
 
 mod authorise;
 mod capture;
+mod consent;
 mod limits;
 
-pub use authorise::{Authorise, Consent, authorise};
+pub use authorise::{Authorise, authorise};
 pub use capture::{Capture, Refund, Void, capture, refund, void};
+pub use consent::{Code, Consent, Given, OpenConsent, Under, open_consent};
 
 use crate::book::{Draft, KeyRecord, Of, Payment, Principal, Stop};
 use crate::network::{Asked, signer};

@@ -312,6 +312,29 @@ pub struct PaymentConsent {
     pub exp: u64,
 }
 
+/// `spend-code+jwt`: what a phone shows at a till, also offline. It names no account: whose points it is about is whose
+/// key signed it. It opens a consent, once.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpendCode {
+    /// The network.
+    pub aud: Hash,
+    /// The code's id: it takes effect once.
+    pub jti: Ident,
+    /// The shop's brand, if only that one may.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payee: Option<BrandId>,
+    /// Most that may be paid under the consent, in all.
+    pub most: Money,
+    /// Its currency.
+    pub currency: Currency,
+    /// When it was made; of no effect.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub iat: Option<u64>,
+    /// First instant at which it is no longer taken: at most 60 seconds ahead when it is.
+    pub exp: u64,
+}
+
 /// What the certificate of a till adds.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -88,37 +88,51 @@ text_id! {
     ParticipantId, "pa_", "a participant id: pa_ and a name of A-Z a-z 0-9 . _ -"
 }
 
-/// A payment: `pay_<seq>.<part>`, the place in the log where it began.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PaymentId {
-    /// The entry that authorised it.
-    pub seq: u64,
-    /// The part of that entry that asked for it.
-    pub part: u16,
-}
-
-impl FromStr for PaymentId {
-    type Err = Malformed;
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        let parsed = text
-            .strip_prefix("pay_")
-            .and_then(|rest| rest.split_once('.'))
-            .and_then(|(seq, part)| Some(Self { seq: seq.parse().ok()?, part: part.parse().ok()? }));
-        match parsed {
-            // One spelling each: no leading zeros or plus signs.
-            Some(id) if id.to_string() == text => Ok(id),
-            _ => Err(Malformed(format!("{text:?} is not a payment id such as pay_42.0"))),
+/// An id that is a place in the log: a prefix, the entry that made the thing, the part of that entry that asked for it.
+macro_rules! place_id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name {
+            /// The entry that made it.
+            pub seq: u64,
+            /// The part of that entry that asked for it.
+            pub part: u16,
         }
-    }
+
+        impl FromStr for $name {
+            type Err = Malformed;
+            fn from_str(text: &str) -> Result<Self, Malformed> {
+                let parsed = text
+                    .strip_prefix($prefix)
+                    .and_then(|rest| rest.split_once('.'))
+                    .and_then(|(seq, part)| Some(Self { seq: seq.parse().ok()?, part: part.parse().ok()? }));
+                match parsed {
+                    // One spelling each: no leading zeros or plus signs.
+                    Some(id) if id.to_string() == text => Ok(id),
+                    _ => Err(Malformed(format!(concat!("{:?} is not an id such as ", $prefix, "42.0"), text))),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}.{}"), self.seq, self.part)
+            }
+        }
+
+        text_serde!($name);
+    };
 }
 
-impl fmt::Display for PaymentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "pay_{}.{}", self.seq, self.part)
-    }
+place_id! {
+    /// A payment: `pay_<seq>.<part>`, the place in the log where it began.
+    PaymentId, "pay_"
 }
-
-text_serde!(PaymentId);
+place_id! {
+    /// A consent that stays open: `con_<seq>.<part>`, the place in the log where it was opened.
+    ConsentId, "con_"
+}
 
 /// A consumer's account of one unit: `ac_` and 26 characters of Crockford's base32 (lower case),
 /// 128 random bits with no time in them.

@@ -1,8 +1,8 @@
 //! How the words look in the API's document: one schema each, with its pattern and an example.
 
 use super::{
-    AccountId, BrandId, Currency, Date, Hash, Ident, Kid, Money, ParticipantId, PaymentId, Points, Rate,
-    Refusal, Time, UnitCode,
+    AccountId, BrandId, ConsentId, Currency, Date, Hash, Ident, Kid, Money, ParticipantId, PaymentId, Points,
+    Rate, Refusal, Time, UnitCode,
 };
 use std::borrow::Cow;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
@@ -28,6 +28,7 @@ macro_rules! texts {
 texts! {
     AccountId "^ac_[0-7][0-9a-hjkmnp-tv-z]{25}$" "ac_1efv0346h03m7dx6azzb5x8hzx" "The holder of one unit's points."
     BrandId "^br_[A-Za-z0-9._-]{1,61}$" "br_harvest" "A brand."
+    ConsentId "^con_(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$" "con_14484.0" "A consent that stays open: the place in the log where it was opened."
     Currency "^[A-Z]{3}$" "USD" "A currency of the network."
     Date "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" "2026-03-31" "A calendar day."
     Hash "^[0-9a-f]{64}$" "caa7f98904cfbd9b48eb09f0825a6d87581a0e54548ee93fc043464f407acb65" "A hash of 32 bytes, hexadecimal."

@@ -116,6 +116,7 @@ fn kind_code(kind: Kind) -> i64 {
         Kind::PaymentRefunded => 23,
         Kind::Tick => 24,
         Kind::Refused => 25,
+        Kind::ConsentOpened => 26,
     }
 }
 

@@ -161,6 +161,13 @@ fn there_is_an_end_to_a_batch() {
     let long = vec!["y".repeat(200_000), "x".into()];
     let all = verdicts(&post(&server, "/v1/payments:batch", &long));
     assert_eq!((all.len(), all[0]["problem"]["code"].as_str()), (1, Some("body_too_large")));
+    // However the body is cut: what comes before is answered, what comes behind is not looked at.
+    let among = vec!["x".into(), "y".repeat(200_000), "x".into()];
+    let all = verdicts(&post(&server, "/v1/payments:batch", &among));
+    let codes: Vec<_> = all.iter().map(|one| one["problem"]["code"].as_str()).collect();
+    assert_eq!(codes, [Some("body_invalid"), Some("body_too_large")]);
+    let last = vec!["x".to_owned(), "y".repeat(200_000)];
+    assert_eq!(verdicts(&post(&server, "/v1/payments:batch", &last)).len(), 2);
 }
 
 #[test]

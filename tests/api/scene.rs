@@ -64,7 +64,14 @@ pub fn authorise(
         exp: beginning().seconds() + 200,
     };
     let consents = vec![world.consent(&holder.key, &claims)];
-    let args = Authorise { amount: money(amount), currency: id("EUR"), deadline, reference: None, capture };
+    let args = Authorise {
+        amount: money(amount),
+        currency: id("EUR"),
+        deadline,
+        reference: None,
+        capture,
+        under: None,
+    };
     world.authorise(&world.brands[brand].tills[0].key, &cid, &args, consents)
 }
 

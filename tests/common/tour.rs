@@ -9,8 +9,8 @@ use super::world::{Brand, Holder, Key, Till, World, beginning, id, money, points
 use std::collections::BTreeMap;
 use tallyhouse::book::KeyState;
 use tallyhouse::machine::{Answer, Kind, Request};
-use tallyhouse::payments::Authorise;
-use tallyhouse::sign::{Award, HeldCaps, PaymentConsent, Sale, SaleLine};
+use tallyhouse::payments::{Authorise, OpenConsent, Under};
+use tallyhouse::sign::{Award, HeldCaps, PaymentConsent, Sale, SaleLine, SpendCode};
 use tallyhouse::types::{PaymentId, Refusal, Time, UnitCode, encode};
 
 /// The world and the log of the tour.
@@ -37,6 +37,7 @@ impl Tour {
         tour.held(&harvest, &kino);
         tour.freezing(&harvest);
         tour.over_http();
+        tour.shown(&harvest);
         tour.due(&harvest);
         tour.node.snapshot(tour.now);
         let kinds = tour.by_kind();
@@ -160,7 +161,8 @@ impl Tour {
             let shop: &Brand = &world.brands[2];
             let total = shares.iter().map(|(_, amount)| *amount).sum();
             let reference = Some(id(&format!("bill-{cid}")));
-            let args = Authorise { amount: money(total), currency: eur, deadline, reference, capture };
+            let args =
+                Authorise { amount: money(total), currency: eur, deadline, reference, capture, under: None };
             let consents = shares.iter().map(|(holder, amount)| {
                 let claims = PaymentConsent {
                     aud: world.net,
@@ -280,6 +282,7 @@ impl Tour {
                 deadline,
                 reference: Some(id("bill-http")),
                 capture: false,
+                under: None,
             };
             let claims = PaymentConsent {
                 aud: world.net,
@@ -308,6 +311,56 @@ impl Tour {
             let prices = world.prices(id("POLAR"), 2, id("EUR"), deadline + 86_400);
             let root = &world.brands[2].root;
             world.over_http(&world.publish_prices(root, cid, &prices), root, now)
+        });
+    }
+
+    /// A code on a phone opens a consent; two bills are paid under it, one of them together with points of another
+    /// unit, whose holder signs.
+    fn shown(&mut self, harvest: &Holder) {
+        let (eur, now, polar) = (id("EUR"), self.now.plus_seconds(1), self.holder("POLAR"));
+        let answer = self.submit(|world, cid| {
+            let code = SpendCode {
+                aud: world.net,
+                jti: id("code-1"),
+                payee: Some(world.brands[2].id.clone()),
+                most: money(30_000),
+                currency: eur,
+                iat: Some(now.seconds()),
+                exp: now.seconds() + 45,
+            };
+            let codes = vec![world.code(&harvest.key, &code)];
+            world.open_consent(till(world), cid, &OpenConsent { code: code.jti }, codes)
+        });
+        let consent = answer.consent.expect("a consent");
+        let under = |amount| Some(vec![Under { consent, amount: money(amount) }]);
+        let deadline = now.seconds() + 3_600;
+        let args = |amount, under| {
+            let reference = None;
+            Authorise { amount: money(amount), currency: eur, deadline, reference, capture: true, under }
+        };
+        self.submit(|world, cid| world.authorise(till(world), cid, &args(4_000, under(4_000)), vec![]));
+        self.submit(|world, cid| {
+            let shop = &world.brands[2];
+            let claims = PaymentConsent {
+                aud: world.net,
+                jti: id("consent-both"),
+                account: polar.account,
+                payee: shop.id.clone(),
+                payment: id(cid),
+                till: None,
+                amount: money(1_000),
+                currency: eur,
+                points: points(100_000),
+                deadline,
+                iat: None,
+                exp: now.seconds() + 200,
+            };
+            let consents = vec![world.consent(&polar.key, &claims)];
+            world.over_http(
+                &world.authorise(till(world), cid, &args(3_000, under(2_000)), consents),
+                till(world),
+                now,
+            )
         });
     }
 

@@ -156,6 +156,7 @@ impl Trade {
             deadline,
             reference: both.then(|| id(&cid)),
             capture: self.rng.chance(40),
+            under: None,
         };
         let request = self.world.authorise(&self.till(brand, till).key, &cid, &args, consents);
         if let Ok(answer) = self.node.submit(&request, self.now) {

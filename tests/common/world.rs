@@ -15,11 +15,11 @@ use tallyhouse::network::{
     DefineUnit, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount, RegisterBrand,
     RegisterParticipant, RevokeKey,
 };
-use tallyhouse::payments::{Authorise, Capture, Refund, Void};
+use tallyhouse::payments::{Authorise, Capture, OpenConsent, Refund, Void};
 use tallyhouse::prices::{PublishAcceptance, PublishPrices};
 use tallyhouse::sign::{
     Approval, Award, CommandClaims, KeyBudget, KeyCert, OnLineError, PaymentConsent, PointBatch, PointToken,
-    PublicKey, Purpose, SecretKey, TillClaims, TillLimits, Typ, sign,
+    PublicKey, Purpose, SecretKey, SpendCode, TillClaims, TillLimits, Typ, sign,
 };
 use tallyhouse::types::{
     AccountId, BrandId, Currency, Hash, Ident, Kid, Money, ParticipantId, PaymentId, Points, Rate, Time,
@@ -485,6 +485,17 @@ impl World {
 
     pub fn consent(&self, holder: &Key, claims: &PaymentConsent) -> String {
         self.statement(holder, Typ::PaymentConsent, claims)
+    }
+
+    /// What a holder's phone shows.
+    pub fn code(&self, holder: &Key, claims: &SpendCode) -> String {
+        self.statement(holder, Typ::SpendCode, claims)
+    }
+
+    /// A till opens a consent with a code; `codes` as made by [`World::code`].
+    pub fn open_consent(&self, till: &Key, cid: &str, args: &OpenConsent, codes: Vec<String>) -> Request {
+        let first = self.command(till, cid, "consent.open", args);
+        Request::of([vec![first], codes].concat())
     }
 
     /// A till asks to hold points; `consents` as made by [`World::consent`].

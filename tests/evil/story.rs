@@ -5,9 +5,9 @@ use crate::common::world::{Holder, World, beginning, id, money, points};
 use tallyhouse::book::{AcceptedUnit, KeyState};
 use tallyhouse::machine::{Answer, Request};
 use tallyhouse::network::{FreezeBrand, FreezeUnit};
-use tallyhouse::payments::Authorise;
+use tallyhouse::payments::{Authorise, OpenConsent, Under};
 use tallyhouse::prices::PublishAcceptance;
-use tallyhouse::sign::{PaymentConsent, Sale};
+use tallyhouse::sign::{PaymentConsent, Sale, SpendCode};
 use tallyhouse::types::{PaymentId, Refusal, Time};
 
 pub fn minutes(n: u64) -> Time {
@@ -37,6 +37,7 @@ impl Bill<'_> {
             deadline,
             reference: None,
             capture: false,
+            under: None,
         }
     }
 
@@ -111,6 +112,24 @@ pub fn story(world: &World) -> PureNode {
     ok(&mut node, &world.refund(till, "ref-1", first, 1_001), next());
     let second = pay(&mut node, "pay-2", &ben, 2_000, next());
     ok(&mut node, &world.void(till, "void-2", second), next());
+    // A code that was shown, and what is asked for under it.
+    let now = next();
+    let code = SpendCode {
+        aud: world.net,
+        jti: id("code-3"),
+        payee: Some(kino.id.clone()),
+        most: money(3_000),
+        currency: id("EUR"),
+        iat: None,
+        exp: now.seconds() + 60,
+    };
+    let args = OpenConsent { code: code.jti.clone() };
+    let codes = vec![world.code(&ada.key, &code)];
+    let open = ok(&mut node, &world.open_consent(till, "open-3", &args, codes), now);
+    let under = Under { consent: open.consent.expect("a consent"), amount: money(1_000) };
+    let bill = Bill { cid: "pay-3", shop: "br_kino", holder: &ada, amount: 1_000, most: 0, now };
+    let args = Authorise { under: Some(vec![under]), capture: true, ..bill.args() };
+    ok(&mut node, &world.authorise(till, "pay-3", &args, vec![]), next());
     // A refusal that spends its id.
     let no =
         node.submit(&world.capture(till, "cap-no", first, 999_999, false), next()).expect_err("too much");

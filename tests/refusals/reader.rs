@@ -29,7 +29,7 @@ use crate::common::world::{Holder, Key, World, beginning, id};
 use std::collections::{BTreeMap, HashMap};
 use tallyhouse::book::Name;
 use tallyhouse::machine::{Answer, Request};
-use tallyhouse::types::{PaymentId, Refused, Time};
+use tallyhouse::types::{ConsentId, PaymentId, Refused, Time};
 
 /// A row without its status.
 pub struct Row<'a> {
@@ -71,6 +71,7 @@ pub struct Table {
     pub node: PureNode,
     pub now: Time,
     pub payments: HashMap<String, PaymentId>,
+    pub consents: HashMap<String, ConsentId>,
     pub count: usize,
     last: Option<Request>,
     answers: Vec<Answer>,
@@ -87,6 +88,7 @@ impl Table {
             node,
             now,
             payments: HashMap::new(),
+            consents: HashMap::new(),
             count: 0,
             last: None,
             answers: vec![],
@@ -137,6 +139,9 @@ impl Table {
         }
         if let (Ok(Answer { payment: Some(payment), .. }), "authorise") = (&outcome, row.word(0)) {
             self.payments.insert(row.word(1).to_owned(), *payment);
+        }
+        if let (Ok(Answer { consent: Some(consent), .. }), "show") = (&outcome, row.word(0)) {
+            self.consents.insert(row.word(1).to_owned(), *consent);
         }
         let wanted = wanted.split_whitespace().collect::<Vec<_>>().join(" ");
         self.answers.extend(outcome.iter().cloned());

@@ -9,10 +9,11 @@ use tallyhouse::network::{
     FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount, RegisterBrand, RegisterParticipant,
     RevokeKey,
 };
-use tallyhouse::payments::{Authorise, Capture, Refund, Void};
+use tallyhouse::payments::{Authorise, Capture, OpenConsent, Refund, Under, Void};
 use tallyhouse::prices::PublishAcceptance;
 use tallyhouse::sign::{
-    HeldCaps, KeyCert, PaymentConsent, PointToken, Purpose, Sale, TillClaims, TillLimits, Typ, Window, sign,
+    HeldCaps, KeyCert, PaymentConsent, PointToken, Purpose, Sale, SpendCode, TillClaims, TillLimits, Typ,
+    Window, sign,
 };
 use tallyhouse::types::{Hash, PaymentId, b64};
 
@@ -43,6 +44,7 @@ impl Table {
             "freeze" | "release" => self.freeze(row),
             "token" => self.token(row),
             "batch" => self.batch(row),
+            "show" => self.show(row),
             "authorise" => self.authorise(row),
             "capture" => {
                 let (amount, last) = (money(number(row.word(2))), row.has("final"));
@@ -268,7 +270,32 @@ impl Table {
         self.world.issue_batch(&self.key(row.get("by").unwrap_or(&issuing)), &claims, &lines)
     }
 
-    /// `authorise cid amount holder:share:most… [till=br.n] [currency=] [deadline=] [capture]`, and for the
+    /// `show cid holder most [till=br.n] [by=] [code=] [named=] [payee=] [currency=] [exp=] [signer=] [nothing]`.
+    fn show(&self, row: &Row) -> Request {
+        let till = format!("till:{}", row.or("till", "br_kino.0"));
+        let code = SpendCode {
+            aud: self.world.net,
+            jti: row.get("code").map_or_else(|| id(&format!("code-{}", self.count)), id),
+            payee: row.get("payee").map(id),
+            most: money(number(row.word(3))),
+            currency: id(row.or("currency", "EUR")),
+            iat: None,
+            exp: self.seconds(row.or("exp", "+1m")),
+        };
+        let args = OpenConsent { code: row.get("named").map_or_else(|| code.jti.clone(), id) };
+        let key = self.key(row.or("signer", row.word(2)));
+        let codes = if row.has("nothing") { vec![] } else { vec![self.world.code(&key, &code)] };
+        self.world.open_consent(&self.key(row.get("by").unwrap_or(&till)), row.word(1), &args, codes)
+    }
+
+    /// `cid:amount`, a share under the consent that was opened so, or under one that is named.
+    fn under(&self, text: &str) -> Under {
+        let (open, amount) = text.split_once(':').expect("cid:amount");
+        let consent = self.consents.get(open).copied().unwrap_or_else(|| id(open));
+        Under { consent, amount: money(number(amount)) }
+    }
+
+    /// `authorise cid amount holder:share:most… [till=br.n] [currency=] [deadline=] [capture] [under=cid:share+…]`, and for the
     /// consents: `jti= exp= payee= payment= at-till= consented= signer= consent-deadline=`.
     fn authorise(&self, row: &Row) -> Request {
         let till = row.or("till", "br_kino.0");
@@ -277,8 +304,14 @@ impl Table {
         let deadline = self.seconds(row.or("deadline", "+1h"));
         let amount = money(number(row.word(2)));
         let reference = row.get("ref").map(id);
-        let args =
-            Authorise { amount, currency: id(currency), deadline, reference, capture: row.has("capture") };
+        let args = Authorise {
+            amount,
+            currency: id(currency),
+            deadline,
+            reference,
+            capture: row.has("capture"),
+            under: row.get("under").map(|all| all.split('+').map(|one| self.under(one)).collect()),
+        };
         let shares = row.words[3..].iter().filter(|word| word.contains(':')).enumerate();
         let consents = shares.map(|(n, share)| {
             let [holder, amount, most] = share.split(':').collect::<Vec<_>>()[..] else {

@@ -2,9 +2,9 @@
 
 use tallyhouse::machine::Request;
 use tallyhouse::network::{DefineUnit, OpenAccount, RegisterBrand, RegisterParticipant, RevokeKey};
-use tallyhouse::payments::Authorise;
+use tallyhouse::payments::{Authorise, OpenConsent};
 use tallyhouse::prices::{PublishAcceptance, PublishPrices};
-use tallyhouse::sign::{Award, KeyBudget, KeyCert, PaymentConsent, PointBatch, PointToken};
+use tallyhouse::sign::{Award, KeyBudget, KeyCert, PaymentConsent, PointBatch, PointToken, SpendCode};
 use tallyhouse::types::{AccountId, BrandId, Hash, Kid, PaymentId, Refusal, UnitCode};
 
 /// A line of a batch: its bytes, and the award in it if it is one.
@@ -28,6 +28,7 @@ pub enum What {
     Open(OpenAccount),
     Token(Box<PointToken>),
     Batch(PointBatch, Vec<Line>),
+    Show(OpenConsent, Option<(Kid, SpendCode)>),
     Authorise(Authorise, Vec<(Kid, PaymentConsent)>),
     Capture(PaymentId, u64, bool),
     Void(PaymentId),
@@ -54,6 +55,7 @@ impl What {
             Self::Open(_) => "account.opened",
             Self::Token(_) => "points.issued",
             Self::Batch(..) => "points.batch",
+            Self::Show(..) => "consent.opened",
             Self::Authorise(..) => "payment.authorised",
             Self::Capture(..) => "payment.captured",
             Self::Void(_) => "payment.voided",
@@ -67,6 +69,7 @@ impl What {
             self,
             Self::Token(_)
                 | Self::Batch(..)
+                | Self::Show(..)
                 | Self::Authorise(..)
                 | Self::Capture(..)
                 | Self::Void(_)

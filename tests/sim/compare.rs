@@ -63,7 +63,7 @@ pub fn same(model: &Model, records: &[(Name, Record)], at: Time) -> Result<(), S
     let mut books = model.books.clone();
     books.settle(at.micros());
     let mut expired: BTreeMap<UnitCode, i128> = BTreeMap::new();
-    let (mut accounts, mut payments) = (0, 0);
+    let (mut accounts, mut payments, mut consents) = (0, 0, 0);
     let mut totals: BTreeMap<(UnitCode, Shared), i128> = BTreeMap::new();
     let mut pairs = BTreeMap::new();
     for (name, record) in records {
@@ -103,6 +103,22 @@ pub fn same(model: &Model, records: &[(Name, Record)], at: Time) -> Result<(), S
                     return Err(wrong(format!("is {has:?}, the model says {says:?}")));
                 }
             }
+            (Name::Consent(id), Record::Consent(open)) => {
+                consents += 1;
+                let expected = model.open.get(id).ok_or(wrong("the model has none".into()))?;
+                let n = |money: tallyhouse::types::Money| u128::from(money.get());
+                let has = (&open.brand, open.till, n(open.most), n(open.used), open.until.micros());
+                let says = (&expected.brand, expected.till, expected.most, expected.used, expected.until);
+                if has != says {
+                    return Err(wrong(format!("is {has:?}, the model says {says:?}")));
+                }
+            }
+            (Name::Shown(id), Record::Shown(shown)) => {
+                let expected = model.open.get(id).map(|open| (open.account, open.key));
+                if expected != Some((shown.account, shown.key)) {
+                    return Err(wrong(format!("is {shown:?}, the model says {expected:?}")));
+                }
+            }
             (Name::Share(id, unit), Record::Share(share)) => {
                 let taken: u128 = share.taken.iter().map(|lot| u128::from(lot.1.get())).sum();
                 let expected = model.payments[id].shares.iter().find(|s| s.unit == *unit);
@@ -134,6 +150,9 @@ pub fn same(model: &Model, records: &[(Name, Record)], at: Time) -> Result<(), S
         return Err(format!(
             "{accounts} accounts and {payments} payments, the model has {purses} and {known}"
         ));
+    }
+    if consents != model.open.len() {
+        return Err(format!("{consents} open consents, the model has {}", model.open.len()));
     }
     conserved(&books)
 }

@@ -164,7 +164,8 @@ impl<'w> Generator<'w> {
         match self.rng.below(1000) {
             0..270 => self.token(model),
             270..310 => self.batch(model),
-            310..560 => self.authorise(model),
+            310..350 => self.show(model),
+            350..560 => self.authorise(model),
             560..710 => self.capture(model),
             710..750 => self.void(model),
             750..835 => self.refund(model),

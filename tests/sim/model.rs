@@ -13,7 +13,7 @@ use tallyhouse::network::DefineUnit;
 use tallyhouse::prices::{PublishAcceptance, PublishPrices};
 use tallyhouse::sign::{KeyBudget, Purpose, TillClaims};
 use tallyhouse::types::{
-    AccountId, BrandId, Currency, Hash, Kid, ParticipantId, PaymentId, Refusal, Time, UnitCode,
+    AccountId, BrandId, ConsentId, Currency, Hash, Kid, ParticipantId, PaymentId, Refusal, Time, UnitCode,
 };
 
 /// Refusals recorded for a brand in an hour, at most.
@@ -72,6 +72,19 @@ pub struct MPayment {
     pub refunded: u128,
     pub deadline: i64,
     pub closed: bool,
+}
+
+/// A consent that a code opened.
+#[derive(Clone, Debug)]
+pub struct MOpen {
+    pub brand: BrandId,
+    pub till: Kid,
+    pub account: AccountId,
+    pub key: Kid,
+    pub currency: Currency,
+    pub most: u128,
+    pub used: u128,
+    pub until: i64,
 }
 
 /// What is counted against a ceiling: who, what, and the window it was counted in.
@@ -156,6 +169,7 @@ impl From<Refusal> for Stop {
 #[derive(Default)]
 pub struct Said {
     pub payment: Option<PaymentId>,
+    pub consent: Option<ConsentId>,
     pub awarded: Option<u64>,
     pub others: Vec<LineVerdict>,
 }
@@ -183,6 +197,7 @@ pub struct Model {
     pub tokens: BTreeMap<(BrandId, String), (Hash, Answer)>,
     pub refs: BTreeMap<(BrandId, String, String), Hash>,
     pub consents: BTreeSet<(AccountId, String)>,
+    pub open: BTreeMap<ConsentId, MOpen>,
     /// Refused for good, recorded with the commit.
     waiting: Vec<(Owner, String, Hash, Refusal)>,
     pub now: i64,
@@ -228,6 +243,7 @@ impl Model {
             tokens: BTreeMap::new(),
             refs: BTreeMap::new(),
             consents: BTreeSet::new(),
+            open: BTreeMap::new(),
             waiting: vec![],
             now: micros(begun),
         }
@@ -299,6 +315,9 @@ impl Model {
         if let What::Authorise(_, consents) = &ask.what {
             all.extend(consents.iter().map(|(kid, _)| (*kid, "consent")));
         }
+        if let What::Show(_, Some((kid, _))) = &ask.what {
+            all.push((*kid, "code"));
+        }
         all
     }
 
@@ -336,6 +355,7 @@ impl Model {
             kind: ask.what.kind().into(),
             at: Time::from_micros(self.now).expect("in range"),
             payment: said.payment,
+            consent: said.consent,
             awarded: said.awarded,
             others: said.others,
             replayed: false,
@@ -409,7 +429,7 @@ fn may_sign(purpose: Purpose, sort: &str) -> bool {
         Purpose::BrandRoot => &["cert", "budget", "command", "approval"],
         Purpose::Issuing => &["token", "batch", "command", "approval"],
         Purpose::Till => &["token", "command", "approval"],
-        Purpose::Account => &["consent", "command", "approval"],
+        Purpose::Account => &["consent", "code", "command", "approval"],
         Purpose::Log => &["approval"],
         Purpose::Recovery | Purpose::Operations | Purpose::Approver => &["command", "approval"],
     };

@@ -2,15 +2,15 @@
 
 use super::ask::{Ask, What};
 use super::model::Stop;
-use super::model::{Count, MPayment, MShare, Model, Owner};
+use super::model::{Count, MOpen, MPayment, MShare, Model, Owner};
 use super::purse::{From, NEVER, Pile, local_day};
 use super::rules::{Done, check, most};
 use chrono::Days;
 use tallyhouse::book::Shared;
-use tallyhouse::payments::Authorise;
+use tallyhouse::payments::{Authorise, OpenConsent};
 use tallyhouse::prices::PublishPrices;
-use tallyhouse::sign::{PaymentConsent, Purpose, TillClaims};
-use tallyhouse::types::{BrandId, Currency, Kid, PaymentId, Rate, Refusal};
+use tallyhouse::sign::{PaymentConsent, Purpose, SpendCode, TillClaims};
+use tallyhouse::types::{AccountId, BrandId, ConsentId, Currency, Kid, PaymentId, Rate, Refusal, UnitCode};
 
 /// A price as two integers; the crate keeps them to itself but writes them as `[num, den]`.
 fn parts(rate: Rate) -> (u128, u128) {
@@ -42,10 +42,13 @@ impl Model {
         let (now, amount) = (self.seconds(), u128::from(args.amount.get()));
         check(amount > 0, Refusal::AmountTooSmall)?;
         check(args.deadline > now && args.deadline <= now + 30 * 86_400, Refusal::SettingInvalid)?;
-        check(!consents.is_empty(), Refusal::EvidenceMissing)?;
-        let sum: u128 = consents.iter().map(|(_, consent)| u128::from(consent.amount.get())).sum();
-        check(sum == amount && consents.len() <= 16, Refusal::SharesMismatch)?;
+        let under = args.under.clone().unwrap_or_default();
+        check(!consents.is_empty() || !under.is_empty(), Refusal::EvidenceMissing)?;
+        let signed = consents.iter().map(|(_, consent)| consent.amount);
+        let sum: u128 = signed.chain(under.iter().map(|one| one.amount)).map(|n| u128::from(n.get())).sum();
+        check(sum == amount && consents.len() + under.len() <= 16, Refusal::SharesMismatch)?;
         let id = PaymentId { seq: self.seq, part: 0 };
+        let open_before = self.open.clone();
         let used = self.on_copy(|model| {
             let counts = [Count::TakenHour(ask.signer), Count::TakenDay(ask.signer)];
             model.count_till(till, counts, amount, args.currency)?;
@@ -62,13 +65,21 @@ impl Model {
                 closed: false,
             };
             model.payments.insert(id, payment);
-            let mut used = vec![];
+            let (mut used, mut shares) = (vec![], vec![]);
             for (kid, consent) in consents {
                 let jti = (consent.account, consent.jti.to_string());
                 check(!model.consents.contains(&jti) && !used.contains(&jti), Refusal::ConsentUsed)?;
                 model.check_consent(ask, args, brand, till.till.as_str(), *kid, consent)?;
-                model.hold_share(id, args, brand, consent)?;
+                let most = u128::from(consent.points.get());
+                shares.push((consent.account, u128::from(consent.amount.get()), most));
                 used.push(jti);
+            }
+            for one in &under {
+                let amount = u128::from(one.amount.get());
+                shares.push((model.use_open(ask, args, one.consent, amount)?, amount, u128::MAX));
+            }
+            for (account, amount, most) in shares {
+                model.hold_share(id, args, brand, account, amount, most)?;
             }
             if args.capture {
                 model.capture(id, amount, true)?;
@@ -82,6 +93,7 @@ impl Model {
             }
             Err(stop) => {
                 self.payments.remove(&id);
+                self.open = open_before;
                 Err(stop)
             }
         }
@@ -124,32 +136,85 @@ impl Model {
         check(consent.exp > now && consent.exp <= now + 300, Refusal::ConsentExpired)
     }
 
+    /// The unit of an account from which points may be spent at all.
+    fn spendable(&mut self, account: AccountId) -> Result<UnitCode, Stop> {
+        let purse = self.books.purse(account, self.now).ok_or(Refusal::AccountUnknown)?;
+        let (code, frozen) = (purse.unit, purse.frozen);
+        let unit = &self.units[&code];
+        check(!self.brands[&unit.brand].frozen, Refusal::BrandFrozen)?;
+        check(!unit.frozen, Refusal::UnitFrozen)?;
+        check(!frozen, Refusal::AccountFrozen)?;
+        Ok(code)
+    }
+
+    fn price_now(&self, code: UnitCode, currency: Currency) -> Result<PublishPrices, Stop> {
+        let now = self.seconds();
+        let in_force = |price: &&PublishPrices| {
+            price.currency == currency && price.from <= now && price.until.is_none_or(|until| now < until)
+        };
+        let all = self.prices.get(&code).and_then(|all| all.iter().rfind(in_force));
+        Ok(all.ok_or(Refusal::NoPrice)?.clone())
+    }
+
+    /// A till opens a consent with a code that was shown to it.
+    pub(super) fn show(
+        &mut self,
+        ask: &Ask,
+        args: &OpenConsent,
+        code: Option<&(Kid, SpendCode)>,
+    ) -> Result<ConsentId, Stop> {
+        let Owner::Brand(brand) = self.valid(ask.signer, &[Purpose::Till])?.owner.clone() else {
+            return Err(Refusal::KeyOwner.into());
+        };
+        let (kid, code) = code.ok_or(Refusal::EvidenceMissing)?;
+        check(code.jti == args.code, Refusal::EvidenceMismatch)?;
+        let Owner::Account(account) = self.valid(*kid, &[Purpose::Account])?.owner else {
+            return Err(Refusal::KeyOwner.into());
+        };
+        let (jti, now) = ((account, code.jti.to_string()), self.seconds());
+        check(!self.consents.contains(&jti), Refusal::ConsentUsed)?;
+        check(code.exp > now && code.exp <= now + 60, Refusal::ConsentExpired)?;
+        check(!self.network_frozen, Refusal::NetworkFrozen)?;
+        check(!self.brands[&brand].frozen, Refusal::BrandFrozen)?;
+        let most = u128::from(code.most.get());
+        self.on_copy(|model| {
+            let unit = model.spendable(account)?;
+            model.price_now(unit, code.currency)?;
+            check(most > 0, Refusal::AmountTooSmall)?;
+            check(code.payee.as_ref().is_none_or(|of| *of == brand), Refusal::ConsentMismatch)
+        })?;
+        self.consents.insert(jti);
+        let id = ConsentId { seq: self.seq, part: 0 };
+        let (key, currency, until) = (*kid, code.currency, self.now + 900_000_000);
+        self.open.insert(id, MOpen { brand, till: ask.signer, account, key, currency, most, used: 0, until });
+        Ok(id)
+    }
+
+    /// Asks for so much under an open consent; says whose points they are.
+    fn use_open(&mut self, ask: &Ask, args: &Authorise, id: ConsentId, n: u128) -> Result<AccountId, Stop> {
+        let open = self.open.get(&id).filter(|open| open.till == ask.signer);
+        let open = open.ok_or(Refusal::ConsentUnknown)?.clone();
+        self.valid(open.key, &[Purpose::Account])?;
+        check(self.now < open.until, Refusal::ConsentExpired)?;
+        check(open.currency == args.currency, Refusal::ConsentMismatch)?;
+        check(open.used + n <= open.most, Refusal::ConsentExceeded)?;
+        self.open.get_mut(&id).expect("just seen").used += n;
+        Ok(open.account)
+    }
+
     fn hold_share(
         &mut self,
         id: PaymentId,
         args: &Authorise,
         brand: &BrandId,
-        consent: &PaymentConsent,
+        account: AccountId,
+        n: u128,
+        most_points: u128,
     ) -> Done {
-        let purse = self.books.purse(consent.account, self.now).ok_or(Refusal::AccountUnknown)?;
-        let (code, frozen) = (purse.unit, purse.frozen);
+        let code = self.spendable(account)?;
         let unit = self.units[&code].clone();
-        check(!self.brands[&unit.brand].frozen, Refusal::BrandFrozen)?;
-        check(!unit.frozen, Refusal::UnitFrozen)?;
-        check(!frozen, Refusal::AccountFrozen)?;
-        let now = self.seconds();
-        let in_force = |price: &&PublishPrices| {
-            price.currency == args.currency
-                && price.from <= now
-                && price.until.is_none_or(|until| now < until)
-        };
-        let price = self
-            .prices
-            .get(&code)
-            .and_then(|all| all.iter().rfind(in_force))
-            .ok_or(Refusal::NoPrice)?
-            .clone();
-        let (home, n) = (unit.brand == *brand, u128::from(consent.amount.get()));
+        let price = self.price_now(code, args.currency)?;
+        let home = unit.brand == *brand;
         if !home {
             let list = self.acceptance.get(brand);
             let listed = list.and_then(|list| list.units.iter().find(|listed| listed.unit == code));
@@ -167,7 +232,7 @@ impl Model {
         check(points > 0, Refusal::AmountTooSmall)?;
         let least = unit.set.min_spend.map_or(0, |least| u128::from(least.get()));
         check(points >= least, Refusal::AmountTooSmall)?;
-        check(points <= u128::from(consent.points.get()), Refusal::ConsentExceeded)?;
+        check(points <= most_points, Refusal::ConsentExceeded)?;
         let issuer = self.brands[&unit.brand].participant.clone();
         let payment = self.payments.get_mut(&id).expect("just made");
         let (settle_num, settle_den) = parts(price.settle);
@@ -177,9 +242,8 @@ impl Model {
             most(n.checked_mul(settle_num * den).expect("prices here are small") / (settle_den * num))?
         };
         let (deadline, at) = (payment.deadline, self.now);
-        self.books.own(consent.account, at).hold(id, deadline, points, at)?;
+        self.books.own(account, at).hold(id, deadline, points, at)?;
         check(payment.shares.iter().all(|share| share.unit != code), Refusal::SharesMismatch)?;
-        let account = consent.account;
         payment.shares.push(MShare { unit: code, account, points, obligation, issuer, taken: vec![] });
         Ok(())
     }

@@ -68,6 +68,7 @@ impl Model {
             What::Open(args) => self.on_copy(|model| model.open(ask, args))?,
             What::Token(token) => self.token(ask, token)?,
             What::Batch(claims, lines) => said = self.batch(ask, claims, lines)?,
+            What::Show(args, code) => said.consent = Some(self.show(ask, args, code.as_ref())?),
             What::Authorise(args, consents) => said.payment = Some(self.authorise(ask, args, consents)?),
             What::Capture(id, ..) => {
                 self.own_payment(ask.signer, *id)?;

@@ -3,11 +3,11 @@
 use super::super::common::world::{Key, id, points};
 use super::ask::{Ask, Line, What};
 use super::generate::{Generator, HOARDER, LINGERER};
-use super::model::{MPayment, Model};
-use tallyhouse::payments::Authorise;
+use super::model::{MOpen, MPayment, Model};
+use tallyhouse::payments::{Authorise, OpenConsent, Under};
 use tallyhouse::prices::PublishPrices;
-use tallyhouse::sign::{PaymentConsent, PointToken, Sale, SaleLine};
-use tallyhouse::types::{Date, Ident, Money, PaymentId, Refusal, UnitCode, encode};
+use tallyhouse::sign::{PaymentConsent, PointToken, Sale, SaleLine, SpendCode};
+use tallyhouse::types::{ConsentId, Date, Ident, Money, PaymentId, Refusal, UnitCode, encode};
 
 fn money(n: u64) -> Money {
     super::super::common::world::money(n)
@@ -224,7 +224,21 @@ impl<'w> Generator<'w> {
             deadline,
             reference: self.rng.chance(30).then(|| id(&cid)),
             capture: self.rng.chance(25),
+            under: None,
         };
+        if self.rng.chance(25)
+            && let Some(under) = self.under(till, model)
+        {
+            // All of it under an open consent, or more than that.
+            let all = self.rng.chance(80);
+            args.amount = if all { under.amount } else { money(under.amount.get() + 1) };
+            if self.rng.chance(3) {
+                args.currency = id("CHF");
+            }
+            args.under = Some(vec![under]);
+            let request = self.world.authorise(till, &cid, &args, vec![]);
+            return Ask::new(request, till.kid, vec![], Some(&cid), What::Authorise(args, vec![]));
+        }
         let many = [1, 1, 1, 1, 2, 2, 3][self.rng.index(7)];
         let mut consents: Vec<(&Key, PaymentConsent)> = vec![];
         let (mut sum, first) = (0, self.rng.index(self.units.len()));
@@ -273,6 +287,69 @@ impl<'w> Generator<'w> {
         let request = self.world.authorise(till, &cid, &args, signed);
         let consents = consents.into_iter().map(|(key, consent)| (key.kid, consent)).collect();
         Ask::new(request, till.kid, vec![], Some(&cid), What::Authorise(args, consents))
+    }
+
+    /// A till reads the code on a phone.
+    pub fn show(&mut self, model: &Model) -> Ask {
+        let (brand, now, unit) = (self.brand(), self.seconds(), self.unit());
+        let till = self.till_of(brand, model);
+        let cid = self.fresh("open");
+        let holder = match self.payer(unit, model) {
+            Some((n, _)) => &self.cast.holders[&unit][n],
+            None => self.holder(unit),
+        };
+        let mut code = SpendCode {
+            aud: self.world.net,
+            jti: id(&self.fresh("code")),
+            payee: self.rng.chance(30).then(|| self.world.brands[brand].id.clone()),
+            most: money(self.rng.range(1, 40_000)),
+            currency: id("EUR"),
+            iat: None,
+            exp: now + self.rng.range(2, 60),
+        };
+        let mut args = OpenConsent { code: code.jti.clone() };
+        let mut key = &holder.key;
+        match self.rng.below(60) {
+            0 => code.exp = now,
+            1 => code.exp = now + 61,
+            2 => code.exp = now + 60,
+            3 => code.payee = Some(self.world.brands[self.brand()].id.clone()),
+            4 => code.most = money(0),
+            5 => code.currency = id("CHF"),
+            6 => args.code = id("another"),
+            7 => key = &self.world.log,
+            8 => key = till,
+            9 => {
+                if let Some((_, jti)) = model.consents.iter().find(|(account, _)| *account == holder.account)
+                {
+                    (code.jti, args.code) = (id(jti), id(jti));
+                }
+            }
+            _ => {}
+        }
+        let none = self.rng.chance(2);
+        let codes = if none { vec![] } else { vec![self.world.code(key, &code)] };
+        let request = self.world.open_consent(till, &cid, &args, codes);
+        let code = (!none).then_some((key.kid, code));
+        Ask::new(request, till.kid, vec![], Some(&cid), What::Show(args, code))
+    }
+
+    /// Something to ask for under a consent that was opened at a till; now and then at another one, too late or too
+    /// much.
+    fn under(&mut self, till: &Key, model: &Model) -> Option<Under> {
+        let strange = self.rng.chance(5);
+        let mine = |open: &MOpen| open.till == till.kid && model.now < open.until && open.used < open.most;
+        let fits = |(_, open): &(&ConsentId, &MOpen)| strange || mine(open);
+        let all: Vec<_> = model.open.iter().filter(fits).collect();
+        let (consent, open) = *all.get(self.rng.index(all.len().max(1)))?;
+        let left = u64::try_from(open.most - open.used).expect("small");
+        let amount = match self.rng.below(12) {
+            0 => left,
+            1 => left + 1,
+            _ => self.rng.range(1, left.clamp(1, 2_500)),
+        };
+        let unknown = self.rng.chance(2).then_some(ConsentId { seq: model.seq, part: 0 });
+        Some(Under { consent: unknown.unwrap_or(*consent), amount: money(amount) })
     }
 
     fn spoil_bill(

@@ -66,7 +66,8 @@ pub fn parameters() -> Value {
         "HeldKey": header("Tallyhouse-Held-Key",
             "With an API key: which held key signs, by its thumbprint, where there are several.", "^[A-Za-z0-9_-]{43}$"),
         "Consents": header("Tallyhouse-Consents",
-            "Consents of the holders (`payment-consent+jwt`), compact JWSs separated by commas.", LIST),
+            "Consents of the holders (`payment-consent+jwt`), or the code that opens one (`spend-code+jwt`): compact JWSs \
+             separated by commas.", LIST),
         "Batch": header(
             "Tallyhouse-Batch",
             "The statement (`point-batch+jwt`, a compact JWS) that signs all lines together.",

@@ -407,7 +407,7 @@ impl<'a> Replay<'a> {
         let deadline = self.now.seconds() + HOLD;
         let later = capture == CaptureWhen::Later;
         let reference = Some(receipt.number.clone());
-        let args = Authorise { amount: hold, currency, deadline, reference, capture: !later };
+        let args = Authorise { amount: hold, currency, deadline, reference, capture: !later, under: None };
         let pen = self.cast.pen;
         let mut jws = vec![pen.command(&till.key, &cid, Kind::PaymentAuthorised, &args)];
         let mut borne = vec![];
