@@ -4,18 +4,17 @@
 //! Promises: what is printed is sent as it was signed; a private key leaves its file for nothing but signing.
 //! Refuses to know: what a network answers; nothing is sent from here.
 
+mod holder;
+
 use super::context::{CliError, Context, Exit, net};
-use super::keys::{money, points};
 use super::statement::{Signed, Signing, say_request};
-use super::when::When;
 use crate::clock;
 use crate::machine::Route;
-use crate::sign::{
-    Approval, CommandClaims, HttpLife, HttpMessage, Jws, PaymentConsent, SecretKey, Typ, sign,
-};
-use crate::types::{AccountId, BrandId, Currency, Hash, Ident, Money, Points, UnitCode, b64, encode, hex};
-use crate::vault::{KeyFolder, Owner, Vault, WalletId};
+use crate::sign::{Approval, CommandClaims, HttpLife, HttpMessage, Jws, SecretKey, Typ, sign};
+use crate::types::{Hash, Ident, UnitCode, b64, encode, hex};
+use crate::vault::{KeyFolder, Owner, WalletId};
 use clap::Subcommand;
+use holder::{Code, Consent};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -29,6 +28,8 @@ use std::str::FromStr;
   tallyhouse sign POST /v1/awards --as br_harvest/issuing --body '{\"iss\":\"br_harvest\",\"unit\":\"HARVEST\",\"sub\":\"ac_0123456789abcdefghjkmnpqrs\",\"amount\":5}' | sh
   tallyhouse sign POST /v1/payments --as br_harvest/till-9 --body @bill.json --consent @consent.txt --id R-4711 | sh
   tallyhouse sign consent --as wa_0123456789abcdefghjkmnpqrs/HARVEST --payee br_cleaver --payment R-4711 --amount 5000 --currency USD --points 50
+  tallyhouse sign code --as wa_0123456789abcdefghjkmnpqrs/HARVEST --most 5000 --currency USD --id C-1 > code.txt
+  tallyhouse sign POST /v1/consents --as br_cleaver/till-9 --body '{\"code\":\"C-1\"}' --consent @code.txt | sh
   tallyhouse sign POST /v1/participants --as operator/root-1 --approve operator/root-2 --body @participant.json | sh
 
 A key is named by its owner and its name: operator/root-1, br_harvest/till-9; the key of a person's account by the
@@ -51,6 +52,8 @@ enum Action {
     Delete(Read),
     /// Sign the consent of an account's holder to a payment, and print it
     Consent(Box<Consent>),
+    /// Sign what a phone shows at a till: a code that opens a consent
+    Code(Code),
     /// Sign an approval of somebody else's statement, and print it
     Approval(Approve),
 }
@@ -96,7 +99,7 @@ struct Write {
     /// The command's id: asked for again under it, nothing happens twice; a random one if left out
     #[arg(long)]
     id: Option<Ident>,
-    /// The consent of a holder: a statement, or @FILE; once for each unit
+    /// The consent of a holder, or the code that a phone showed: a statement, or @FILE; once for each unit
     #[arg(long = "consent", value_name = "JWS")]
     consents: Vec<String>,
     /// Who signs an approval too; the request is then carried as statements (application/jose)
@@ -106,50 +109,6 @@ struct Write {
     #[arg(long, conflicts_with = "consents")]
     jws: bool,
     /// The network's id, for statements; that of the data folder if left out
-    #[arg(long, value_parser = net)]
-    net: Option<Hash>,
-}
-
-#[derive(clap::Args, Debug)]
-#[command(after_help = "Examples:
-  tallyhouse sign consent --as wa_0123456789abcdefghjkmnpqrs/HARVEST --payee br_cleaver --payment R-4711 \\
-      --amount 5000 --currency USD --points 50
-In a network on its own time (see `driven` and `time` in /v1/network), --at says what now means there.")]
-struct Consent {
-    /// The holder's key: WALLET/UNIT
-    #[arg(long = "as", value_name = "OWNER/NAME")]
-    signer: Signer,
-    /// Whose points; the wallet's account of the unit if left out, where the data folder knows it
-    #[arg(long)]
-    account: Option<AccountId>,
-    /// The shop's brand
-    #[arg(long)]
-    payee: BrandId,
-    /// The id of the payment: what the till gives with --id
-    #[arg(long)]
-    payment: Ident,
-    /// Only at this till
-    #[arg(long)]
-    till: Option<Ident>,
-    /// The share of the bill, in the currency's smallest units of the log
-    #[arg(long, value_parser = money)]
-    amount: Money,
-    /// Its currency
-    #[arg(long)]
-    currency: Currency,
-    /// Most points that may be taken, in the unit's smallest
-    #[arg(long, value_parser = points)]
-    points: Points,
-    /// Until when the points may be held
-    #[arg(long, default_value = "15m")]
-    deadline: When,
-    /// Until when the consent is taken, 5 minutes ahead at the most
-    #[arg(long, default_value = "4m")]
-    exp: When,
-    /// What now means; the clock's time, or that of the data folder's network, if left out
-    #[arg(long)]
-    at: Option<When>,
-    /// The network's id; that of the data folder if left out
     #[arg(long, value_parser = net)]
     net: Option<Hash>,
 }
@@ -214,7 +173,8 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
         Action::Get(args) => bodiless("GET", args.common, context)?,
         Action::Delete(args) => bodiless("DELETE", args.common, context)?,
         Action::Post(args) => write(*args, context)?,
-        Action::Consent(args) => consent(*args, context)?,
+        Action::Consent(args) => args.say(context)?,
+        Action::Code(args) => args.say(context)?,
         Action::Approval(args) => approval(&args, context)?,
     }
     Ok(Exit::Ok)
@@ -335,38 +295,6 @@ fn write(args: Write, context: &mut Context<'_>) -> Result<(), CliError> {
     Sending::new("POST", common, headers, message.body).say(context)
 }
 
-fn consent(args: Consent, context: &mut Context<'_>) -> Result<(), CliError> {
-    let key = args.signer.load(context)?;
-    let account = match (args.account, &args.signer) {
-        (Some(account), _) => account,
-        (None, Signer::Holder(wallet, unit)) if context.data.join("vault.sqlite").exists() => {
-            let found = Vault::open(&context.data)?.account(*wallet, *unit)?;
-            found.ok_or_else(|| CliError::Usage(format!("{wallet} has no account of {unit} here")))?
-        }
-        _ => return Err(CliError::usage("whose points? Give the account with --account")),
-    };
-    let given = args.at.map(|at| at.seconds(clock::now()));
-    let now = match given {
-        Some(at) => crate::types::Time::from_seconds(at).ok_or_else(|| CliError::usage("--at: too late"))?,
-        None => context.now()?,
-    };
-    let claims = PaymentConsent {
-        aud: context.net(args.net)?,
-        jti: random_id()?,
-        account,
-        payee: args.payee,
-        payment: args.payment,
-        till: args.till,
-        amount: args.amount,
-        currency: args.currency,
-        points: args.points,
-        deadline: args.deadline.seconds(now),
-        iat: Some(now.seconds()),
-        exp: args.exp.seconds(now),
-    };
-    say_request(&Signed { jws: vec![sign(&key, Typ::PaymentConsent, &encode(&claims))] }, context)
-}
-
 fn approval(args: &Approve, context: &mut Context<'_>) -> Result<(), CliError> {
     let digest = Jws::parse(&context.text(&args.statement)?)?.identity();
     let claims = Approval { aud: context.net(args.net)?, digest, iat: None };
@@ -381,9 +309,9 @@ mod tests {
     use crate::sign::HttpFields;
     use std::path::Path;
 
-    const NET: &str = "00000000000000000000000000000000000000000000000000000000000000aa";
+    pub(super) const NET: &str = "00000000000000000000000000000000000000000000000000000000000000aa";
 
-    fn json(data: &Path, arguments: &[&str]) -> serde_json::Value {
+    pub(super) fn json(data: &Path, arguments: &[&str]) -> serde_json::Value {
         let all = ["tallyhouse", "--json", "--data"].map(Into::into).into_iter().chain([data.into()]);
         let (mut out, mut err) = (vec![], vec![]);
         let all = all.chain(arguments.iter().map(Into::into));
@@ -458,46 +386,6 @@ mod tests {
         let claims: Approval = approval.payload().expect("an approval");
         assert_eq!(claims.digest, Jws::parse(statement).expect("well formed").identity());
         assert_eq!(approval.verify(&keys[1].public()), Ok(()));
-    }
-
-    #[test]
-    fn a_consent_is_signed_by_the_accounts_own_key() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let wallet = WalletId(7);
-        let seed = KeyFolder::at(dir.path()).create_seed(wallet).expect("a seed");
-        let (signer, account) = (format!("{wallet}/HARVEST"), AccountId(5).to_string());
-        let line = [
-            "sign",
-            "consent",
-            "--as",
-            &signer,
-            "--account",
-            &account,
-            "--payee",
-            "br_a",
-            "--payment",
-            "R-1",
-            "--amount",
-            "100",
-            "--currency",
-            "EUR",
-            "--points",
-            "3",
-            "--net",
-            NET,
-            "--at",
-            "2018-01-01",
-        ];
-        let made = json(dir.path(), &line);
-        let jws = Jws::parse(made["jws"][0].as_str().expect("a statement")).expect("well formed");
-        let key = SecretKey::derive(&seed, "HARVEST".parse().expect("a unit"));
-        assert_eq!(jws.verify(&key.public()), Ok(()));
-        let claims: PaymentConsent = jws.payload().expect("a consent");
-        assert_eq!((claims.exp, claims.deadline), (1_514_764_800 + 240, 1_514_764_800 + 900));
-        let (exit, _, err) =
-            tallyhouse(dir.path(), &line.join(" ").replace(&format!("--account {account}"), ""), "");
-        assert_eq!(exit, Exit::Usage);
-        assert!(err.contains("--account"), "{err}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::when::When;
 use crate::clock;
 use crate::sign::{
     Approval, CommandClaims, Jws, KeyBudget, KeyCert, PaymentConsent, PointBatch, PointToken, PublicKey,
-    Sale, SecretKey, Typ, sign,
+    Sale, SecretKey, SpendCode, Typ, sign,
 };
 use crate::types::{
     AccountId, BrandId, Currency, Date, Hash, Ident, Kid, Money, Points, Refusal, Refused, Time, UnitCode,
@@ -307,6 +307,10 @@ fn terms(jws: &Jws) -> Result<(Hash, Expiry), Refused> {
             let claims: PaymentConsent = jws.payload()?;
             (claims.aud, Some((Refusal::ConsentExpired, claims.exp)))
         }
+        Typ::SpendCode => {
+            let claims: SpendCode = jws.payload()?;
+            (claims.aud, Some((Refusal::ConsentExpired, claims.exp)))
+        }
         Typ::KeyCert => {
             let claims: KeyCert = jws.payload()?;
             (claims.aud, claims.until.map(|until| (Refusal::KeyExpired, until)))
@@ -317,7 +321,7 @@ fn terms(jws: &Jws) -> Result<(Hash, Expiry), Refused> {
         }
         Typ::Approval => (jws.payload::<Approval>()?.aud, None),
         Typ::Command => (jws.payload::<CommandClaims>()?.aud, None),
-        typ @ (Typ::VoucherClaim | Typ::SpendCode) => {
+        typ @ Typ::VoucherClaim => {
             return Err(Refused::about(
                 Refusal::TokenType,
                 format!("{typ} is not taken in by any network yet"),
