@@ -7,7 +7,7 @@ use crate::engine::Failure;
 use crate::log::{leaf_hash, root_of};
 use crate::machine::{CurrencySetting, Genesis, Request};
 use crate::sign::{SecretKey, Typ, sign};
-use crate::types::{AccountId, Hash, Time, b64, encode};
+use crate::types::{AccountId, ConsentId, Hash, Time, b64, encode};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -199,6 +199,19 @@ impl World {
         );
         let args = json!({"amount": 1, "currency": "EUR", "deadline": now + 3600, "capture": true});
         (args, consent)
+    }
+
+    /// What the i-th account's phone shows to the shop's till, and the arguments with which the till opens a consent.
+    pub(super) fn shown_code(&self, jti: &str, i: u64) -> (Value, String) {
+        let code = json!({"aud": self.net, "jti": jti, "most": 1_000_000_000, "currency": "EUR",
+            "exp": self.now() + 60});
+        (json!({"code": jti}), jws(&account_key(i), Typ::SpendCode, &code))
+    }
+
+    /// The arguments of a payment of one cent under an open consent, captured at once.
+    pub(super) fn payment_under(&self, consent: ConsentId) -> Value {
+        json!({"amount": 1, "currency": "EUR", "deadline": self.now() + 3600, "capture": true,
+            "under": [{"consent": consent, "amount": 1}]})
     }
 
     /// A token: 5 points for the i-th account.

@@ -3,14 +3,12 @@
 //! Owns: which loads are run, and what is said of them.
 //! Promises: warm-up is left out; what was refused or broke is counted apart and never as done.
 //! Refuses to know: who runs the server.
-//!
-//! Each payment comes with a consent of its own, signed for it. The kernel knows no consent that stays open for
-//! several payments, so payments with one signature cannot be measured.
 
 mod client;
 mod hello;
 mod load;
 mod server;
+mod shown;
 #[cfg(test)]
 mod stub;
 mod work;
@@ -123,7 +121,11 @@ impl Args {
         let orders = Arc::new(Orders { world, place, secret, payers, accounts, lines, hot, run });
         let (mut figures, mut number) = (vec![], 0);
         for work in &self.work {
-            let maker = orders.clone().maker(*work);
+            let consents = match work {
+                Work::Shown => shown::open(&runtime, &orders)?,
+                _ => vec![],
+            };
+            let maker = orders.clone().maker(*work, &consents);
             for connections in &self.http {
                 let connections = *connections as usize;
                 let load = Load { options: self, extent, work: Some(*work), connections, address };
@@ -254,6 +256,7 @@ impl Load<'_> {
             work: match self.work {
                 None => "hello",
                 Some(Work::Payments) => "payments",
+                Some(Work::Shown) => "shown",
                 Some(Work::Tokens) => "tokens",
                 Some(Work::Awards) => "awards",
                 Some(Work::Reads) => "reads",

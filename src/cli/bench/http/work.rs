@@ -8,8 +8,10 @@ use super::super::awards::Zipf;
 use super::super::world::{World, account};
 use super::load::Maker;
 use crate::sign::HttpMessage;
+use crate::types::ConsentId;
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
+use serde_json::Value;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
@@ -19,6 +21,8 @@ use std::sync::Arc;
 pub enum Work {
     /// A payment each, signed by the till, under a fresh consent of the holder: two signatures to verify.
     Payments,
+    /// A payment each, signed by the till, under a consent that the holder's code opened before: one signature.
+    Shown,
     /// An award each, as a token that the brand signed: one signature.
     Tokens,
     /// Awards in signed batches of NDJSON lines.
@@ -93,10 +97,14 @@ pub(super) struct Orders {
 }
 
 impl Orders {
-    /// Makes requests of one sort.
-    pub(super) fn maker(self: Arc<Self>, work: Work) -> Maker {
+    /// Makes requests of one sort. `shown`: the open consents of the payers.
+    pub(super) fn maker(self: Arc<Self>, work: Work, shown: &[ConsentId]) -> Maker {
         match work {
             Work::Payments => Arc::new(move |n| self.payment(n)),
+            Work::Shown => {
+                let consents = shown.to_vec();
+                Arc::new(move |n| self.shown(n, &consents))
+            }
             Work::Tokens => Arc::new(move |n| self.token(n)),
             Work::Reads => Arc::new(move |n| self.read(n)),
             Work::Awards => {
@@ -116,20 +124,35 @@ impl Orders {
         (self.run % 10_000_000) * 100_000 + n
     }
 
+    /// A request of the till, with what a holder signed.
+    fn by_till(&self, path: &str, cid: String, args: &Value, holder: Option<String>) -> Vec<u8> {
+        let nonce = format!("{cid:0>22}");
+        let message = HttpMessage::post(format!("{}{path}", self.place.url), cid, args.to_string());
+        // The command's id guards against replay, so the nonce need not be chance.
+        let message = message.sign(self.world.till(), self.world.now(), &nonce);
+        let mut fields = message.headers();
+        fields.extend(holder.map(|statement| ("tallyhouse-consents", statement)));
+        self.place.request("POST", path, &fields, message.body.as_deref().unwrap_or_default().as_bytes())
+    }
+
     fn payment(&self, n: u64) -> Vec<u8> {
         let cid = format!("{}-{n}", self.run);
         let (args, consent) = self.world.signed_payment(&cid, self.who(n));
-        let message = HttpMessage::post(format!("{}/v1/payments", self.place.url), cid, args.to_string());
-        // The command's id guards against replay, so the nonce need not be chance.
-        let message = message.sign(self.world.till(), self.world.now(), &format!("{:016x}", n));
-        let mut fields = message.headers();
-        fields.push(("tallyhouse-consents", consent));
-        self.place.request(
-            "POST",
-            "/v1/payments",
-            &fields,
-            message.body.as_deref().unwrap_or_default().as_bytes(),
-        )
+        self.by_till("/v1/payments", cid, &args, Some(consent))
+    }
+
+    /// The code of the i-th payer, shown to the till.
+    pub(super) fn show(&self, i: u64) -> Vec<u8> {
+        let cid = format!("{}-code-{i}", self.run);
+        let (args, code) = self.world.shown_code(&cid, i);
+        self.by_till("/v1/consents", cid, &args, Some(code))
+    }
+
+    fn shown(&self, n: u64, consents: &[ConsentId]) -> Vec<u8> {
+        let who = usize::try_from(self.who(n)).unwrap_or_default();
+        let consent = consents.get(who).copied();
+        let args = self.world.payment_under(consent.unwrap_or(ConsentId { seq: 0, part: 0 }));
+        self.by_till("/v1/payments", format!("{}-{n}", self.run), &args, None)
     }
 
     fn token(&self, n: u64) -> Vec<u8> {
@@ -225,12 +248,39 @@ mod tests {
         let consents = vec![field("tallyhouse-consents").expect("a consent").to_owned()];
         Command::read_unsigned(&Request::signed(signed.message().clone(), consents), net).expect("a payment");
 
+        // Under an open consent the till signs alone; with the code before it, the holder too.
+        for (bytes, path, with) in [
+            (orders.show(7), "/v1/consents", true),
+            (orders.shown(7, &[ConsentId { seq: 5, part: 0 }; 100]), "/v1/payments", false),
+        ] {
+            let (line, fields, body) = parts(&bytes);
+            assert_eq!(line, format!("POST {path}"));
+            let field =
+                |name: &str| fields.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str());
+            assert_eq!(field("tallyhouse-consents").is_some(), with);
+            let signed = HttpFields {
+                method: "POST",
+                target_uri: &format!("http://127.0.0.1:8710{path}"),
+                content_type: field("content-type"),
+                content_digest: field("content-digest"),
+                idempotency_key: field("idempotency-key"),
+                authorization: None,
+                signature_input: field("signature-input").expect("signed"),
+                signature: field("signature").expect("signed"),
+                body: &body,
+            };
+            let signed = signed.read().expect("a signed request");
+            signed.verify(&orders.world.till().public()).expect("signed by the till");
+            let more = field("tallyhouse-consents").map(str::to_owned).into_iter().collect();
+            Command::read_unsigned(&Request::signed(signed.message().clone(), more), net).expect("a command");
+        }
+
         let (line, _, body) = parts(&orders.token(7));
         assert_eq!(line, "POST /v1/tokens");
         let token = Request::of(vec![String::from_utf8(body).expect("text")]);
         Command::read_unsigned(&token, net).expect("a token");
 
-        let (line, fields, body) = parts(&orders.clone().maker(Work::Awards)(7));
+        let (line, fields, body) = parts(&orders.clone().maker(Work::Awards, &[])(7));
         assert_eq!(line, "POST /v1/awards:batch");
         let batch = fields.iter().find(|(name, _)| name == "tallyhouse-batch").expect("signed").1.clone();
         let batch = Request { jws: vec![batch], lines: Some(Arc::from(body)), ..Request::default() };
@@ -244,14 +294,14 @@ mod tests {
     #[test]
     fn no_two_requests_are_the_same_and_a_hot_run_concerns_one_account() {
         let (spread, hot) = (orders(false), orders(true));
-        for work in [Work::Payments, Work::Tokens, Work::Awards] {
-            let maker = spread.clone().maker(work);
+        for work in [Work::Payments, Work::Shown, Work::Tokens, Work::Awards] {
+            let maker = spread.clone().maker(work, &[]);
             assert_ne!(maker(1), maker(2), "{work:?}");
         }
         assert_ne!(spread.read(1), spread.read(2));
         assert_eq!(hot.read(1), hot.read(2));
         let one = format!("\"sub\":\"{}\"", account(0));
-        let (_, _, body) = parts(&hot.clone().maker(Work::Awards)(1));
+        let (_, _, body) = parts(&hot.clone().maker(Work::Awards, &[])(1));
         assert_eq!(String::from_utf8(body).expect("text").matches(&one).count(), 3);
     }
 }
