@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use tallyhouse::api::document;
 use tallyhouse::machine::{Carrier, Method, Route};
+use tallyhouse::sign::Jws;
 use tallyhouse::types::Refusal;
 use tallyhouse::{network as n, payments as p, prices};
 
@@ -177,7 +178,11 @@ fn every_example_is_right() {
             if let Err(e) = validator(&media["schema"]).validate(example) {
                 panic!("{id}: {e}: {example}");
             }
-            if route.kind.is_some() {
+            if route.carrier == Carrier::Statement {
+                for jws in example["jws"].as_array().expect("statements") {
+                    Jws::parse(text(jws, id)).unwrap_or_else(|no| panic!("{id}: {no}"));
+                }
+            } else if route.kind.is_some() {
                 reads(route, &example.to_string()).unwrap_or_else(|e| panic!("{id}: {e}"));
             }
             bodies += 1;
@@ -197,7 +202,7 @@ fn every_example_is_right() {
             answers += 1;
         }
     }
-    assert!(bodies >= 24 && answers >= 60, "{bodies} bodies, {answers} answers");
+    assert!(bodies >= 27 && answers >= 60, "{bodies} bodies, {answers} answers");
 }
 
 /// Reads the arguments of a command, as the machine does.
@@ -230,16 +235,41 @@ fn reads(route: &Route, args: &str) -> Result<(), serde_json::Error> {
 #[test]
 fn bodies_are_closed_and_statements_are_an_alternative() {
     for (route, operation) in operations() {
+        let id = route.id;
         let Some(content) = operation["requestBody"]["content"].as_object() else { continue };
-        let statements = content.contains_key("application/jose");
+        let lines = content.contains_key("application/jose");
         let taken = route.carrier == Carrier::Command
             || (route.carrier == Carrier::Statement && !route.path.ends_with(":batch"));
-        assert_eq!(statements, taken, "{}", route.id);
+        assert_eq!(lines, taken, "{id}");
         let Some(json) = content.get("application/json") else { continue };
-        let schema = resolved(&json["schema"]);
-        assert_eq!(schema["additionalProperties"], false, "{}", route.id);
-        for (name, property) in schema["properties"].as_object().expect("properties") {
-            text(&property["description"], &format!("{} {name}", route.id));
+        let statements = json!({"$ref": "#/components/schemas/Statements"});
+        let forms: Vec<&'static Value> = match json["schema"]["oneOf"].as_array() {
+            Some(forms) => forms.iter().collect(),
+            None => vec![&json["schema"]],
+        };
+        let wanted = match route.carrier {
+            Carrier::Command => 2,
+            _ => 1,
+        };
+        assert_eq!(forms.len(), wanted, "{id}");
+        assert_eq!(forms.contains(&&statements), taken, "{id}: {forms:?}");
+        for form in forms {
+            let schema = resolved(form);
+            assert_eq!(schema["additionalProperties"], false, "{id}");
+            let properties = schema["properties"].as_object().expect("properties");
+            for (name, property) in properties {
+                text(&property["description"], &format!("{id} {name}"));
+            }
+            // What tells the two apart: see `statements` in `src/api/write.rs`.
+            assert_eq!(properties.contains_key("jws"), *form == statements, "{id}");
+        }
+        // Each is one of the two, and never both.
+        if wanted == 2 {
+            let body = validator(&json["schema"]);
+            assert!(body.is_valid(&json!({"jws": ["a.b.c"]})), "{id}");
+            let mut both = json["example"].clone();
+            both["jws"] = json!(["a.b.c"]);
+            assert!(!body.is_valid(&both), "{id}");
         }
     }
 }

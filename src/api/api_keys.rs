@@ -2,7 +2,7 @@
 
 use super::call::{Caller, Via, Whom};
 use super::problem::{Code, Problem};
-use super::reply::{Page, json};
+use super::reply::{Page, PageQuery, json, page};
 use super::service::Service;
 use super::write::Incoming;
 use crate::machine::{Role, Scope};
@@ -192,11 +192,16 @@ pub struct WhoseKeys {
     /// A person's, if the operator asks.
     #[param(value_type = Option<String>)]
     wallet: Option<WalletId>,
+    /// Most items; 50 if absent.
+    #[param(minimum = 1, maximum = 1000, example = 50)]
+    limit: Option<u32>,
+    /// Where to go on: `next` of the page before.
+    cursor: Option<String>,
 }
 
 /// List API keys
 ///
-/// Without their secrets, which nobody has but their owners.
+/// Without their secrets, which nobody has but their owners; the oldest first.
 #[utoipa::path(get, path = "/v1/api-keys", tag = "access", operation_id = "listApiKeys", params(WhoseKeys),
     responses((status = 200, description = "The keys, those that were revoked too.", body = Page<Shown>)))]
 pub async fn list(
@@ -205,10 +210,12 @@ pub async fn list(
     query: web::Query<WhoseKeys>,
 ) -> Result<HttpResponse, Problem> {
     let service = super::call::service(&request)?;
-    let query = query.into_inner();
-    let whom = owner(&caller, query.brand, query.wallet)?;
+    let WhoseKeys { brand, wallet, limit, cursor } = query.into_inner();
+    let whom = owner(&caller, brand, wallet)?;
     let keys = service.vault.api_keys(&whom).map_err(Problem::fault)?;
-    Ok(json(None, &Page { items: keys.iter().map(|key| shown(key, None)).collect(), next: None }))
+    let (list, query) = (format!("api-keys/{whom}"), PageQuery { limit, cursor });
+    let keys = Page::cut(keys, &list, &query, |key| (key.created, key.id), |key| shown(&key, None))?;
+    Ok(page(&request, None, &keys))
 }
 
 /// The key of a path, if it is the caller's or the caller is the operator.

@@ -5,7 +5,7 @@
 
 use super::call::{Caller, Whom};
 use super::problem::{Code, Problem};
-use super::reply::{Page, json};
+use super::reply::{Page, PageQuery, json, page};
 use super::service::Service;
 use super::wallets::vault_problem;
 use super::write::Incoming;
@@ -140,6 +140,11 @@ pub struct WhichApplications {
     /// `applied` if absent; or `approved`, `rejected`, `withdrawn`.
     #[param(example = "applied")]
     state: Option<String>,
+    /// Most items; 50 if absent.
+    #[param(minimum = 1, maximum = 1000, example = 50)]
+    limit: Option<u32>,
+    /// Where to go on: `next` of the page before.
+    cursor: Option<String>,
 }
 
 /// List applications
@@ -156,12 +161,15 @@ pub async fn list(
     if caller.whom != Whom::Operator {
         return Err(Problem::about(Code::NotYours, "the operator lists applications"));
     }
-    let state = query.state.as_deref().unwrap_or("applied").parse();
+    let WhichApplications { state, limit, cursor } = query.into_inner();
+    let state = state.as_deref().unwrap_or("applied").parse();
     let state: ApplicationState =
         state.map_err(|e| Problem::about(Code::QueryInvalid, format!("state: {e}")))?;
     let service = super::call::service(&request)?;
     let all = service.vault.applications(state).map_err(Problem::fault)?;
-    Ok(json(None, &Page { items: all.into_iter().map(|one| shown(one, true)).collect(), next: None }))
+    let (list, query) = (format!("applications/{state}"), PageQuery { limit, cursor });
+    let all = Page::cut(all, &list, &query, |one| (one.created, one.id), |one| shown(one, true))?;
+    Ok(page(&request, None, &all))
 }
 
 fn nothing() -> Problem {

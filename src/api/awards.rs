@@ -21,7 +21,7 @@ pub async fn award(incoming: Incoming) -> Result<HttpResponse, Problem> {
 /// A `point-token+jwt` that an issuing key signed, perhaps long ago and without a line. It takes effect once, whoever
 /// brings it and how often.
 #[utoipa::path(post, path = "/v1/tokens", tag = "awards", operation_id = "submitToken",
-    request_body(content = String, content_type = "application/jose", description = "The statement, then approvals, one compact JWS a line."),
+    request_body(content = String, content_type = "application/jose", description = "The statement, then what approves it: compact JWSs, in a JSON object or one a line."),
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn token(incoming: Incoming) -> Result<HttpResponse, Problem> {
     incoming.run().await

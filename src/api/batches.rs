@@ -9,14 +9,14 @@
 use super::call::{header, route, service};
 use super::problem::{Code, Problem};
 use super::service::Service;
-use super::write::{BATCH, Done, Incoming, NDJSON, dry_run};
+use super::write::{BATCH, Done, Incoming, NDJSON, Statements, dry_run};
 use crate::engine::Ticket;
 use crate::machine::{Answer, Command, Kind, Request};
 use actix_web::dev::Payload;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use futures_util::stream::{self, Stream, StreamExt};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -29,14 +29,6 @@ const CHECKING: usize = 8;
 const WAITING: usize = 1_024;
 /// Verdicts that are written at a time, if they are there.
 const CHUNK: usize = 64;
-
-/// A line: the statements of a command.
-#[derive(Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Line {
-    /// The signed command or token, then what approves it or consents to it: compact JWSs.
-    jws: Vec<String>,
-}
 
 /// What became of a line.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -95,7 +87,7 @@ pub async fn awards(request: HttpRequest, payload: web::Payload) -> Result<HttpR
 /// send a few thousand lines at a time. Ids are remembered for ever: after a lost answer send the same body again, and
 /// what was done is told again, with `replayed`.
 #[utoipa::path(post, path = "/v1/payments:batch", tag = "payments", operation_id = "paymentBatch",
-    request_body(content = Line, content_type = "application/x-ndjson", description = "One line each.",
+    request_body(content = Statements, content_type = "application/x-ndjson", description = "One line each.",
         example = json!("{\"jws\":[\"eyJhbGciOiJFZERTQSJ9.eyJhdWQiOiJleGFtcGxlIn0.c2ln\"]}\n")),
     responses((status = 200, description = "A verdict for each line, in their order.", body = LineAnswer, content_type = "application/x-ndjson",
         example = json!("{\"line\":1,\"status\":201,\"done\":{\"seq\":15757,\"kind\":\"payment.authorised\",\"at\":\"2018-01-03T19:40:13.000000Z\",\"payment\":\"pay_15757.0\"}}\n"))))]
@@ -160,8 +152,7 @@ async fn begin(
     let text = text?;
     // Signatures are work for other threads.
     let begun = web::block(move || -> Result<Begun, Problem> {
-        let Line { jws } = super::wrong::read(&text)?;
-        let request = Request::of(jws);
+        let request = Request::of(Statements::read(&text)?);
         let fits = |command: &Command| {
             let kind = command.body.kind();
             let about = || Problem::about(Code::BodyInvalid, format!("{kind} is not taken here"));

@@ -26,9 +26,13 @@ A points network that brands share. Brands issue points, consumers collect and s
 owed is booked at once, and everything stands in one log that anybody can verify.
 
 **Who asks.** Reading takes an API key (`Authorization: Bearer th_…`) or a signature; what is public takes neither. \
-A write is signed: by an HTTP Message Signature (RFC 9421) over a JSON body, or by sending the signed statements \
-themselves (`application/jose`, one compact JWS a line). With an API key, the network signs with a key that it holds \
-for you.
+A write is signed: by an HTTP Message Signature (RFC 9421) over its arguments as JSON, or by sending the signed \
+statements themselves, as JSON (`{\"jws\":[\"…\"]}`) or one compact JWS a line (`application/jose`); the two are the \
+same. With an API key, the network signs with a key that it holds for you.
+
+**Which JSON.** The body of a signed request is arguments, always. Otherwise an object with a member `jws` is \
+statements, which say themselves who made them, and nothing else may stand in it; no arguments have a member of that \
+name.
 
 **Signing a request.** Ed25519 over `@method`, `@target-uri`, `content-type`, `content-digest` (RFC 9530, sha-256), \
 `idempotency-key`; parameters `created`, `expires` (at most 300 s later), `nonce` (16 characters or more), `keyid` \
@@ -82,7 +86,7 @@ codes stand at `/v1/refusals`.";
         super::reference::units,
         super::reference::get_unit,
         super::reference::prices,
-        super::reference::budget,
+        super::budgets::get,
         super::entries::list,
         super::entries::get,
         super::entries::proof,
@@ -127,6 +131,7 @@ codes stand at `/v1/refusals`.";
         super::api_keys::revoke,
         super::held::list,
         super::held::create,
+        super::held::forget,
         super::wallets::create,
         super::wallets::list,
         super::wallets::get,
@@ -146,7 +151,7 @@ pub fn document() -> Value {
     if let Some(components) = document["components"].as_object_mut() {
         if let Some(all) = components.get_mut("schemas").and_then(Value::as_object_mut) {
             schemas::tidy(all);
-            all.insert("Statements".into(), fields::statements());
+            all.insert("StatementLines".into(), fields::statement_lines());
         }
         components.insert("securitySchemes".into(), fields::security());
         components.insert("parameters".into(), fields::parameters());
@@ -254,9 +259,23 @@ fn body(body: &mut Value, route: &Route, example: &Value) {
     {
         json["example"] = example.clone();
     }
-    if route.carrier == Carrier::Command || content.contains_key(JOSE) {
-        content.insert(JOSE.into(), json!({"schema": reference("schemas", "Statements")}));
+    if takes_batches(route) {
+        return;
     }
+    let statements = reference("schemas", "Statements");
+    match route.carrier {
+        Carrier::Command => {
+            if let Some(schema) = content.get_mut(JSON).and_then(|json| json.get_mut("schema")) {
+                *schema = json!({"oneOf": [schema.take(), statements]});
+            }
+        }
+        Carrier::Statement => {
+            let example = fields::statement_lines()["examples"][0].take();
+            content.insert(JSON.into(), json!({"schema": statements, "example": {"jws": [example]}}));
+        }
+        _ => return,
+    }
+    content.insert(JOSE.into(), json!({"schema": reference("schemas", "StatementLines")}));
 }
 
 /// An answer that is what was asked for: with its headers and its example.

@@ -3,17 +3,17 @@
 
 use super::call::{Caller, Whom, header};
 use super::problem::{Code, Problem};
-use super::reply::{Page, json};
+use super::reply::{Page, PageQuery, json, page};
 use super::service::Service;
 use super::write::Incoming;
 use crate::machine::{Kind, Request, Route, check_args};
 use crate::sign::{
     Approval, AwardOrder, CommandClaims, KeyCert, Purpose, SecretKey, Typ, read_body, sign as sign_jws,
 };
-use crate::types::{Hash, Ident, Time, encode};
-use crate::vault::{HeldKey, Holder, Signer};
+use crate::types::{Hash, Ident, Kid, Time, encode};
+use crate::vault::{self, HeldKey, Holder, Signer};
 use actix_web::http::header::HeaderName;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -76,17 +76,17 @@ fn command(net: Hash, key: &SecretKey, id: &Ident, kind: Kind, body: &str) -> Re
 
 fn signer(incoming: &Incoming, owner: Holder, purpose: Purpose) -> Result<Arc<Signer>, Problem> {
     let vault = &incoming.service.vault;
-    let missing = || Problem::about(Code::HeldKeyMissing, format!("purpose: {purpose}"));
-    let found = match header(&incoming.request, HELD_KEY)? {
-        Some(kid) => {
-            let kid =
-                kid.parse().map_err(|e| Problem::about(Code::HeaderInvalid, format!("{HELD_KEY}: {e}")))?;
-            let found = vault.signer(kid).map_err(Problem::fault)?;
-            found.filter(|signer| signer.held.owner == owner && signer.held.purpose == purpose)
-        }
-        None => vault.signer_for(&owner, purpose).map_err(Problem::fault)?,
+    let missing = |what: String| Problem::about(Code::HeldKeyMissing, what);
+    let Some(kid) = header(&incoming.request, HELD_KEY)? else {
+        let found = vault.signer_for(&owner, purpose).map_err(Problem::fault)?;
+        return found
+            .ok_or_else(|| missing(format!("no key is held for {owner} with the purpose {purpose}")));
     };
-    found.ok_or_else(missing)
+    let kid: Kid =
+        kid.parse().map_err(|e| Problem::about(Code::HeaderInvalid, format!("{HELD_KEY}: {e}")))?;
+    let found = vault.signer(kid).map_err(Problem::fault)?;
+    let found = found.filter(|signer| signer.held.owner == owner && signer.held.purpose == purpose);
+    found.ok_or_else(|| missing(format!("{kid} is not held for {owner} with the purpose {purpose}")))
 }
 
 /// What a held key shall be for.
@@ -104,7 +104,7 @@ pub struct Wanted {
 #[schema(as = HeldKey)]
 pub struct Shown {
     /// Its thumbprint.
-    kid: crate::types::Kid,
+    kid: Kid,
     /// The public key: the brand's root certifies it, with `held` in the certificate.
     key: crate::sign::PublicKey,
     /// What it is for.
@@ -144,13 +144,60 @@ pub async fn create(incoming: Incoming) -> Result<HttpResponse, Problem> {
 /// List held keys
 ///
 /// Their public halves, the oldest first.
-#[utoipa::path(get, path = "/v1/held-keys", tag = "access", operation_id = "listHeldKeys",
+#[utoipa::path(get, path = "/v1/held-keys", tag = "access", operation_id = "listHeldKeys", params(PageQuery),
     responses((status = 200, description = "The keys.", body = Page<Shown>)))]
-pub async fn list(caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn list(
+    caller: Caller,
+    request: HttpRequest,
+    query: web::Query<PageQuery>,
+) -> Result<HttpResponse, Problem> {
     let service = super::call::service(&request)?;
     let brand = caller.brand().ok_or(Code::NotYours)?.clone();
+    let list = format!("held-keys/{brand}");
     let keys = service.vault.held_keys(&Holder::Brand(brand)).map_err(Problem::fault)?;
-    Ok(json(None, &Page { items: keys.iter().map(Shown::from).collect(), next: None }))
+    let keys = Page::cut(keys, &list, &query, |key| (key.created, key.kid), |key| Shown::from(&key))?;
+    Ok(page(&request, None, &keys))
+}
+
+/// What became of a key.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ForgottenKey)]
+pub struct Forgotten {
+    /// Its thumbprint.
+    kid: Kid,
+    /// Whether the network holds it: no more.
+    #[schema(example = false)]
+    held: bool,
+}
+
+/// Forget a held key
+///
+/// The network destroys its private half: from this answer on nothing is signed with it, and who asks for it is refused
+/// (`held_key_missing`). What it signed stays signed, and its certificate stays in the log: revoke it there too
+/// (`/v1/keys/revocations`), for a copy of the vault that was made before still has the key. Forgetting again changes
+/// nothing.
+#[utoipa::path(delete, path = "/v1/held-keys/{kid}", tag = "access", operation_id = "forgetHeldKey",
+    params(("kid" = Kid, Path, description = "The key's thumbprint.")),
+    responses((status = 200, description = "The network does not hold the key.", body = Forgotten)))]
+pub async fn forget(incoming: Incoming, kid: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let caller = incoming.caller()?;
+    let nothing = || Problem::about(Code::NotFound, "no such held key of yours");
+    let Whom::Brand(brand) = caller.whom else {
+        return Err(Problem::about(Code::NotYours, "keys are held for brands"));
+    };
+    let kid: Kid = kid.parse().map_err(|_| nothing())?;
+    let owner = Holder::Brand(brand);
+    let service = incoming.service.clone();
+    // Old bytes of it are waited for, until no reader needs them.
+    let forgotten = web::block(move || {
+        let vault = &service.vault;
+        let of_another = vault.signer(kid)?.is_some_and(|signer| signer.held.owner != owner);
+        if of_another { Ok(false) } else { vault.forget_key(kid).map(|_| true) }
+    });
+    match forgotten.await.map_err(Problem::fault)?.map_err(|e: vault::Fault| Problem::fault(e))? {
+        true => Ok(json(None, &Forgotten { kid, held: false })),
+        false => Err(nothing()),
+    }
 }
 
 /// Adds the proof that the network has a key that it holds to the key's certificate: an approval by that key.

@@ -10,7 +10,7 @@ use actix_web::HttpResponse;
 /// A `key-cert+jwt` by the brand's root (or the operator's, for its own keys), then the new key's `approval+jwt` of it,
 /// which proves that its owner has it. For a key that the network holds, it adds that proof itself.
 #[utoipa::path(post, path = "/v1/keys", tag = "keys", operation_id = "certifyKey",
-    request_body(content = String, content_type = "application/jose", description = "The statement, then approvals, one compact JWS a line."),
+    request_body(content = String, content_type = "application/jose", description = "The statement, then what approves it: compact JWSs, in a JSON object or one a line."),
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn certify(incoming: Incoming) -> Result<HttpResponse, Problem> {
     incoming.run().await
@@ -32,7 +32,7 @@ pub async fn revoke(incoming: Incoming) -> Result<HttpResponse, Problem> {
 /// A `key-budget+jwt` by the brand's root: how many points a key may issue, in all and in an hour, and until when. A
 /// higher serial replaces a lower one.
 #[utoipa::path(post, path = "/v1/budgets", tag = "keys", operation_id = "setBudget",
-    request_body(content = String, content_type = "application/jose", description = "The statement, then approvals, one compact JWS a line."),
+    request_body(content = String, content_type = "application/jose", description = "The statement, then what approves it: compact JWSs, in a JSON object or one a line."),
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn set_budget(incoming: Incoming) -> Result<HttpResponse, Problem> {
     incoming.run().await

@@ -23,6 +23,22 @@ impl Service {
         Record::decode(name, &row.value).map(|record| Some(Arc::new(record))).map_err(Problem::fault)
     }
 
+    /// Records of state, all of one moment, in the order of their names; and the last entry that they show.
+    pub fn records<const N: usize>(
+        &self,
+        names: &[Name; N],
+    ) -> Result<(Option<u64>, [Option<Record>; N]), Problem> {
+        let keys = names.each_ref().map(ToString::to_string);
+        let loaded = self.engine.read().load(&keys)?;
+        let mut records = [const { None }; N];
+        for ((name, key), record) in names.iter().zip(&keys).zip(&mut records) {
+            if let Some(row) = loaded.rows.iter().find(|row| row.key == *key) {
+                *record = Some(Record::decode(name, &row.value).map_err(Problem::fault)?);
+            }
+        }
+        Ok((loaded.cursor.map(|place| place.seq), records))
+    }
+
     /// Whose points a unit is; it never changes.
     pub fn brand_of(&self, unit: UnitCode) -> Result<Option<BrandId>, Problem> {
         if let Some(brand) = self.brands.get(&unit) {

@@ -33,6 +33,7 @@ mod applications;
 mod awards;
 mod batches;
 mod brands;
+mod budgets;
 mod consents;
 mod docs;
 mod entries;

@@ -1,7 +1,7 @@
 //! What everybody may look up: brands, participants, keys, units, prices, acceptance. All of it stands in public
 //! entries of the log.
 
-use super::call::{Caller, Whom, service};
+use super::call::service;
 use super::problem::{Code, Problem};
 use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
 use crate::book::{self, KeyState, Name, Principal, Record};
@@ -449,48 +449,6 @@ pub async fn prices(request: HttpRequest, code: web::Path<String>) -> Result<Htt
             in_force: newest(price) == Some(price.version) && price.until.is_none_or(|until| now < until),
         });
         Some(Prices { unit: code, versions: shown.collect(), at })
-    })
-    .await
-}
-
-/// A budget.
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct Budget {
-    /// The key that may issue.
-    key: Kid,
-    /// The unit.
-    unit: UnitCode,
-    /// A higher serial replaces a lower one.
-    serial: u64,
-    /// Most points ever, over all serials.
-    ceiling: Points,
-    /// Most points in an hour.
-    hourly: Points,
-    /// First instant after the budget, in Unix seconds.
-    until: u64,
-}
-
-/// Show a budget
-///
-/// What a key may issue. For the key's own brand and the operator.
-#[utoipa::path(get, path = "/v1/budgets/{kid}", tag = "keys", operation_id = "getBudget",
-    params(("kid" = Kid, Path, description = "The key's thumbprint.")),
-    responses((status = 200, description = "The budget.", body = Budget)))]
-pub async fn budget(
-    caller: Caller,
-    request: HttpRequest,
-    kid: web::Path<String>,
-) -> Result<HttpResponse, Problem> {
-    let kid: Kid = kid.parse().map_err(|_| nothing("budget"))?;
-    let (key, _) = service(&request)?.key_now(kid).map_err(|_| nothing("budget"))?;
-    let own = matches!((&caller.whom, &key.owner), (Whom::Brand(a), Principal::Brand(b)) if a == b);
-    if !own && !caller.sees_all() {
-        return Err(nothing("budget of yours"));
-    }
-    one(&request, Name::Budget(kid), "budget", |_, record| {
-        let Record::Budget(budget) = record else { return None };
-        let book::Budget { unit, serial, ceiling, hourly, until, .. } = budget;
-        Some(Budget { key: kid, unit, serial, ceiling, hourly, until })
     })
     .await
 }

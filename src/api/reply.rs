@@ -69,6 +69,31 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+impl<T: Serialize> Page<T> {
+    /// One page of what is there as a whole, in the order of its places.
+    pub fn cut<S, P>(
+        all: Vec<S>,
+        list: &str,
+        query: &PageQuery,
+        place: impl Fn(&S) -> P,
+        show: impl Fn(S) -> T,
+    ) -> Result<Self, Problem>
+    where
+        P: Ord + Serialize + DeserializeOwned,
+    {
+        let (limit, after) = (query.limit()?, query.place::<P>(list)?);
+        let behind = |one: &S| after.as_ref().is_none_or(|after| place(one) > *after);
+        let mut rest = all.into_iter().filter(behind).peekable();
+        let (mut items, mut last) = (vec![], None);
+        while let Some(one) = rest.next_if(|_| items.len() < limit) {
+            last = Some(place(&one));
+            items.push(show(one));
+        }
+        let next = last.filter(|_| rest.peek().is_some()).map(|last| cursor(list, &last));
+        Ok(Self { items, next })
+    }
+}
+
 /// Answers with a page.
 pub fn page<T: Serialize>(request: &HttpRequest, seq: Option<u64>, page: &Page<T>) -> HttpResponse {
     let mut answer = json(seq, page);
@@ -124,6 +149,27 @@ mod tests {
         for wrong in ["", "x", "W10", "bm9wZQ"] {
             assert!(query(wrong.into()).place::<u64>("payments").is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_list_that_is_there_is_cut_into_pages_without_an_empty_last_one() {
+        let pages = |length: u32, limit: u32| -> Vec<Vec<u32>> {
+            let (mut pages, mut at) = (vec![], None);
+            loop {
+                let query = PageQuery { limit: Some(limit), cursor: at };
+                let page = Page::cut((0..length).collect(), "n", &query, |n| *n, |n| n * 10).expect("a page");
+                pages.push(page.items);
+                match page.next {
+                    Some(next) => at = Some(next),
+                    None => return pages,
+                }
+            }
+        };
+        assert_eq!(pages(5, 2), [vec![0, 10], vec![20, 30], vec![40]]);
+        assert_eq!(pages(4, 2), [vec![0, 10], vec![20, 30]]);
+        assert_eq!((pages(0, 2), pages(2, 50)), (vec![vec![]], vec![vec![0, 10]]));
+        let others = PageQuery { limit: None, cursor: Some(cursor("m", &1u32)) };
+        assert!(Page::cut(vec![1u32], "n", &others, |n| *n, |n| n).is_err());
     }
 
     #[test]

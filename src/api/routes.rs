@@ -2,7 +2,7 @@
 
 use super::problem::{Code, Problem};
 use super::{
-    accounts, api_keys, applications, awards, batches, brands, consents, docs, entries, freezes, held, keys,
+    accounts, api_keys, applications, awards, batches, brands, budgets, consents, docs, entries, freezes, held, keys,
     network, operations, payments, reference, settlement, tiles, units, wallets,
 };
 use crate::machine::{Method, Route};
@@ -39,7 +39,7 @@ fn public(config: &mut web::ServiceConfig) {
         .route("/v1/units", web::get().to(reference::units))
         .route("/v1/units/{unit}", web::get().to(reference::get_unit))
         .route("/v1/units/{unit}/prices", web::get().to(reference::prices))
-        .route("/v1/budgets/{kid}", web::get().to(reference::budget))
+        .route("/v1/budgets/{kid}", web::get().to(budgets::get))
         .route("/v1/entries", web::get().to(entries::list))
         .route("/v1/entries/{seq}", web::get().to(entries::get))
         .route("/v1/entries/{seq}/proof", web::get().to(entries::proof))
@@ -97,6 +97,7 @@ fn kept(config: &mut web::ServiceConfig) {
         .route("/v1/api-keys/{api_key}", web::delete().to(api_keys::revoke))
         .route("/v1/held-keys", web::get().to(held::list))
         .route("/v1/held-keys", web::post().to(held::create))
+        .route("/v1/held-keys/{kid}", web::delete().to(held::forget))
         .route("/v1/accounts:resolve", web::post().to(wallets::resolve))
         .route("/v1/wallets", web::post().to(wallets::create))
         .route("/v1/wallets", web::get().to(wallets::list))

@@ -2,7 +2,8 @@
 //!
 //! Owns: the carriers of a command (statements, a signed request, an API key with a held key), the command's
 //! id, dry runs, `Prefer: return=proof`.
-//! Promises: one way for all writes to the log; what is answered was committed; a repeat gets the same answer.
+//! Promises: one way for all writes to the log; what is answered was committed; a repeat gets the same answer. What a
+//! body is follows from the request alone: see [`Incoming::statements`].
 //! Refuses to know: what commands mean.
 
 use super::call::{Caller, Whom, body, header, route, service, too_large};
@@ -14,12 +15,14 @@ use super::service::Service;
 use crate::engine::Level;
 use crate::log::Proof;
 use crate::machine::{Answer, Carrier, Command, Kind, Request, Route};
+use crate::sign::object;
 use crate::types::{Ident, Kid};
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use futures_util::future::LocalBoxFuture;
-use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,11 +59,36 @@ pub fn dry_run(request: &HttpRequest) -> Result<bool, Problem> {
 
 /// The media types that a write takes, for people.
 fn media_types(route: &Route) -> &'static str {
-    match (takes_batches(route), route.carrier) {
-        (true, _) => NDJSON,
-        (false, Carrier::Statement) => JOSE,
-        _ => "application/json or application/jose",
+    if takes_batches(route) { NDJSON } else { "application/json or application/jose" }
+}
+
+/// Statements as JSON: the body of a write, or a line of a batch.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Statements {
+    /// The signed command, token or certificate, then what approves it or consents to it: compact JWSs.
+    #[schema(max_items = 32, example = json!(["eyJhbGciOiJFZERTQSJ9.eyJhdWQiOiJleGFtcGxlIn0.c2ln"]))]
+    pub jws: Vec<String>,
+}
+
+impl Statements {
+    /// Reads them, from an object and from nothing else.
+    pub fn read(body: &[u8]) -> Result<Vec<String>, Problem> {
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Err(Problem::about(Code::BodyInvalid, "an object with a member jws is wanted"));
+        }
+        super::wrong::read::<Self>(body).map(|all| all.jws)
     }
+}
+
+/// Whether a JSON body is an object with a member `jws`, whatever that is.
+fn has_jws(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Seen {
+        #[serde(rename = "jws")]
+        _jws: IgnoredAny,
+    }
+    object::<_, Seen>(&mut serde_json::Deserializer::from_slice(body)).is_ok()
 }
 
 /// A request with its body.
@@ -170,6 +198,22 @@ impl Incoming {
         Ok(all.map(str::to_owned).collect())
     }
 
+    /// The statements that the body carries; `None` if it carries arguments.
+    ///
+    /// `application/jose` is statements. JSON is arguments where the request is signed: what is signed is what the
+    /// log keeps, and whoever reads it there knows no other form. Otherwise JSON is statements where nothing else is
+    /// taken, and where it has a member `jws`: no command's arguments have one, and nothing may stand beside it.
+    fn statements(&self, media: &str) -> Result<Option<Vec<String>>, Problem> {
+        match media {
+            JOSE => Ok(Some(self.text()?.split_whitespace().map(str::to_owned).collect())),
+            JSON if self.is_signed() || takes_batches(self.route) => Ok(None),
+            JSON if self.route.carrier == Carrier::Statement || has_jws(&self.body) => {
+                Ok(Some(Statements::read(&self.body)?))
+            }
+            _ => Ok(None),
+        }
+    }
+
     fn text(&self) -> Result<&str, Problem> {
         std::str::from_utf8(&self.body)
             .map_err(|_| Problem::about(Code::BodyInvalid, "the body is not UTF-8"))
@@ -182,14 +226,13 @@ impl Incoming {
             let lines: Arc<[u8]> = Arc::from(&self.body[..]);
             return Ok(Request { jws: vec![batch.to_owned()], lines: Some(lines), ..Request::default() });
         }
-        match media.as_str() {
-            JOSE => {
-                let mut jws: Vec<String> = self.text()?.split_whitespace().map(str::to_owned).collect();
-                if self.route.kind == Some(Kind::KeyCertified) {
-                    super::held::prove_possession(&self.service, &mut jws)?;
-                }
-                Ok(Request { jws, ..Request::default() })
+        if let Some(mut jws) = self.statements(&media)? {
+            if self.route.kind == Some(Kind::KeyCertified) {
+                super::held::prove_possession(&self.service, &mut jws)?;
             }
+            return Ok(Request::of(jws));
+        }
+        match media.as_str() {
             JSON if self.route.kind.is_some() && self.is_signed() => {
                 let signed = read_signed(&self.service, &self.request, &self.body)?;
                 Ok(Request { http: Some(signed.message().clone()), jws: self.consents()?, lines: None })

@@ -306,6 +306,7 @@ impl Route {
         vault("revokeApiKey", Method::Delete, "/v1/api-keys/{api_key}", Some(Scope::ApiKeysWrite)),
         vault("listHeldKeys", Method::Get, "/v1/held-keys", Some(Scope::HeldKeysRead)),
         vault("createHeldKey", Method::Post, "/v1/held-keys", Some(Scope::HeldKeysWrite)),
+        vault("forgetHeldKey", Method::Delete, "/v1/held-keys/{kid}", Some(Scope::HeldKeysWrite)),
         vault("resolveAccount", Method::Post, "/v1/accounts:resolve", Some(Scope::AccountsResolve)),
         vault("createWallet", Method::Post, "/v1/wallets", Some(Scope::WalletsWrite)),
         vault("listWallets", Method::Get, "/v1/wallets", Some(Scope::WalletsRead)),

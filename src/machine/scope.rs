@@ -83,7 +83,7 @@ texts! { Scope "scope" "What may be asked for."
     ApiKeysRead "api_keys:read" "List API keys, never their secrets."
     ApiKeysWrite "api_keys:write" "Make and revoke API keys."
     HeldKeysRead "held_keys:read" "List the keys that the vault holds."
-    HeldKeysWrite "held_keys:write" "Have the vault make and hold a key."
+    HeldKeysWrite "held_keys:write" "Have the vault make, hold and forget keys."
     WalletsRead "wallets:read" "Read a wallet, its aliases and accounts."
     WalletsWrite "wallets:write" "Make a wallet, give it aliases and accounts."
 }

@@ -105,7 +105,7 @@ fn every_operation_says_what_it_is_and_shows_it() {
             lacks("its credentials".into());
         }
         for (media, body) in operation["requestBody"]["content"].as_object().into_iter().flatten() {
-            let statements = body["schema"]["$ref"] == "#/components/schemas/Statements";
+            let statements = body["schema"]["$ref"] == "#/components/schemas/StatementLines";
             if media == "application/json" && !has_example(body) {
                 lacks(format!("an example of its body as {media}"));
             }

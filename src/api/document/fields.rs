@@ -29,8 +29,8 @@ pub fn security() -> Value {
     })
 }
 
-/// Statements as the body of a request.
-pub fn statements() -> Value {
+/// Statements as lines of text.
+pub fn statement_lines() -> Value {
     json!({
         "type": "string",
         "description": "Signed statements, one compact JWS (RFC 7515) a line: the command, token or certificate first, \
