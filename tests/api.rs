@@ -6,6 +6,8 @@
 
 mod common;
 
+#[path = "api/access.rs"]
+mod access;
 #[path = "api/answers.rs"]
 mod answers;
 #[path = "api/batches.rs"]
@@ -22,5 +24,7 @@ mod roles;
 mod scene;
 #[path = "api/signed.rs"]
 mod signed;
+#[path = "api/statements.rs"]
+mod statements;
 #[path = "api/table.rs"]
 mod table;
