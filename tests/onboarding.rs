@@ -1,5 +1,5 @@
-//! Onboarding: new brands join a served network, each with tools of its own, from making keys to the first payment in
-//! another brand's shop and its proof.
+//! Onboarding: new brands join a served network, each with tools of its own or with a client made of the document, from
+//! making keys to the first payment in another brand's shop and its proof.
 //!
 //! The scripts in `tests/interop` are the story; here they are run, one after the other, against one network, which is
 //! then verified from its first entry to its last.
@@ -28,7 +28,7 @@ fn tells(command: &mut Command, name: &str) {
 }
 
 #[test]
-fn brands_join_with_curl_with_python_and_with_node() {
+fn brands_join_with_curl_with_python_with_node_and_with_a_generated_client() {
     let dir = tempfile::tempdir().expect("a folder");
     receipts(&dir.path().join("some.csv"));
     let line = ["demo", "--receipts", "some.csv", "--data", "demo", "--listen", "127.0.0.1:0"];
@@ -41,6 +41,9 @@ fn brands_join_with_curl_with_python_and_with_node() {
     tells(shell.arg(&served.url).arg(&demo).arg(&work), "onboarding.sh");
     tells(python_script("onboarding.py").arg(&served.url).arg(&demo), "onboarding.py");
     tells(node_script("onboarding.mjs").arg(&served.url).arg(&demo), "onboarding.mjs");
+    let (client, name) = (dir.path().join("client"), "generated_onboarding.py");
+    std::fs::create_dir(&client).expect("made");
+    tells(python_script(name).arg(&served.url).arg(&demo).arg(&client), name);
 
     assert!(served.stop("-TERM").success());
     let mut verify = Command::new(env!("CARGO_BIN_EXE_tallyhouse"));

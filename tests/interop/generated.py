@@ -91,4 +91,5 @@ def main(url, key, folder):
     print(f"generated.py: a client of {count} operations, and its story")
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

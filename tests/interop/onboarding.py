@@ -36,7 +36,9 @@ def b64(data):
 
 
 class Key(HTTPSignatureKeyResolver):
-    """An Ed25519 key that signs statements and requests."""
+    """An Ed25519 key that signs statements, for one network, and requests."""
+
+    net = None
 
     def __init__(self, private=None):
         self.private = private or Ed25519PrivateKey.generate()
@@ -54,7 +56,7 @@ class Key(HTTPSignatureKeyResolver):
 
     def statement(self, typ, claims):
         headers = {"typ": typ, "kid": self.kid}
-        return jwt.encode({"aud": NET, **claims}, self.private, algorithm="EdDSA", headers=headers)
+        return jwt.encode({"aud": Key.net, **claims}, self.private, algorithm="EdDSA", headers=headers)
 
     def command(self, kind, args):
         return self.statement("command+jwt", {"cid": secrets.token_hex(16), "kind": kind, "args": args})
@@ -71,19 +73,10 @@ def send(request):
     return answer.json()
 
 
-def signed(key, method, path, body=None, name=None, headers=()):
-    """Sends a signed request. What is signed stands in any order: it is shuffled here."""
-    request = requests.Request(method, URL + path, headers=dict(headers))
-    covered = ["@method", "@target-uri"]
-    if body is not None:
-        request.data = json.dumps(body).encode()
-        request.headers["Content-Type"] = "application/json"
-        covered += ["content-type"]
-    if method != "GET":
-        request.headers["Idempotency-Key"] = name or secrets.token_hex(16)
-        covered += ["idempotency-key"]
+def sign(key, request, body):
+    """Signs a request, of whatever library. What is signed stands in any order: it is shuffled here."""
+    covered = ["@method", "@target-uri"] + [name for name in ("content-type", "idempotency-key") if name in request.headers]
     random.shuffle(covered)
-    request = request.prepare()
     now = datetime.datetime.now(datetime.timezone.utc)
     HTTPMessageSigner(signature_algorithm=algorithms.ED25519, key_resolver=key).sign(
         request,
@@ -94,8 +87,20 @@ def signed(key, method, path, body=None, name=None, headers=()):
         label=random.choice(["sig1", "pyramid"]),
         tag="tallyhouse-v1",
         covered_component_ids=covered,
-        body=request.body,
+        body=body,
     )
+
+
+def signed(key, method, path, body=None, name=None, headers=()):
+    """Sends a signed request."""
+    request = requests.Request(method, URL + path, headers=dict(headers))
+    if body is not None:
+        request.data = json.dumps(body).encode()
+        request.headers["Content-Type"] = "application/json"
+    if method != "GET":
+        request.headers["Idempotency-Key"] = name or secrets.token_hex(16)
+    request = request.prepare()
+    sign(key, request, request.body)
     return send(request)
 
 
@@ -225,12 +230,13 @@ def main():
     print(f"onboarding.py: from nothing to a payment elsewhere in {STEPS} steps")
 
 
-try:
-    URL, DEMO = sys.argv[1], pathlib.Path(sys.argv[2])
-    SHOP = os.environ.get("SHOP", "br_cleaver")
-    NETWORK = get("/v1/network")
-    NET = NETWORK["net"]
-    NOW = int(datetime.datetime.fromisoformat(NETWORK["time"]).timestamp())
-    main()
-except (IndexError, KeyError, OSError, ValueError) as error:
-    fail(f"{error!r}")
+if __name__ == "__main__":
+    try:
+        URL, DEMO = sys.argv[1], pathlib.Path(sys.argv[2])
+        SHOP = os.environ.get("SHOP", "br_cleaver")
+        NETWORK = get("/v1/network")
+        Key.net = NETWORK["net"]
+        NOW = int(datetime.datetime.fromisoformat(NETWORK["time"]).timestamp())
+        main()
+    except (IndexError, KeyError, OSError, ValueError) as error:
+        fail(f"{error!r}")

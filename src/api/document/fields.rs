@@ -88,7 +88,8 @@ pub fn parameters() -> Value {
         "DryRun": {
             "name": "dry_run", "in": "query", "required": false,
             "description": "Say what would happen, and write nothing.",
-            "schema": {"type": "boolean", "default": false}
+            // No default: generated clients send defaults, and the query is part of what is signed.
+            "schema": {"type": "boolean"}
         }
     })
 }
