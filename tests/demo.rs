@@ -87,8 +87,9 @@ fn the_sample_ends_with_books_that_balance() {
     for key in ["awards", "payments", "captures", "refunds", "budgets", "accounts", "tills"] {
         assert!(number(commands, key) > 0, "{key}");
     }
-    // Two keys that the network holds for the sandbox, and the budget of one of them, are entries like all others.
-    assert_eq!(number(commands, "sandbox"), 3);
+    // Two keys that the network holds for the sandbox, the budget of one of them, and that of a till are entries like all
+    // others.
+    assert_eq!(number(commands, "sandbox"), 4);
     let nets: i64 = brands.iter().map(|brand| brand["net"].as_i64().expect("a number")).sum();
     assert_eq!(nets, 0);
 
@@ -217,7 +218,7 @@ fn what_it_made_is_served_and_each_printed_command_works() {
         &["demo", "--receipts", "some.csv", "--data", "d", "--listen", "127.0.0.1:0"],
     );
     let commands = served.commands();
-    assert_eq!(commands.len(), 4, "{}", served.said.join("\n"));
+    assert_eq!(commands.len(), 5, "{}", served.said.join("\n"));
     let run = |at: usize| {
         let (done, value) = sh(dir.path(), &commands[at]);
         assert!(done, "{}: {value}", commands[at]);
@@ -231,11 +232,15 @@ fn what_it_made_is_served_and_each_printed_command_works() {
     assert_eq!(run(2)["seq"], award["seq"], "once, however often it is asked for");
     let given = number(&run(1), "available") + number(&run(1), "pending") - before;
     assert_eq!(given, 25);
-    let paid = run(3);
+    // A till gives points on its own too.
+    assert_eq!(run(3)["kind"], "points.issued");
+    let given = number(&run(1), "available") + number(&run(1), "pending") - before;
+    assert_eq!(given, 30);
+    let paid = run(4);
     assert_eq!(paid["kind"], "payment.authorised");
-    assert!(number(&run(1), "available") < before + 25);
+    assert!(number(&run(1), "available") < before + 30);
     // A second time it is the same payment.
-    assert_eq!(run(3)["payment"], paid["payment"]);
+    assert_eq!(run(4)["payment"], paid["payment"]);
 
     // The keys are kept where nobody else reads them, and each does what it is for.
     let file = dir.path().join("d/keys/sandbox.txt");
@@ -254,6 +259,7 @@ fn what_it_made_is_served_and_each_printed_command_works() {
         sh(dir.path(), &command)
     };
     assert_eq!(reads("consumer ", "/v1/me").1["role"], "consumer");
+    assert_eq!(reads("till ", "/v1/me").1["role"], "till");
     let owed = reads("auditor ", "/v1/obligations").1;
     assert!(owed["items"].as_array().is_some_and(|all| !all.is_empty()), "{owed}");
     assert!(!reads("consumer ", "/v1/obligations").0);

@@ -332,7 +332,11 @@ impl Page {
             grouped(c.founding),
             plural(c.budgets, "budget renewed", "budgets renewed"),
         )?;
-        writeln!(f, "            {} for keys that the network holds for the sandbox", grouped(c.sandbox))?;
+        writeln!(
+            f,
+            "            {} for the sandbox: keys that the network holds, and a till that gives points",
+            grouped(c.sandbox)
+        )?;
         if self.repeated > 0 {
             writeln!(
                 f,

@@ -1,8 +1,8 @@
 //! The sandbox: what somebody needs who plays with the demo's network over HTTP.
 //!
-//! Owns: which keys the network holds for one of the brands, which API keys there are, and the commands that the
-//! demo prints.
-//! Promises: held keys are certified, capped and budgeted by ordinary entries; each printed command works as it
+//! Owns: which keys the network holds for one of the brands, which of its tills may give points, which API keys there
+//! are, and the commands that the demo prints.
+//! Promises: held keys are certified, capped and budgeted by ordinary entries, and so is the till; each printed command works as it
 //! stands, on the network as the demo left it.
 //! Refuses to know: how the network is served.
 
@@ -64,6 +64,8 @@ pub struct Sandbox {
     brand: String,
     unit: String,
     currency: String,
+    /// A till that gives points, by the name of its key.
+    till: Option<String>,
     account: Option<AccountId>,
     bill: Option<Bill>,
     /// How many commands it took.
@@ -107,7 +109,9 @@ impl Sandbox {
         let brand = cast.brand(at)?;
         let id = &brand.terms.id;
         let mut commands = 0;
-        for request in held_keys(cast, brand, safe, now)? {
+        let till = brand.tills.keys().min();
+        let held = held_keys(cast, brand, safe, now)?.into_iter();
+        for request in held.chain(till.map(|store| till_budget(cast, brand, store, now)).transpose()?) {
             engine.ask(&request, Some(now)).map_err(text)?;
             commands += 1;
         }
@@ -125,6 +129,11 @@ impl Sandbox {
             Ok(())
         };
         key(Whom::Brand(id.clone()), Role::BrandAdmin, "awards, payments, reads".into())?;
+        key(
+            Whom::Brand(id.clone()),
+            Role::Till,
+            "awards and payments, as a shop's own system has it".into(),
+        )?;
         if let Some(rich) = &rich {
             let purpose = format!("member {} reads what is theirs", rich.name);
             key(Whom::Wallet(rich.wallet), Role::Consumer, purpose)?;
@@ -135,6 +144,7 @@ impl Sandbox {
             brand: id.to_string(),
             unit: brand.terms.unit.to_string(),
             currency: cast.terms.network.currency.to_string(),
+            till: till.map(|store| super::safe::till_name(store).to_string()),
             account: rich.as_ref().map(|rich| rich.account),
             bill: rich.as_ref().and_then(|rich| bill(cast, at, rich, now)),
             commands,
@@ -177,6 +187,16 @@ impl Sandbox {
                 ),
             ));
         }
+        if let (Some(account), Some(till)) = (self.account, &self.till) {
+            let (brand, unit) = (&self.brand, &self.unit);
+            all.push((
+                "points at a till, on its own: its key signs, within the budget that its brand's root gave it",
+                format!(
+                    "{program} sign POST /v1/awards --as {brand}/{till}{address} --id first-at-the-till \\\n    \
+                     --body '{{\"iss\":\"{brand}\",\"unit\":\"{unit}\",\"sub\":\"{account}\",\"amount\":5}}' | sh"
+                ),
+            ));
+        }
         if let Some(bill) = &self.bill {
             let Bill { wallet, payee, till, amount, points, deadline } = bill;
             let (unit, currency) = (&self.unit, &self.currency);
@@ -208,6 +228,17 @@ impl Served {
         served.address = url + &served.folder();
         served
     }
+}
+
+/// Lets a till of a brand give points, a hundredth of what the held key may.
+fn till_budget(cast: &Cast<'_>, brand: &Brand, store: &Ident, now: Time) -> Result<Request, String> {
+    let till = brand.tills.get(store).ok_or("a shop without a till")?;
+    let [_, day, ceiling] = POINTS.map(|points| Points::new(whole(points / 100, brand.terms.scale)));
+    let (ceiling, hourly) = ceiling.zip(day).ok_or("more points than 2^53 - 1")?;
+    let (aud, key, unit) = (cast.pen.net, till.key.public().kid(), brand.terms.unit);
+    let until = now.plus_seconds(YEAR).seconds();
+    let budget = KeyBudget { aud, key, unit, serial: 1, ceiling, hourly, until, backfill: None };
+    Ok(cast.pen.budget(&brand.keys.root, &budget))
 }
 
 /// The entries that let the network's keys write for a brand: two certificates and a budget.
