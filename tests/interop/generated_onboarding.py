@@ -87,10 +87,10 @@ def registered(root):
     entity = one.command("participant.register", {"participant": PARTICIPANT, "currency": "USD"})
     call("brands.register_participant", body=statements(entity, two.approval(entity)))
     approvals = MODELS.Approve(approvals=[one.approval(registration), two.approval(registration)])
-    call("access.approve_application", client(one), application=applied.id, body=approvals)
+    approved = call("access.approve_application", client(one), application=applied.id, body=approvals)
     # (The end of the operator's part.)
     state = call("access.get_application", client(token=applied.token), application=applied.id).state
-    brand = call("brands.get_brand", brand=BRAND)
+    brand = call("brands.get_brand", brand=BRAND, min_seq=approved.entry.seq)
     if (state, brand.root) != ("approved", root.kid):
         fail(f"the application is {state}; {brand}")
     step("the operator approves: br_orchid is registered")
@@ -113,19 +113,20 @@ def terms(root, issuing):
 
 
 def awarded(issuing, account):
-    """The first award, and what is left of the budget."""
+    """The first award, and what it takes of the budget."""
     order = MODELS.AwardOrder(iss=BRAND, unit=UNIT, sub=account, amount=500, ref="R-1", store="s1")
     done = call("awards.award", client(issuing), body=order, idempotency_key="receipt-1")
     again = call("awards.award", client(issuing), body=order, idempotency_key="receipt-1")
     budget = call("keys.get_budget", client(issuing), kid=issuing.kid, min_seq=done.seq)
     if (again.seq, budget.used, budget.used_this_hour) != (done.seq, 500, 500):
         fail(f"asked again, another award: {again}; {budget}")
+    return done
 
 
-def paid(holder, account):
+def paid(holder, account, after):
     """The other brand's part: it takes ORCHID from now on, and its till asks for the payment."""
     keys = DEMO / "keys" / SHOP
-    listed = call("units.get_acceptance", brand=SHOP)
+    listed = call("units.get_acceptance", brand=SHOP, min_seq=after)
     units = [*listed.units, MODELS.AcceptedUnit(unit=UNIT)]
     taken = MODELS.PublishAcceptance(brand=SHOP, version=listed.version + 1, units=units)
     call("units.publish_acceptance", client(Key.read(keys / "root.jwk")), body=taken, idempotency_key=name())
@@ -160,9 +161,9 @@ def main():
     opening = {"account": account, "unit": UNIT, "key": holder.jwk}
     call("accounts.open_account", client(holder), body=MODELS.OpenAccount.from_dict(opening), idempotency_key=name())
     step("a member opens an account with a key of their own")
-    awarded(issuing, account)
+    award = awarded(issuing, account)
     step("the first award: 500 ORCHID")
-    done = paid(holder, account)
+    done = paid(holder, account, award.seq)
     step(f"the first payment elsewhere: USD 2.00 of a bill at {SHOP}, as entry {done.seq}")
     left = call("accounts.get_account", client(holder), account=account, min_seq=done.seq).available
     owed = call("settlement.list_obligations", client(issuing), min_seq=done.seq).items
