@@ -2,8 +2,8 @@
 
 use super::problem::{Code, Problem};
 use super::{
-    accounts, api_keys, applications, awards, batches, brands, budgets, consents, docs, entries, freezes, held, keys,
-    network, operations, payments, reference, settlement, tiles, units, wallets,
+    accounts, api_keys, applications, awards, batches, brands, budgets, consents, docs, entries, freezes,
+    held, keys, network, operations, payments, reference, settlement, tiles, units, wallets,
 };
 use crate::machine::{Method, Route};
 use actix_web::http::header::ALLOW;
