@@ -218,7 +218,7 @@ fn what_it_made_is_served_and_each_printed_command_works() {
         &["demo", "--receipts", "some.csv", "--data", "d", "--listen", "127.0.0.1:0"],
     );
     let commands = served.commands();
-    assert_eq!(commands.len(), 5, "{}", served.said.join("\n"));
+    assert_eq!(commands.len(), 6, "{}", served.said.join("\n"));
     let run = |at: usize| {
         let (done, value) = sh(dir.path(), &commands[at]);
         assert!(done, "{}: {value}", commands[at]);
@@ -241,6 +241,12 @@ fn what_it_made_is_served_and_each_printed_command_works() {
     assert!(number(&run(1), "available") < before + 30);
     // A second time it is the same payment.
     assert_eq!(run(4)["payment"], paid["payment"]);
+
+    // A code opens a consent, and what is paid under it takes points once as well.
+    let by_code = run(5);
+    assert_eq!(by_code["kind"], "payment.authorised");
+    assert_ne!(by_code["payment"], paid["payment"]);
+    assert_eq!(run(5)["payment"], by_code["payment"]);
 
     // The keys are kept where nobody else reads them, and each does what it is for.
     let file = dir.path().join("d/keys/sandbox.txt");

@@ -156,7 +156,7 @@ impl Books {
 /// Why nothing new happens.
 pub enum Stop {
     No(Refusal),
-    Again(Answer),
+    Again(Box<Answer>),
 }
 
 impl From<Refusal> for Stop {
@@ -288,7 +288,7 @@ impl Model {
         let decided = self.decide(ask);
         match decided {
             Ok(said) => Ok(self.commit(ask, said)),
-            Err(Stop::Again(answer)) => Ok(Answer { replayed: true, ..answer }),
+            Err(Stop::Again(answer)) => Ok(Answer { replayed: true, ..*answer }),
             Err(Stop::No(code)) => {
                 self.burn(ask, code);
                 Err(code)
@@ -337,7 +337,7 @@ impl Model {
         {
             return Err(match told {
                 _ if *content != ask.content => Refusal::IdReused.into(),
-                Ok(answer) => Stop::Again(answer.clone()),
+                Ok(answer) => Stop::Again(Box::new(answer.clone())),
                 Err(code) => Stop::No(*code),
             });
         }

@@ -334,7 +334,7 @@ impl Model {
         check(self.keys[&kid].owner == Owner::Brand(iss.clone()), Refusal::KeyOwner)?;
         match self.tokens.get(&(iss.clone(), jti.to_owned())) {
             None => Ok(()),
-            Some((before, answer)) if *before == content => Err(Stop::Again(answer.clone())),
+            Some((before, answer)) if *before == content => Err(Stop::Again(Box::new(answer.clone()))),
             Some(_) => no(Refusal::TokenConflict),
         }
     }

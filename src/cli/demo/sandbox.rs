@@ -210,6 +210,18 @@ impl Sandbox {
                     data = served.folder(),
                 ),
             ));
+            all.push((
+                "a code on the member's phone opens a consent at that till; what is paid under it needs the till's key alone",
+                format!(
+                    "CONSENT=$({program} sign POST /v1/consents --as {payee}/{till}{address} --id first-code \\\n    \
+                     --body '{{\"code\":\"first-code\"}}' --consent \"$({program} sign code --as {wallet}/{unit}{data} \\\n    \
+                     --most {amount} --currency {currency} --id first-code)\" | sh | grep -o 'con_[0-9.]*') && \\\n    \
+                     {program} sign POST /v1/payments --as {payee}/{till}{address} --id paid-by-code \\\n    \
+                     --body '{{\"amount\":{amount},\"currency\":\"{currency}\",\"deadline\":{deadline},\"capture\":true,\
+                     \"under\":[{{\"consent\":\"'\"$CONSENT\"'\",\"amount\":{amount}}}]}}' | sh",
+                    data = served.folder(),
+                ),
+            ));
         }
         all
     }
