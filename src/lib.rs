@@ -12,7 +12,7 @@
 //! - [`network`]: participants, brands, keys, budgets, units, freezing
 //! - [`prices`]: published values, acceptance
 //! - [`points`]: tokens, batches
-//! - [`payments`]: authorise, capture, void, refund
+//! - [`payments`]: consents, authorise, capture, void, refund
 //! - [`machine`]: kinds, commands, evidence; decide, answer, verify
 //!
 //! Shell (the only code that can fail for outside reasons):

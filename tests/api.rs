@@ -12,6 +12,8 @@ mod access;
 mod answers;
 #[path = "api/batches.rs"]
 mod batches;
+#[path = "api/consents.rs"]
+mod consents;
 #[path = "api/leaks.rs"]
 mod leaks;
 #[path = "api/linking.rs"]
