@@ -197,6 +197,16 @@ pub enum ConfigError {
         /// What stands in the file.
         value: String,
     },
+    /// A value is no address of a web server.
+    #[error(
+        "{key} = {value}: https://host or http://host:port is wanted, without path and query; callers sign it"
+    )]
+    Address {
+        /// The key.
+        key: String,
+        /// What stands in the file.
+        value: String,
+    },
     /// About a file: what is wrong in it.
     #[error("{path}: {why}")]
     In {
@@ -239,8 +249,22 @@ impl Config {
                 return Err(ConfigError::Text { key: (*key).to_owned(), value: value.to_string() });
             }
         }
-        nest(whole).try_into().map_err(ConfigError::Syntax)
+        let config: Self = nest(whole).try_into().map_err(ConfigError::Syntax)?;
+        if !is_address(&config.api.public) {
+            return Err(ConfigError::Address { key: "api.public".into(), value: config.api.public });
+        }
+        Ok(config)
     }
+}
+
+/// Whether a text is empty, or scheme and authority of a web server; a slash may end it.
+fn is_address(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let plain = |host: &str| {
+        let host = host.strip_suffix('/').unwrap_or(host);
+        !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
+    };
+    text.is_empty() || host.is_some_and(plain)
 }
 
 impl Default for Config {
@@ -338,6 +362,10 @@ mod tests {
         assert_eq!(config.vault, Config::default().vault);
         assert_eq!(Config::parse("[writer]\n").expect("an empty section"), Config::default());
         assert_eq!(Config::parse("writer.max_batch = 64").expect("dotted").writer, config.writer);
+        for public in ["", "https://points.example", "http://127.0.0.1:8710/", "http://[::1]:80"] {
+            let text = format!("[api]\npublic = \"{public}\"");
+            assert_eq!(Config::parse(&text).expect("an address").api.public, public);
+        }
     }
 
     #[test]
@@ -353,6 +381,9 @@ mod tests {
             ("[writer]\nqueue = \"many\"", "writer.queue = \"many\""),
             ("[writer]\nqueue = 1.5", "writer.queue = 1.5"),
             ("[api]\nlisten = 8080", "api.listen = 8080: a text in quotation marks is wanted"),
+            ("[api]\npublic = \"points.example\"", "api.public = points.example: https://host"),
+            ("[api]\npublic = \"https://points.example?x=\"", "without path and query"),
+            ("[api]\npublic = \"https://points.example/api\"", "without path and query"),
             ("[writer", "TOML parse error at line 1"),
         ];
         for (text, wanted) in rows {

@@ -93,6 +93,8 @@ fn look(world: &World, node: &PureNode) -> (BTreeMap<BrandId, u64>, u64) {
                 let own = part.text.contains(&shared);
                 assert!(may || !own, "{brand} does not read a leg of {}: {}", unit.unit, part.text);
             }
+            let code = part.body.jws.as_ref().is_some_and(|jws| jws.typ() == Typ::SpendCode);
+            assert!(!code || !may, "a code is its holder's alone: {brand}, {}", part.text);
             let consent = part.body.jws.as_ref().is_some_and(|jws| jws.typ() == Typ::PaymentConsent);
             let own = named.iter().any(|(_, owner)| *owner == brand);
             assert!(!consent || may == own, "a consent is not the shop's: {brand}, {}", part.text);
@@ -104,6 +106,8 @@ fn look(world: &World, node: &PureNode) -> (BTreeMap<BrandId, u64>, u64) {
                 matches!(book.owner_of(jws.kid()), Ok(Some(Principal::Account(owner))) if owner == *account)
             });
             assert!(!may || own || signed, "{account} reads {}", part.text);
+            let code = part.body.jws.as_ref().is_some_and(|jws| jws.typ() == Typ::SpendCode);
+            assert!(!code || may == signed, "{account} reads its own codes: {}", part.text);
             assert!(may || !own || refused || by_another(&part), "{account}: {}", part.text);
         }
     }

@@ -21,7 +21,9 @@ impl<'a> Target<'a> {
     fn of(uri: &'a str) -> Result<Self, Refused> {
         let wrong = |about: &str| Refused::about(Refusal::Malformed, format!("@target-uri: {about}"));
         let (_, rest) = uri.split_once("://").ok_or_else(|| wrong("not absolute"))?;
-        let at = rest.find('/').ok_or_else(|| wrong("no path"))?;
+        // The authority ends before the path; a query that begins before it leaves no path.
+        let at = rest.find(['/', '?']).filter(|at| rest.get(*at..).is_some_and(|path| path.starts_with('/')));
+        let at = at.ok_or_else(|| wrong("no path"))?;
         let (_, path) = rest.split_at(at);
         match path.split_once('?') {
             None => Ok(Self { path, dry_run: false }),

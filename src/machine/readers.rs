@@ -3,7 +3,8 @@
 //! Owns: that function, the sorts of readers, and the comparison of the two.
 //! Promises: a part is shown to whom it concerns and to nobody else. A part that names a holder's account is
 //! for that holder and for the brand of the account's unit; evidence is for the owner of the key that signed
-//! it, save a consent, which is the holder's and not the shop's.
+//! it, save a consent, which is the holder's and not the shop's, and a code, which is the holder's alone: it may say
+//! where somebody shops who pays nothing there.
 //! Refuses to know: how readers prove who they are. Public entries have no parts: they are everybody's.
 
 use super::entry::PartBody;
@@ -27,6 +28,8 @@ pub enum Concerned {
     Participant(ParticipantId),
     /// The owner of this key.
     Key(Kid),
+    /// The holder whose key this is; not the brand of the account's unit.
+    Phone(Kid),
     /// The operator alone.
     Operator,
 }
@@ -112,7 +115,7 @@ fn set(mut all: Vec<Concerned>) -> Vec<Concerned> {
     all
 }
 
-/// A consent is its holder's; all else is whoever's key signed it, and a token its account's too.
+/// A consent is its holder's, a code its phone's; all else is whoever's key signed it, and a token its account's too.
 fn statement(jws: &Jws, all: &mut Vec<Concerned>) -> Result<(), Malformed> {
     let read = |e: crate::types::Refused| Malformed(e.to_string());
     match jws.typ() {
@@ -120,6 +123,7 @@ fn statement(jws: &Jws, all: &mut Vec<Concerned>) -> Result<(), Malformed> {
             let consent: PaymentConsent = jws.payload().map_err(read)?;
             all.push(Concerned::Account(consent.account));
         }
+        Typ::SpendCode => all.push(Concerned::Phone(jws.kid())),
         Typ::PointToken => {
             let token: PointToken = jws.payload().map_err(read)?;
             all.extend([Concerned::Key(jws.kid()), Concerned::Account(token.sub)]);
@@ -234,6 +238,11 @@ fn is_for<R: Resolve>(one: &Concerned, reader: &Reader, resolve: &R) -> Result<b
             Some(owner) => is_for(&owned(&owner), reader, resolve)?,
             None => false,
         },
+        (Concerned::Phone(kid), Reader::Accounts(own)) => match resolve.owner_of(*kid)? {
+            Some(Principal::Account(account)) => own.contains(&account),
+            _ => false,
+        },
+        (Concerned::Phone(_), Reader::Brand { .. }) => false,
         (Concerned::Brand(of), Reader::Brand { brand, .. }) => of == brand,
         (Concerned::Unit(unit), Reader::Brand { units, .. }) => units.contains(unit),
         (Concerned::Participant(of), Reader::Brand { participants, .. }) => participants.contains(of),

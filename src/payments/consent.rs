@@ -138,7 +138,9 @@ pub(super) fn by_code(
         return Err(Refused::about(Refusal::ConsentUnknown, id).into());
     }
     let book::Shown { account, key } = *draft.shown(id)?;
-    signer(draft, key, &[Purpose::Account])?;
+    if signer(draft, key, &[Purpose::Account])?.owner != Principal::Account(account) {
+        return Err(Refused::about(Refusal::KeyOwner, key).into());
+    }
     if draft.at >= open.until {
         return Err(Refused::about(Refusal::ConsentExpired, id).into());
     }

@@ -96,7 +96,7 @@ impl<'a> Run<'a> {
                     Concerned::Participant(participant) => self.answered_for(participant, &mut seen),
                     Concerned::Account(account) if !told => drop(self.unsure.insert((*account, seq))),
                     Concerned::Key(_) => seen.push(EVERYBODY),
-                    Concerned::Account(_) | Concerned::Operator => {}
+                    Concerned::Account(_) | Concerned::Phone(_) | Concerned::Operator => {}
                 }
             }
             seen.sort_unstable();
