@@ -6,23 +6,19 @@ use super::problem::{Code, Problem};
 use super::reply::{Page, PageQuery, json, page};
 use super::service::Service;
 use super::write::Incoming;
-use crate::machine::{Kind, Request, Route, check_args};
-use crate::sign::{
-    Approval, AwardOrder, CommandClaims, KeyCert, Purpose, SecretKey, Typ, read_body, sign as sign_jws,
-};
-use crate::types::{Hash, Ident, Kid, Time, encode};
+use crate::book::Name;
+use crate::clock;
+use crate::machine::{Kind, Request, Route};
+use crate::sign::{Approval, HttpMessage, KeyCert, Purpose, Typ, sign as sign_jws};
+use crate::types::{Ident, Kid, Refusal, Refused, Time, b64, encode};
 use crate::vault::{self, HeldKey, Holder, Signer};
 use actix_web::http::header::HeaderName;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use std::sync::Arc;
 
 /// Which held key signs, if there are several of the purpose.
 const HELD_KEY: HeaderName = HeaderName::from_static("tallyhouse-held-key");
-
-/// How long what a held key signs counts, in seconds.
-const LIFE: u64 = 300;
 
 /// The purpose of the key that signs a kind of command for an API key; `None`: a person signs it.
 fn purpose(kind: Kind) -> Option<Purpose> {
@@ -37,7 +33,8 @@ fn purpose(kind: Kind) -> Option<Purpose> {
     }
 }
 
-/// Signs a command in the name of an API key's owner.
+/// Signs a request in the name of an API key's owner: as it came, as if the owner had signed it. What it is recognised
+/// by, its path, id and body, is the same whenever and with whichever key it is signed, so a retry is a retry.
 pub fn sign(
     incoming: &Incoming,
     caller: &Caller,
@@ -49,44 +46,56 @@ pub fn sign(
     let service = &incoming.service;
     let by_people =
         || Problem::about(Code::HeldKeyMissing, "this operation is signed by its owner, never by a held key");
-    let kind = route.kind.ok_or_else(by_people)?;
-    let purpose = purpose(kind).ok_or_else(by_people)?;
+    let purpose = route.kind.and_then(purpose).ok_or_else(by_people)?;
     let Some(brand) = caller.brand() else { return Err(by_people()) };
-    let signer = signer(incoming, Holder::Brand(brand.clone()), purpose)?;
-    let (key, net) = (signer.secret(), service.net());
-    let statement = match kind {
-        Kind::PointsIssued => {
-            let at = service.log_time()?;
-            let token =
-                read_body::<AwardOrder>(body)?.token(net, id.clone(), at.plus_seconds(LIFE).seconds());
-            sign_jws(key, Typ::PointToken, &encode(&token))
+    if body.is_empty() {
+        return Err(Refused::about(Refusal::Malformed, "the body: empty, and a JSON object is wanted").into());
+    }
+    let signer = signer(incoming, &Holder::Brand(brand.clone()), purpose)?;
+    let target = format!("{}{}", service.settings.public, route.path);
+    let message = HttpMessage::post(target, id.to_string(), body);
+    let nonce = b64(&clock::random::<16>());
+    let message = message.sign(signer.secret(), service.clock.now().seconds(), &nonce);
+    Ok(Request::signed(message, consents))
+}
+
+/// The held key that signs: the one that is named, else the newest that may.
+fn signer(incoming: &Incoming, owner: &Holder, purpose: Purpose) -> Result<Arc<Signer>, Problem> {
+    let service = &incoming.service;
+    let missing = |about: String| Problem::about(Code::HeldKeyMissing, about);
+    let held = |kid: Kid| service.vault.signer(kid).map_err(Problem::fault);
+    if let Some(kid) = header(&incoming.request, HELD_KEY)? {
+        let kid = kid.parse().map_err(|e| Problem::about(Code::HeaderInvalid, format!("{HELD_KEY}: {e}")))?;
+        let found = held(kid)?.filter(|signer| signer.held.owner == *owner && signer.held.purpose == purpose);
+        return found.ok_or_else(|| missing(format!("purpose: {purpose}; {kid} is not held for you")));
+    }
+    let mut keys = service.vault.held_keys(owner).map_err(Problem::fault)?;
+    keys.retain(|key| key.purpose == purpose);
+    let (mut ready, mut active) = (None, None);
+    for key in keys.iter().rev().filter(|key| service.is_active(key.kid)) {
+        active = active.or(Some(key.kid));
+        // State may not show a budget yet that was given a moment ago: then the newest is tried.
+        if purpose != Purpose::Issuing || service.record(&Name::Budget(key.kid))?.is_some() {
+            ready = Some(key.kid);
+            break;
         }
-        kind => command(net, key, id, kind, body)?,
-    };
-    let jws = std::iter::once(statement).chain(consents).collect();
-    Ok(Request { jws, ..Request::default() })
+    }
+    let found = ready.or(active).map(held).transpose()?.flatten();
+    found.ok_or_else(|| {
+        missing(match keys.last() {
+            None => format!("purpose: {purpose}; none is held for {owner}"),
+            Some(key) => {
+                format!("purpose: {purpose}; the brand's root has not certified {} yet, or no more", key.kid)
+            }
+        })
+    })
 }
 
-fn command(net: Hash, key: &SecretKey, id: &Ident, kind: Kind, body: &str) -> Result<String, Problem> {
-    check_args(kind, body)?;
-    let args: Box<RawValue> = super::wrong::read(body.as_bytes())?;
-    let claims = CommandClaims { aud: net, cid: id.clone(), kind: kind.command().into(), args };
-    Ok(sign_jws(key, Typ::Command, &encode(&claims)))
-}
-
-fn signer(incoming: &Incoming, owner: Holder, purpose: Purpose) -> Result<Arc<Signer>, Problem> {
-    let vault = &incoming.service.vault;
-    let missing = |what: String| Problem::about(Code::HeldKeyMissing, what);
-    let Some(kid) = header(&incoming.request, HELD_KEY)? else {
-        let found = vault.signer_for(&owner, purpose).map_err(Problem::fault)?;
-        return found
-            .ok_or_else(|| missing(format!("no key is held for {owner} with the purpose {purpose}")));
-    };
-    let kid: Kid =
-        kid.parse().map_err(|e| Problem::about(Code::HeaderInvalid, format!("{HELD_KEY}: {e}")))?;
-    let found = vault.signer(kid).map_err(Problem::fault)?;
-    let found = found.filter(|signer| signer.held.owner == owner && signer.held.purpose == purpose);
-    found.ok_or_else(|| missing(format!("{kid} is not held for {owner} with the purpose {purpose}")))
+impl Service {
+    /// Whether a key is certified and counts now.
+    fn is_active(&self, kid: Kid) -> bool {
+        self.key_now(kid).is_ok_and(|(key, at)| crate::network::is_active(&key, at).is_ok())
+    }
 }
 
 /// What a held key shall be for.

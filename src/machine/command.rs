@@ -382,11 +382,6 @@ fn read_command(claims: &CommandClaims) -> Result<Body, Refused> {
     read_args(*kind.ok_or_else(no_command)?, Args::Claims(claims))
 }
 
-/// Refuses what are no arguments of a command of this kind; `malformed` names the member that is wrong.
-pub fn check_args(kind: Kind, body: &str) -> Result<(), Refused> {
-    read_args(kind, Args::Body(body)).map(drop)
-}
-
 /// The command that makes an entry of this kind, with its arguments.
 pub(super) fn read_args(kind: Kind, args: Args) -> Result<Body, Refused> {
     Ok(match kind {

@@ -22,7 +22,7 @@ mod scope;
 mod verify;
 
 pub use asserted::AssertedTotal;
-pub use command::{Body, Command, DryRun, Request, check_args};
+pub use command::{Body, Command, DryRun, Request};
 pub use decide::{Decision, decide, hints};
 pub use due::{sweep, term};
 pub use entry::{

@@ -146,15 +146,6 @@ impl Vault {
         Ok(Some(signer))
     }
 
-    /// The key, with its secret, that was held last for somebody and a purpose.
-    pub fn signer_for(&self, owner: &Holder, purpose: Purpose) -> Result<Option<Arc<Signer>>, Fault> {
-        let keys = self.held_keys(owner)?;
-        match keys.into_iter().rfind(|held| held.purpose == purpose) {
-            Some(held) => self.signer(held.kid),
-            None => Ok(None),
-        }
-    }
-
     /// The public parts of the keys that are held for somebody, the oldest first.
     pub fn held_keys(&self, owner: &Holder) -> Result<Vec<HeldKey>, Fault> {
         let inner = &mut *self.inner();
@@ -211,13 +202,10 @@ mod tests {
             for _ in 0..2 {
                 let signer = vault.signer(issuing.kid).expect("an answer").expect("held");
                 assert_eq!((&signer.held, signer.secret().public()), (&issuing, issuing.key));
-                let last = vault.signer_for(&owner, Purpose::Till).expect("an answer").expect("held");
-                assert_eq!(last.held, till, "the youngest of the two");
                 assert!(issuing.key.verify_strict(b"text", &signer.secret().sign(b"text")));
             }
             assert_eq!(vault.held_keys(&owner).expect("three"), [issuing.clone(), old.clone(), till.clone()]);
             assert_eq!(vault.held_keys(&brand("br_voyage")).expect("none"), []);
-            assert!(vault.signer_for(&owner, Purpose::Log).expect("an answer").is_none());
             assert!(vault.signer(Kid(crate::types::Hash([7; 32]))).expect("an answer").is_none());
         }
         let secret = vault.signer(till.kid).expect("an answer").expect("held").secret().seed();

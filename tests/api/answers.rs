@@ -1,6 +1,8 @@
 //! What answers have in common: problems, ids of writes, proofs, dry runs, limits, HEAD and OPTIONS.
 
-use super::scene::{authorise, award, award_json, award_message, harvest, held_issuing, open};
+use super::scene::{
+    authorise, award, award_json, award_message, certify_held, harvest, held_issuing, hold_issuing, open,
+};
 use crate::common::http::{Ask, Server, api_config};
 use crate::common::world::{Key, World, beginning};
 use serde_json::{Value, json};
@@ -101,6 +103,31 @@ fn wrong_places_in_bodies_are_named() {
     let wanted = json!({"name": "x", "role": "emperor"});
     let vault = server.signed_post(&brand.root, "/v1/api-keys", "new-key", &wanted);
     assert_eq!(pointers(&server.ask(&vault).refused(400, "body_invalid")), ["/role"]);
+}
+
+#[test]
+fn a_retry_is_a_retry_later_and_under_another_held_key() {
+    let server = Server::founded(15);
+    let finance = held_issuing(&server);
+    let body = award_json(&server, 0, 5);
+    let ask = |id: &str| Ask::post("/v1/awards").key(&finance).json(&body).with("idempotency-key", id);
+    let first = server.ask(&ask("once")).expect(201);
+    // Hours pass in the network.
+    let other = server.world.freeze_unit("release", harvest(), false);
+    let later = beginning().plus_seconds(7_200);
+    server.service().engine.ask(&other, Some(later)).expect("taken in");
+    assert_eq!(server.ask(&ask("once")).expect(201), first);
+    // A key that is held and not certified yet takes nobody's place.
+    let key = hold_issuing(&server);
+    let second = server.ask(&ask("twice")).expect(201);
+    certify_held(&server, key);
+    for (id, answer) in [("once", first), ("twice", second)] {
+        let again = server.ask(&ask(id));
+        assert_eq!((again.expect(201), again.header("idempotency-replayed")), (answer, Some("true")));
+    }
+    // From here on the new one signs.
+    let third = server.ask(&ask("thrice").with("prefer", "return=proof"));
+    assert!(third.expect(201)["proof"].to_string().contains(&key.kid().to_string()));
 }
 
 #[test]

@@ -83,11 +83,23 @@ pub fn pay(server: &Server, brand: usize, unit: UnitCode, n: usize, amount: u64,
 
 /// Has the network hold an issuing key for br_harvest, and gives an API key of its finance that writes with it.
 pub fn held_issuing(server: &Server) -> String {
+    let brand = &server.world.brands[0];
+    certify_held(server, hold_issuing(server));
+    server.api_key(Whom::Brand(brand.id.clone()), Role::BrandFinance)
+}
+
+/// Has the network hold an issuing key for br_harvest.
+pub fn hold_issuing(server: &Server) -> PublicKey {
+    let wanted = json!({"purpose": "issuing"});
+    let root = &server.world.brands[0].root;
+    let made = server.ask(&server.signed_post(root, "/v1/held-keys", &server.fresh("hold"), &wanted));
+    serde_json::from_value(made.expect(201)["key"].clone()).expect("a key")
+}
+
+/// br_harvest's root certifies a held key and gives it a budget.
+pub fn certify_held(server: &Server, key: PublicKey) {
     let world = &server.world;
     let brand = &world.brands[0];
-    let wanted = json!({"purpose": "issuing"});
-    let made = server.ask(&server.signed_post(&brand.root, "/v1/held-keys", &server.fresh("hold"), &wanted));
-    let key: PublicKey = serde_json::from_value(made.expect(201)["key"].clone()).expect("a key");
     let cert = KeyCert {
         aud: world.net,
         key,
@@ -102,7 +114,6 @@ pub fn held_issuing(server: &Server) -> String {
     server.submit("/v1/keys", &Request::of(vec![statement])).expect(201);
     let budget = world.set_budget(&brand.root, &world.budget(key.kid(), harvest(), 1));
     server.submit("/v1/budgets", &budget).expect(201);
-    server.api_key(Whom::Brand(brand.id.clone()), Role::BrandFinance)
 }
 
 /// An award of HARVEST as JSON.
