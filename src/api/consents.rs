@@ -7,7 +7,7 @@ use super::service::Service;
 use super::write::{Done, Incoming};
 use crate::book::{self, Name, Record};
 use crate::payments::OpenConsent;
-use crate::types::{AccountId, BrandId, ConsentId, Currency, Kid, Money, Time, UnitCode};
+use crate::types::{AccountId, BrandId, ConsentId, Currency, Kid, Money, Points, Time, UnitCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
@@ -45,6 +45,10 @@ pub struct Consent {
     used: Money,
     /// What may still be asked for, while it is open.
     left: Money,
+    /// Most points that may be taken under it.
+    points: Points,
+    /// Points asked for so far: each payment's are rounded up.
+    spent: Points,
     /// First instant at which it is no longer open.
     until: Time,
     /// Whether it is open.
@@ -72,29 +76,38 @@ pub async fn get(
         let service = service.clone();
         move || service.open_consent(id)
     });
-    let (consent, account) = found.await.map_err(Problem::fault)??.ok_or_else(nothing)?;
+    let (consent, book::Shown { account, unit, .. }) =
+        found.await.map_err(Problem::fault)??.ok_or_else(nothing)?;
     if !caller.sees_all() && caller.brand() != Some(&consent.brand) {
         return Err(nothing());
     }
-    let unit = service.engine.account(account)?.map(|account| account.head.unit);
-    let unit = unit.ok_or_else(|| Problem::fault("a consent of no account"))?;
     let own = service.may_see_account(&caller, account, Some(unit)).is_ok();
     let left = consent.most.minus(consent.used).unwrap_or_default();
     let open = service.log_time()? < consent.until && !left.is_zero();
-    let book::Consent { brand, till, currency, most, used, until } = consent;
-    let account = own.then_some(account);
-    Ok(json(
-        None,
-        &Consent { consent: id, brand, till, unit, account, currency, most, used, left, until, open },
-    ))
+    let book::Consent { brand, till, currency, most, used, points, spent, until } = consent;
+    let consent = Consent {
+        consent: id,
+        brand,
+        till,
+        unit,
+        account: own.then_some(account),
+        currency,
+        most,
+        used,
+        left,
+        points,
+        spent,
+        until,
+        open,
+    };
+    Ok(json(None, &consent))
 }
 
 impl Service {
     /// A consent that stays open, and whose points it is about.
-    fn open_consent(&self, id: ConsentId) -> Result<Option<(book::Consent, AccountId)>, Problem> {
+    fn open_consent(&self, id: ConsentId) -> Result<Option<(book::Consent, book::Shown)>, Problem> {
         let (consent, shown) = (self.record(&Name::Consent(id))?, self.record(&Name::Shown(id))?);
         let consent = consent.as_deref().and_then(Record::consent).cloned();
-        let account = shown.as_deref().and_then(Record::shown).map(|shown| shown.account);
-        Ok(consent.zip(account))
+        Ok(consent.zip(shown.as_deref().and_then(Record::shown).copied()))
     }
 }

@@ -40,7 +40,8 @@ pub async fn set_budget(incoming: Incoming) -> Result<HttpResponse, Problem> {
 
 /// Revoke the key of an account
 ///
-/// By its holder or by its unit's brand; the account then takes a new key with a second signature of the brand.
+/// By its unit's brand, or the operator. The account then takes a new key: `openAccount` by the brand's issuing key, with
+/// approvals by the new key and by the brand's root or an approver key.
 #[utoipa::path(post, path = "/v1/accounts/key-revocations", tag = "accounts", operation_id = "revokeAccountKey",
     request_body = RevokeKey,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]

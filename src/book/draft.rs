@@ -234,7 +234,8 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Changes an account; the closure's refusal leaves the draft as good as dropped.
+    /// Changes an account; the closure's refusal leaves the draft as good as dropped. It does not name the account: who is
+    /// told may be a shop that knows a code only.
     pub fn change<R>(
         &mut self,
         id: AccountId,
@@ -245,7 +246,7 @@ impl<'a> Draft<'a> {
         let part = self.part_of(id);
         self.touch(part, &name, before);
         match self.overlay(&name) {
-            Some(Record::Account(account)) => change(account).map_err(|code| Refused::about(code, id).into()),
+            Some(Record::Account(account)) => change(account).map_err(Stop::from),
             _ => Err(Refused::about(Refusal::AccountUnknown, id).into()),
         }
     }

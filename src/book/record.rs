@@ -351,6 +351,10 @@ pub struct Consent {
     pub most: Money,
     /// Asked for so far.
     pub used: Money,
+    /// Most points that may be taken under it: what the most is worth at the price in force when it was opened.
+    pub points: Points,
+    /// Points asked for so far.
+    pub spent: Points,
     /// First instant at which it is no longer open.
     pub until: Time,
 }
@@ -361,6 +365,8 @@ pub struct Consent {
 pub struct Shown {
     /// Whose points.
     pub account: crate::types::AccountId,
+    /// Of which unit.
+    pub unit: UnitCode,
     /// The holder's key that signed the code.
     pub key: Kid,
 }

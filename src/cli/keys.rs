@@ -10,7 +10,9 @@ use super::when::When;
 use crate::sign::{
     HeldCaps, KeyBudget, KeyCert, PublicKey, Purpose, SecretKey, TillClaims, TillLimits, Typ, Window,
 };
-use crate::types::{BrandId, Currency, Hash, Ident, Kid, Money, ParticipantId, Points, UnitCode, encode};
+use crate::types::{
+    AccountId, BrandId, Currency, Hash, Ident, Kid, Money, ParticipantId, Points, UnitCode, encode,
+};
 use crate::vault::{KeyFolder, Owner, WalletId};
 use clap::Subcommand;
 use serde::Serialize;
@@ -236,12 +238,16 @@ struct Shown {
     owner: String,
     name: String,
     kid: Kid,
+    /// The account that it opens, of a holder's key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<AccountId>,
     jwk: PublicKey,
 }
 
 impl Shown {
     fn of(owner: &Owner, name: &Ident, key: &PublicKey) -> Self {
-        Self { owner: owner.to_string(), name: name.to_string(), kid: key.kid(), jwk: *key }
+        let (owner, name) = (owner.to_string(), name.to_string());
+        Self { owner, name, kid: key.kid(), account: None, jwk: *key }
     }
 }
 
@@ -250,6 +256,9 @@ fn say_key(shown: &Shown, context: &mut Context<'_>) -> Result<(), CliError> {
         return context.say_json(shown);
     }
     context.say(format_args!("kid {}", shown.kid))?;
+    if let Some(account) = shown.account {
+        context.say(format_args!("opens {account}"))?;
+    }
     context.say_json(&shown.jwk)
 }
 
@@ -287,7 +296,8 @@ fn show(args: Show, keys: &KeyFolder, context: &mut Context<'_>) -> Result<(), C
         }
         (Some(Holder::Wallet(wallet)), Some(unit)) => {
             let jwk = SecretKey::derive(&keys.seed(wallet)?, unit).public();
-            let shown = Shown { owner: wallet.to_string(), name: unit.to_string(), kid: jwk.kid(), jwk };
+            let (owner, name, kid) = (wallet.to_string(), unit.to_string(), jwk.kid());
+            let shown = Shown { owner, name, kid, account: Some(AccountId::of(kid)), jwk };
             say_key(&shown, context)
         }
         (Some(Holder::Wallet(_)), None) => {

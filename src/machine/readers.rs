@@ -184,7 +184,9 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
             all.extend(consent.map(|consent| Concerned::Brand(consent.brand.clone())));
         }
         Name::Shown(_) => {
-            all.extend(record.and_then(Record::shown).map(|shown| Concerned::Account(shown.account)));
+            let shown = record.and_then(Record::shown);
+            let whom = shown.map(|shown| [Concerned::Account(shown.account), Concerned::Unit(shown.unit)]);
+            all.extend(whom.into_iter().flatten());
         }
         Name::Command(principal, _) => all.push(owned(principal)),
         Name::Key(kid) => {

@@ -98,8 +98,9 @@ impl Before<'_> {
                 opens && id.seq == self.seq && now.used.is_zero()
             }
             (Name::Consent(_), Some(Record::Consent(now)), Some(Record::Consent(had))) => {
-                let asked = Consent { used: now.used, ..had.clone() };
-                pays && now.used >= had.used && now.used <= had.most && *now == asked
+                let asked = Consent { used: now.used, spent: now.spent, ..had.clone() };
+                let money = now.used >= had.used && now.used <= had.most;
+                pays && money && now.spent >= had.spent && now.spent <= had.points && *now == asked
             }
             (Name::Shown(id), Some(Record::Shown(_)), None) => opens && id.seq == self.seq,
             (Name::Limit(_, _, measure), Some(Record::Limit(now)), before) => {

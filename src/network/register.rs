@@ -79,13 +79,13 @@ pub fn register_brand(draft: &mut Draft, asked: &Asked, args: &RegisterBrand) ->
     }
 }
 
-/// `account.open`: by the holder's own key for a new account, or by the brand's issuing key, then with
-/// an approval by the holder's key (this may also give its first key to an account that an award
-/// opened).
+/// `account.open`: by the holder's own key for the account that is named after it, or by the brand's issuing key, then
+/// with an approval by the holder's key. With one of the brand's root or an approver key too, this gives a key to an
+/// account that has none, or whose key does not count any more.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OpenAccount {
-    /// Its id: 128 random bits, chosen by whoever opens it.
+    /// Its id: opened by the holder's own key, the first 16 bytes of that key's thumbprint; else 128 random bits.
     pub account: AccountId,
     /// Its unit.
     pub unit: UnitCode,
@@ -93,12 +93,20 @@ pub struct OpenAccount {
     pub key: PublicKey,
 }
 
-/// Opens an account with a key, or gives a key to an account that has none.
+/// Opens an account with a key, or gives a key to an account that has none that counts.
 pub fn open_account(draft: &mut Draft, asked: &Asked, args: &OpenAccount) -> Result<(), Stop> {
     let unit = draft.unit(args.unit)?;
     let kid = args.key.kid();
     let own = asked.kid == kid;
-    if !own {
+    if own {
+        if args.account != AccountId::of(kid) {
+            let about = format!(
+                "account: a key opens its own, {}; another is opened by its brand",
+                AccountId::of(kid)
+            );
+            return Err(Refused::about(Refusal::KeyOwner, about).into());
+        }
+    } else {
         let key = signer(draft, asked.kid, &[Purpose::Issuing])?;
         if key.owner != Principal::Brand(unit.brand.clone()) {
             return Err(Refused::about(Refusal::KeyOwner, asked.kid).into());
@@ -112,7 +120,12 @@ pub fn open_account(draft: &mut Draft, asked: &Asked, args: &OpenAccount) -> Res
     match draft.get(&name)? {
         None => draft.open(args.account, Account::new(args.unit, unit.offset, Some(kid)))?,
         Some(record) => {
-            let keyless = record.account().is_some_and(|a| a.head.unit == args.unit && a.head.key.is_none());
+            let head = record.account().map(|account| &account.head).filter(|head| head.unit == args.unit);
+            let keyless = match head.map(|head| head.key) {
+                Some(Some(old)) => draft.key(old)?.state != KeyState::Active,
+                Some(None) => true,
+                None => false,
+            };
             if own || !keyless {
                 return Err(Refused::about(Refusal::AlreadyExists, args.account).into());
             }

@@ -1,7 +1,7 @@
 //! Authorise: points of one or several units are held for a bill, each under its holder's consent.
 
 use super::capture::{Step, step};
-use super::consent::{Agreed, Consent, Under, by_code, by_signature};
+use super::consent::{Agreed, Consent, Under, by_code, by_signature, draw};
 use super::limits::{Way, draw_held, draw_till};
 use super::till;
 use crate::book::{Draft, Name, Of, PartKey, Payment, Record, Share, ShareTerms, Stop, TillTerms, Unit};
@@ -44,8 +44,8 @@ pub struct Authorise {
 pub(super) struct Bill<'a> {
     pub brand: &'a BrandId,
     pub till: &'a TillTerms,
-    id: PaymentId,
-    deadline: Time,
+    pub id: PaymentId,
+    pub deadline: Time,
 }
 
 /// Holds the points, and takes them at once if so asked.
@@ -143,7 +143,8 @@ pub(super) fn spendable(draft: &mut Draft, id: AccountId) -> Result<(UnitCode, O
         return Err(Refused::about(Refusal::UnitFrozen, code).into());
     }
     if account.head.frozen {
-        return Err(Refused::about(Refusal::AccountFrozen, id).into());
+        // Without the account's name: the shop may know a code only.
+        return Err(Refusal::AccountFrozen.into());
     }
     Ok((code, unit))
 }
@@ -169,8 +170,11 @@ fn hold_share(
         let least = unit.min_spend.unwrap_or(Points::new(1).unwrap_or_default());
         return Err(Refused::about(Refusal::AmountTooSmall, format!("at least {least} {code}")).into());
     }
-    if agreed.points.is_some_and(|most| points > most) {
+    if points > agreed.points {
         return Err(Refused::about(Refusal::ConsentExceeded, format!("{points} {code} are needed")).into());
+    }
+    if let Some(id) = agreed.open {
+        draw(draft, bill.brand, id, points)?;
     }
     let issuer = draft.brand(&unit.brand)?.participant.clone();
     let obligation = owed(&issuer, &bill.till.participant, amount, price.settle, rate)?;

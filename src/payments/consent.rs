@@ -6,13 +6,13 @@
 //! and to everybody else as good as unknown.
 //! Refuses to know: prices, points and what becomes of the payment. What it gives back does not come back here.
 
-use super::authorise::{Authorise, Bill};
+use super::authorise::{Authorise, Bill, spendable};
 use super::till;
 use crate::book::{self, Draft, Name, PartKey, Principal, Record, Stop, Used};
 use crate::network::{Asked, signer};
 use crate::prices::price_now;
 use crate::sign::{PaymentConsent, Purpose, SpendCode};
-use crate::types::{AccountId, ConsentId, Fingerprint, Ident, Kid, Money, Points, Refusal, Refused};
+use crate::types::{AccountId, BrandId, ConsentId, Fingerprint, Ident, Kid, Money, Points, Refusal, Refused};
 use serde::{Deserialize, Serialize};
 
 /// How far ahead a signed consent's `exp` may lie when it is used, in seconds.
@@ -21,6 +21,8 @@ const CONSENT_LIFE: u64 = 300;
 const CODE_LIFE: u64 = 60;
 /// How long a consent stays open, in seconds.
 const OPEN_LIFE: u64 = 900;
+/// For how long after its end points may be held under a consent that was open, in seconds: a day.
+const HOLD_LIFE: u64 = 86_400;
 
 /// `consent.open`, signed by a till; beside it stands the code that was shown.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -60,10 +62,12 @@ pub type Code = Given<SpendCode>;
 pub(super) struct Agreed {
     pub account: AccountId,
     pub amount: Money,
-    /// Most points, if the holder named a most.
-    pub points: Option<Points>,
+    /// Most points.
+    pub points: Points,
     /// The consent, as the payment names it.
     pub consent: Ident,
+    /// The open consent on which the points are drawn.
+    pub open: Option<ConsentId>,
 }
 
 fn mismatch<T>(what: &str) -> Result<T, Stop> {
@@ -120,7 +124,7 @@ pub(super) fn by_signature(
     let used = Record::Used(Used(draft.seq, 0, consent.fingerprint));
     draft.put(PartKey::Holder(claims.account), name, Some(used))?;
     let (account, amount, consent) = (claims.account, claims.amount, claims.jti.clone());
-    Ok(Agreed { account, amount, points: Some(claims.points), consent })
+    Ok(Agreed { account, amount, points: claims.points, consent, open: None })
 }
 
 /// The consent was opened by this till and is open still, the holder's key counts, and enough is left of what was
@@ -137,7 +141,7 @@ pub(super) fn by_code(
     if open.brand != *bill.brand || open.till != asked.kid {
         return Err(Refused::about(Refusal::ConsentUnknown, id).into());
     }
-    let book::Shown { account, key } = *draft.shown(id)?;
+    let book::Shown { account, key, .. } = *draft.shown(id)?;
     if signer(draft, key, &[Purpose::Account])?.owner != Principal::Account(account) {
         return Err(Refused::about(Refusal::KeyOwner, key).into());
     }
@@ -147,13 +151,27 @@ pub(super) fn by_code(
     if open.currency != args.currency {
         return mismatch("currency");
     }
+    if bill.deadline > open.until.plus_seconds(HOLD_LIFE) {
+        return mismatch("deadline: within a day");
+    }
     let left = open.most.minus(open.used).unwrap_or_default();
     let used = open.used.plus(under.amount).filter(|used| *used <= open.most);
     let used = used.ok_or_else(|| Refused::about(Refusal::ConsentExceeded, format!("{left} are left")))?;
     let after = Record::Consent(book::Consent { used, ..(*open).clone() });
     draft.put(PartKey::Brand(bill.brand.clone()), Name::Consent(id), Some(after))?;
     let consent = id.to_string().parse().map_err(|_| Stop::Bug("a consent's id is an id".into()))?;
-    Ok(Agreed { account, amount: under.amount, points: None, consent })
+    let points = open.points.minus(open.spent).unwrap_or_default();
+    Ok(Agreed { account, amount: under.amount, points, consent, open: Some(id) })
+}
+
+/// Counts the points that a payment takes under an open consent. Each payment's points are rounded up, so money alone
+/// would not bound them.
+pub(super) fn draw(draft: &mut Draft, brand: &BrandId, id: ConsentId, points: Points) -> Result<(), Stop> {
+    let open = draft.consent(id)?;
+    let spent = open.spent.plus(points).filter(|spent| *spent <= open.points);
+    let spent = spent.ok_or_else(|| Refused::about(Refusal::ConsentExceeded, id))?;
+    let after = Record::Consent(book::Consent { spent, ..(*open).clone() });
+    draft.put(PartKey::Brand(brand.clone()), Name::Consent(id), Some(after))
 }
 
 /// Opens the consent that a code gives to the till where it was shown.
@@ -181,8 +199,10 @@ pub fn open_consent(
     if draft.brand(&brand)?.frozen {
         return Err(Refused::about(Refusal::BrandFrozen, &brand).into());
     }
-    let (unit, _) = super::authorise::spendable(draft, account)?;
-    price_now(draft, unit, claims.currency)?;
+    let (code_of, unit) = spendable(draft, account)?;
+    let price = price_now(draft, code_of, claims.currency)?;
+    let rate = if unit.brand == brand { price.home } else { price.till };
+    let points = rate.points_ceil(claims.most).ok_or(Refusal::AmountTooLarge)?;
     if claims.most.is_zero() {
         return Err(Refused::about(Refusal::AmountTooSmall, "most: at least 1").into());
     }
@@ -192,7 +212,7 @@ pub fn open_consent(
     let id = ConsentId { seq: draft.seq, part: 0 };
     let used = Record::Used(Used(draft.seq, 0, code.fingerprint));
     draft.put(PartKey::Holder(account), name, Some(used))?;
-    let shown = Record::Shown(book::Shown { account, key: code.kid });
+    let shown = Record::Shown(book::Shown { account, unit: code_of, key: code.kid });
     draft.put(PartKey::Holder(account), Name::Shown(id), Some(shown))?;
     let open = book::Consent {
         brand: brand.clone(),
@@ -200,6 +220,8 @@ pub fn open_consent(
         currency: claims.currency,
         most: claims.most,
         used: Money::ZERO,
+        points,
+        spent: Points::ZERO,
         until: draft.at.plus_seconds(OPEN_LIFE),
     };
     draft.put(PartKey::Brand(brand), Name::Consent(id), Some(Record::Consent(open)))

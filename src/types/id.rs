@@ -154,6 +154,13 @@ const UNBASE32: [u8; 256] = {
 };
 
 impl AccountId {
+    /// The account that a key of its holder's own opens: the first 16 bytes of the key's thumbprint. So nobody can open
+    /// one under an id that was drawn for somebody else.
+    pub fn of(key: Kid) -> Self {
+        let Hash(bytes) = key.0;
+        Self(bytes.iter().take(16).fold(0, |id, byte| (id << 8) | u128::from(*byte)))
+    }
+
     fn text(self) -> [u8; 29] {
         let mut out = *b"ac_00000000000000000000000000";
         let mut rest = self.0;

@@ -199,10 +199,7 @@ impl World {
     /// The nth holder of a unit; whether the account was opened is another question.
     pub fn holder(&self, unit: UnitCode, n: usize) -> Holder {
         let key = Key::derive(self.seed, &format!("holder {unit} {n}"));
-        let mut account = [0; 16];
-        account
-            .copy_from_slice(&Hash::blake3(format!("{} account {unit} {n}", self.seed).as_bytes()).0[..16]);
-        Holder { account: AccountId(u128::from_be_bytes(account)), key }
+        Holder { account: AccountId::of(key.kid), key }
     }
 
     /// The brand that defines a unit, and the unit's place in it.

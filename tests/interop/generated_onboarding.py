@@ -13,14 +13,13 @@ import datetime
 import importlib
 import os
 import pathlib
-import random
 import secrets
 import sys
 
 import httpx
 import onboarding
 from generated import generate
-from onboarding import CROCKFORD, Key, proven, sign, step
+from onboarding import Key, account_of, proven, sign, step
 
 BRAND, PARTICIPANT, UNIT = "br_orchid", "pa_orchid", "ORCHID"
 
@@ -157,7 +156,7 @@ def main():
     step("ORCHID certifies its issuing key and its till")
     terms(root, issuing)
     step("ORCHID defines its points, publishes prices, takes HARVEST, and gives its issuing key a budget")
-    account = "ac_0" + "".join(random.choices(CROCKFORD, k=25))
+    account = account_of(holder)
     opening = {"account": account, "unit": UNIT, "key": holder.jwk}
     call("accounts.open_account", client(holder), body=MODELS.OpenAccount.from_dict(opening), idempotency_key=name())
     step("a member opens an account with a key of their own")

@@ -165,6 +165,12 @@ def terms(root, issuing):
     statements("/v1/budgets", root.statement("key-budget+jwt", {"key": issuing.kid, "unit": "PYRAMID", **limits}))
 
 
+def account_of(key):
+    """The account that a key opens: the first 16 bytes of its thumbprint in Crockford's base32."""
+    number = int.from_bytes(base64.urlsafe_b64decode(key.kid + "=")[:16], "big")
+    return "ac_" + "".join(CROCKFORD[number >> 5 * place & 31] for place in reversed(range(26)))
+
+
 def paid(holder, account):
     """The other brand's part: it takes PYRAMID from now on, and its till asks for the payment."""
     keys = DEMO / "keys" / SHOP
@@ -210,7 +216,7 @@ def main():
     step("PYRAMID certifies its issuing key and its till")
     terms(root, issuing)
     step("PYRAMID defines its points, publishes prices, takes HARVEST, and gives its issuing key a budget")
-    account = "ac_0" + "".join(random.choices(CROCKFORD, k=25))
+    account = account_of(holder)
     signed(holder, "POST", "/v1/accounts", {"account": account, "unit": "PYRAMID", "key": holder.jwk})
     step("a member opens an account with a key of their own")
     award = {"iss": "br_pyramid", "unit": "PYRAMID", "sub": account, "amount": 500, "ref": "R-1", "store": "s1"}

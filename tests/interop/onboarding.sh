@@ -64,9 +64,9 @@ tallyhouse keys budget br_kino issuing --unit KINO --serial 1 --ceiling 1000000 
     --until "$(date -u -d "$NOW + 365 days" +%F)" --net "$NET" --data "$WORK" | jose /v1/budgets > /dev/null
 step "KINO defines its points, publishes prices, takes HARVEST, and gives its issuing key a budget"
 
-ACCOUNT=ac_0$(od -An -tx1 -N 12 /dev/urandom | tr -d ' \n')7
 tallyhouse keys new "$WALLET" --data "$WORK" > /dev/null
 KEY=$(tallyhouse keys show "$WALLET" --unit KINO --data "$WORK" | tail -n 1)
+ACCOUNT=$(tallyhouse keys show "$WALLET" --unit KINO --data "$WORK" | grep -o 'ac_[0-9a-z]*')
 brand POST /v1/accounts --as "$WALLET/KINO" --body "{\"account\":\"$ACCOUNT\",\"unit\":\"KINO\",\"key\":$KEY}" > /dev/null
 step "a member opens an account with a key of their own"
 

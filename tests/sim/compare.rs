@@ -107,8 +107,11 @@ pub fn same(model: &Model, records: &[(Name, Record)], at: Time) -> Result<(), S
                 consents += 1;
                 let expected = model.open.get(id).ok_or(wrong("the model has none".into()))?;
                 let n = |money: tallyhouse::types::Money| u128::from(money.get());
-                let has = (&open.brand, open.till, n(open.most), n(open.used), open.until.micros());
-                let says = (&expected.brand, expected.till, expected.most, expected.used, expected.until);
+                let count = |points: Points| u128::from(points.get());
+                let drawn = (n(open.used), count(open.points), count(open.spent));
+                let has = (&open.brand, open.till, n(open.most), drawn, open.until.micros());
+                let drawn = (expected.used, expected.points, expected.spent);
+                let says = (&expected.brand, expected.till, expected.most, drawn, expected.until);
                 if has != says {
                     return Err(wrong(format!("is {has:?}, the model says {says:?}")));
                 }

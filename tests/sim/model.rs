@@ -84,6 +84,8 @@ pub struct MOpen {
     pub currency: Currency,
     pub most: u128,
     pub used: u128,
+    pub points: u128,
+    pub spent: u128,
     pub until: i64,
 }
 

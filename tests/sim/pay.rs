@@ -71,15 +71,19 @@ impl Model {
                 check(!model.consents.contains(&jti) && !used.contains(&jti), Refusal::ConsentUsed)?;
                 model.check_consent(ask, args, brand, till.till.as_str(), *kid, consent)?;
                 let most = u128::from(consent.points.get());
-                shares.push((consent.account, u128::from(consent.amount.get()), most));
+                shares.push((consent.account, u128::from(consent.amount.get()), most, None));
                 used.push(jti);
             }
             for one in &under {
                 let amount = u128::from(one.amount.get());
-                shares.push((model.use_open(ask, args, one.consent, amount)?, amount, u128::MAX));
+                let (account, left) = model.use_open(ask, args, one.consent, amount)?;
+                shares.push((account, amount, left, Some(one.consent)));
             }
-            for (account, amount, most) in shares {
-                model.hold_share(id, args, brand, account, amount, most)?;
+            for (account, amount, most, open) in shares {
+                let points = model.hold_share(id, args, brand, account, amount, most)?;
+                if let Some(open) = open.and_then(|open| model.open.get_mut(&open)) {
+                    open.spent += points;
+                }
             }
             if args.capture {
                 model.capture(id, amount, true)?;
@@ -177,29 +181,45 @@ impl Model {
         check(!self.network_frozen, Refusal::NetworkFrozen)?;
         check(!self.brands[&brand].frozen, Refusal::BrandFrozen)?;
         let most = u128::from(code.most.get());
-        self.on_copy(|model| {
+        let points = self.on_copy(|model| {
             let unit = model.spendable(account)?;
-            model.price_now(unit, code.currency)?;
+            let price = model.price_now(unit, code.currency)?;
+            let home = model.units[&unit].brand == brand;
+            let (num, den) = parts(if home { price.home } else { price.till });
+            let points = super::rules::most((most * den).div_ceil(num))?;
             check(most > 0, Refusal::AmountTooSmall)?;
-            check(code.payee.as_ref().is_none_or(|of| *of == brand), Refusal::ConsentMismatch)
+            check(code.payee.as_ref().is_none_or(|of| *of == brand), Refusal::ConsentMismatch)?;
+            Ok(points)
         })?;
         self.consents.insert(jti);
         let id = ConsentId { seq: self.seq, part: 0 };
         let (key, currency, until) = (*kid, code.currency, self.now + 900_000_000);
-        self.open.insert(id, MOpen { brand, till: ask.signer, account, key, currency, most, used: 0, until });
+        let till = ask.signer;
+        self.open.insert(
+            id,
+            MOpen { brand, till, account, key, currency, most, used: 0, points, spent: 0, until },
+        );
         Ok(id)
     }
 
     /// Asks for so much under an open consent; says whose points they are.
-    fn use_open(&mut self, ask: &Ask, args: &Authorise, id: ConsentId, n: u128) -> Result<AccountId, Stop> {
+    fn use_open(
+        &mut self,
+        ask: &Ask,
+        args: &Authorise,
+        id: ConsentId,
+        n: u128,
+    ) -> Result<(AccountId, u128), Stop> {
         let open = self.open.get(&id).filter(|open| open.till == ask.signer);
         let open = open.ok_or(Refusal::ConsentUnknown)?.clone();
         self.valid(open.key, &[Purpose::Account])?;
         check(self.now < open.until, Refusal::ConsentExpired)?;
         check(open.currency == args.currency, Refusal::ConsentMismatch)?;
+        let deadline = i64::try_from(args.deadline).expect("in range") * 1_000_000;
+        check(deadline <= open.until + 86_400_000_000, Refusal::ConsentMismatch)?;
         check(open.used + n <= open.most, Refusal::ConsentExceeded)?;
         self.open.get_mut(&id).expect("just seen").used += n;
-        Ok(open.account)
+        Ok((open.account, open.points - open.spent))
     }
 
     fn hold_share(
@@ -210,7 +230,7 @@ impl Model {
         account: AccountId,
         n: u128,
         most_points: u128,
-    ) -> Done {
+    ) -> Result<u128, Stop> {
         let code = self.spendable(account)?;
         let unit = self.units[&code].clone();
         let price = self.price_now(code, args.currency)?;
@@ -245,7 +265,7 @@ impl Model {
         self.books.own(account, at).hold(id, deadline, points, at)?;
         check(payment.shares.iter().all(|share| share.unit != code), Refusal::SharesMismatch)?;
         payment.shares.push(MShare { unit: code, account, points, obligation, issuer, taken: vec![] });
-        Ok(())
+        Ok(points)
     }
 
     fn is_open(&self, payment: &MPayment) -> bool {

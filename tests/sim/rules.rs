@@ -308,14 +308,18 @@ impl Model {
         let unit = self.units.get(&args.unit).ok_or(Refusal::UnitUnknown)?;
         let kid = args.key.kid();
         let own = ask.signer == kid;
-        if !own {
+        if own {
+            check(args.account == AccountId::of(kid), Refusal::KeyOwner)?;
+        } else {
             let key = self.valid(ask.signer, &[Purpose::Issuing])?;
             check(key.owner == Owner::Brand(unit.brand.clone()), Refusal::KeyOwner)?;
             check(ask.approvals.contains(&kid), Refusal::EvidenceMissing)?;
         }
         let (offset, brand) = (unit.set.offset, unit.brand.clone());
         if let Some(purse) = self.books.purse(args.account, self.now) {
-            check(!own && purse.unit == args.unit && purse.key.is_none(), Refusal::AlreadyExists)?;
+            let (same, old) = (purse.unit == args.unit, purse.key);
+            let keyless = old.is_none_or(|old| self.keys[&old].state != KeyState::Active);
+            check(!own && same && keyless, Refusal::AlreadyExists)?;
             let vouches = |kid: &Kid| {
                 let key = self.valid(*kid, &[Purpose::BrandRoot, Purpose::Approver]);
                 key.is_ok_and(|key| key.owner == Owner::Brand(brand.clone()))

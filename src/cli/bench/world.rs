@@ -171,11 +171,12 @@ impl World {
         all
     }
 
-    /// Opens the i-th account under its own key.
+    /// The brand opens the i-th account with its own key.
     pub(super) fn open_account(&self, i: u64) -> Request {
         let key = account_key(i);
         let args = json!({"account": account(i), "unit": "POINTS", "key": key.public()});
-        self.approved(self.command(&key, "open", "account.open", args), &[])
+        let cid = format!("open-{i}");
+        self.approved(self.command(&self.issuing, &cid, "account.open", args), &[&key])
     }
 
     /// A payment of one cent by the i-th account at the shop's till, captured at once, under the

@@ -164,7 +164,7 @@ impl<'a> Cast<'a> {
         Ok(request)
     }
 
-    /// A member's account of a brand's points, opened by its own key.
+    /// A member's account of a brand's points, opened by the brand with the member's own key.
     pub fn open_account(&mut self, member: &str, brand: usize) -> Result<Request, String> {
         let unit = self.brand(brand)?.terms.unit;
         let (pen, safe) = (self.pen, self.safe);
@@ -174,6 +174,7 @@ impl<'a> Cast<'a> {
         let args = OpenAccount { account, unit, key: key.public() };
         let cid = id_of(&["open", &account.to_string()]);
         member.purses.push(Purse { brand, account, most: 0, last: 0 });
-        Ok(pen.alone(pen.command(&key, &cid, Kind::AccountOpened, &args)))
+        let issuing = &self.brand(brand)?.keys.issuing;
+        Ok(pen.approved(pen.command(issuing, &cid, Kind::AccountOpened, &args), &[&key]))
     }
 }

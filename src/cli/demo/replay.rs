@@ -314,7 +314,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// The member's account of a brand, opened by its own key at first need.
+    /// The member's account of a brand, opened with its own key at first need.
     fn purse(&mut self, member: &str, brand: usize) -> Result<usize, String> {
         if let Some(at) = self.cast.member(member)?.purses.iter().position(|purse| purse.brand == brand) {
             return Ok(at);
