@@ -1,7 +1,7 @@
 //! What can break in the store, said so that an operator knows what and where.
 //!
 //! Owns: the faults, and the two refusals of the compare-and-swap.
-//! Promises: every fault names the file or folder that it is about, unless the caller's data is at fault.
+//! Promises: every fault names the file, folder or database that it is about, unless the caller's data is at fault.
 //! Refuses to know: what to do about it.
 
 use std::io;
@@ -27,6 +27,14 @@ pub enum Fault {
         /// The file.
         path: PathBuf,
         /// What was found instead.
+        why: String,
+    },
+    /// The database cannot be reached, now.
+    #[error("{path}: {why}")]
+    Unreachable {
+        /// The database.
+        path: PathBuf,
+        /// What was said instead.
         why: String,
     },
     /// The database refused or broke off. After a fault in `append` or `put` the outcome is unknown:

@@ -8,8 +8,14 @@
 
 mod chunk;
 mod fault;
+pub(crate) mod page;
 mod port;
+pub(crate) mod postgres;
 pub(crate) mod sqlite;
+pub(crate) mod tables;
+#[cfg(test)]
+#[path = "../../tests/common/cluster.rs"]
+pub(crate) mod cluster;
 #[cfg(test)]
 mod tests;
 
@@ -17,4 +23,5 @@ pub use fault::{AppendError, Fault, PutError};
 pub use port::{
     Envelope, Kept, Loaded, Log, NewEntry, Place, Read, Row, State, StoredEntry, StoredPart, TipRecord,
 };
+pub use postgres::{Address, Database, Postgres, PostgresLog, PostgresReader, PostgresState};
 pub use sqlite::{Reader, Sqlite, SqliteLog, SqliteState};

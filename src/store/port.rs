@@ -176,3 +176,37 @@ pub trait Read: Send + Sync {
     /// Up to `limit` records after the key `after` (`""`: from the first), ordered by key.
     fn scan(&self, after: &str, limit: usize) -> Result<Loaded, Fault>;
 }
+
+/// Whether the entries follow `from` one by one and end at the tip.
+pub(super) fn follows(from: Option<Place>, entries: &[NewEntry], tip: &TipRecord) -> Result<(), Fault> {
+    let unfit = |why: String| Err(Fault::Unfit(why));
+    let mut next = match from {
+        Some(place) => place.seq.saturating_add(1),
+        None => 0,
+    };
+    for entry in entries {
+        if entry.seq != next {
+            return unfit(format!("entry {} comes where {next} should", entry.seq));
+        }
+        next = next.saturating_add(1);
+    }
+    if next.checked_sub(1) != Some(tip.seq) {
+        return unfit(format!("the tip is {}, but {next} is the next entry", tip.seq));
+    }
+    Ok(())
+}
+
+/// Sorted runs are what makes a put fast, and each key once is what makes it mean one thing.
+pub(super) fn in_order(rows: &[Row]) -> Result<(), Fault> {
+    let mut before = "";
+    for row in rows {
+        if row.key.as_str() <= before {
+            return Err(Fault::Unfit(format!("the key {:?} does not come after {before:?}", row.key)));
+        }
+        if row.key.bytes().any(|byte| byte < b' ') {
+            return Err(Fault::Unfit(format!("the key {:?} contains a control character", row.key)));
+        }
+        before = &row.key;
+    }
+    Ok(())
+}

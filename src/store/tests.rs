@@ -1,24 +1,47 @@
-//! What every store must do, asked through the port alone.
+//! What every store must do, asked through the port alone, of each of them.
 
 use super::*;
 use crate::types::Hash;
 use proptest::prelude::*;
-use std::path::Path;
+use std::sync::Arc;
 
 struct Faces {
     log: Box<dyn Log>,
     state: Box<dyn State>,
-    reader: Box<dyn Read>,
+    reader: Arc<dyn Read>,
 }
 
-fn open(dir: &Path) -> Faces {
-    let store = Sqlite::open(dir).expect("opens");
-    Faces { log: Box::new(store.log), state: Box::new(store.state), reader: Box::new(store.reader) }
+/// Where a store is.
+enum Bed {
+    Folder(tempfile::TempDir),
+    Database(Database),
 }
 
-fn with(test: impl FnOnce(&mut Faces)) {
-    let dir = tempfile::tempdir().unwrap();
-    test(&mut open(dir.path()));
+impl Bed {
+    fn folder() -> Self {
+        Self::Folder(tempfile::tempdir().unwrap())
+    }
+
+    fn database() -> Self {
+        Self::Database(Database::at(cluster::shared().database().parse().unwrap()))
+    }
+
+    fn open(&self) -> Faces {
+        match self {
+            Self::Folder(dir) => {
+                let Sqlite { log, state, reader } = Sqlite::open(dir.path()).expect("opens");
+                Faces { log: Box::new(log), state: Box::new(state), reader: Arc::new(reader) }
+            }
+            Self::Database(database) => {
+                let Postgres { log, state, reader } = Postgres::open(database).expect("opens");
+                Faces { log: Box::new(log), state: Box::new(state), reader: Arc::new(reader) }
+            }
+        }
+    }
+}
+
+fn with(make: fn() -> Bed, test: impl FnOnce(&mut Faces)) {
+    test(&mut make().open());
 }
 
 fn place(seq: u64) -> Place {
@@ -59,9 +82,8 @@ fn fill(faces: &mut Faces, entries: &[NewEntry]) {
     }
 }
 
-#[test]
-fn an_empty_store_has_nothing() {
-    with(|s| {
+fn an_empty_store_has_nothing(make: fn() -> Bed) {
+    with(make, |s| {
         assert_eq!(s.log.tip().unwrap(), None);
         assert_eq!(s.reader.tip().unwrap(), None);
         assert_eq!(s.state.cursor().unwrap(), None);
@@ -77,18 +99,17 @@ fn an_empty_store_has_nothing() {
     });
 }
 
-#[test]
-fn what_was_appended_is_read_back_also_after_reopening() {
-    let dir = tempfile::tempdir().unwrap();
+fn what_was_appended_is_read_back_also_after_reopening(make: fn() -> Bed) {
+    let bed = make();
     let entries: Vec<_> = (0..20).map(|i| entry(i, &["{\"a\":1}", "", "{}"][..(i % 4) as usize])).collect();
     let want: Vec<_> = entries.iter().map(stored).collect();
     {
-        let mut s = open(dir.path());
+        let mut s = bed.open();
         fill(&mut s, &entries);
         assert_eq!(s.reader.read(0, 100, usize::MAX).unwrap(), want);
         s.state.put(None, place(7), &[row("k", "v", 7, Some(5))]).unwrap();
     }
-    let mut s = open(dir.path());
+    let mut s = bed.open();
     assert_eq!(s.log.tip().unwrap(), Some(tip(19)));
     assert_eq!(s.reader.tip().unwrap(), Some(tip(19)));
     assert_eq!(s.reader.read(0, 100, usize::MAX).unwrap(), want);
@@ -104,9 +125,8 @@ fn what_was_appended_is_read_back_also_after_reopening() {
     s.log.append(Some(place(19)), &[entry(20, &[])], &tip(20)).unwrap();
 }
 
-#[test]
-fn an_entry_with_ten_thousand_parts_and_its_neighbours() {
-    with(|s| {
+fn an_entry_with_ten_thousand_parts_and_its_neighbours(make: fn() -> Bed) {
+    with(make, |s| {
         let mut large = entry(1, &[]);
         large.parts = (0..10_010).map(|i| format!("{{\"line\":{i},\"text\":\"{i:0300}\"}}").into()).collect();
         let entries = [entry(0, &["{}"]), large, entry(2, &["{\"after\":true}"])];
@@ -137,9 +157,8 @@ fn an_entry_with_ten_thousand_parts_and_its_neighbours() {
     });
 }
 
-#[test]
-fn a_page_ends_before_max_bytes_but_has_one_entry() {
-    with(|s| {
+fn a_page_ends_before_max_bytes_but_has_one_entry(make: fn() -> Bed) {
+    with(make, |s| {
         let text = "x".repeat(99);
         let entries: Vec<_> =
             (0..6).map(|i| entry(i, &[text.as_str(); 2][..if i == 4 { 0 } else { 2 }])).collect();
@@ -161,9 +180,8 @@ fn a_page_ends_before_max_bytes_but_has_one_entry() {
     });
 }
 
-#[test]
-fn an_append_from_another_tip_changes_nothing() {
-    with(|s| {
+fn an_append_from_another_tip_changes_nothing(make: fn() -> Bed) {
+    with(make, |s| {
         fill(s, &[entry(0, &["{}"])]);
         let other = Place { seq: 0, hash: Hash([9; 32]) };
         let again = s.log.append(None, &[entry(0, &["{\"other\":1}"])], &tip(0));
@@ -175,16 +193,15 @@ fn an_append_from_another_tip_changes_nothing() {
         assert_eq!(s.log.tip().unwrap(), Some(tip(0)));
         assert_eq!(s.reader.read(0, 10, usize::MAX).unwrap(), [stored(&entry(0, &["{}"]))]);
     });
-    with(|s| {
+    with(make, |s| {
         let early = s.log.append(Some(place(0)), &[entry(1, &[])], &tip(1));
         assert!(matches!(early, Err(AppendError::Deposed)), "the log is still empty");
         assert_eq!(s.log.tip().unwrap(), None);
     });
 }
 
-#[test]
-fn an_append_that_does_not_fit_changes_nothing() {
-    with(|s| {
+fn an_append_that_does_not_fit_changes_nothing(make: fn() -> Bed) {
+    with(make, |s| {
         let mut unfit = |from, entries: &[NewEntry], to| {
             let answer = s.log.append(from, entries, &tip(to));
             assert!(matches!(answer, Err(AppendError::Fault(Fault::Unfit(_)))), "{answer:?}");
@@ -201,9 +218,8 @@ fn an_append_that_does_not_fit_changes_nothing() {
     });
 }
 
-#[test]
-fn a_tip_can_be_signed_again_without_an_entry() {
-    with(|s| {
+fn a_tip_can_be_signed_again_without_an_entry(make: fn() -> Bed) {
+    with(make, |s| {
         fill(s, &[entry(0, &[])]);
         let again = TipRecord { checkpoint: "signed again".into(), ..tip(0) };
         s.log.append(Some(place(0)), &[], &again).unwrap();
@@ -211,9 +227,8 @@ fn a_tip_can_be_signed_again_without_an_entry() {
     });
 }
 
-#[test]
-fn the_state_is_written_over_deleted_and_forgotten() {
-    with(|s| {
+fn the_state_is_written_over_deleted_and_forgotten(make: fn() -> Bed) {
+    with(make, |s| {
         let first = [row("a", "1", 0, None), row("b", "2", 0, Some(9)), row("c/\"ü\\", "3", 0, Some(-4))];
         s.state.put(None, place(0), &first).unwrap();
         let gone = Row { key: "a".into(), value: None, seq: 1, due: None };
@@ -238,9 +253,8 @@ fn the_state_is_written_over_deleted_and_forgotten() {
     });
 }
 
-#[test]
-fn a_put_from_another_cursor_or_out_of_order_changes_nothing() {
-    with(|s| {
+fn a_put_from_another_cursor_or_out_of_order_changes_nothing(make: fn() -> Bed) {
+    with(make, |s| {
         s.state.put(None, place(3), &[row("a", "1", 3, None)]).unwrap();
         let before = s.reader.scan("", 10).unwrap();
         let new = [row("a", "2", 4, None), row("b", "2", 4, Some(1))];
@@ -263,9 +277,8 @@ fn a_put_from_another_cursor_or_out_of_order_changes_nothing() {
     });
 }
 
-#[test]
-fn what_is_due_comes_by_time_and_then_by_key() {
-    with(|s| {
+fn what_is_due_comes_by_time_and_then_by_key(make: fn() -> Bed) {
+    with(make, |s| {
         let rows = [
             row("a", "", 0, Some(30)),
             row("b", "", 0, None),
@@ -289,9 +302,8 @@ fn what_is_due_comes_by_time_and_then_by_key() {
     });
 }
 
-#[test]
-fn ten_thousand_keys_at_once_and_what_is_absent() {
-    with(|s| {
+fn ten_thousand_keys_at_once_and_what_is_absent(make: fn() -> Bed) {
+    with(make, |s| {
         let rows: Vec<_> =
             (0..10_000).map(|i| row(&format!("acct/{i:05}"), &i.to_string(), i, None)).collect();
         s.state.put(None, place(0), &rows).unwrap();
@@ -303,10 +315,9 @@ fn ten_thousand_keys_at_once_and_what_is_absent() {
     });
 }
 
-#[test]
-fn readers_on_other_threads_see_whole_commits_only() {
-    let dir = tempfile::tempdir().unwrap();
-    let Sqlite { mut log, mut state, reader } = Sqlite::open(dir.path()).unwrap();
+fn readers_on_other_threads_see_whole_commits_only(make: fn() -> Bed) {
+    let bed = make();
+    let Faces { mut log, mut state, reader } = bed.open();
     let last = 300;
     let watchers: Vec<_> = (0..3)
         .map(|_| {
@@ -349,18 +360,15 @@ fn part() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![any_line, "[ -~]{0,400}".prop_map(String::into_bytes), Just(vec![b'z'; 9000])]
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
-
-    #[test]
-    fn reading_gives_back_what_was_appended(
+fn reading_gives_back_what_was_appended(make: fn() -> Bed) {
+    proptest!(ProptestConfig::with_cases(24), |(
         entries in proptest::collection::vec(
             (proptest::collection::vec(any::<u8>(), 0..300), proptest::collection::vec(part(), 0..30)), 1..70),
         limit in 1_usize..80,
         max_bytes in 0_usize..60_000,
-    ) {
-        let dir = tempfile::tempdir().unwrap();
-        let mut s = open(dir.path());
+    )| {
+        let bed = make();
+        let mut s = bed.open();
         let entries: Vec<_> = (0..).zip(entries)
             .map(|(seq, (envelope, parts))| NewEntry { seq, envelope, parts }).collect();
         let last = entries.len() as u64 - 1;
@@ -376,18 +384,19 @@ proptest! {
             paged.extend(page);
         }
         prop_assert_eq!(&paged, &want);
-    }
+    });
+}
 
-    #[test]
-    fn the_state_is_what_a_map_would_be(
+fn the_state_is_what_a_map_would_be(make: fn() -> Bed) {
+    proptest!(ProptestConfig::with_cases(24), |(
         puts in proptest::collection::vec(
             proptest::collection::btree_map("[a-c/]{1,3}",
                 proptest::option::of((proptest::collection::vec(any::<u8>(), 0..20), proptest::option::of(-3..9_i64))), 0..130),
             1..6),
         through in -4..10_i64,
-    ) {
-        let dir = tempfile::tempdir().unwrap();
-        let mut s = open(dir.path());
+    )| {
+        let bed = make();
+        let mut s = bed.open();
         let mut model = std::collections::BTreeMap::new();
         let mut from = None;
         for (seq, put) in (0..).zip(puts) {
@@ -407,5 +416,36 @@ proptest! {
         due.sort_by(|a, b| (a.due, &a.key).cmp(&(b.due, &b.key)));
         prop_assert_eq!(s.reader.due(through, 1000).unwrap().rows, due);
         prop_assert_eq!(s.reader.next_due().unwrap(), model.values().filter_map(|r| r.due).min());
-    }
+    });
 }
+
+/// Each test on each store.
+macro_rules! on_each {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            use super::Bed;
+            $(#[test] fn $test() { super::$test(Bed::folder) })+
+        }
+        mod postgres {
+            use super::Bed;
+            $(#[test] fn $test() { super::$test(Bed::database) })+
+        }
+    };
+}
+
+on_each!(
+    reading_gives_back_what_was_appended,
+    the_state_is_what_a_map_would_be,
+    an_empty_store_has_nothing,
+    what_was_appended_is_read_back_also_after_reopening,
+    an_entry_with_ten_thousand_parts_and_its_neighbours,
+    a_page_ends_before_max_bytes_but_has_one_entry,
+    an_append_from_another_tip_changes_nothing,
+    an_append_that_does_not_fit_changes_nothing,
+    a_tip_can_be_signed_again_without_an_entry,
+    the_state_is_written_over_deleted_and_forgotten,
+    a_put_from_another_cursor_or_out_of_order_changes_nothing,
+    what_is_due_comes_by_time_and_then_by_key,
+    ten_thousand_keys_at_once_and_what_is_absent,
+    readers_on_other_threads_see_whole_commits_only,
+);

@@ -5,19 +5,13 @@
 //! Refuses to know: what else the commit writes.
 
 use super::super::fault::{Fault, PutError};
+use super::super::page::integer;
 use super::super::port::Place;
-use super::file::{File, integer};
+pub(crate) use super::super::tables::cursor;
+use super::file::File;
 use crate::types::Hash;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-
-diesel::table! {
-    cursor (id) {
-        id -> Integer,
-        seq -> BigInt,
-        hash -> Binary,
-    }
-}
 
 /// Why the transaction of a follower ended early.
 enum Ended {

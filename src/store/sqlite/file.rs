@@ -5,6 +5,7 @@
 //! Refuses to know: what its tables hold.
 
 use super::super::fault::Fault;
+pub(crate) use super::super::page::{at_most, integer};
 use crate::types::Hash;
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
@@ -213,16 +214,6 @@ impl File {
     pub(crate) fn hash(&self, at: u64, kept: Vec<u8>) -> Result<Hash, Fault> {
         kept.try_into().map(Hash).map_err(|_| self.damaged(at, "a hash that has not 32 bytes"))
     }
-}
-
-/// A seq as SQLite keeps it.
-pub(crate) fn integer(seq: u64) -> Result<i64, Fault> {
-    i64::try_from(seq).map_err(|_| Fault::Unfit(format!("the seq {seq} is too large")))
-}
-
-/// A limit as SQLite takes it; what does not fit is no limit.
-pub(crate) fn at_most(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 fn known(kind: Kind) -> diesel::migration::Result<BTreeSet<MigrationVersion<'static>>> {

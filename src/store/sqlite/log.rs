@@ -6,8 +6,10 @@
 
 use super::super::chunk::{Packer, Unpacker};
 use super::super::fault::{AppendError, Fault};
-use super::super::port::{Log, NewEntry, Place, TipRecord};
-use super::file::{File, Kind, integer};
+use super::super::page::{chunk_id, first_id, integer, pack, place_of};
+use super::super::port::{Log, NewEntry, Place, TipRecord, follows};
+use super::super::tables::{parts, tip};
+use super::file::{File, Kind};
 use super::keeper::Keeper;
 use super::statement::{Tuple, insert};
 use crate::types::Hash;
@@ -18,32 +20,6 @@ use diesel::sqlite::{Sqlite, SqliteConnection};
 use std::path::Path;
 use std::sync::Arc;
 
-diesel::table! {
-    entry (seq) {
-        seq -> BigInt,
-        envelope -> Binary,
-    }
-}
-
-diesel::table! {
-    parts (id) {
-        id -> BigInt,
-        bytes -> Binary,
-    }
-}
-
-diesel::table! {
-    tip (id) {
-        id -> Integer,
-        seq -> BigInt,
-        hash -> Binary,
-        edge -> Binary,
-        checkpoint -> Text,
-    }
-}
-
-/// A chunk's id is its entry's seq times this, plus the index of its first part.
-const STRIDE: i64 = 16_384;
 /// Pages that any commit writes: the last page of either table and the tip's.
 const PAGES_A_COMMIT: usize = 3;
 
@@ -115,24 +91,10 @@ impl SqliteLog {
         })
     }
 
-    fn pack(&mut self, entries: &[NewEntry]) -> Result<Vec<PartsRow>, Fault> {
-        let mut rows = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let first = first_id(entry.seq)?;
-            self.packer
-                .pack(&entry.parts, |chunk| {
-                    rows.push(PartsRow { id: chunk_id(first, chunk.first), bytes: chunk.bytes });
-                })
-                .map_err(|why| Fault::Unfit(format!("entry {}: {why}", entry.seq)))?;
-        }
-        Ok(rows)
-    }
-
     /// The chunk that holds a part.
     fn chunk_of(&mut self, seq: u64, index: usize) -> Result<Option<PartsRow>, Fault> {
         let first = first_id(seq)?;
-        let id = i64::try_from(index).ok().filter(|index| *index < STRIDE).map(|i| first.saturating_add(i));
-        let Some(id) = id else { return Ok(None) };
+        let Some(id) = chunk_id(first, index) else { return Ok(None) };
         let row: Option<(i64, Vec<u8>)> = self.file.run("find the part to erase", |connection| {
             parts::table
                 .filter(parts::id.between(first, id))
@@ -171,7 +133,8 @@ impl Log for SqliteLog {
         tip: &TipRecord,
     ) -> Result<(), AppendError> {
         follows(from, entries, tip)?;
-        let chunks = self.pack(entries)?;
+        let chunks = pack(&mut self.packer, entries)?;
+        let chunks: Vec<PartsRow> = chunks.into_iter().map(|(id, bytes)| PartsRow { id, bytes }).collect();
         let mut rows = Vec::with_capacity(entries.len());
         for entry in entries {
             rows.push(EntryRow { seq: integer(entry.seq)?, envelope: &entry.envelope });
@@ -205,7 +168,7 @@ impl Log for SqliteLog {
         let at = format!("entry {seq}, part {index}");
         let unfit = |why: &dyn std::fmt::Display| Fault::Unfit(format!("{at}: {why}"));
         let chunk = self.chunk_of(seq, index)?.ok_or_else(|| unfit(&"there is no such part"))?;
-        let first = usize::try_from(chunk.id.rem_euclid(STRIDE)).unwrap_or(usize::MAX);
+        let first = usize::try_from(place_of(chunk.id).1).unwrap_or(usize::MAX);
         let erased = self
             .packer
             .erase(&mut self.unpacker, &chunk.bytes, index.saturating_sub(first), leaf)
@@ -246,25 +209,6 @@ fn move_tip(
     Ok(moved == 1)
 }
 
-/// Whether the entries follow `from` one by one and end at the tip.
-fn follows(from: Option<Place>, entries: &[NewEntry], tip: &TipRecord) -> Result<(), Fault> {
-    let unfit = |why: String| Err(Fault::Unfit(why));
-    let mut next = match from {
-        Some(place) => place.seq.saturating_add(1),
-        None => 0,
-    };
-    for entry in entries {
-        if entry.seq != next {
-            return unfit(format!("entry {} comes where {next} should", entry.seq));
-        }
-        next = next.saturating_add(1);
-    }
-    if next.checked_sub(1) != Some(tip.seq) {
-        return unfit(format!("the tip is {}, but {next} is the next entry", tip.seq));
-    }
-    Ok(())
-}
-
 pub(super) fn read_tip(file: &mut File) -> Result<Option<TipRecord>, Fault> {
     let row: Option<(i64, Vec<u8>, Vec<u8>, String)> = file.run("read the tip", |connection| {
         tip::table
@@ -276,24 +220,4 @@ pub(super) fn read_tip(file: &mut File) -> Result<Option<TipRecord>, Fault> {
     let Some((seq, hash, edge, checkpoint)) = row else { return Ok(None) };
     let seq = file.seq(seq)?;
     Ok(Some(TipRecord { seq, hash: file.hash(seq, hash)?, edge, checkpoint }))
-}
-
-/// The id of an entry's first chunk.
-pub(super) fn first_id(seq: u64) -> Result<i64, Fault> {
-    let too_large = || Fault::Unfit(format!("the seq {seq} is too large"));
-    integer(seq)?.checked_mul(STRIDE).ok_or_else(too_large)
-}
-
-/// The id that the last possible chunk of an entry would have.
-pub(super) fn last_id(first: i64) -> i64 {
-    first.saturating_add(STRIDE - 1)
-}
-
-/// The entry and the part that a chunk begins with.
-pub(super) fn place_of(id: i64) -> (i64, i64) {
-    (id.div_euclid(STRIDE), id.rem_euclid(STRIDE))
-}
-
-fn chunk_id(first: i64, part: usize) -> i64 {
-    first.saturating_add(i64::try_from(part).unwrap_or(i64::MAX))
 }

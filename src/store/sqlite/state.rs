@@ -5,24 +5,17 @@
 //! Refuses to know: what a record says; reading is `reader`'s.
 
 use super::super::fault::{Fault, PutError};
-use super::super::port::{Place, Row, State};
-use super::cursor::{cursor, follow, place, read_cursor};
-use super::file::{File, integer};
+use super::super::page::integer;
+use super::super::port::{Place, Row, State, in_order};
+use super::super::tables::{cursor, state};
+use super::cursor::{follow, place, read_cursor};
+use super::file::File;
 use super::statement::{Delete, Tuple, insert};
 use diesel::prelude::*;
 use diesel::query_builder::AstPass;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::Sqlite;
 use std::sync::Arc;
-
-diesel::table! {
-    state (key) {
-        key -> Text,
-        value -> Binary,
-        seq -> BigInt,
-        due -> Nullable<BigInt>,
-    }
-}
 
 /// The follower's hand on the state.
 pub struct SqliteState {
@@ -102,19 +95,4 @@ impl State for SqliteState {
 pub(super) fn json<T: serde::Serialize>(keys: &[T]) -> String {
     // Strings always serialise.
     serde_json::to_string(keys).unwrap_or_default()
-}
-
-/// Sorted runs are what makes a put fast, and each key once is what makes it mean one thing.
-fn in_order(rows: &[Row]) -> Result<(), Fault> {
-    let mut before = "";
-    for row in rows {
-        if row.key.as_str() <= before {
-            return Err(Fault::Unfit(format!("the key {:?} does not come after {before:?}", row.key)));
-        }
-        if row.key.bytes().any(|byte| byte < b' ') {
-            return Err(Fault::Unfit(format!("the key {:?} contains a control character", row.key)));
-        }
-        before = &row.key;
-    }
-    Ok(())
 }

@@ -1,0 +1,3 @@
+DROP TABLE tip;
+DROP TABLE parts;
+DROP TABLE entry;

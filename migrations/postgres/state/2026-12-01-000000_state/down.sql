@@ -1,0 +1,3 @@
+DROP TABLE cursor;
+DROP INDEX state_due;
+DROP TABLE state;

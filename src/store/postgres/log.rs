@@ -1,0 +1,217 @@
+//! The log's writer on PostgreSQL.
+//!
+//! Owns: the schema `log` for writing: envelopes, chunks of parts, the tip.
+//! Promises: an append is one statement, and so one durable commit and one way to the server and back; what is
+//! inserted hangs on the tip having moved. While it holds the log, no other writer opens it; the tip is what keeps
+//! out one that still believes to hold it.
+//! Refuses to know: what is appended; reading it back is `reader`'s.
+
+use super::super::chunk::{Packer, Unpacker};
+use super::super::fault::{AppendError, Fault};
+use super::super::page::{chunk_id, first_id, integer, pack, place_of};
+use super::super::port::{Log, NewEntry, Place, TipRecord, follows};
+use super::super::tables::{parts, tip};
+use super::driver::PgConnection;
+use super::schema::claim;
+use super::session::{Database, Purpose, Session};
+use crate::types::Hash;
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Binary, Text};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// How long a writer waits for the one before it to be gone: the server notices an end within moments.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The writer's hand on the log.
+pub struct PostgresLog {
+    database: Database,
+    /// None after a fault: whatever its cause, the next use begins with a new connection.
+    session: Option<Session>,
+    packer: Packer,
+    unpacker: Unpacker,
+}
+
+impl PostgresLog {
+    pub(super) fn open(database: &Database) -> Result<Self, Fault> {
+        let zstd = |source| Fault::Folder { path: PathBuf::from("zstd"), source };
+        let mut log = Self {
+            database: database.clone(),
+            session: None,
+            packer: Packer::new().map_err(zstd)?,
+            unpacker: Unpacker::new().map_err(zstd)?,
+        };
+        log.session()?;
+        Ok(log)
+    }
+
+    fn session(&mut self) -> Result<&mut Session, Fault> {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => {
+                let mut session = self.database.open(Purpose::Log)?;
+                let begun = Instant::now();
+                while !claim(&mut session)? {
+                    if begun.elapsed() > PATIENCE {
+                        return Err(session.in_use());
+                    }
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                session
+            }
+        };
+        Ok(self.session.insert(session))
+    }
+
+    /// Works on the connection, and lets go of it after a fault.
+    fn with<T>(&mut self, work: impl FnOnce(&mut Session) -> Result<T, Fault>) -> Result<T, Fault> {
+        let answer = work(self.session()?);
+        if answer.is_err() {
+            self.session = None;
+        }
+        answer
+    }
+}
+
+impl Log for PostgresLog {
+    fn tip(&mut self) -> Result<Option<TipRecord>, Fault> {
+        self.with(read_tip)
+    }
+
+    fn append(
+        &mut self,
+        from: Option<Place>,
+        entries: &[NewEntry],
+        tip: &TipRecord,
+    ) -> Result<(), AppendError> {
+        follows(from, entries, tip)?;
+        let (ids, chunks): (Vec<_>, Vec<_>) = pack(&mut self.packer, entries)?.into_iter().unzip();
+        let mut seqs = Vec::with_capacity(entries.len());
+        for entry in entries {
+            seqs.push(integer(entry.seq)?);
+        }
+        let append = Append {
+            from: match &from {
+                Some(place) => Some((integer(place.seq)?, &place.hash.0)),
+                None => None,
+            },
+            to: integer(tip.seq)?,
+            tip,
+            seqs,
+            envelopes: entries.iter().map(|entry| entry.envelope.as_slice()).collect(),
+            ids,
+            chunks,
+        };
+        let moved: i64 =
+            self.with(|session| session.run("append entries", |connection| append.get_result(connection)))?;
+        if moved == 1 { Ok(()) } else { Err(AppendError::Deposed) }
+    }
+
+    fn erase_part(&mut self, seq: u64, index: usize, leaf: Hash) -> Result<(), Fault> {
+        let at = format!("entry {seq}, part {index}");
+        let unfit = |why: &dyn std::fmt::Display| Fault::Unfit(format!("{at}: {why}"));
+        let first = first_id(seq)?;
+        let no_part = || unfit(&"there is no such part");
+        let last = chunk_id(first, index).ok_or_else(no_part)?;
+        let found: Option<(i64, Vec<u8>)> = self.with(|session| {
+            session.run("find the part to erase", |connection| {
+                let chunks = parts::table.filter(parts::id.between(first, last)).order(parts::id.desc());
+                chunks.first(connection).optional()
+            })
+        })?;
+        let (id, chunk) = found.ok_or_else(no_part)?;
+        let begins = usize::try_from(place_of(id).1).unwrap_or(usize::MAX);
+        let erased = self
+            .packer
+            .erase(&mut self.unpacker, &chunk, index.saturating_sub(begins), leaf)
+            .map_err(|why| unfit(&why))?;
+        let Some(bytes) = erased else { return Ok(()) };
+        self.with(|session| {
+            session.run("erase a part", |connection| {
+                diesel::update(parts::table.find(id)).set(parts::bytes.eq(bytes)).execute(connection)
+            })
+        })?;
+        Ok(())
+    }
+}
+
+pub(super) fn read_tip(session: &mut Session) -> Result<Option<TipRecord>, Fault> {
+    let row: Option<(i64, Vec<u8>, Vec<u8>, String)> = session.run("read the tip", |connection| {
+        tip::table
+            .find(1)
+            .select((tip::seq, tip::hash, tip::edge, tip::checkpoint))
+            .get_result(connection)
+            .optional()
+    })?;
+    let Some((seq, hash, edge, checkpoint)) = row else { return Ok(None) };
+    let seq = session.seq(seq)?;
+    Ok(Some(TipRecord { seq, hash: session.hash(seq, hash)?, edge, checkpoint }))
+}
+
+/// The compare-and-swap and what hangs on it. Its answer is how many tips moved: one, or none.
+struct Append<'a> {
+    from: Option<(i64, &'a [u8; 32])>,
+    to: i64,
+    tip: &'a TipRecord,
+    seqs: Vec<i64>,
+    envelopes: Vec<&'a [u8]>,
+    ids: Vec<i64>,
+    chunks: Vec<Vec<u8>>,
+}
+
+impl QueryId for Append<'_> {
+    // Two texts, so the cache of prepared statements goes by the text.
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for Append<'_> {
+    type SqlType = BigInt;
+}
+
+impl QueryFragment<Pg> for Append<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let hash: &'b [u8] = &self.tip.hash.0;
+        match &self.from {
+            Some((seq, from)) => {
+                out.push_sql("WITH moved AS (UPDATE tip SET seq = ");
+                out.push_bind_param::<BigInt, _>(&self.to)?;
+                out.push_sql(", hash = ");
+                out.push_bind_param::<Binary, [u8]>(hash)?;
+                out.push_sql(", edge = ");
+                out.push_bind_param::<Binary, [u8]>(&self.tip.edge)?;
+                out.push_sql(", checkpoint = ");
+                out.push_bind_param::<Text, str>(&self.tip.checkpoint)?;
+                out.push_sql(" WHERE id = 1 AND seq = ");
+                out.push_bind_param::<BigInt, _>(seq)?;
+                out.push_sql(" AND hash = ");
+                out.push_bind_param::<Binary, [u8]>(&from[..])?;
+            }
+            None => {
+                out.push_sql("WITH moved AS (INSERT INTO tip (id, seq, hash, edge, checkpoint) VALUES (1, ");
+                out.push_bind_param::<BigInt, _>(&self.to)?;
+                out.push_sql(", ");
+                out.push_bind_param::<Binary, [u8]>(hash)?;
+                out.push_sql(", ");
+                out.push_bind_param::<Binary, [u8]>(&self.tip.edge)?;
+                out.push_sql(", ");
+                out.push_bind_param::<Text, str>(&self.tip.checkpoint)?;
+                out.push_sql(") ON CONFLICT (id) DO NOTHING");
+            }
+        }
+        out.push_sql(" RETURNING 1), entries AS (INSERT INTO entry (seq, envelope) SELECT e.* FROM moved, unnest(");
+        out.push_bind_param::<Array<BigInt>, _>(&self.seqs)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.envelopes)?;
+        out.push_sql(") AS e), chunks AS (INSERT INTO parts (id, bytes) SELECT p.* FROM moved, unnest(");
+        out.push_bind_param::<Array<BigInt>, _>(&self.ids)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.chunks)?;
+        out.push_sql(") AS p) SELECT count(*) FROM moved");
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<PgConnection> for Append<'_> {}

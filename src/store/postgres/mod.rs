@@ -1,0 +1,55 @@
+//! The store on PostgreSQL: a schema for the log and one for the state, in one database.
+//!
+//! Owns: which connections are open: one writer of the log, one of the state, a small pool of readers.
+//! Promises: a second writer is refused, and a deposed one changes nothing; a connection that is lost is opened anew.
+//! Refuses to know: what is in the log and the state.
+
+mod address;
+mod again;
+mod driver;
+mod log;
+mod pool;
+mod reader;
+mod schema;
+mod session;
+mod state;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use super::fault::Fault;
+
+pub use address::Address;
+pub use log::PostgresLog;
+pub use reader::PostgresReader;
+pub use session::Database;
+pub use state::PostgresState;
+
+/// A database, opened by its one writer. The three faces go to the threads that use them.
+pub struct Postgres {
+    /// The writer's hand on the log.
+    pub log: PostgresLog,
+    /// The follower's hand on the state.
+    pub state: PostgresState,
+    /// Reads; clone it freely.
+    pub reader: PostgresReader,
+}
+
+impl Postgres {
+    /// Opens the database, making its schemas if they are not there and bringing them up to date.
+    pub fn open(database: &Database) -> Result<Self, Fault> {
+        schema::migrate(database)?;
+        Ok(Self {
+            log: PostgresLog::open(database)?,
+            state: PostgresState::open(database)?,
+            reader: PostgresReader::open(database)?,
+        })
+    }
+}
+
+impl Database {
+    /// Brings every schema up to date. Returns the names of the migrations that were carried out.
+    pub fn migrate(&self) -> Result<Vec<String>, Fault> {
+        schema::migrate(self)
+    }
+}

@@ -1,0 +1,229 @@
+//! Reading the log and the state on PostgreSQL, from any thread.
+//!
+//! Owns: the questions that the port asks, as statements.
+//! Promises: nobody waits for the writers, nor they for a reader; an answer about the state is of one statement, and
+//! so of one moment, and says of which; records are looked up by one way to the server and back.
+//! Refuses to know: what it reads.
+
+use super::super::fault::Fault;
+use super::super::page::{Page, at_most, integer, place_of};
+use super::super::port::{Envelope, Kept, Loaded, Place, Read, StoredEntry, StoredPart, TipRecord};
+use super::super::tables::{entry, parts, state};
+use super::driver::PgConnection;
+use super::log::read_tip;
+use super::pool::Pool;
+use super::session::{Database, Purpose, Session};
+use super::state::{place, read_cursor};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
+use std::sync::Arc;
+
+/// Rows of the log in one answer of the server. Which entries fit is known only when they are unpacked.
+const SLICE: i64 = 512;
+
+/// A handle for reading; its clones share their connections.
+#[derive(Clone)]
+pub struct PostgresReader {
+    pool: Arc<Pool>,
+}
+
+impl PostgresReader {
+    /// Opens log and state for reading only, whether or not a writer has them open.
+    pub fn open(database: &Database) -> Result<Self, Fault> {
+        Ok(Self { pool: Arc::new(Pool::open(database, Purpose::Read)?) })
+    }
+
+    /// Records and the cursor, of one moment.
+    fn loaded(&self, doing: &'static str, ask: &Ask<'_>) -> Result<Loaded, Fault> {
+        self.pool.with(|session| {
+            let rows: Vec<StateTuple> = session.run(doing, |connection| ask.load(connection))?;
+            let (mut cursor, mut kept) = (None, Vec::with_capacity(rows.len()));
+            for (key, value, seq, due) in rows {
+                // No record has an empty key: it is the cursor.
+                if key.is_empty() {
+                    cursor = place(session, Some((seq, value)))?;
+                } else {
+                    kept.push(Kept { key, value, seq: session.seq(seq)?, due });
+                }
+            }
+            Ok(Loaded { cursor, rows: kept })
+        })
+    }
+}
+
+type StateTuple = (String, Vec<u8>, i64, Option<i64>);
+
+impl Read for PostgresReader {
+    fn tip(&self) -> Result<Option<TipRecord>, Fault> {
+        self.pool.with(read_tip)
+    }
+
+    fn read(&self, from: u64, limit: usize, max_bytes: usize) -> Result<Vec<StoredEntry>, Fault> {
+        self.pool.with(|session| {
+            let mut page = Page::new(max_bytes)?;
+            envelopes(session, from, limit, max_bytes, |seq, envelope| page.push(seq, envelope))?;
+            all_parts(session, &mut page)?;
+            Ok(page.finish())
+        })
+    }
+
+    fn read_parts(&self, seq: u64) -> Result<Vec<StoredPart>, Fault> {
+        self.pool.with(|session| {
+            let mut page = Page::new(usize::MAX)?;
+            page.push(seq, Vec::new());
+            all_parts(session, &mut page)?;
+            Ok(page.finish().pop().map(|entry| entry.parts).unwrap_or_default())
+        })
+    }
+
+    fn read_envelopes(&self, from: u64, limit: usize) -> Result<Vec<Envelope>, Fault> {
+        self.pool.with(|session| {
+            let mut all = vec![];
+            envelopes(session, from, limit, usize::MAX, |seq, bytes| all.push(Envelope { seq, bytes }))?;
+            Ok(all)
+        })
+    }
+
+    fn cursor(&self) -> Result<Option<Place>, Fault> {
+        self.pool.with(read_cursor)
+    }
+
+    fn load(&self, keys: &[String]) -> Result<Loaded, Fault> {
+        self.loaded("look up records", &Ask::Keys(keys))
+    }
+
+    fn due(&self, through: i64, limit: usize) -> Result<Loaded, Fault> {
+        self.loaded("read what is due", &Ask::Due(through, at_most(limit)))
+    }
+
+    fn next_due(&self) -> Result<Option<i64>, Fault> {
+        self.pool.with(|session| {
+            let next: Option<Option<i64>> = session.run("read what is due next", |connection| {
+                let due = state::table.filter(state::due.is_not_null()).order(state::due);
+                due.select(state::due).first(connection).optional()
+            })?;
+            Ok(next.flatten())
+        })
+    }
+
+    fn scan(&self, after: &str, limit: usize) -> Result<Loaded, Fault> {
+        self.loaded("read the state", &Ask::After(after, at_most(limit)))
+    }
+}
+
+/// Envelopes from a place on, in slices, until there are enough.
+fn envelopes(
+    session: &mut Session,
+    from: u64,
+    limit: usize,
+    max_bytes: usize,
+    mut take: impl FnMut(u64, Vec<u8>),
+) -> Result<(), Fault> {
+    let (mut next, mut left, mut size, mut first) = (integer(from)?, at_most(limit), 0_usize, true);
+    while left > 0 {
+        let rows: Vec<(i64, Vec<u8>)> = session.run("read envelopes", |connection| {
+            let after = entry::table.filter(entry::seq.ge(next)).order(entry::seq);
+            after.limit(left.min(SLICE)).load(connection)
+        })?;
+        let slice = at_most(rows.len());
+        left = left.saturating_sub(slice);
+        for (seq, envelope) in rows {
+            size = size.saturating_add(envelope.len());
+            if size > max_bytes && !first {
+                return Ok(());
+            }
+            first = false;
+            next = seq.saturating_add(1);
+            take(session.seq(seq)?, envelope);
+        }
+        if slice < SLICE {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// The parts of a page's entries, in slices, until the page is full.
+fn all_parts(session: &mut Session, page: &mut Page) -> Result<(), Fault> {
+    let Some((mut next, last)) = page.ids()? else { return Ok(()) };
+    loop {
+        let rows: Vec<(i64, Vec<u8>)> = session.run("read parts", |connection| {
+            let chunks = parts::table.filter(parts::id.between(next, last)).order(parts::id);
+            chunks.limit(SLICE).load(connection)
+        })?;
+        let slice = at_most(rows.len());
+        for (id, bytes) in rows {
+            next = id.saturating_add(1);
+            match page.take(id, &bytes) {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(why) => {
+                    let (seq, part) = place_of(id);
+                    return Err(session.damaged(format!("entry {seq}, part {part}"), why));
+                }
+            }
+        }
+        if slice < SLICE {
+            return Ok(());
+        }
+    }
+}
+
+/// What is asked of the state. The cursor comes with it, as a row with an empty key.
+enum Ask<'a> {
+    /// The records under these keys, in their order.
+    Keys(&'a [String]),
+    /// What is due by then, so many at most.
+    Due(i64, i64),
+    /// What comes after a key, so many at most.
+    After(&'a str, i64),
+}
+
+impl QueryId for Ask<'_> {
+    // Three texts, so the cache of prepared statements goes by the text.
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for Ask<'_> {
+    type SqlType = (Text, Binary, BigInt, Nullable<BigInt>);
+}
+
+impl QueryFragment<Pg> for Ask<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "SELECT key, value, seq, due FROM (SELECT '' COLLATE \"C\" AS key, hash AS value, seq, NULL::bigint AS due, \
+             0::bigint AS at FROM cursor UNION ALL ",
+        );
+        match self {
+            Self::Keys(keys) => {
+                out.push_sql("SELECT s.key, s.value, s.seq, s.due, k.at FROM unnest(");
+                out.push_bind_param::<Array<Text>, [String]>(keys)?;
+                out.push_sql(") WITH ORDINALITY AS k(key, at) JOIN state AS s ON s.key = k.key) AS r ORDER BY at");
+            }
+            Self::Due(through, limit) => {
+                out.push_sql(
+                    "SELECT * FROM (SELECT key, value, seq, due, 1 AS at FROM state WHERE due <= ",
+                );
+                out.push_bind_param::<BigInt, _>(through)?;
+                out.push_sql(" ORDER BY due, key LIMIT ");
+                out.push_bind_param::<BigInt, _>(limit)?;
+                out.push_sql(") AS d) AS r ORDER BY at, due, key");
+            }
+            Self::After(after, limit) => {
+                out.push_sql(
+                    "SELECT * FROM (SELECT key, value, seq, due, 1 AS at FROM state WHERE key > ",
+                );
+                out.push_bind_param::<Text, str>(after)?;
+                out.push_sql(" ORDER BY key LIMIT ");
+                out.push_bind_param::<BigInt, _>(limit)?;
+                out.push_sql(") AS d) AS r ORDER BY at, key");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<PgConnection> for &Ask<'_> {}

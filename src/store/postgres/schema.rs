@@ -1,0 +1,152 @@
+//! The schemas of a database: which there are, and how they come to be.
+//!
+//! Owns: the migrations, one row of them a schema, and the lock under which they are carried out.
+//! Promises: two programs that start at once do not migrate at once; what another program made is left alone; whoever
+//! may not change a schema can still use one that is up to date.
+//! Refuses to know: what the tables hold.
+
+use super::super::fault::Fault;
+use super::driver::PgConnection;
+use super::session::{Database, Purpose, Session};
+use diesel::connection::SimpleConnection;
+use diesel::migration::{Migration, MigrationSource};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Text};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use std::collections::BTreeSet;
+
+const LOG: EmbeddedMigrations = embed_migrations!("migrations/postgres/log");
+const STATE: EmbeddedMigrations = embed_migrations!("migrations/postgres/state");
+
+/// The advisory lock of migrations: 'tallymig'.
+const MIGRATING: i64 = i64::from_be_bytes(*b"tallymig");
+/// The advisory lock of the one writer: 'tallywri'.
+const WRITING: i64 = i64::from_be_bytes(*b"tallywri");
+
+/// A schema of the database; the network of a database has one of each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Schema {
+    Log,
+    State,
+}
+
+impl Schema {
+    pub(crate) const ALL: [Self; 2] = [Self::Log, Self::State];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::State => "state",
+        }
+    }
+
+    pub(crate) fn migrations(self) -> EmbeddedMigrations {
+        match self {
+            Self::Log => LOG,
+            Self::State => STATE,
+        }
+    }
+
+    fn known(self) -> diesel::migration::Result<BTreeSet<String>> {
+        let migrations: Vec<Box<dyn Migration<Pg>>> = self.migrations().migrations()?;
+        Ok(migrations.iter().map(|m| m.name().version().to_string()).collect())
+    }
+}
+
+/// What stands in a database under a schema's name.
+enum Found {
+    /// Nothing.
+    Nothing,
+    /// Ours, with these migrations.
+    Ours(BTreeSet<String>),
+    /// Something else.
+    Foreign,
+}
+
+fn look(connection: &mut PgConnection, schema: Schema) -> QueryResult<Found> {
+    let of = |text: &str| text.replace("SCHEMA", schema.name());
+    let count = "SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = to_regnamespace('SCHEMA')";
+    let tables: i64 = diesel::dsl::sql::<BigInt>(&of(count)).get_result(connection)?;
+    if tables == 0 {
+        return Ok(Found::Nothing);
+    }
+    let ours = "SELECT to_regclass('SCHEMA.__diesel_schema_migrations') IS NOT NULL";
+    if !diesel::dsl::sql::<Bool>(&of(ours)).get_result::<bool>(connection)? {
+        return Ok(Found::Foreign);
+    }
+    let applied = "SELECT version FROM SCHEMA.__diesel_schema_migrations";
+    let applied: Vec<String> = diesel::dsl::sql::<Text>(&of(applied)).load(connection)?;
+    Ok(Found::Ours(applied.into_iter().collect()))
+}
+
+/// Refuses a schema that is not there, not ours, or of another version.
+pub(super) fn check(session: &mut Session, schema: Schema) -> Result<(), Fault> {
+    match missing(session, schema)? {
+        None => Ok(()),
+        Some(version) => Err(session.foreign(format!(
+            "its schema {} lacks {version}; let the writer open it first, or `tallyhouse migrate`",
+            schema.name()
+        ))),
+    }
+}
+
+/// The first migration that a schema lacks.
+fn missing(session: &mut Session, schema: Schema) -> Result<Option<String>, Fault> {
+    let found = session.run("look at the schemas", |connection| look(connection, schema))?;
+    let known = schema.known().map_err(|e| session.foreign(e.to_string()))?;
+    let applied = match found {
+        Found::Nothing => BTreeSet::new(),
+        Found::Ours(applied) => applied,
+        Found::Foreign => {
+            let name = schema.name();
+            return Err(session.foreign(format!("its schema {name} is another program's")));
+        }
+    };
+    if let Some(version) = applied.difference(&known).next() {
+        let name = schema.name();
+        return Err(session.foreign(format!(
+            "a newer version of this program wrote it (schema {name}, {version})"
+        )));
+    }
+    Ok(known.difference(&applied).next().cloned())
+}
+
+/// Brings every schema up to date. Returns the names of the migrations that were carried out.
+pub(super) fn migrate(database: &Database) -> Result<Vec<String>, Fault> {
+    let mut done = vec![];
+    for schema in Schema::ALL {
+        let mut session = database.connect(Purpose::Migrate(schema))?;
+        if missing(&mut session, schema)?.is_none() {
+            continue;
+        }
+        session.run("wait for another migration", |connection| lock(connection, MIGRATING))?;
+        // While this one waited the other may have done it.
+        if missing(&mut session, schema)?.is_none() {
+            continue;
+        }
+        session.run("make the schema", |connection| {
+            connection.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {}", schema.name()))
+        })?;
+        let carried_out = session.connection.run_pending_migrations(schema.migrations());
+        let carried_out = carried_out
+            .map(|all| all.iter().map(|version| format!("{} {version}", schema.name())).collect::<Vec<_>>())
+            .map_err(|e| e.to_string());
+        done.extend(carried_out.map_err(|e| {
+            session.foreign(format!("its schema {} cannot be brought up to date: {e}", schema.name()))
+        })?);
+        // The end of the session gives the lock back.
+    }
+    Ok(done)
+}
+
+fn lock(connection: &mut PgConnection, key: i64) -> QueryResult<()> {
+    connection.batch_execute(&format!("SELECT pg_advisory_lock({key})"))
+}
+
+/// Takes the log for its one writer, until the connection ends. False: another one has it.
+pub(super) fn claim(session: &mut Session) -> Result<bool, Fault> {
+    session.run("take the log", |connection| {
+        diesel::dsl::sql::<Bool>(&format!("SELECT pg_try_advisory_lock({WRITING})")).get_result(connection)
+    })
+}

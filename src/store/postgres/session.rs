@@ -1,0 +1,181 @@
+//! One connection to PostgreSQL: how it is opened, and how its errors are named.
+//!
+//! Owns: the settings of every connection, and the database that they lead to.
+//! Promises: a connection that opened is to a database of this version's schemas.
+//! Refuses to know: what the tables hold.
+
+use super::super::fault::Fault;
+use super::address::{Address, cause};
+use super::driver::{Driver, PgConnection};
+use super::schema::{self, Schema};
+use crate::types::Hash;
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel_async::AsyncPgConnection;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+/// A database that a network is kept in; its clones share one driver.
+#[derive(Clone, Debug)]
+pub struct Database {
+    address: Address,
+    driver: Arc<OnceLock<Arc<Driver>>>,
+}
+
+impl Database {
+    /// The database at an address. Nothing is connected to yet.
+    pub fn at(address: Address) -> Self {
+        Self { address, driver: Arc::default() }
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    fn driver(&self) -> Result<Arc<Driver>, Fault> {
+        if let Some(driver) = self.driver.get() {
+            return Ok(driver.clone());
+        }
+        let started = Driver::start().map_err(|source| self.folder(source))?;
+        Ok(self.driver.get_or_init(|| Arc::new(started)).clone())
+    }
+
+    fn folder(&self, source: io::Error) -> Fault {
+        Fault::Folder { path: PathBuf::from(self.address.to_string()), source }
+    }
+
+    /// Opens a connection for a purpose, whatever the schemas are like.
+    pub(super) fn connect(&self, purpose: Purpose) -> Result<Session, Fault> {
+        let name = PathBuf::from(format!("{} ({})", self.address, purpose.name()));
+        let unreachable = |why: String| Fault::Unreachable { path: name.clone(), why };
+        let driver = self.driver()?;
+        let Address { config, tls, .. } = self.address.clone();
+        let task = async move {
+            let (client, connection) = config.connect(tls.connect()).await.map_err(|e| cause(&e))?;
+            let made = AsyncPgConnection::try_from_client_and_connection(client, connection);
+            made.await.map_err(|e| e.to_string())
+        };
+        let connection = driver.run(task).and_then(|made| made).map_err(unreachable)?;
+        let mut session = Session { connection: PgConnection::from(connection), name, _driver: driver };
+        session.run("prepare the connection", |connection| connection.batch_execute(purpose.settings()))?;
+        Ok(session)
+    }
+
+    /// Opens a connection for a purpose; its schemas must be there and up to date.
+    pub(crate) fn open(&self, purpose: Purpose) -> Result<Session, Fault> {
+        let mut session = self.connect(purpose)?;
+        for schema in purpose.schemas() {
+            schema::check(&mut session, *schema)?;
+        }
+        Ok(session)
+    }
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purpose {
+    /// Writing the log.
+    Log,
+    /// Following with the state.
+    State,
+    /// Reading log and state.
+    Read,
+    /// Changing schemas.
+    Migrate(Schema),
+}
+
+impl Purpose {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::State => "state",
+            Self::Read => "log and state",
+            Self::Migrate(schema) => schema.name(),
+        }
+    }
+
+    pub(super) fn schemas(self) -> &'static [Schema] {
+        match self {
+            Self::Log => &[Schema::Log],
+            Self::State => &[Schema::State],
+            Self::Read => &[Schema::State, Schema::Log],
+            Self::Migrate(_) => &[],
+        }
+    }
+
+    /// The log answers for what was acknowledged, so each commit waits for the disk, and for the standby if there is
+    /// one. What follows the log is in the same write-ahead log, behind what it follows, and can be made again.
+    /// Statements that are prepared once are planned once: a look-up of many keys takes its index, and is not
+    /// planned anew for each number of keys.
+    fn settings(self) -> &'static str {
+        match self {
+            Self::Log => {
+                "SET search_path TO log; SET lock_timeout TO '10s'; \
+                 SELECT set_config('synchronous_commit', 'on', false) \
+                 WHERE current_setting('synchronous_commit') <> 'remote_apply'"
+            }
+            Self::State => {
+                "SET search_path TO state; SET synchronous_commit TO off; SET plan_cache_mode TO \
+                 force_generic_plan; SET lock_timeout TO '10s'"
+            }
+            Self::Read => {
+                "SET search_path TO state, log; SET default_transaction_read_only TO on; SET plan_cache_mode TO \
+                 force_generic_plan"
+            }
+            Self::Migrate(Schema::Log) => "SET search_path TO log",
+            Self::Migrate(Schema::State) => "SET search_path TO state",
+        }
+    }
+}
+
+/// An open connection.
+pub(crate) struct Session {
+    pub(crate) connection: PgConnection,
+    name: PathBuf,
+    // After the connection, which it moves the bytes of.
+    _driver: Arc<Driver>,
+}
+
+impl Session {
+    /// Runs a query or several; `doing` completes "could not …".
+    pub(crate) fn run<T>(
+        &mut self,
+        doing: &'static str,
+        work: impl FnOnce(&mut PgConnection) -> QueryResult<T>,
+    ) -> Result<T, Fault> {
+        work(&mut self.connection).map_err(|source| self.fault(doing, source))
+    }
+
+    /// Whether the other side still answers.
+    pub(crate) fn alive(&mut self) -> bool {
+        self.connection.batch_execute("SELECT 1").is_ok()
+    }
+
+    pub(crate) fn fault(&self, doing: &'static str, source: diesel::result::Error) -> Fault {
+        Fault::Database { path: self.name.clone(), doing, source }
+    }
+
+    pub(super) fn foreign(&self, why: String) -> Fault {
+        Fault::Foreign { path: self.name.clone(), why }
+    }
+
+    pub(super) fn in_use(&self) -> Fault {
+        Fault::InUse(self.name.clone())
+    }
+
+    pub(crate) fn damaged(&self, at: impl ToString, why: impl ToString) -> Fault {
+        Fault::Damaged { path: self.name.clone(), at: at.to_string(), why: why.to_string() }
+    }
+
+    /// A number that was written by `integer`.
+    pub(crate) fn seq(&self, kept: i64) -> Result<u64, Fault> {
+        u64::try_from(kept).map_err(|_| self.damaged(kept, "a seq below 0"))
+    }
+
+    /// A hash that was written as 32 bytes.
+    pub(crate) fn hash(&self, at: u64, kept: Vec<u8>) -> Result<Hash, Fault> {
+        kept.try_into().map(Hash).map_err(|_| self.damaged(at, "a hash that has not 32 bytes"))
+    }
+}
