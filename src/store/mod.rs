@@ -6,11 +6,16 @@
 //! is not there at all; one writer a folder; nothing that was erased can be read from the files again.
 //! Refuses to know: what an envelope, a part or a record means. It checks no hash and no signature.
 
+pub(crate) mod base;
 mod chunk;
+pub(crate) mod cursor;
 mod fault;
+mod home;
+pub(crate) mod named;
 pub(crate) mod page;
 mod port;
 pub(crate) mod postgres;
+pub(crate) mod rows;
 pub(crate) mod sqlite;
 pub(crate) mod tables;
 #[cfg(test)]
@@ -20,6 +25,7 @@ pub(crate) mod cluster;
 mod tests;
 
 pub use fault::{AppendError, Fault, PutError};
+pub use home::{Faces, Home};
 pub use port::{
     Envelope, Kept, Loaded, Log, NewEntry, Place, Read, Row, State, StoredEntry, StoredPart, TipRecord,
 };

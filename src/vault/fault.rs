@@ -11,6 +11,9 @@ use std::path::PathBuf;
 /// Something broke, or was not what it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
+    /// The database that the vault is in.
+    #[error(transparent)]
+    Store(#[from] crate::store::Fault),
     /// A file or folder could not be used.
     #[error("{path}: {source}")]
     File {

@@ -1,12 +1,15 @@
-//! The vault's SQLite file: how it is opened, its tables, and how its errors are named.
+//! The vault's tables: how they are opened, what is asked of them, and how their errors are named.
 //!
-//! Owns: `vault.sqlite`: its settings, its schema, the statements.
+//! Owns: `vault.sqlite`: its settings, its schema; the statements, also where the tables are in a database.
 //! Promises: a file that opened is of this program and of this version's schema; every commit is on disk;
 //! freed space is overwritten.
 //! Refuses to know: what the records say. It sees blind indexes and sealed bytes only.
 
 use super::Fault;
 use super::seal::Blind;
+use crate::store::Home;
+use crate::store::base::{Link, on};
+use crate::store::postgres::Vaulted;
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource};
 use diesel::prelude::*;
@@ -122,28 +125,27 @@ pub(super) enum By {
     State(Blind),
 }
 
-/// The open file.
+/// The vault's tables, opened.
 pub(super) struct File {
-    connection: SqliteConnection,
+    kept: Kept,
     pub(super) path: PathBuf,
 }
 
+/// Where they are.
+enum Kept {
+    Sqlite(Box<SqliteConnection>),
+    Postgres(Box<Vaulted>),
+}
+
 impl File {
-    /// Opens the file, making it if it is not there, and brings its schema up to date.
-    pub(super) fn open(path: PathBuf) -> Result<Self, Fault> {
-        let foreign = |why: String| Fault::Foreign { path: path.clone(), why };
-        let text = path.to_str().ok_or_else(|| foreign("its path is not valid UTF-8".into()))?;
-        let escaped = text.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-        let mut connection = SqliteConnection::establish(&format!("file:{escaped}?mode=rwc"))
-            .map_err(|e| foreign(format!("it does not open: {e}")))?;
-        recognise(&mut connection).map_err(foreign)?;
-        settle(&mut connection).map_err(|source| Fault::Database {
-            path: path.clone(),
-            doing: "prepare the connection",
-            source,
-        })?;
-        migrate(&mut connection).map_err(foreign)?;
-        Ok(Self { connection, path })
+    /// Opens the tables, making them if they are not there, and brings their schema up to date.
+    pub(super) fn open(home: &Home) -> Result<Self, Fault> {
+        let path = path(home);
+        let kept = match home.database() {
+            None => Kept::Sqlite(Box::new(open(&path)?)),
+            Some(database) => Kept::Postgres(Box::new(Vaulted::open(database)?)),
+        };
+        Ok(Self { kept, path })
     }
 
     /// Runs queries in one transaction, durable when this returns; `doing` completes "could not …".
@@ -152,7 +154,13 @@ impl File {
         doing: &'static str,
         work: impl FnOnce(&mut Tables<'_>) -> Result<T, Stop>,
     ) -> Result<T, Fault> {
-        let done = self.connection.immediate_transaction(|connection| work(&mut Tables { connection }));
+        let done = match &mut self.kept {
+            Kept::Sqlite(connection) => connection
+                .immediate_transaction(|connection| work(&mut Tables { link: Link::Sqlite(connection) })),
+            Kept::Postgres(vaulted) => {
+                vaulted.write(|connection| work(&mut Tables { link: Link::Postgres(connection) }))
+            }
+        };
         done.map_err(|stop| self.fault(doing, stop))
     }
 
@@ -162,15 +170,28 @@ impl File {
         doing: &'static str,
         work: impl FnOnce(&mut Tables<'_>) -> Result<T, Stop>,
     ) -> Result<T, Fault> {
-        let done = self.connection.transaction(|connection| work(&mut Tables { connection }));
+        let done = match &mut self.kept {
+            Kept::Sqlite(connection) => {
+                connection.transaction(|connection| work(&mut Tables { link: Link::Sqlite(connection) }))
+            }
+            Kept::Postgres(vaulted) => {
+                vaulted.read(|connection| work(&mut Tables { link: Link::Postgres(connection) }))
+            }
+        };
         done.map_err(|stop| self.fault(doing, stop))
     }
 
-    /// Moves everything into place and empties the write-ahead file, which may still hold old bytes.
+    /// Sees to it that freed space is overwritten: moves everything of a file into place and empties the
+    /// write-ahead file, which may still hold old bytes. A server frees what nobody reads any more; what its
+    /// write-ahead log, its replicas and its backups hold is theirs to forget.
     pub(super) fn flush(&mut self) -> Result<(), Fault> {
         const DOING: &str = "empty the write-ahead file";
+        let connection = match &mut self.kept {
+            Kept::Sqlite(connection) => connection,
+            Kept::Postgres(vaulted) => return vaulted.vacuum().map_err(Fault::Store),
+        };
         let done = diesel::dsl::sql::<(Integer, Integer, Integer)>("PRAGMA wal_checkpoint(TRUNCATE)")
-            .get_result::<(i32, i32, i32)>(&mut self.connection);
+            .get_result::<(i32, i32, i32)>(&mut **connection);
         let held = "a reader holds on to old pages; erase again when it is done";
         match done {
             Ok((0, _, _)) => Ok(()),
@@ -188,11 +209,42 @@ impl File {
     }
 }
 
+/// What the vault is called: its file, or its database.
+pub(super) fn path(home: &Home) -> PathBuf {
+    match home.database() {
+        None => home.dir().join("vault.sqlite"),
+        Some(database) => PathBuf::from(format!("{} (vault)", database.address())),
+    }
+}
+
+/// Opens the file, making it if it is not there, and brings its schema up to date.
+fn open(path: &Path) -> Result<SqliteConnection, Fault> {
+    let foreign = |why: String| Fault::Foreign { path: path.to_path_buf(), why };
+    let text = path.to_str().ok_or_else(|| foreign("its path is not valid UTF-8".into()))?;
+    let escaped = text.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let mut connection = SqliteConnection::establish(&format!("file:{escaped}?mode=rwc"))
+        .map_err(|e| foreign(format!("it does not open: {e}")))?;
+    recognise(&mut connection).map_err(foreign)?;
+    settle(&mut connection).map_err(|source| Fault::Database {
+        path: path.to_path_buf(),
+        doing: "prepare the connection",
+        source,
+    })?;
+    migrate(&mut connection).map_err(foreign)?;
+    Ok(connection)
+}
+
 /// Why a transaction ended early.
 pub(super) enum Stop {
     Broken(diesel::result::Error),
     Damaged(&'static str),
     Fault(Fault),
+}
+
+impl From<crate::store::Fault> for Stop {
+    fn from(fault: crate::store::Fault) -> Self {
+        Self::Fault(fault.into())
+    }
 }
 
 impl From<diesel::result::Error> for Stop {
@@ -203,21 +255,22 @@ impl From<diesel::result::Error> for Stop {
 
 /// The tables, within a transaction.
 pub(super) struct Tables<'a> {
-    connection: &'a mut SqliteConnection,
+    link: Link<'a>,
 }
 
 impl Tables<'_> {
     /// The fingerprint of the vault's key; it is set by whoever asks first.
     pub(super) fn fingerprint(&mut self, ours: &Blind) -> Result<Vec<u8>, Stop> {
-        diesel::insert_into(vault::table)
-            .values((vault::id.eq(1), vault::fingerprint.eq(&ours[..])))
-            .on_conflict_do_nothing()
-            .execute(self.connection)?;
-        Ok(vault::table.find(1).select(vault::fingerprint).first(self.connection)?)
+        let values = (vault::id.eq(1), vault::fingerprint.eq(&ours[..]));
+        let insert = diesel::insert_into(vault::table).values(values);
+        on!(&mut self.link, c => insert.on_conflict_do_nothing().execute(c))?;
+        let needed = vault::table.find(1).select(vault::fingerprint);
+        Ok(on!(&mut self.link, c => needed.first(c))?)
     }
 
     pub(super) fn next_wallet(&mut self) -> Result<i64, Stop> {
-        let last: Option<i64> = wallet::table.select(diesel::dsl::max(wallet::id)).first(self.connection)?;
+        let last = wallet::table.select(diesel::dsl::max(wallet::id));
+        let last: Option<i64> = on!(&mut self.link, c => last.first(c))?;
         Ok(last.unwrap_or(0).saturating_add(1))
     }
 
@@ -225,7 +278,7 @@ impl Tables<'_> {
         let mut found = vec![];
         for some in blinds.chunks(MANY) {
             let query = wallet::table.filter(wallet::blind.eq_any(some.iter().map(|b| &b[..])));
-            found.extend(query.select(WalletRow::as_select()).load(self.connection)?);
+            found.extend(on!(&mut self.link, c => query.select(WalletRow::as_select()).load(c))?);
         }
         Ok(found)
     }
@@ -235,8 +288,7 @@ impl Tables<'_> {
         for some in blinds.chunks(MANY) {
             let query = alias::table.inner_join(wallet::table);
             let query = query.filter(alias::blind.eq_any(some.iter().map(|b| &b[..])));
-            found
-                .extend(query.select((AliasRow::as_select(), WalletRow::as_select())).load(self.connection)?);
+            found.extend(on!(&mut self.link, c => query.select((AliasRow::as_select(), WalletRow::as_select())).load(c))?);
         }
         Ok(found)
     }
@@ -246,34 +298,30 @@ impl Tables<'_> {
         for some in slots.chunks(MANY) {
             let query = account::table.inner_join(wallet::table);
             let query = query.filter(account::slot.eq_any(some.iter().map(|b| &b[..])));
-            found.extend(
-                query.select((AccountRow::as_select(), WalletRow::as_select())).load(self.connection)?,
-            );
+            found.extend(on!(&mut self.link, c => query.select((AccountRow::as_select(), WalletRow::as_select())).load(c))?);
         }
         Ok(found)
     }
 
     pub(super) fn holder(&mut self, account_blind: &Blind) -> Result<Option<(AccountRow, WalletRow)>, Stop> {
         let query = account::table.inner_join(wallet::table).filter(account::blind.eq(&account_blind[..]));
-        Ok(query
-            .select((AccountRow::as_select(), WalletRow::as_select()))
-            .first(self.connection)
-            .optional()?)
+        Ok(on!(&mut self.link, c => query.select((AccountRow::as_select(), WalletRow::as_select())).first(c)).optional()?)
     }
 
     pub(super) fn aliases_of(&mut self, wallet: i64) -> Result<Vec<AliasRow>, Stop> {
         let query = alias::table.filter(alias::wallet.eq(wallet));
-        Ok(query.select(AliasRow::as_select()).load(self.connection)?)
+        Ok(on!(&mut self.link, c => query.select(AliasRow::as_select()).load(c))?)
     }
 
     pub(super) fn accounts_of(&mut self, wallet: i64) -> Result<Vec<AccountRow>, Stop> {
         let query = account::table.filter(account::wallet.eq(wallet));
-        Ok(query.select(AccountRow::as_select()).load(self.connection)?)
+        Ok(on!(&mut self.link, c => query.select(AccountRow::as_select()).load(c))?)
     }
 
     pub(super) fn add_wallets(&mut self, rows: &[WalletRow]) -> Result<(), Stop> {
         for some in rows.chunks(MANY) {
-            diesel::insert_into(wallet::table).values(some).execute(self.connection)?;
+            let insert = diesel::insert_into(wallet::table).values(some);
+            on!(&mut self.link, c => insert.execute(c))?;
         }
         Ok(())
     }
@@ -282,7 +330,8 @@ impl Tables<'_> {
     pub(super) fn add_aliases(&mut self, mut rows: Vec<AliasRow>) -> Result<(), Stop> {
         rows.sort_by(|a, b| a.blind.cmp(&b.blind));
         for some in rows.chunks(MANY) {
-            diesel::insert_into(alias::table).values(some).execute(self.connection)?;
+            let insert = diesel::insert_into(alias::table).values(some);
+            on!(&mut self.link, c => insert.execute(c))?;
         }
         Ok(())
     }
@@ -291,33 +340,34 @@ impl Tables<'_> {
     pub(super) fn add_accounts(&mut self, mut rows: Vec<AccountRow>) -> Result<(), Stop> {
         rows.sort_by(|a, b| a.slot.cmp(&b.slot));
         for some in rows.chunks(MANY) {
-            diesel::insert_into(account::table).values(some).execute(self.connection)?;
+            let insert = diesel::insert_into(account::table).values(some);
+            on!(&mut self.link, c => insert.execute(c))?;
         }
         Ok(())
     }
 
     pub(super) fn rewrite_wallet(&mut self, row: &WalletRow) -> Result<(), Stop> {
-        diesel::update(wallet::table.find(row.id))
-            .set((wallet::key.eq(&row.key), wallet::sealed.eq(&row.sealed)))
-            .execute(self.connection)?;
+        let update = diesel::update(wallet::table.find(row.id)).set((wallet::key.eq(&row.key), wallet::sealed.eq(&row.sealed)));
+        on!(&mut self.link, c => update.execute(c))?;
         Ok(())
     }
 
     pub(super) fn rewrite_alias(&mut self, row: &AliasRow) -> Result<(), Stop> {
         let found = alias::table.find(&row.blind);
-        diesel::update(found).set(alias::sealed.eq(&row.sealed)).execute(self.connection)?;
+        let update = diesel::update(found).set(alias::sealed.eq(&row.sealed));
+        on!(&mut self.link, c => update.execute(c))?;
         Ok(())
     }
 
     pub(super) fn rewrite_account(&mut self, row: &AccountRow) -> Result<(), Stop> {
         let found = account::table.find(&row.slot);
-        diesel::update(found)
-            .set((account::blind.eq(&row.blind), account::sealed.eq(&row.sealed)))
-            .execute(self.connection)?;
+        let update = diesel::update(found).set((account::blind.eq(&row.blind), account::sealed.eq(&row.sealed)));
+        on!(&mut self.link, c => update.execute(c))?;
         Ok(())
     }
 
     pub(super) fn records(&mut self, by: By) -> Result<Vec<(RecordRow, Option<WalletRow>)>, Stop> {
+        Ok(on!(&mut self.link, c => {
         let all = record::table.left_join(wallet::table);
         let all = all.select((RecordRow::as_select(), Option::<WalletRow>::as_select())).into_boxed();
         let some = match by {
@@ -326,39 +376,43 @@ impl Tables<'_> {
             By::Owner(blind) => all.filter(record::owner.eq(blind.to_vec())),
             By::State(blind) => all.filter(record::state.eq(blind.to_vec())),
         };
-        Ok(some.load(self.connection)?)
+        some.load(c)
+        })?)
     }
 
     pub(super) fn count_state(&mut self, state: &Blind) -> Result<i64, Stop> {
         let some = record::table.filter(record::state.eq(&state[..]));
-        Ok(some.count().get_result(self.connection)?)
+        Ok(on!(&mut self.link, c => some.count().get_result(c))?)
     }
 
     pub(super) fn add_record(&mut self, row: &RecordRow) -> Result<(), Stop> {
-        diesel::insert_into(record::table).values(row).execute(self.connection)?;
+        let insert = diesel::insert_into(record::table).values(row);
+        on!(&mut self.link, c => insert.execute(c))?;
         Ok(())
     }
 
     pub(super) fn rewrite_record(&mut self, row: &RecordRow) -> Result<(), Stop> {
-        diesel::update(record::table.find(&row.name))
-            .set((record::state.eq(&row.state), record::sealed.eq(&row.sealed)))
-            .execute(self.connection)?;
+        let update = diesel::update(record::table.find(&row.name)).set((record::state.eq(&row.state), record::sealed.eq(&row.sealed)));
+        on!(&mut self.link, c => update.execute(c))?;
         Ok(())
     }
 
     pub(super) fn remove_record(&mut self, name: &Blind) -> Result<bool, Stop> {
-        Ok(diesel::delete(record::table.find(&name[..])).execute(self.connection)? > 0)
+        let gone = diesel::delete(record::table.find(&name[..]));
+        Ok(on!(&mut self.link, c => gone.execute(c))? > 0)
     }
 
     /// Destroys the person's key and everything that was sealed under it. What stays is an empty row, so
     /// that the wallet is known to be erased and not unknown.
     pub(super) fn erase(&mut self, id: i64) -> Result<(), Stop> {
-        diesel::delete(alias::table.filter(alias::wallet.eq(id))).execute(self.connection)?;
-        diesel::delete(account::table.filter(account::wallet.eq(id))).execute(self.connection)?;
-        diesel::delete(record::table.filter(record::wallet.eq(id))).execute(self.connection)?;
-        diesel::update(wallet::table.find(id))
-            .set((wallet::key.eq(None::<Vec<u8>>), wallet::sealed.eq(None::<Vec<u8>>)))
-            .execute(self.connection)?;
+        let gone = diesel::delete(alias::table.filter(alias::wallet.eq(id)));
+        on!(&mut self.link, c => gone.execute(c))?;
+        let gone = diesel::delete(account::table.filter(account::wallet.eq(id)));
+        on!(&mut self.link, c => gone.execute(c))?;
+        let gone = diesel::delete(record::table.filter(record::wallet.eq(id)));
+        on!(&mut self.link, c => gone.execute(c))?;
+        let update = diesel::update(wallet::table.find(id)).set((wallet::key.eq(None::<Vec<u8>>), wallet::sealed.eq(None::<Vec<u8>>)));
+        on!(&mut self.link, c => update.execute(c))?;
         Ok(())
     }
 }
@@ -401,6 +455,9 @@ fn migrate(connection: &mut SqliteConnection) -> Result<(), String> {
 }
 
 /// Whether a vault is there at all.
-pub(super) fn exists(path: &Path) -> bool {
-    path.metadata().is_ok_and(|meta| meta.len() > 0)
+pub(super) fn exists(home: &Home) -> Result<bool, Fault> {
+    match home.database() {
+        None => Ok(path(home).metadata().is_ok_and(|meta| meta.len() > 0)),
+        Some(database) => Ok(Vaulted::exists(database)?),
+    }
 }

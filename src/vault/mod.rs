@@ -33,6 +33,7 @@ pub use id::{ApiKeyId, ApplicationId, WalletId};
 pub use keyfile::{KeyFolder, Owner};
 
 use crate::clock::{self, Salts};
+use crate::store::Home;
 use crate::types::{AccountId, Hash, Kid, UnitCode, b64};
 use file::{File, Stop};
 use hashbrown::{HashMap, HashSet};
@@ -74,22 +75,27 @@ struct Inner {
 }
 
 impl Vault {
-    /// Opens the vault of a data folder, making it and its key file if neither is there.
-    pub fn open(dir: &Path) -> Result<Self, Fault> {
-        Self::open_with(dir, CACHE_ROWS, Salts::new())
+    /// Opens the vault of a network, making it and its key file if neither is there.
+    pub fn open(home: impl Into<Home>) -> Result<Self, Fault> {
+        Self::open_with(home, CACHE_ROWS, Salts::new())
+    }
+
+    /// Whether a network has a vault.
+    pub fn exists(home: impl Into<Home>) -> Result<bool, Fault> {
+        file::exists(&home.into())
     }
 
     /// [`Vault::open`], with a bound on the look-ups kept at hand and a source of ids and nonces.
-    pub fn open_with(dir: &Path, cache_rows: usize, salts: Salts) -> Result<Self, Fault> {
-        let path = dir.join("vault.sqlite");
-        let key_path = KeyFolder::at(dir).vault_path();
-        let master = Master::of(&vault_key(&path, &key_path)?);
-        let mut file = File::open(path.clone())?;
+    pub fn open_with(home: impl Into<Home>, cache_rows: usize, salts: Salts) -> Result<Self, Fault> {
+        let home = home.into();
+        let key_path = KeyFolder::at(home.dir()).vault_path();
+        let master = Master::of(&vault_key(&home, &key_path)?);
+        let mut file = File::open(&home)?;
         let needed =
             file.write("read which key it needs", |tables| tables.fingerprint(master.fingerprint()))?;
         if needed != master.fingerprint() {
             let (given, needed) = (readable(master.fingerprint()), readable(&needed));
-            return Err(Fault::WrongKey { vault: path, key: key_path, given, needed });
+            return Err(Fault::WrongKey { vault: file.path, key: key_path, given, needed });
         }
         let rows = cache_rows / 3;
         let (by_alias, by_slot, by_account) = (Recent::new(rows), Recent::new(rows), Recent::new(rows));
@@ -276,10 +282,10 @@ fn check_alias(alias: &str) -> Result<(), Fault> {
 }
 
 /// The vault's key. It is made once, together with the vault; later it is there or the vault is lost.
-fn vault_key(vault: &Path, path: &Path) -> Result<Key, Fault> {
+fn vault_key(home: &Home, path: &Path) -> Result<Key, Fault> {
     match keyfile::secret(path) {
-        Err(Fault::NoKey(_)) if file::exists(vault) => {
-            Err(Fault::KeyLost { vault: vault.to_path_buf(), key: path.to_path_buf() })
+        Err(Fault::NoKey(_)) if file::exists(home)? => {
+            Err(Fault::KeyLost { vault: file::path(home), key: path.to_path_buf() })
         }
         Err(Fault::NoKey(_)) => {
             let key = clock::random();

@@ -12,13 +12,11 @@ use super::{movements, units};
 use crate::book::{Name, Record};
 use crate::machine::{Concerned, Event, concerned_by};
 use crate::store::Fault;
-use crate::store::sqlite::file::{File, at_most, integer};
-use crate::store::sqlite::statement::{Tuple, insert};
+use crate::store::base::{Link, insert, on, Tables};
+use crate::store::page::{at_most, integer};
+use crate::store::rows::{Cells, Tuple};
 use crate::types::{AccountId, BrandId, ParticipantId};
 use diesel::prelude::*;
-use diesel::query_builder::AstPass;
-use diesel::sql_types::{BigInt, Nullable, Text};
-use diesel::sqlite::{Sqlite, SqliteConnection};
 use std::collections::{BTreeMap, BTreeSet};
 
 diesel::table! {
@@ -126,7 +124,7 @@ impl<'a> Run<'a> {
     }
 
     /// Comes after the movements, which say whose each account is.
-    pub(super) fn write(&mut self, connection: &mut SqliteConnection) -> QueryResult<()> {
+    pub(super) fn write(&mut self, connection: &mut Link<'_>) -> QueryResult<()> {
         let brands: Vec<BrandRow<'_>> =
             self.new.iter().map(|(brand, listed)| BrandRow { brand, listed }).collect();
         insert(connection, &brands)?;
@@ -156,18 +154,13 @@ struct BrandRow<'a> {
 
 impl Tuple for BrandRow<'_> {
     type Id = BrandRow<'static>;
-    const INSERT: &'static str = "INSERT INTO brands (brand, number, participant) VALUES";
+    const INTO: &'static str = "brands (brand, number, participant)";
     const AFTER: &'static str = " ON CONFLICT (brand) DO UPDATE SET participant = excluded.participant";
 
-    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_bind_param::<Text, _>(self.brand.as_str())?;
-        out.push_sql(", ");
-        out.push_bind_param::<BigInt, _>(&self.listed.number)?;
-        out.push_sql(", ");
-        match &self.listed.participant {
-            Some(participant) => out.push_bind_param::<Text, _>(participant.as_str()),
-            None => out.push_bind_param::<Nullable<Text>, _>(&None::<String>),
-        }
+    fn cells<'b>(&'b self, out: &mut impl Cells<'b>) -> QueryResult<()> {
+        out.text(self.brand.as_str())?;
+        out.int(&self.listed.number)?;
+        out.maybe_text(self.listed.participant.as_ref().map(ParticipantId::as_str))
     }
 }
 
@@ -175,21 +168,22 @@ struct Row((i64, i64));
 
 impl Tuple for Row {
     type Id = Self;
-    const INSERT: &'static str = "INSERT INTO concerns (brand, seq) VALUES";
+    const INTO: &'static str = "concerns (brand, seq)";
     const AFTER: &'static str = "";
 
-    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_bind_param::<BigInt, _>(&self.0.0)?;
-        out.push_sql(", ");
-        out.push_bind_param::<BigInt, _>(&self.0.1)
+    fn cells<'b>(&'b self, out: &mut impl Cells<'b>) -> QueryResult<()> {
+        out.int(&self.0.0)?;
+        out.int(&self.0.1)
     }
 }
 
 type Kept = (String, i64, Option<String>);
 
 /// The brands in the table.
-pub(super) fn known(file: &mut File) -> Result<Known, Fault> {
-    let rows: Vec<Kept> = file.run("read the brands", |connection| brands::table.load(connection))?;
+pub(super) fn known(file: &mut Tables) -> Result<Known, Fault> {
+    let rows: Vec<Kept> =
+        file.run("read the brands", |connection| on!(connection, c => brands::table.load(c)))?;
+    let file = &file.named();
     let one = |(brand, number, participant): Kept| {
         let place = format!("brands, {brand}");
         let participant = participant.map(|text| parsed(file, &place, &text)).transpose()?;
@@ -198,15 +192,18 @@ pub(super) fn known(file: &mut File) -> Result<Known, Fault> {
     rows.into_iter().map(one).collect()
 }
 
-pub(super) fn wipe(connection: &mut SqliteConnection) -> QueryResult<()> {
-    diesel::delete(concerns::table).execute(connection)?;
-    diesel::delete(brands::table).execute(connection).map(|_| ())
+pub(super) fn wipe(connection: &mut Link<'_>) -> QueryResult<()> {
+    on!(connection, c => {
+        diesel::delete(concerns::table).execute(c)?;
+        diesel::delete(brands::table).execute(c).map(|_| ())
+    })
 }
 
 /// The entries of a number after one, in order.
-fn page(connection: &mut SqliteConnection, number: i64, after: i64, limit: i64) -> QueryResult<Vec<i64>> {
+fn page(connection: &mut Link<'_>, number: i64, after: i64, limit: i64) -> QueryResult<Vec<i64>> {
     let of = concerns::table.filter(concerns::brand.eq(number)).filter(concerns::seq.gt(after));
-    of.select(concerns::seq).order(concerns::seq).limit(limit).load(connection)
+    let of = of.select(concerns::seq).order(concerns::seq).limit(limit);
+    on!(connection, c => of.load(c))
 }
 
 impl Reader {
@@ -219,9 +216,9 @@ impl Reader {
         limit: usize,
     ) -> Result<Shown<Vec<u64>>, Fault> {
         let (after, most) = (after.map_or(Ok(-1), integer)?, at_most(limit));
-        let query = |connection: &mut SqliteConnection| {
+        let query = |connection: &mut Link<'_>| {
             let number = brands::table.find(brand.as_str()).select(brands::number);
-            let number: Option<i64> = number.first(connection).optional()?;
+            let number: Option<i64> = on!(connection, c => number.first(c)).optional()?;
             let mut all = page(connection, EVERYBODY, after, most)?;
             if let Some(number) = number {
                 all.extend(page(connection, number, after, most)?);
@@ -240,7 +237,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::super::Views;
-    use crate::store::sqlite::file::{File, Kind, Mode};
+    use crate::store::sqlite::{File, Kind, Mode};
     use diesel::connection::SimpleConnection;
     use diesel_migrations::MigrationHarness;
 

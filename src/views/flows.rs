@@ -10,13 +10,15 @@ use super::reader::{Reader, Shown, parsed};
 use super::units;
 use crate::book::{Place, Shared};
 use crate::store::Fault;
-use crate::store::sqlite::file::{File, at_most};
-use crate::store::sqlite::statement::{Tuple, insert};
+use crate::store::base::{Base, Link, insert, on};
+use crate::store::named::Named;
+use crate::store::page::at_most;
+use crate::store::rows::{Cells, Tuple};
 use crate::types::{Asset, BrandId, Date, Malformed, UnitCode};
 use diesel::prelude::*;
-use diesel::query_builder::AstPass;
-use diesel::sql_types::{BigInt, Bool, Text};
-use diesel::sqlite::{Sqlite, SqliteConnection};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::serialize::ToSql;
+use diesel::sql_types::{BigInt, Bool, HasSqlType, Text};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -162,7 +164,7 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn write(&self, connection: &mut SqliteConnection) -> QueryResult<()> {
+    pub(super) fn write(&self, connection: &mut Link<'_>) -> QueryResult<()> {
         let rows = self.sums.iter().map(|((unit, day, what, brand), points)| Row {
             unit: unit.as_str(),
             day: day.to_string(),
@@ -184,39 +186,69 @@ struct Row<'a> {
 
 impl Tuple for Row<'_> {
     type Id = Row<'static>;
-    const INSERT: &'static str = "INSERT INTO flows (unit, day, what, brand, points) VALUES";
+    const INTO: &'static str = "flows (unit, day, what, brand, points)";
     const AFTER: &'static str =
-        " ON CONFLICT (unit, day, what, brand) DO UPDATE SET points = points + excluded.points";
+        " ON CONFLICT (unit, day, what, brand) DO UPDATE SET points = flows.points + excluded.points";
 
-    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+    fn cells<'b>(&'b self, out: &mut impl Cells<'b>) -> QueryResult<()> {
         for text in [self.unit, self.day.as_str(), self.what, self.brand] {
-            out.push_bind_param::<Text, _>(text)?;
-            out.push_sql(", ");
+            out.text(text)?;
         }
-        out.push_bind_param::<BigInt, _>(&self.points)
+        out.int(&self.points)
     }
 }
 
-#[derive(QueryableByName)]
+#[derive(Queryable)]
 struct Sum {
-    #[diesel(sql_type = Text)]
     unit: String,
-    #[diesel(sql_type = Text)]
     what: String,
-    #[diesel(sql_type = Text)]
     brand: String,
-    #[diesel(sql_type = Bool)]
     home: bool,
-    #[diesel(sql_type = BigInt)]
     points: i64,
 }
 
-const SUMS: &str = "SELECT f.unit AS unit, f.what AS what, f.brand AS brand, f.brand = u.brand AS home, \
-    SUM(f.points) AS points FROM flows AS f CROSS JOIN units AS u ON u.unit = f.unit \
-    WHERE f.unit BETWEEN ? AND ? AND f.day BETWEEN ? AND ? \
-    GROUP BY f.unit, f.what, f.brand ORDER BY f.unit, f.what, f.brand";
+/// The sums of flows over units and days, each from one through another.
+struct Sums {
+    units: [String; 2],
+    days: [String; 2],
+}
 
-fn listed(file: &File, rows: Vec<Sum>) -> Result<Vec<Flow>, Fault> {
+impl QueryId for Sums {
+    type QueryId = Self;
+}
+
+impl Query for Sums {
+    type SqlType = (Text, Text, Text, Bool, BigInt);
+}
+
+impl<DB> QueryFragment<DB> for Sums
+where
+    DB: Base + HasSqlType<Text>,
+    String: ToSql<Text, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.push_sql(
+            "SELECT f.unit, f.what, f.brand, f.brand = u.brand, CAST(SUM(f.points) AS bigint) FROM flows AS f ",
+        );
+        out.push_sql(DB::NESTED);
+        out.push_sql(" units AS u ON u.unit = f.unit WHERE f.unit BETWEEN ");
+        let [from, to] = &self.units;
+        out.push_bind_param::<Text, _>(from)?;
+        out.push_sql(" AND ");
+        out.push_bind_param::<Text, _>(to)?;
+        out.push_sql(" AND f.day BETWEEN ");
+        let [from, to] = &self.days;
+        out.push_bind_param::<Text, _>(from)?;
+        out.push_sql(" AND ");
+        out.push_bind_param::<Text, _>(to)?;
+        out.push_sql(" GROUP BY f.unit, f.what, f.brand, u.brand ORDER BY f.unit, f.what, f.brand");
+        Ok(())
+    }
+}
+
+impl<C: diesel::Connection> RunQueryDsl<C> for Sums {}
+
+fn listed(file: &Named, rows: Vec<Sum>) -> Result<Vec<Flow>, Fault> {
     let one = |row: Sum| {
         let place = format!("flows, {} {} {}", row.unit, row.what, row.brand);
         let brand = (!row.brand.is_empty()).then(|| parsed(file, &place, &row.brand)).transpose()?;
@@ -231,8 +263,8 @@ fn listed(file: &File, rows: Vec<Sum>) -> Result<Vec<Flow>, Fault> {
     rows.into_iter().map(one).collect()
 }
 
-pub(super) fn wipe(connection: &mut SqliteConnection) -> QueryResult<()> {
-    diesel::delete(flows::table).execute(connection).map(|_| ())
+pub(super) fn wipe(connection: &mut Link<'_>) -> QueryResult<()> {
+    on!(connection, c => diesel::delete(flows::table).execute(c)).map(|_| ())
 }
 
 impl Reader {
@@ -246,13 +278,10 @@ impl Reader {
     ) -> Result<Shown<Vec<Flow>>, Fault> {
         // '' comes before all codes and dates, '~' after.
         let bound = |text: Option<String>, open: &str| text.unwrap_or_else(|| open.to_owned());
-        let query = |connection: &mut SqliteConnection| {
-            diesel::sql_query(SUMS)
-                .bind::<Text, _>(bound(unit.map(|unit| unit.to_string()), ""))
-                .bind::<Text, _>(bound(unit.map(|unit| unit.to_string()), "~"))
-                .bind::<Text, _>(bound(from.map(|day| day.to_string()), ""))
-                .bind::<Text, _>(bound(to.map(|day| day.to_string()), "~"))
-                .load::<Sum>(connection)
+        let query = |connection: &mut Link<'_>| {
+            let units = ["", "~"].map(|open| bound(unit.map(|unit| unit.to_string()), open));
+            let days = [(from, ""), (to, "~")].map(|(day, open)| bound(day.map(|day| day.to_string()), open));
+            on!(connection, c => Sums { units, days }.load::<Sum>(c))
         };
         self.show("sum flows", query, listed)
     }
@@ -267,7 +296,7 @@ impl Reader {
         limit: usize,
     ) -> Result<Shown<Vec<DayFlow>>, Fault> {
         let bound = |day: Option<Date>, open: &str| day.map_or(open.to_owned(), |day| day.to_string());
-        let query = |connection: &mut SqliteConnection| {
+        let query = |connection: &mut Link<'_>| { on!(connection, c => {
             let of = flows::table.filter(flows::unit.eq(unit.as_str()));
             let mut of = of.filter(flows::day.between(bound(from, ""), bound(to, "~"))).into_boxed();
             if let Some(last) = after {
@@ -278,8 +307,8 @@ impl Reader {
                 of = of.filter(flows::day.gt(day).or(same_day));
             }
             let of = of.order((flows::day, flows::what, flows::brand)).limit(at_most(limit));
-            of.select((flows::day, flows::what, flows::brand, flows::points)).load(connection)
-        };
+            of.select((flows::day, flows::what, flows::brand, flows::points)).load(c)
+        })};
         self.show("list flows by day", query, |file, rows: Vec<(String, String, String, i64)>| {
             let one = |(day, what, brand, points): (String, String, String, i64)| {
                 let place = format!("flows, {unit} {day} {what} {brand}");

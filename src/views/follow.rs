@@ -8,30 +8,28 @@
 use super::{concerns, flows, keys, movements, obligations, payments, units};
 use crate::book::{Name, Payment, Record};
 use crate::machine::{Effect, Event};
-use crate::store::sqlite::cursor::{cursor, follow, place, read_cursor};
-use crate::store::sqlite::file::{File, Kind, Mode};
-use crate::store::{Fault, Place, PutError};
+use crate::store::base::{Link, Tables, on};
+use crate::store::postgres::Purpose;
+use crate::store::sqlite::Kind;
+use crate::store::tables::cursor;
+use crate::store::{Fault, Home, Place, PutError};
 use crate::types::PaymentId;
 use diesel::prelude::*;
-use diesel::sqlite::SqliteConnection;
-use std::path::Path;
 
 /// The views, opened by their one follower.
 pub struct Views {
-    file: File,
+    file: Tables,
     cursor: Option<Place>,
     units: units::Known,
     brands: concerns::Known,
 }
 
 impl Views {
-    /// Opens the views of a data folder, making the folder and the file if they are not there, and
+    /// Opens the views of a network, making the folder and the tables if they are not there, and
     /// bringing the schema up to date.
-    pub fn open(dir: &Path) -> Result<Self, Fault> {
-        std::fs::create_dir_all(dir).map_err(|source| Fault::Folder { path: dir.to_path_buf(), source })?;
-        let mut file = File::open(dir, Kind::Views, Mode::Write)?;
-        let row = file.run("read the cursor", read_cursor)?;
-        let cursor = place(&file, row)?;
+    pub fn open(home: impl Into<Home>) -> Result<Self, Fault> {
+        let mut file = Tables::open(&home.into(), Kind::Views, Purpose::Views)?;
+        let cursor = file.cursor()?;
         let units = units::known(&mut file)?;
         let brands = concerns::known(&mut file)?;
         Ok(Self { file, cursor, units, brands })
@@ -49,12 +47,17 @@ impl Views {
     pub fn take(&mut self, events: &[&Event]) -> Result<(), PutError> {
         let Some(last) = events.last() else { return Ok(()) };
         self.check_order(events)?;
-        let mut run = Run::new(&self.units, &self.brands);
-        for event in events {
-            run.take(event).map_err(|why| Fault::Unfit(format!("entry {}: {why}", event.seq)))?;
-        }
+        let mut run = Run::of(events, &self.units, &self.brands)?;
         let to = Place { seq: last.seq, hash: last.hash };
-        follow(&mut self.file, "write the views", self.cursor, to, |connection| run.write(connection))?;
+        let mut again = false;
+        self.file.follow("write the views", self.cursor, to, |connection| {
+            // Writing uses a run up.
+            if std::mem::replace(&mut again, true) {
+                let other = |e: Fault| diesel::result::Error::QueryBuilderError(e.to_string().into());
+                run = Run::of(events, &self.units, &self.brands).map_err(other)?;
+            }
+            run.write(connection)
+        })?;
         let (units, brands) = (run.units.into_new(), run.concerns.into_new());
         self.cursor = Some(to);
         self.units.extend(units);
@@ -76,16 +79,14 @@ impl Views {
     /// Forgets everything.
     pub fn wipe(&mut self) -> Result<(), Fault> {
         self.file.run("forget the views", |connection| {
-            connection.immediate_transaction(|connection| {
-                movements::wipe(connection)?;
-                payments::wipe(connection)?;
-                units::wipe(connection)?;
-                flows::wipe(connection)?;
-                obligations::wipe(connection)?;
-                concerns::wipe(connection)?;
-                keys::wipe(connection)?;
-                diesel::delete(cursor::table).execute(connection).map(|_| ())
-            })
+            movements::wipe(connection)?;
+            payments::wipe(connection)?;
+            units::wipe(connection)?;
+            flows::wipe(connection)?;
+            obligations::wipe(connection)?;
+            concerns::wipe(connection)?;
+            keys::wipe(connection)?;
+            on!(connection, c => diesel::delete(cursor::table).execute(c)).map(|_| ())
         })?;
         self.cursor = None;
         self.units.clear();
@@ -118,6 +119,15 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// What these entries come to.
+    fn of(events: &[&Event], units: &'a units::Known, brands: &'a concerns::Known) -> Result<Self, Fault> {
+        let mut run = Self::new(units, brands);
+        for event in events {
+            run.take(event).map_err(|why| Fault::Unfit(format!("entry {}: {why}", event.seq)))?;
+        }
+        Ok(run)
+    }
+
     fn take(&mut self, event: &Event) -> Result<(), String> {
         let entry = Entry::new(event);
         // Units first: the other views ask for them.
@@ -130,7 +140,7 @@ impl<'a> Run<'a> {
         self.obligations.take(&entry)
     }
 
-    fn write(&mut self, connection: &mut SqliteConnection) -> QueryResult<()> {
+    fn write(&mut self, connection: &mut Link<'_>) -> QueryResult<()> {
         self.movements.write(connection)?;
         self.payments.write(connection)?;
         self.units.write(connection)?;

@@ -8,13 +8,11 @@ use super::reader::{Reader, Shown};
 use crate::book::{Name, Principal, Record};
 use crate::machine::Event;
 use crate::store::Fault;
-use crate::store::sqlite::file::at_most;
-use crate::store::sqlite::statement::{Tuple, insert};
+use crate::store::base::{Link, insert, on};
+use crate::store::page::at_most;
+use crate::store::rows::{Cells, Tuple};
 use crate::types::{Hash, Kid};
 use diesel::prelude::*;
-use diesel::query_builder::AstPass;
-use diesel::sql_types::{Binary, Text};
-use diesel::sqlite::{Sqlite, SqliteConnection};
 use std::collections::BTreeSet;
 
 diesel::table! {
@@ -44,7 +42,7 @@ impl Run {
         }
     }
 
-    pub(super) fn write(&mut self, connection: &mut SqliteConnection) -> QueryResult<()> {
+    pub(super) fn write(&mut self, connection: &mut Link<'_>) -> QueryResult<()> {
         let rows: Vec<Row> = std::mem::take(&mut self.rows).into_iter().map(Row).collect();
         insert(connection, &rows)
     }
@@ -54,18 +52,17 @@ struct Row((String, Kid));
 
 impl Tuple for Row {
     type Id = Self;
-    const INSERT: &'static str = "INSERT INTO keys (owner, kid) VALUES";
+    const INTO: &'static str = "keys (owner, kid)";
     const AFTER: &'static str = " ON CONFLICT (owner, kid) DO NOTHING";
 
-    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_bind_param::<Text, _>(&self.0.0)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Binary, _>(&self.0.1.0.0[..])
+    fn cells<'b>(&'b self, out: &mut impl Cells<'b>) -> QueryResult<()> {
+        out.text(&self.0.0)?;
+        out.bytes(&self.0.1.0.0[..])
     }
 }
 
-pub(super) fn wipe(connection: &mut SqliteConnection) -> QueryResult<()> {
-    diesel::delete(keys::table).execute(connection).map(|_| ())
+pub(super) fn wipe(connection: &mut Link<'_>) -> QueryResult<()> {
+    on!(connection, c => diesel::delete(keys::table).execute(c)).map(|_| ())
 }
 
 impl Reader {
@@ -78,10 +75,10 @@ impl Reader {
         limit: usize,
     ) -> Result<Shown<Vec<Kid>>, Fault> {
         let after = after.map_or(vec![], |kid| kid.0.0.to_vec());
-        let query = |connection: &mut SqliteConnection| {
-            let of = keys::table.filter(keys::owner.eq(owner.to_string())).filter(keys::kid.gt(after));
+        let query = |connection: &mut Link<'_>| {
+            let of = keys::table.filter(keys::owner.eq(owner.to_string())).filter(keys::kid.gt(&after));
             let kids = of.select(keys::kid).order(keys::kid).limit(at_most(limit));
-            kids.load::<Vec<u8>>(connection)
+            on!(connection, c => kids.load::<Vec<u8>>(c))
         };
         self.show("list keys", query, |file, rows| {
             rows.into_iter().map(|kid| file.hash(0, kid).map(|hash: Hash| Kid(hash))).collect()

@@ -17,12 +17,17 @@ use super::{concerns, payments, units};
 use crate::book::{Leg, Place, Shared};
 use crate::machine::{Effect, Kind};
 use crate::store::Fault;
-use crate::store::sqlite::file::{File, at_most};
-use crate::store::sqlite::statement::{Tuple, insert};
+use crate::store::base::{Base, Link, insert, on};
+use crate::store::named::Named;
+use crate::store::page::at_most;
+use crate::store::postgres::PgConnection;
+use crate::store::rows::{Cells, Tuple};
 use crate::types::{AccountId, Asset, PaymentId, Time};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Binary, Nullable};
+use diesel::serialize::ToSql;
+use diesel::sql_types::{Array, BigInt, Binary, Nullable};
+use diesel::pg::Pg;
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
 diesel::table! {
@@ -192,7 +197,7 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn write(&mut self, connection: &mut SqliteConnection) -> QueryResult<()> {
+    pub(super) fn write(&mut self, connection: &mut Link<'_>) -> QueryResult<()> {
         // Rows of one account stay in the order of the log.
         self.owners.sort_unstable();
         let mut histories: Vec<(AccountId, &[(AccountId, usize)])> = vec![];
@@ -257,22 +262,18 @@ fn split(effect: &Effect, leg: &Leg) -> Result<Vec<Moved>, String> {
 
 impl Tuple for Row {
     type Id = Self;
-    const INSERT: &'static str =
-        "INSERT INTO movements (id, account, prev, kind, other, amount, balance, at, payment) VALUES";
+    const INTO: &'static str =
+        "movements (id, account, prev, kind, other, amount, balance, at, payment)";
     const AFTER: &'static str = "";
 
-    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_bind_param::<BigInt, _>(&self.id)?;
-        out.push_sql(", ");
-        out.push_bind_param::<BigInt, _>(&self.account)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Nullable<BigInt>, _>(&self.prev)?;
+    fn cells<'b>(&'b self, out: &mut impl Cells<'b>) -> QueryResult<()> {
+        out.int(&self.id)?;
+        out.int(&self.account)?;
+        out.maybe_int(&self.prev)?;
         for number in [&self.kind, &self.other, &self.amount, &self.balance, &self.at] {
-            out.push_sql(", ");
-            out.push_bind_param::<BigInt, _>(number)?;
+            out.int(number)?;
         }
-        out.push_sql(", ");
-        out.push_bind_param::<Nullable<BigInt>, _>(&self.payment)
+        out.maybe_int(&self.payment)
     }
 }
 
@@ -298,65 +299,92 @@ impl Head {
 
 impl Tuple for Head {
     type Id = Self;
-    const INSERT: &'static str = "INSERT INTO heads (account, first, last, brand) VALUES";
+    const INTO: &'static str = "heads (account, first, last, brand)";
     const AFTER: &'static str = " ON CONFLICT (account) DO UPDATE SET last = excluded.last";
 
-    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_bind_param::<Binary, _>(&self.account[..])?;
-        out.push_sql(", ");
-        out.push_bind_param::<Nullable<BigInt>, _>(&self.first)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Nullable<BigInt>, _>(&self.last)?;
-        out.push_sql(", ");
-        out.push_bind_param::<BigInt, _>(&self.brand)
+    fn cells<'b>(&'b self, out: &mut impl Cells<'b>) -> QueryResult<()> {
+        out.bytes(&self.account[..])?;
+        out.maybe_int(&self.first)?;
+        out.maybe_int(&self.last)?;
+        out.int(&self.brand)
     }
 }
 
 /// Fills in what the table knows of these accounts.
-fn look_up(connection: &mut SqliteConnection, heads: &mut [Head]) -> QueryResult<()> {
-    let keys: Vec<u8> = heads.iter().flat_map(|head| head.account).collect();
-    let last = i64::try_from(keys.len()).unwrap_or(i64::MAX).saturating_sub(16);
-    let found: Vec<(i64, i64, i64)> = LookUp { keys, last }.load(connection)?;
+fn look_up(connection: &mut Link<'_>, heads: &mut [Head]) -> QueryResult<()> {
+    let found: Vec<(i64, i64, i64)> = match connection {
+        Link::Sqlite(connection) => {
+            let keys: Vec<u8> = heads.iter().flat_map(|head| head.account).collect();
+            let last = i64::try_from(heads.len()).unwrap_or(i64::MAX).saturating_sub(1);
+            InOneText { keys, last }.load(*connection)?
+        }
+        Link::Postgres(connection) => {
+            InOneArray { keys: heads.iter().map(|head| &head.account[..]).collect() }.load(*connection)?
+        }
+    };
     for (at, first, last) in found {
-        let place = usize::try_from(at).ok().and_then(|at| at.checked_div(16));
-        if let Some(head) = place.and_then(|place| heads.get_mut(place)) {
+        if let Some(head) = usize::try_from(at).ok().and_then(|at| heads.get_mut(at)) {
             (head.first, head.last) = (Some(first), Some(last));
         }
     }
     Ok(())
 }
 
-/// The heads of many accounts: where each key stands among `keys`, and its first and last movement.
-struct LookUp {
+/// The heads of many accounts on SQLite: where each key stands among `keys`, and its first and last movement.
+struct InOneText {
     /// Keys of 16 bytes, one after the other.
     keys: Vec<u8>,
-    /// Where the last key stands.
+    /// The place of the last key.
     last: i64,
 }
 
-impl QueryId for LookUp {
+impl QueryId for InOneText {
     type QueryId = Self;
 }
 
-impl Query for LookUp {
+impl Query for InOneText {
     type SqlType = (BigInt, BigInt, BigInt);
 }
 
-impl QueryFragment<Sqlite> for LookUp {
+impl QueryFragment<Sqlite> for InOneText {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_sql("WITH RECURSIVE key(at) AS (SELECT 0 UNION ALL SELECT at + 16 FROM key WHERE at < ");
+        out.push_sql("WITH RECURSIVE key(at) AS (SELECT 0 UNION ALL SELECT at + 1 FROM key WHERE at < ");
         out.push_bind_param::<BigInt, _>(&self.last)?;
         // CROSS JOIN keeps SQLite from turning the join around and reading the whole table.
         out.push_sql(
             ") SELECT key.at, h.first, h.last FROM key CROSS JOIN heads AS h ON h.account = substr(",
         );
         out.push_bind_param::<Binary, _>(&self.keys)?;
-        out.push_sql(", key.at + 1, 16)");
+        out.push_sql(", key.at * 16 + 1, 16)");
         Ok(())
     }
 }
 
-impl RunQueryDsl<SqliteConnection> for LookUp {}
+impl RunQueryDsl<SqliteConnection> for InOneText {}
+
+/// The same on PostgreSQL.
+struct InOneArray<'a> {
+    keys: Vec<&'a [u8]>,
+}
+
+impl QueryId for InOneArray<'_> {
+    type QueryId = InOneArray<'static>;
+}
+
+impl Query for InOneArray<'_> {
+    type SqlType = (BigInt, BigInt, BigInt);
+}
+
+impl QueryFragment<Pg> for InOneArray<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT key.at - 1, h.first, h.last FROM unnest(");
+        out.push_bind_param::<Array<Binary>, _>(&self.keys)?;
+        out.push_sql(") WITH ORDINALITY AS key(account, at) JOIN heads AS h ON h.account = key.account");
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<PgConnection> for InOneArray<'_> {}
 
 /// A walk from a movement backwards.
 struct Walk {
@@ -372,8 +400,8 @@ impl Query for Walk {
     type SqlType = (BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, Nullable<BigInt>);
 }
 
-impl QueryFragment<Sqlite> for Walk {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+impl<DB: Base> QueryFragment<DB> for Walk where i64: ToSql<BigInt, DB> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         out.push_sql(
             "WITH RECURSIVE step AS (SELECT id, prev, kind, other, amount, balance, at, payment \
              FROM movements WHERE id = ",
@@ -382,15 +410,24 @@ impl QueryFragment<Sqlite> for Walk {
         // A movement that is not older than the one that points at it is damage, and would never end.
         out.push_sql(
             " UNION ALL SELECT m.id, m.prev, m.kind, m.other, m.amount, m.balance, m.at, m.payment \
-             FROM step CROSS JOIN movements AS m ON m.id = step.prev AND m.id < step.id LIMIT ",
+             FROM step ",
         );
-        out.push_bind_param::<BigInt, _>(&self.limit)?;
+        out.push_sql(DB::NESTED);
+        out.push_sql(" movements AS m ON m.id = step.prev AND m.id < step.id");
+        if DB::LIMIT_WITHIN {
+            out.push_sql(" LIMIT ");
+            out.push_bind_param::<BigInt, _>(&self.limit)?;
+        }
         out.push_sql(") SELECT id, kind, other, amount, balance, at, payment FROM step");
+        if !DB::LIMIT_WITHIN {
+            out.push_sql(" LIMIT ");
+            out.push_bind_param::<BigInt, _>(&self.limit)?;
+        }
         Ok(())
     }
 }
 
-impl RunQueryDsl<SqliteConnection> for Walk {}
+impl<C: diesel::Connection> RunQueryDsl<C> for Walk {}
 
 /// A walk from a movement backwards to the first that is old enough: its balance.
 struct Back {
@@ -409,13 +446,17 @@ impl Query for Back {
     type SqlType = BigInt;
 }
 
-impl QueryFragment<Sqlite> for Back {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+impl<DB: Base> QueryFragment<DB> for Back where i64: ToSql<BigInt, DB> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         out.push_sql("WITH RECURSIVE step AS (SELECT id, prev, at, balance FROM movements WHERE id = ");
         out.push_bind_param::<BigInt, _>(&self.from)?;
         out.push_sql(
             " UNION ALL SELECT m.id, m.prev, m.at, m.balance \
-             FROM step CROSS JOIN movements AS m ON m.id = step.prev AND m.id < step.id WHERE step.at > ",
+             FROM step ",
+        );
+        out.push_sql(DB::NESTED);
+        out.push_sql(
+            " movements AS m ON m.id = step.prev AND m.id < step.id WHERE step.at > ",
         );
         out.push_bind_param::<BigInt, _>(&self.at)?;
         out.push_sql(" OR step.id >= ");
@@ -428,7 +469,7 @@ impl QueryFragment<Sqlite> for Back {
     }
 }
 
-impl RunQueryDsl<SqliteConnection> for Back {}
+impl<C: diesel::Connection> RunQueryDsl<C> for Back {}
 
 /// A walk from a movement backwards to an entry: the first entries after that one, in order.
 struct Since {
@@ -446,15 +487,19 @@ impl Query for Since {
     type SqlType = BigInt;
 }
 
-impl QueryFragment<Sqlite> for Since {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+impl<DB: Base> QueryFragment<DB> for Since where i64: ToSql<BigInt, DB> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         out.push_sql("WITH RECURSIVE step AS (SELECT id, prev FROM movements WHERE id = ");
         out.push_bind_param::<BigInt, _>(&self.from)?;
         out.push_sql(" AND id >= ");
         out.push_bind_param::<BigInt, _>(&self.id)?;
         out.push_sql(
             " UNION ALL SELECT m.id, m.prev \
-             FROM step CROSS JOIN movements AS m ON m.id = step.prev AND m.id < step.id WHERE m.id >= ",
+             FROM step ",
+        );
+        out.push_sql(DB::NESTED);
+        out.push_sql(
+            " movements AS m ON m.id = step.prev AND m.id < step.id WHERE m.id >= ",
         );
         out.push_bind_param::<BigInt, _>(&self.id)?;
         out.push_sql(") SELECT DISTINCT id / ");
@@ -465,11 +510,11 @@ impl QueryFragment<Sqlite> for Since {
     }
 }
 
-impl RunQueryDsl<SqliteConnection> for Since {}
+impl<C: diesel::Connection> RunQueryDsl<C> for Since {}
 
 type Kept = (i64, i64, i64, i64, i64, i64, Option<i64>);
 
-fn listed(file: &File, row: Kept) -> Result<Movement, Fault> {
+fn listed(file: &Named, row: Kept) -> Result<Movement, Fault> {
     let (id, kind, other, amount, balance, at, payment) = row;
     let place = format!("movements, {id}");
     let seq = file.seq(id.div_euclid(ROOM))?;
@@ -487,34 +532,39 @@ fn listed(file: &File, row: Kept) -> Result<Movement, Fault> {
     })
 }
 
-fn head(connection: &mut SqliteConnection, account: AccountId) -> QueryResult<Option<(i64, i64)>> {
+fn head(connection: &mut Link<'_>, account: AccountId) -> QueryResult<Option<(i64, i64)>> {
     let key = account.0.to_be_bytes();
-    heads::table.find(&key[..]).select((heads::first, heads::last)).first(connection).optional()
+    let head = heads::table.find(&key[..]).select((heads::first, heads::last));
+    on!(connection, c => head.first(c)).optional()
 }
 
 /// The number of the brand whose points an account holds, if anything moved on it.
-pub(super) fn brand_of(connection: &mut SqliteConnection, account: AccountId) -> QueryResult<Option<i64>> {
+pub(super) fn brand_of(connection: &mut Link<'_>, account: AccountId) -> QueryResult<Option<i64>> {
     let key = account.0.to_be_bytes();
-    heads::table.find(&key[..]).select(heads::brand).first(connection).optional()
+    let brand = heads::table.find(&key[..]).select(heads::brand);
+    on!(connection, c => brand.first(c)).optional()
 }
 
 /// Where a page begins: at the account's last movement, or at the one before `before`, which must be a
 /// movement of this account: another account's leads nowhere.
 fn page_start(
-    connection: &mut SqliteConnection,
+    connection: &mut Link<'_>,
     account: AccountId,
     before: Option<i64>,
 ) -> QueryResult<Option<i64>> {
     let Some((first, last)) = head(connection, account)? else { return Ok(None) };
     let Some(before) = before else { return Ok(Some(last)) };
     let own = movements::table.find(before).filter(movements::account.eq(first));
-    let prev: Option<Option<i64>> = own.select(movements::prev).first(connection).optional()?;
+    let own = own.select(movements::prev);
+    let prev: Option<Option<i64>> = on!(connection, c => own.first(c)).optional()?;
     Ok(prev.flatten())
 }
 
-pub(super) fn wipe(connection: &mut SqliteConnection) -> QueryResult<()> {
-    diesel::delete(movements::table).execute(connection)?;
-    diesel::delete(heads::table).execute(connection).map(|_| ())
+pub(super) fn wipe(connection: &mut Link<'_>) -> QueryResult<()> {
+    on!(connection, c => {
+        diesel::delete(movements::table).execute(c)?;
+        diesel::delete(heads::table).execute(c).map(|_| ())
+    })
 }
 
 impl Reader {
@@ -527,8 +577,11 @@ impl Reader {
         limit: usize,
     ) -> Result<Shown<Vec<Movement>>, Fault> {
         let before = before.map(|id| i64::try_from(id).unwrap_or(i64::MAX));
-        let query = |connection: &mut SqliteConnection| match page_start(connection, account, before)? {
-            Some(from) => Walk { from, limit: at_most(limit) }.load(connection),
+        let query = |connection: &mut Link<'_>| match page_start(connection, account, before)? {
+            Some(from) => {
+                let walk = Walk { from, limit: at_most(limit) };
+                on!(connection, c => walk.load(c))
+            },
             None => Ok(vec![]),
         };
         self.show("read an account's history", query, |file, rows: Vec<Kept>| {
@@ -545,8 +598,11 @@ impl Reader {
         limit: usize,
     ) -> Result<Shown<Vec<u64>>, Fault> {
         let id = after.map_or(Some(0), |after| first_id(after.saturating_add(1))).unwrap_or(i64::MAX);
-        let query = |connection: &mut SqliteConnection| match head(connection, account)? {
-            Some((_, from)) => Since { from, id, limit: at_most(limit) }.load::<i64>(connection),
+        let query = |connection: &mut Link<'_>| match head(connection, account)? {
+            Some((_, from)) => {
+                let since = Since { from, id, limit: at_most(limit) };
+                on!(connection, c => since.load::<i64>(c))
+            },
             None => Ok(vec![]),
         };
         self.show("list an account's entries", query, |file, rows| {
@@ -561,8 +617,8 @@ impl Reader {
             Moment::Time(at) => (at.micros(), i64::MAX),
             Moment::Seq(seq) => (i64::MAX, first_id(seq.saturating_add(1)).unwrap_or(i64::MAX)),
         };
-        let query = |connection: &mut SqliteConnection| match head(connection, account)? {
-            Some((_, from)) => Back { from, at, id }.load::<i64>(connection),
+        let query = |connection: &mut Link<'_>| match head(connection, account)? {
+            Some((_, from)) => on!(connection, c => Back { from, at, id }.load::<i64>(c)),
             None => Ok(vec![]),
         };
         self.show("read an account's balance", query, |_, rows| Ok(rows.first().copied()))

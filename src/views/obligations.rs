@@ -10,13 +10,12 @@ use super::reader::{Reader, Shown, parsed};
 use crate::book::{Leg, Place};
 use crate::machine::Effect;
 use crate::store::Fault;
-use crate::store::sqlite::file::{File, at_most};
-use crate::store::sqlite::statement::{Tuple, insert};
+use crate::store::base::{Link, insert, on};
+use crate::store::named::Named;
+use crate::store::page::at_most;
+use crate::store::rows::{Cells, Tuple};
 use crate::types::{Asset, Currency, ParticipantId};
 use diesel::prelude::*;
-use diesel::query_builder::AstPass;
-use diesel::sql_types::{BigInt, Text};
-use diesel::sqlite::{Sqlite, SqliteConnection};
 use std::collections::BTreeMap;
 
 diesel::table! {
@@ -70,7 +69,7 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn write(&self, connection: &mut SqliteConnection) -> QueryResult<()> {
+    pub(super) fn write(&self, connection: &mut Link<'_>) -> QueryResult<()> {
         let rows: Vec<Row<'_>> = self.sums.iter().map(|(key, amount)| Row { key, amount }).collect();
         insert(connection, &rows)
     }
@@ -94,25 +93,23 @@ struct Row<'a> {
 
 impl Tuple for Row<'_> {
     type Id = Row<'static>;
-    const INSERT: &'static str = "INSERT INTO obligations (cycle, debtor, creditor, currency, amount) VALUES";
+    const INTO: &'static str = "obligations (cycle, debtor, creditor, currency, amount)";
     const AFTER: &'static str = " ON CONFLICT (cycle, debtor, creditor, currency) \
-        DO UPDATE SET amount = amount + excluded.amount";
+        DO UPDATE SET amount = obligations.amount + excluded.amount";
 
-    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+    fn cells<'b>(&'b self, out: &mut impl Cells<'b>) -> QueryResult<()> {
         let (cycle, debtor, creditor, currency) = self.key;
-        out.push_bind_param::<BigInt, _>(cycle)?;
+        out.int(cycle)?;
         for text in [debtor.as_str(), creditor.as_str(), currency.as_str()] {
-            out.push_sql(", ");
-            out.push_bind_param::<Text, _>(text)?;
+            out.text(text)?;
         }
-        out.push_sql(", ");
-        out.push_bind_param::<BigInt, _>(self.amount)
+        out.int(self.amount)
     }
 }
 
 type Kept = (i64, String, String, String, i64);
 
-fn listed(file: &File, rows: Vec<Kept>) -> Result<Vec<Obligation>, Fault> {
+fn listed(file: &Named, rows: Vec<Kept>) -> Result<Vec<Obligation>, Fault> {
     let one = |(cycle, debtor, creditor, currency, amount): Kept| {
         let place = format!("obligations, {cycle} {debtor} {creditor} {currency}");
         Ok(Obligation {
@@ -126,8 +123,8 @@ fn listed(file: &File, rows: Vec<Kept>) -> Result<Vec<Obligation>, Fault> {
     rows.into_iter().map(one).collect()
 }
 
-pub(super) fn wipe(connection: &mut SqliteConnection) -> QueryResult<()> {
-    diesel::delete(obligations::table).execute(connection).map(|_| ())
+pub(super) fn wipe(connection: &mut Link<'_>) -> QueryResult<()> {
+    on!(connection, c => diesel::delete(obligations::table).execute(c)).map(|_| ())
 }
 
 impl Reader {
@@ -137,10 +134,11 @@ impl Reader {
             Some(cycle) => (cycle, cycle),
             None => (0, i64::MAX),
         };
-        let query = |connection: &mut SqliteConnection| {
+        let query = |connection: &mut Link<'_>| {
             use self::obligations::dsl;
             let rows = dsl::obligations.filter(dsl::cycle.between(from, to));
-            rows.order((dsl::cycle, dsl::debtor, dsl::creditor, dsl::currency)).load(connection)
+            let rows = rows.order((dsl::cycle, dsl::debtor, dsl::creditor, dsl::currency));
+            on!(connection, c => rows.load(c))
         };
         self.show("list obligations", query, listed)
     }
@@ -155,7 +153,7 @@ impl Reader {
     ) -> Result<Shown<Vec<Obligation>>, Fault> {
         let number = |cycle: u64| i64::try_from(cycle).unwrap_or(i64::MAX);
         let (from, to) = cycle.map_or((0, i64::MAX), |cycle| (number(cycle), number(cycle)));
-        let query = |connection: &mut SqliteConnection| {
+        let query = |connection: &mut Link<'_>| { on!(connection, c => {
             use self::obligations::dsl;
             let names: Vec<&str> = participants.iter().map(ParticipantId::as_str).collect();
             let of = dsl::debtor.eq_any(names.clone()).or(dsl::creditor.eq_any(names));
@@ -169,8 +167,8 @@ impl Reader {
                 rows = rows.filter(dsl::cycle.gt(cycle).or(same_cycle));
             }
             let rows = rows.order((dsl::cycle, dsl::debtor, dsl::creditor, dsl::currency));
-            rows.limit(at_most(limit)).load(connection)
-        };
+            rows.limit(at_most(limit)).load(c)
+        })};
         self.show("list a participant's obligations", query, listed)
     }
 }

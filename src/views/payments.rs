@@ -8,13 +8,12 @@ use super::follow::Entry;
 use super::reader::{Reader, Shown, money, parsed, time};
 use crate::book::Payment;
 use crate::store::Fault;
-use crate::store::sqlite::file::{File, at_most};
-use crate::store::sqlite::statement::{Tuple, insert};
+use crate::store::base::{Link, insert, on};
+use crate::store::named::Named;
+use crate::store::page::at_most;
+use crate::store::rows::{Cells, Tuple};
 use crate::types::{BrandId, Currency, Ident, Money, PaymentId, Time};
 use diesel::prelude::*;
-use diesel::query_builder::AstPass;
-use diesel::sql_types::{BigInt, Bool, Nullable, Text};
-use diesel::sqlite::{Sqlite, SqliteConnection};
 use std::collections::BTreeMap;
 
 diesel::table! {
@@ -95,7 +94,7 @@ pub(super) fn number(id: PaymentId) -> Result<i64, String> {
 }
 
 /// The payment's id that was written as this integer.
-pub(super) fn id_of(file: &File, number: i64) -> Result<PaymentId, Fault> {
+pub(super) fn id_of(file: &Named, number: i64) -> Result<PaymentId, Fault> {
     let seq = u64::try_from(number.div_euclid(ROOM));
     match (seq, u16::try_from(number.rem_euclid(ROOM))) {
         (Ok(seq), Ok(part)) => Ok(PaymentId { seq, part }),
@@ -120,7 +119,7 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn write(&mut self, connection: &mut SqliteConnection) -> QueryResult<()> {
+    pub(super) fn write(&mut self, connection: &mut Link<'_>) -> QueryResult<()> {
         let rows: Vec<Row> = std::mem::take(&mut self.rows).into_values().collect();
         insert(connection, &rows)
     }
@@ -154,32 +153,25 @@ impl Row {
 
 impl Tuple for Row {
     type Id = Self;
-    const INSERT: &'static str = "INSERT INTO payments (id, brand, store, till, reference, at, currency, \
-        amount, captured, refunded, deadline, closed) VALUES";
+    const INTO: &'static str = "payments (id, brand, store, till, reference, at, currency, \
+        amount, captured, refunded, deadline, closed)";
     const AFTER: &'static str = " ON CONFLICT (id) DO UPDATE SET reference = excluded.reference, \
         amount = excluded.amount, captured = excluded.captured, refunded = excluded.refunded, \
         deadline = excluded.deadline, closed = excluded.closed";
 
-    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_bind_param::<BigInt, _>(&self.id)?;
+    fn cells<'b>(&'b self, out: &mut impl Cells<'b>) -> QueryResult<()> {
+        out.int(&self.id)?;
         for text in &self.texts {
-            out.push_sql(", ");
-            out.push_bind_param::<Text, _>(text)?;
+            out.text(text)?;
         }
-        out.push_sql(", ");
-        out.push_bind_param::<Nullable<Text>, _>(&self.reference)?;
-        out.push_sql(", ");
-        out.push_bind_param::<BigInt, _>(&self.at)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Text, _>(self.currency.as_str())?;
+        out.maybe_text(self.reference.as_deref())?;
+        out.int(&self.at)?;
+        out.text(self.currency.as_str())?;
         for amount in &self.amounts {
-            out.push_sql(", ");
-            out.push_bind_param::<BigInt, _>(amount)?;
+            out.int(amount)?;
         }
-        out.push_sql(", ");
-        out.push_bind_param::<BigInt, _>(&self.deadline)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Bool, _>(&self.closed)
+        out.int(&self.deadline)?;
+        out.flag(&self.closed)
     }
 }
 
@@ -199,7 +191,7 @@ struct Kept {
     closed: bool,
 }
 
-fn listed(file: &File, row: Kept) -> Result<ListedPayment, Fault> {
+fn listed(file: &Named, row: Kept) -> Result<ListedPayment, Fault> {
     let place = format!("payments, {}", row.id);
     Ok(ListedPayment {
         id: id_of(file, row.id)?,
@@ -217,8 +209,8 @@ fn listed(file: &File, row: Kept) -> Result<ListedPayment, Fault> {
     })
 }
 
-pub(super) fn wipe(connection: &mut SqliteConnection) -> QueryResult<()> {
-    diesel::delete(payments::table).execute(connection).map(|_| ())
+pub(super) fn wipe(connection: &mut Link<'_>) -> QueryResult<()> {
+    on!(connection, c => diesel::delete(payments::table).execute(c)).map(|_| ())
 }
 
 impl Reader {
@@ -227,7 +219,7 @@ impl Reader {
         let number = number(id).map_err(Fault::Unfit)?;
         self.show(
             "look a payment up",
-            |connection| payments::table.find(number).first::<Kept>(connection).optional(),
+            |connection| on!(connection, c => payments::table.find(number).first::<Kept>(c).optional()),
             |file, row| row.map(|row| listed(file, row)).transpose(),
         )
     }
@@ -244,10 +236,10 @@ impl Reader {
         let before = before.map(number).transpose().map_err(Fault::Unfit)?;
         let from = filter.span.from.map_or(0, Time::micros);
         let to = filter.span.to.map_or(i64::MAX, Time::micros);
-        let query = |connection: &mut SqliteConnection| {
+        let query = |connection: &mut Link<'_>| { on!(connection, c => {
             // The index is in order of time, as ids are; so the page begins at the time of `before`.
             let last = match before {
-                Some(id) => payments::table.find(id).select(payments::at).first(connection).optional()?,
+                Some(id) => payments::table.find(id).select(payments::at).first(c).optional()?,
                 None => Some(i64::MAX),
             };
             let of = payments::table.filter(payments::brand.eq(brand.as_str()));
@@ -268,8 +260,8 @@ impl Reader {
                 None => of,
             };
             let of = of.order((payments::at.desc(), payments::id.desc())).limit(at_most(limit));
-            of.load::<Kept>(connection)
-        };
+            of.load::<Kept>(c)
+        })};
         self.show("list payments", query, |file, rows| {
             rows.into_iter().map(|row| listed(file, row)).collect()
         })

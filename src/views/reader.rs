@@ -5,15 +5,15 @@
 //! which.
 //! Refuses to know: who may see what.
 
-use crate::store::sqlite::cursor::{place, read_cursor};
-use crate::store::sqlite::file::{File, Kind};
-use crate::store::sqlite::pool::Pool;
-use crate::store::{Fault, Place};
+use crate::store::base::{Link, Lent, Pool};
+use crate::store::cursor::{place, read_cursor};
+use crate::store::named::Named;
+use crate::store::postgres::Purpose;
+use crate::store::sqlite::Kind;
+use crate::store::{Fault, Home, Place};
 use crate::types::{Money, Time};
-use diesel::prelude::*;
-use diesel::sqlite::SqliteConnection;
+use diesel::QueryResult;
 use std::fmt::Display;
-use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -33,9 +33,9 @@ pub struct Shown<T> {
 }
 
 impl Reader {
-    /// Opens the views of a data folder for reading only. They must be there: a follower makes them.
-    pub fn open(dir: &Path) -> Result<Self, Fault> {
-        Ok(Self { pool: Arc::new(Pool::open(dir, Kind::Views)?) })
+    /// Opens the views of a network for reading only. They must be there: a follower makes them.
+    pub fn open(home: impl Into<Home>) -> Result<Self, Fault> {
+        Ok(Self { pool: Arc::new(Pool::open(&home.into(), Kind::Views, Purpose::ReadViews)?) })
     }
 
     /// How far the views have followed the log.
@@ -43,9 +43,14 @@ impl Reader {
         self.show("read the cursor", |_| Ok(()), |_, ()| Ok(())).map(|shown| shown.as_of)
     }
 
-    /// Lends a connection.
-    pub(super) fn with<T>(&self, work: impl FnOnce(&mut File) -> Result<T, Fault>) -> Result<T, Fault> {
+    /// Lends a connection, to ask something that may be asked twice.
+    pub(super) fn with<T>(&self, work: impl Fn(Lent<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
         self.pool.with(work)
+    }
+
+    /// Lends a connection for longer work, which fails if the connection is lost.
+    pub(super) fn once<T>(&self, work: impl FnOnce(Lent<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+        self.pool.once(work)
     }
 
     /// Asks and reads the cursor in one moment, then makes the rows into an answer; `doing` completes
@@ -53,20 +58,20 @@ impl Reader {
     pub(super) fn show<R, T>(
         &self,
         doing: &'static str,
-        query: impl FnOnce(&mut SqliteConnection) -> QueryResult<R>,
-        answer: impl FnOnce(&File, R) -> Result<T, Fault>,
+        query: impl Fn(&mut Link<'_>) -> QueryResult<R>,
+        answer: impl FnOnce(&Named, R) -> Result<T, Fault>,
     ) -> Result<Shown<T>, Fault> {
-        self.with(|file| {
-            let (cursor, rows) = file.run(doing, |connection| {
-                connection.transaction(|connection| Ok((read_cursor(connection)?, query(connection)?)))
-            })?;
-            Ok(Shown { as_of: place(file, cursor)?, what: answer(file, rows)? })
-        })
+        let (named, cursor, rows) = self.with(|mut lent| {
+            let (cursor, rows) =
+                lent.still(doing, |connection| Ok((read_cursor(connection)?, query(connection)?)))?;
+            Ok((lent.named().clone(), cursor, rows))
+        })?;
+        Ok(Shown { as_of: place(&named, cursor)?, what: answer(&named, rows)? })
     }
 }
 
 /// A text that was written from a value of this type.
-pub(super) fn parsed<T>(file: &File, place: &str, text: &str) -> Result<T, Fault>
+pub(super) fn parsed<T>(file: &Named, place: &str, text: &str) -> Result<T, Fault>
 where
     T: FromStr,
     T::Err: Display,
@@ -75,12 +80,12 @@ where
 }
 
 /// An instant that was written as microseconds.
-pub(super) fn time(file: &File, place: &str, micros: i64) -> Result<Time, Fault> {
+pub(super) fn time(file: &Named, place: &str, micros: i64) -> Result<Time, Fault> {
     Time::from_micros(micros).ok_or_else(|| file.damaged(place, format!("{micros} is not an instant")))
 }
 
 /// An amount of money that was written as minor units.
-pub(super) fn money(file: &File, place: &str, minor: i64) -> Result<Money, Fault> {
+pub(super) fn money(file: &Named, place: &str, minor: i64) -> Result<Money, Fault> {
     let amount = u64::try_from(minor).ok().and_then(Money::new);
     amount.ok_or_else(|| file.damaged(place, format!("{minor} is not an amount")))
 }

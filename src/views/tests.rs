@@ -8,7 +8,7 @@ use crate::book::{
 };
 use crate::machine::{Effect, Event, Kind};
 use crate::sign::{Purpose, SecretKey};
-use crate::store::sqlite::file::{File, Kind as FileKind, Mode};
+use crate::store::sqlite::{File, Kind as FileKind, Mode};
 use crate::store::{Fault, Place, PutError};
 use crate::types::{AccountId, Asset, Hash, Money, PaymentId, Points, Time};
 use diesel::connection::SimpleConnection;

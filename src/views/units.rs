@@ -8,13 +8,11 @@ use super::reader::{Reader, Shown, parsed};
 use crate::book::{Name, Record};
 use crate::machine::Event;
 use crate::store::Fault;
-use crate::store::sqlite::file::File;
-use crate::store::sqlite::statement::{Tuple, insert};
+use crate::store::base::{Link, insert, on, Tables};
+use crate::store::named::Named;
+use crate::store::rows::{Cells, Tuple};
 use crate::types::{BrandId, Date, Time, UnitCode};
 use diesel::prelude::*;
-use diesel::query_builder::AstPass;
-use diesel::sql_types::{Integer, Text};
-use diesel::sqlite::{Sqlite, SqliteConnection};
 use std::collections::BTreeMap;
 
 diesel::table! {
@@ -74,7 +72,7 @@ impl<'a> Run<'a> {
         self.unit(code).map(|unit| at.date(unit.offset))
     }
 
-    pub(super) fn write(&self, connection: &mut SqliteConnection) -> QueryResult<()> {
+    pub(super) fn write(&self, connection: &mut Link<'_>) -> QueryResult<()> {
         let rows = self.new.values().map(|unit| Row {
             unit,
             scale: i32::from(unit.scale),
@@ -97,24 +95,21 @@ struct Row<'a> {
 
 impl Tuple for Row<'_> {
     type Id = Row<'static>;
-    const INSERT: &'static str = "INSERT INTO units (unit, brand, scale, utc_offset) VALUES";
+    const INTO: &'static str = "units (unit, brand, scale, utc_offset)";
     const AFTER: &'static str = " ON CONFLICT (unit) DO UPDATE SET \
         brand = excluded.brand, scale = excluded.scale, utc_offset = excluded.utc_offset";
 
-    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_bind_param::<Text, _>(self.unit.unit.as_str())?;
-        out.push_sql(", ");
-        out.push_bind_param::<Text, _>(self.unit.brand.as_str())?;
-        out.push_sql(", ");
-        out.push_bind_param::<Integer, _>(&self.scale)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Integer, _>(&self.offset)
+    fn cells<'b>(&'b self, out: &mut impl Cells<'b>) -> QueryResult<()> {
+        out.text(self.unit.unit.as_str())?;
+        out.text(self.unit.brand.as_str())?;
+        out.small(&self.scale)?;
+        out.small(&self.offset)
     }
 }
 
 type Kept = (String, String, i32, i32);
 
-fn listed(file: &File, rows: Vec<Kept>) -> Result<Vec<ListedUnit>, Fault> {
+fn listed(file: &Named, rows: Vec<Kept>) -> Result<Vec<ListedUnit>, Fault> {
     let one = |(unit, brand, scale, offset): Kept| {
         let place = format!("units, {unit}");
         Ok(ListedUnit {
@@ -127,18 +122,18 @@ fn listed(file: &File, rows: Vec<Kept>) -> Result<Vec<ListedUnit>, Fault> {
     rows.into_iter().map(one).collect()
 }
 
-fn all(connection: &mut SqliteConnection) -> QueryResult<Vec<Kept>> {
-    units::table.order(units::unit).load(connection)
+fn all(connection: &mut Link<'_>) -> QueryResult<Vec<Kept>> {
+    on!(connection, c => units::table.order(units::unit).load(c))
 }
 
 /// The units in the table.
-pub(super) fn known(file: &mut File) -> Result<Known, Fault> {
+pub(super) fn known(file: &mut Tables) -> Result<Known, Fault> {
     let rows = file.run("read the units", all)?;
-    Ok(listed(file, rows)?.into_iter().map(|unit| (unit.unit, unit)).collect())
+    Ok(listed(&file.named(), rows)?.into_iter().map(|unit| (unit.unit, unit)).collect())
 }
 
-pub(super) fn wipe(connection: &mut SqliteConnection) -> QueryResult<()> {
-    diesel::delete(units::table).execute(connection).map(|_| ())
+pub(super) fn wipe(connection: &mut Link<'_>) -> QueryResult<()> {
+    on!(connection, c => diesel::delete(units::table).execute(c)).map(|_| ())
 }
 
 impl Reader {

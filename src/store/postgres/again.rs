@@ -7,6 +7,7 @@
 //! Refuses to know: what a step writes.
 
 use super::super::fault::{Fault, PutError};
+use super::super::named::Named;
 use super::super::port::Place;
 use super::session::{Database, Purpose, Session};
 use std::time::{Duration, Instant};
@@ -21,14 +22,16 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(crate) struct Again {
     database: Database,
     purpose: Purpose,
+    named: Named,
     /// None after a fault.
     session: Option<Session>,
 }
 
 impl Again {
     pub(crate) fn open(database: &Database, purpose: Purpose) -> Result<Self, Fault> {
-        let session = Some(database.open(purpose)?);
-        Ok(Self { database: database.clone(), purpose, session })
+        let session = database.open(purpose)?;
+        let named = session.named().clone();
+        Ok(Self { database: database.clone(), purpose, named, session: Some(session) })
     }
 
     /// Works on the connection, once.
@@ -45,12 +48,21 @@ impl Again {
         Ok(answer)
     }
 
+    /// What its errors are named after.
+    pub(crate) fn named(&self) -> &Named {
+        &self.named
+    }
+
+    /// How far the follower is.
+    pub(crate) fn cursor(&mut self) -> Result<Option<Place>, Fault> {
+        self.with(|session| session.cursor())
+    }
+
     /// Takes a step to a place; `step` says whether the cursor moved.
     pub(crate) fn follow(
         &mut self,
         to: Place,
-        cursor: impl Fn(&mut Session) -> Result<Option<Place>, Fault>,
-        step: impl Fn(&mut Session) -> Result<bool, Fault>,
+        mut step: impl FnMut(&mut Session) -> Result<bool, Fault>,
     ) -> Result<(), PutError> {
         let begun = Instant::now();
         let mut lost = false;
@@ -62,7 +74,7 @@ impl Again {
             });
             match done {
                 Ok(Ok(true)) => return Ok(()),
-                Ok(Ok(false)) if lost && self.with(&cursor)? == Some(to) => return Ok(()),
+                Ok(Ok(false)) if lost && self.cursor()? == Some(to) => return Ok(()),
                 Ok(Ok(false)) => return Err(PutError::Stale),
                 Ok(Err(fault)) => return Err(fault.into()),
                 Err(fault @ (Fault::Database { .. } | Fault::Unreachable { .. })) => {

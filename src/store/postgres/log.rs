@@ -55,7 +55,7 @@ impl PostgresLog {
                 let begun = Instant::now();
                 while !claim(&mut session)? {
                     if begun.elapsed() > PATIENCE {
-                        return Err(session.in_use());
+                        return Err(Fault::InUse(session.named().0.clone()));
                     }
                     std::thread::sleep(Duration::from_millis(50));
                 }
@@ -146,8 +146,8 @@ pub(super) fn read_tip(session: &mut Session) -> Result<Option<TipRecord>, Fault
             .optional()
     })?;
     let Some((seq, hash, edge, checkpoint)) = row else { return Ok(None) };
-    let seq = session.seq(seq)?;
-    Ok(Some(TipRecord { seq, hash: session.hash(seq, hash)?, edge, checkpoint }))
+    let seq = session.named().seq(seq)?;
+    Ok(Some(TipRecord { seq, hash: session.named().hash(seq, hash)?, edge, checkpoint }))
 }
 
 /// The compare-and-swap and what hangs on it. Its answer is how many tips moved: one, or none.

@@ -13,11 +13,20 @@ mod reader;
 mod schema;
 mod session;
 mod state;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod vaulted;
 
 use super::fault::Fault;
+
+pub(crate) use again::Again;
+pub(crate) use driver::PgConnection;
+pub(crate) use pool::Pool;
+pub(crate) use session::{Purpose, Session};
+pub(crate) use statement::insert;
+pub(crate) use vaulted::Vaulted;
 
 pub use address::Address;
 pub use log::PostgresLog;
@@ -48,6 +57,12 @@ impl Postgres {
 }
 
 impl Database {
+    /// Whether a log was begun in it.
+    pub fn exists(&self) -> Result<bool, Fault> {
+        let mut session = self.connect(Purpose::Migrate(schema::Schema::Log))?;
+        schema::filled(&mut session, schema::Schema::Log, "tip")
+    }
+
     /// Brings every schema up to date. Returns the names of the migrations that were carried out.
     pub fn migrate(&self) -> Result<Vec<String>, Fault> {
         schema::migrate(self)

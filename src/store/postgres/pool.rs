@@ -59,6 +59,18 @@ impl Pool {
         Ok(answer)
     }
 
+    /// Lends a connection for longer work, which fails if the connection is lost.
+    pub(crate) fn once<T>(&self, work: impl FnOnce(&mut Session) -> Result<T, Fault>) -> Result<T, Fault> {
+        let (mut lent, kept) = self.borrow()?;
+        let mut session = match kept.and_then(Session::if_alive) {
+            Some(session) => session,
+            None => self.database.open(self.purpose)?,
+        };
+        let answer = work(&mut session)?;
+        lent.session = Some(session);
+        Ok(answer)
+    }
+
     fn borrow(&self) -> Result<(Lent<'_>, Option<Session>), Fault> {
         let full = |held: &mut Held| held.lent >= MOST;
         let waited = self.freed.wait_timeout_while(self.held(), PATIENCE, full);

@@ -5,6 +5,7 @@
 //! so of one moment, and says of which; records are looked up by one way to the server and back.
 //! Refuses to know: what it reads.
 
+use super::super::cursor::place;
 use super::super::fault::Fault;
 use super::super::page::{Page, at_most, integer, place_of};
 use super::super::port::{Envelope, Kept, Loaded, Place, Read, StoredEntry, StoredPart, TipRecord};
@@ -13,7 +14,6 @@ use super::driver::PgConnection;
 use super::log::read_tip;
 use super::pool::Pool;
 use super::session::{Database, Purpose, Session};
-use super::state::{place, read_cursor};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
@@ -43,9 +43,9 @@ impl PostgresReader {
             for (key, value, seq, due) in rows {
                 // No record has an empty key: it is the cursor.
                 if key.is_empty() {
-                    cursor = place(session, Some((seq, value)))?;
+                    cursor = place(session.named(), Some((seq, value)))?;
                 } else {
-                    kept.push(Kept { key, value, seq: session.seq(seq)?, due });
+                    kept.push(Kept { key, value, seq: session.named().seq(seq)?, due });
                 }
             }
             Ok(Loaded { cursor, rows: kept })
@@ -87,7 +87,7 @@ impl Read for PostgresReader {
     }
 
     fn cursor(&self) -> Result<Option<Place>, Fault> {
-        self.pool.with(read_cursor)
+        self.pool.with(|session| session.cursor())
     }
 
     fn load(&self, keys: &[String]) -> Result<Loaded, Fault> {
@@ -136,7 +136,7 @@ fn envelopes(
             }
             first = false;
             next = seq.saturating_add(1);
-            take(session.seq(seq)?, envelope);
+            take(session.named().seq(seq)?, envelope);
         }
         if slice < SLICE {
             return Ok(());
@@ -161,7 +161,7 @@ fn all_parts(session: &mut Session, page: &mut Page) -> Result<(), Fault> {
                 Ok(false) => return Ok(()),
                 Err(why) => {
                     let (seq, part) = place_of(id);
-                    return Err(session.damaged(format!("entry {seq}, part {part}"), why));
+                    return Err(session.named().damaged(format!("entry {seq}, part {part}"), why));
                 }
             }
         }

@@ -18,6 +18,8 @@ use std::collections::BTreeSet;
 
 const LOG: EmbeddedMigrations = embed_migrations!("migrations/postgres/log");
 const STATE: EmbeddedMigrations = embed_migrations!("migrations/postgres/state");
+const VIEWS: EmbeddedMigrations = embed_migrations!("migrations/postgres/views");
+const VAULT: EmbeddedMigrations = embed_migrations!("migrations/postgres/vault");
 
 /// The advisory lock of migrations: 'tallymig'.
 const MIGRATING: i64 = i64::from_be_bytes(*b"tallymig");
@@ -29,15 +31,19 @@ const WRITING: i64 = i64::from_be_bytes(*b"tallywri");
 pub(crate) enum Schema {
     Log,
     State,
+    Views,
+    Vault,
 }
 
 impl Schema {
-    pub(crate) const ALL: [Self; 2] = [Self::Log, Self::State];
+    pub(crate) const ALL: [Self; 4] = [Self::Log, Self::State, Self::Views, Self::Vault];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Log => "log",
             Self::State => "state",
+            Self::Views => "views",
+            Self::Vault => "vault",
         }
     }
 
@@ -45,6 +51,8 @@ impl Schema {
         match self {
             Self::Log => LOG,
             Self::State => STATE,
+            Self::Views => VIEWS,
+            Self::Vault => VAULT,
         }
     }
 
@@ -84,7 +92,7 @@ fn look(connection: &mut PgConnection, schema: Schema) -> QueryResult<Found> {
 pub(super) fn check(session: &mut Session, schema: Schema) -> Result<(), Fault> {
     match missing(session, schema)? {
         None => Ok(()),
-        Some(version) => Err(session.foreign(format!(
+        Some(version) => Err(session.named().foreign(format!(
             "its schema {} lacks {version}; let the writer open it first, or `tallyhouse migrate`",
             schema.name()
         ))),
@@ -94,22 +102,34 @@ pub(super) fn check(session: &mut Session, schema: Schema) -> Result<(), Fault> 
 /// The first migration that a schema lacks.
 fn missing(session: &mut Session, schema: Schema) -> Result<Option<String>, Fault> {
     let found = session.run("look at the schemas", |connection| look(connection, schema))?;
-    let known = schema.known().map_err(|e| session.foreign(e.to_string()))?;
+    let known = schema.known().map_err(|e| session.named().foreign(e.to_string()))?;
     let applied = match found {
         Found::Nothing => BTreeSet::new(),
         Found::Ours(applied) => applied,
         Found::Foreign => {
             let name = schema.name();
-            return Err(session.foreign(format!("its schema {name} is another program's")));
+            return Err(session.named().foreign(format!("its schema {name} is another program's")));
         }
     };
     if let Some(version) = applied.difference(&known).next() {
         let name = schema.name();
-        return Err(session.foreign(format!(
+        return Err(session.named().foreign(format!(
             "a newer version of this program wrote it (schema {name}, {version})"
         )));
     }
     Ok(known.difference(&applied).next().cloned())
+}
+
+/// Whether a schema has a table, and that a row.
+pub(super) fn filled(session: &mut Session, schema: Schema, table: &str) -> Result<bool, Fault> {
+    let name = format!("{}.{table}", schema.name());
+    session.run("look for what is there", |connection| {
+        let there = format!("SELECT to_regclass('{name}') IS NOT NULL");
+        if !diesel::dsl::sql::<Bool>(&there).get_result::<bool>(connection)? {
+            return Ok(false);
+        }
+        diesel::dsl::sql::<Bool>(&format!("SELECT EXISTS (SELECT FROM {name})")).get_result(connection)
+    })
 }
 
 /// Brings every schema up to date. Returns the names of the migrations that were carried out.
@@ -133,7 +153,7 @@ pub(super) fn migrate(database: &Database) -> Result<Vec<String>, Fault> {
             .map(|all| all.iter().map(|version| format!("{} {version}", schema.name())).collect::<Vec<_>>())
             .map_err(|e| e.to_string());
         done.extend(carried_out.map_err(|e| {
-            session.foreign(format!("its schema {} cannot be brought up to date: {e}", schema.name()))
+            session.named().foreign(format!("its schema {} cannot be brought up to date: {e}", schema.name()))
         })?);
         // The end of the session gives the lock back.
     }

@@ -4,11 +4,14 @@
 //! Promises: a connection that opened is to a database of this version's schemas.
 //! Refuses to know: what the tables hold.
 
+use super::super::base::Link;
+use super::super::cursor::{place, read_cursor};
 use super::super::fault::Fault;
+use super::super::named::Named;
+use super::super::port::Place;
 use super::address::{Address, cause};
 use super::driver::{Driver, PgConnection};
 use super::schema::{self, Schema};
-use crate::types::Hash;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel_async::AsyncPgConnection;
@@ -58,8 +61,8 @@ impl Database {
             made.await.map_err(|e| e.to_string())
         };
         let connection = driver.run(task).and_then(|made| made).map_err(unreachable)?;
-        let mut session = Session { connection: PgConnection::from(connection), name, _driver: driver };
-        session.run("prepare the connection", |connection| connection.batch_execute(purpose.settings()))?;
+        let mut session = Session { connection: PgConnection::from(connection), named: Named(name), _driver: driver };
+        session.run("prepare the connection", |connection| connection.batch_execute(&purpose.settings()))?;
         Ok(session)
     }
 
@@ -82,6 +85,12 @@ pub(crate) enum Purpose {
     State,
     /// Reading log and state.
     Read,
+    /// Following with the views.
+    Views,
+    /// Reading the views.
+    ReadViews,
+    /// The vault.
+    Vault,
     /// Changing schemas.
     Migrate(Schema),
 }
@@ -92,6 +101,8 @@ impl Purpose {
             Self::Log => "log",
             Self::State => "state",
             Self::Read => "log and state",
+            Self::Views | Self::ReadViews => "views",
+            Self::Vault => "vault",
             Self::Migrate(schema) => schema.name(),
         }
     }
@@ -101,39 +112,43 @@ impl Purpose {
             Self::Log => &[Schema::Log],
             Self::State => &[Schema::State],
             Self::Read => &[Schema::State, Schema::Log],
+            Self::Views | Self::ReadViews => &[Schema::Views],
+            Self::Vault => &[Schema::Vault],
             Self::Migrate(_) => &[],
         }
     }
 
-    /// The log answers for what was acknowledged, so each commit waits for the disk, and for the standby if there is
-    /// one. What follows the log is in the same write-ahead log, behind what it follows, and can be made again.
-    /// Statements that are prepared once are planned once: a look-up of many keys takes its index, and is not
-    /// planned anew for each number of keys.
-    fn settings(self) -> &'static str {
-        match self {
-            Self::Log => {
-                "SET search_path TO log; SET lock_timeout TO '10s'; \
-                 SELECT set_config('synchronous_commit', 'on', false) \
-                 WHERE current_setting('synchronous_commit') <> 'remote_apply'"
-            }
-            Self::State => {
-                "SET search_path TO state; SET synchronous_commit TO off; SET plan_cache_mode TO \
-                 force_generic_plan; SET lock_timeout TO '10s'"
-            }
-            Self::Read => {
-                "SET search_path TO state, log; SET default_transaction_read_only TO on; SET plan_cache_mode TO \
-                 force_generic_plan"
-            }
-            Self::Migrate(Schema::Log) => "SET search_path TO log",
-            Self::Migrate(Schema::State) => "SET search_path TO state",
-        }
+    /// The log and the vault answer for what was acknowledged, so each commit waits for the disk, and for the standby
+    /// if there is one. What follows the log is in the same write-ahead log, behind what it follows, and can be
+    /// made again. Statements that are prepared once are planned once: a look-up of many keys takes its index, and
+    /// is not planned anew for each number of keys.
+    fn settings(self) -> String {
+        const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false) \
+                               WHERE current_setting('synchronous_commit') <> 'remote_apply'; ";
+        const FOLLOWING: &str = "SET synchronous_commit TO off; ";
+        // All statements of one transaction see one moment.
+        const READING: &str = "SET default_transaction_read_only TO on; \
+                               SET default_transaction_isolation TO 'repeatable read'; ";
+        let (path, more) = match self {
+            Self::Log => ("log", DURABLE),
+            Self::State => ("state", FOLLOWING),
+            Self::Read => ("state, log", READING),
+            Self::Views => ("views", FOLLOWING),
+            Self::ReadViews => ("views", READING),
+            Self::Vault => ("vault", DURABLE),
+            Self::Migrate(schema) => (schema.name(), ""),
+        };
+        format!(
+            "{more}SET search_path TO {path}; SET lock_timeout TO '10s'; \
+             SET plan_cache_mode TO force_generic_plan"
+        )
     }
 }
 
 /// An open connection.
 pub(crate) struct Session {
     pub(crate) connection: PgConnection,
-    name: PathBuf,
+    named: Named,
     // After the connection, which it moves the bytes of.
     _driver: Arc<Driver>,
 }
@@ -145,7 +160,12 @@ impl Session {
         doing: &'static str,
         work: impl FnOnce(&mut PgConnection) -> QueryResult<T>,
     ) -> Result<T, Fault> {
-        work(&mut self.connection).map_err(|source| self.fault(doing, source))
+        work(&mut self.connection).map_err(|source| self.named.fault(doing, source))
+    }
+
+    /// The connection, if the other side still answers.
+    pub(crate) fn if_alive(mut self) -> Option<Self> {
+        self.alive().then_some(self)
     }
 
     /// Whether the other side still answers.
@@ -153,29 +173,14 @@ impl Session {
         self.connection.batch_execute("SELECT 1").is_ok()
     }
 
-    pub(crate) fn fault(&self, doing: &'static str, source: diesel::result::Error) -> Fault {
-        Fault::Database { path: self.name.clone(), doing, source }
+    /// How far a follower is.
+    pub(super) fn cursor(&mut self) -> Result<Option<Place>, Fault> {
+        let row = self.run("read the cursor", |connection| read_cursor(&mut Link::Postgres(connection)))?;
+        place(&self.named, row)
     }
 
-    pub(super) fn foreign(&self, why: String) -> Fault {
-        Fault::Foreign { path: self.name.clone(), why }
-    }
-
-    pub(super) fn in_use(&self) -> Fault {
-        Fault::InUse(self.name.clone())
-    }
-
-    pub(crate) fn damaged(&self, at: impl ToString, why: impl ToString) -> Fault {
-        Fault::Damaged { path: self.name.clone(), at: at.to_string(), why: why.to_string() }
-    }
-
-    /// A number that was written by `integer`.
-    pub(crate) fn seq(&self, kept: i64) -> Result<u64, Fault> {
-        u64::try_from(kept).map_err(|_| self.damaged(kept, "a seq below 0"))
-    }
-
-    /// A hash that was written as 32 bytes.
-    pub(crate) fn hash(&self, at: u64, kept: Vec<u8>) -> Result<Hash, Fault> {
-        kept.try_into().map(Hash).map_err(|_| self.damaged(at, "a hash that has not 32 bytes"))
+    /// What its errors are named after.
+    pub(crate) fn named(&self) -> &Named {
+        &self.named
     }
 }

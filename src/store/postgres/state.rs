@@ -11,7 +11,7 @@ use super::super::port::{Place, Row, State, in_order};
 use super::super::tables::{cursor, state};
 use super::again::Again;
 use super::driver::PgConnection;
-use super::session::{Database, Purpose, Session};
+use super::session::{Database, Purpose};
 use crate::types::Hash;
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -31,13 +31,13 @@ impl PostgresState {
 
 impl State for PostgresState {
     fn cursor(&mut self) -> Result<Option<Place>, Fault> {
-        self.link.with(read_cursor)
+        self.link.cursor()
     }
 
     fn put(&mut self, from: Option<Place>, to: Place, rows: &[Row]) -> Result<(), PutError> {
         in_order(rows)?;
         let put = Put::new(from, to, rows)?;
-        self.link.follow(to, read_cursor, |session| {
+        self.link.follow(to, |session| {
             let moved: i64 = session.run("put records", |connection| (&put).get_result(connection))?;
             Ok(moved == 1)
         })
@@ -55,33 +55,19 @@ impl State for PostgresState {
     }
 }
 
-/// How far a follower is.
-pub(crate) fn read_cursor(session: &mut Session) -> Result<Option<Place>, Fault> {
-    let row: Option<(i64, Vec<u8>)> = session.run("read the cursor", |connection| {
-        cursor::table.find(1).select((cursor::seq, cursor::hash)).get_result(connection).optional()
-    })?;
-    place(session, row)
-}
-
-pub(crate) fn place(session: &Session, row: Option<(i64, Vec<u8>)>) -> Result<Option<Place>, Fault> {
-    let Some((seq, hash)) = row else { return Ok(None) };
-    let seq = session.seq(seq)?;
-    Ok(Some(Place { seq, hash: session.hash(seq, hash)? }))
-}
-
 /// The compare-and-swap on a cursor, up to its `RETURNING`, as a common table expression `moved`.
-pub(crate) struct Move {
+struct Move {
     from: Option<(i64, Hash)>,
     to: (i64, Hash),
 }
 
 impl Move {
-    pub(crate) fn new(from: Option<Place>, to: Place) -> Result<Self, Fault> {
+    fn new(from: Option<Place>, to: Place) -> Result<Self, Fault> {
         let from = from.map(|place| Ok::<_, Fault>((integer(place.seq)?, place.hash))).transpose()?;
         Ok(Self { from, to: (integer(to.seq)?, to.hash) })
     }
 
-    pub(crate) fn walk<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+    fn walk<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let (seq, hash) = &self.to;
         match &self.from {
             Some((from, before)) => {

@@ -4,9 +4,11 @@
 //! Promises: a file that opened is of this program and of this version's schema.
 //! Refuses to know: what its tables hold.
 
+use super::super::base::Link;
+use super::super::cursor::{place, read_cursor};
 use super::super::fault::Fault;
-pub(crate) use super::super::page::{at_most, integer};
-use crate::types::Hash;
+use super::super::named::Named;
+use super::super::port::Place;
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::prelude::*;
@@ -107,7 +109,7 @@ impl Kind {
 /// An open file.
 pub(crate) struct File {
     pub(crate) connection: SqliteConnection,
-    path: PathBuf,
+    named: Named,
     mode: Mode,
 }
 
@@ -129,14 +131,14 @@ impl File {
         let url = url(&path, mode)?;
         let connection = SqliteConnection::establish(&url)
             .map_err(|e| foreign(&path, format!("it does not open: {e}")))?;
-        let mut file = Self { connection, path, mode };
+        let mut file = Self { connection, named: Named(path.clone()), mode };
         // Before anything is read: a writer that opens or tidies up holds the file for a moment.
         file.run("prepare the connection", |connection| {
             connection.batch_execute("PRAGMA busy_timeout=5000")
         })?;
-        file.recognise(kind).map_err(|why| foreign(&file.path, why))?;
+        file.recognise(kind).map_err(|why| foreign(&path, why))?;
         file.settle(kind, mode)?;
-        file.migrate(kind, mode).map_err(|why| foreign(&file.path, why))?;
+        file.migrate(kind, mode).map_err(|why| foreign(&path, why))?;
         Ok(file)
     }
 
@@ -194,25 +196,18 @@ impl File {
         doing: &'static str,
         work: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
     ) -> Result<T, Fault> {
-        work(&mut self.connection).map_err(|source| self.fault(doing, source))
+        work(&mut self.connection).map_err(|source| self.named.fault(doing, source))
     }
 
-    pub(crate) fn fault(&self, doing: &'static str, source: diesel::result::Error) -> Fault {
-        Fault::Database { path: self.path.clone(), doing, source }
+    /// What its errors are named after.
+    pub(crate) fn named(&self) -> &Named {
+        &self.named
     }
 
-    pub(crate) fn damaged(&self, at: impl ToString, why: impl ToString) -> Fault {
-        Fault::Damaged { path: self.path.clone(), at: at.to_string(), why: why.to_string() }
-    }
-
-    /// A number that was written by [`integer`].
-    pub(crate) fn seq(&self, kept: i64) -> Result<u64, Fault> {
-        u64::try_from(kept).map_err(|_| self.damaged(kept, "a seq below 0"))
-    }
-
-    /// A hash that was written as 32 bytes.
-    pub(crate) fn hash(&self, at: u64, kept: Vec<u8>) -> Result<Hash, Fault> {
-        kept.try_into().map(Hash).map_err(|_| self.damaged(at, "a hash that has not 32 bytes"))
+    /// How far a follower's file is.
+    pub(super) fn cursor(&mut self) -> Result<Option<Place>, Fault> {
+        let row = self.run("read the cursor", |connection| read_cursor(&mut Link::Sqlite(connection)))?;
+        place(&self.named, row)
     }
 }
 

@@ -8,15 +8,15 @@ use super::super::chunk::{Packer, Unpacker};
 use super::super::fault::{AppendError, Fault};
 use super::super::page::{chunk_id, first_id, integer, pack, place_of};
 use super::super::port::{Log, NewEntry, Place, TipRecord, follows};
+use super::super::rows::{Cells, Tuple};
 use super::super::tables::{parts, tip};
 use super::file::{File, Kind};
 use super::keeper::Keeper;
-use super::statement::{Tuple, insert};
+use super::statement::insert;
 use crate::types::Hash;
 use diesel::prelude::*;
-use diesel::query_builder::AstPass;
-use diesel::sql_types::{BigInt, Binary, Integer};
-use diesel::sqlite::{Sqlite, SqliteConnection};
+use diesel::sql_types::Integer;
+use diesel::sqlite::SqliteConnection;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -40,13 +40,12 @@ struct EntryRow<'a> {
 
 impl Tuple for EntryRow<'_> {
     type Id = EntryRow<'static>;
-    const INSERT: &'static str = "INSERT INTO entry (seq, envelope) VALUES";
+    const INTO: &'static str = "entry (seq, envelope)";
     const AFTER: &'static str = "";
 
-    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_bind_param::<BigInt, _>(&self.seq)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Binary, _>(self.envelope)
+    fn cells<'b>(&'b self, out: &mut impl Cells<'b>) -> QueryResult<()> {
+        out.int(&self.seq)?;
+        out.bytes(self.envelope)
     }
 }
 
@@ -57,13 +56,12 @@ struct PartsRow {
 
 impl Tuple for PartsRow {
     type Id = PartsRow;
-    const INSERT: &'static str = "INSERT INTO parts (id, bytes) VALUES";
+    const INTO: &'static str = "parts (id, bytes)";
     const AFTER: &'static str = "";
 
-    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_bind_param::<BigInt, _>(&self.id)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Binary, [u8]>(&self.bytes)
+    fn cells<'b>(&'b self, out: &mut impl Cells<'b>) -> QueryResult<()> {
+        out.int(&self.id)?;
+        out.bytes(&self.bytes)
     }
 }
 
@@ -115,9 +113,7 @@ impl SqliteLog {
             return Ok(());
         }
         let held = "a reader holds on to old pages; erase again when it is done";
-        Err(self
-            .file
-            .fault("empty the write-ahead file", diesel::result::Error::QueryBuilderError(held.into())))
+        Err(self.file.named().fault("empty the write-ahead file", diesel::result::Error::QueryBuilderError(held.into())))
     }
 }
 
@@ -160,7 +156,7 @@ impl Log for SqliteLog {
                 Ok(())
             }
             Err(Ended::Deposed) => Err(AppendError::Deposed),
-            Err(Ended::Broken(source)) => Err(self.file.fault("append entries", source).into()),
+            Err(Ended::Broken(source)) => Err(self.file.named().fault("append entries", source).into()),
         }
     }
 
@@ -218,6 +214,6 @@ pub(super) fn read_tip(file: &mut File) -> Result<Option<TipRecord>, Fault> {
             .optional()
     })?;
     let Some((seq, hash, edge, checkpoint)) = row else { return Ok(None) };
-    let seq = file.seq(seq)?;
-    Ok(Some(TipRecord { seq, hash: file.hash(seq, hash)?, edge, checkpoint }))
+    let seq = file.named().seq(seq)?;
+    Ok(Some(TipRecord { seq, hash: file.named().hash(seq, hash)?, edge, checkpoint }))
 }

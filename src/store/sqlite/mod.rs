@@ -5,25 +5,27 @@
 //! Promises: a second writer is refused; dropping the last handle closes the files and frees the folder.
 //! Refuses to know: what is in the log and the state.
 //!
-//! `file`, `pool`, `cursor` and `statement` serve the views as well, which are a follower's file like the
+//! `file`, `pool` and `statement` serve the views as well, which are a follower's file like the
 //! state.
 
-pub(crate) mod cursor;
-pub(crate) mod file;
+mod file;
 mod keeper;
 mod log;
-pub(crate) mod pool;
+mod pool;
 mod reader;
 mod state;
-pub(crate) mod statement;
+mod statement;
 #[cfg(test)]
 mod tests;
 
 use super::fault::Fault;
-use file::{File, Kind, Mode};
+pub(crate) use file::{File, Kind, Mode};
 use std::fs::TryLockError;
 use std::path::Path;
 use std::sync::Arc;
+
+pub(crate) use pool::Pool;
+pub(crate) use statement::insert;
 
 pub use log::SqliteLog;
 pub use reader::Reader;

@@ -5,11 +5,12 @@
 //! moment, and says of which.
 //! Refuses to know: what it reads.
 
+use super::super::base::Link;
+use super::super::cursor::{place, read_cursor};
 use super::super::fault::Fault;
 use super::super::page::{Page, at_most, integer, place_of};
 use super::super::port::{Envelope, Kept, Loaded, Place, Read, StoredEntry, StoredPart, TipRecord};
 use super::super::tables::{entry, parts, state};
-use super::cursor::{place, read_cursor};
 use super::file::{File, Kind};
 use super::log::read_tip;
 use super::pool::Pool;
@@ -47,13 +48,15 @@ impl Reader {
     ) -> Result<Loaded, Fault> {
         self.pools.state.with(|file| {
             let (cursor, rows) = file.run(doing, |connection| {
-                connection.transaction(|connection| Ok((read_cursor(connection)?, query(connection)?)))
+                connection.transaction(|connection| {
+                    Ok((read_cursor(&mut Link::Sqlite(connection))?, query(connection)?))
+                })
             })?;
             let mut kept = Vec::with_capacity(rows.len());
             for (key, value, seq, due) in rows {
-                kept.push(Kept { key, value, seq: file.seq(seq)?, due });
+                kept.push(Kept { key, value, seq: file.named().seq(seq)?, due });
             }
-            Ok(Loaded { cursor: place(file, cursor)?, rows: kept })
+            Ok(Loaded { cursor: place(file.named(), cursor)?, rows: kept })
         })
     }
 }
@@ -90,14 +93,13 @@ impl Read for Reader {
                 let after = entry::table.filter(entry::seq.ge(from)).order(entry::seq);
                 after.limit(at_most(limit)).load(connection)
             })?;
-            rows.into_iter().map(|(seq, bytes)| Ok(Envelope { seq: file.seq(seq)?, bytes })).collect()
+            rows.into_iter().map(|(seq, bytes)| Ok(Envelope { seq: file.named().seq(seq)?, bytes })).collect()
         })
     }
 
     fn cursor(&self) -> Result<Option<Place>, Fault> {
         self.pools.state.with(|file| {
-            let row = file.run("read the cursor", read_cursor)?;
-            place(file, row)
+file.cursor()
         })
     }
 
@@ -146,7 +148,7 @@ fn envelopes(file: &mut File, page: &mut Page, from: u64, limit: usize, max_byte
         Ok(rows)
     })?;
     for (seq, envelope) in rows {
-        page.push(file.seq(seq)?, envelope);
+        page.push(file.named().seq(seq)?, envelope);
     }
     Ok(())
 }
@@ -173,7 +175,7 @@ fn all_parts(file: &mut File, page: &mut Page) -> Result<(), Fault> {
         None => Ok(()),
         Some((id, why)) => {
             let (seq, part) = place_of(id);
-            Err(file.damaged(format!("entry {seq}, part {part}"), why))
+            Err(file.named().damaged(format!("entry {seq}, part {part}"), why))
         }
     }
 }

@@ -4,17 +4,16 @@
 //! Promises: one commit a put, begun by a compare-and-swap on the cursor.
 //! Refuses to know: what a record says; reading is `reader`'s.
 
+use super::super::base::Link;
+use super::super::cursor::{Ended, Step};
 use super::super::fault::{Fault, PutError};
 use super::super::page::integer;
 use super::super::port::{Place, Row, State, in_order};
+use super::super::rows::{Cells, Tuple};
 use super::super::tables::{cursor, state};
-use super::cursor::{follow, place, read_cursor};
 use super::file::File;
-use super::statement::{Delete, Tuple, insert};
+use super::statement::{Delete, insert};
 use diesel::prelude::*;
-use diesel::query_builder::AstPass;
-use diesel::sql_types::{BigInt, Binary, Nullable, Text};
-use diesel::sqlite::Sqlite;
 use std::sync::Arc;
 
 /// The follower's hand on the state.
@@ -32,18 +31,15 @@ struct StateRow<'a> {
 
 impl Tuple for StateRow<'_> {
     type Id = StateRow<'static>;
-    const INSERT: &'static str = "INSERT INTO state (key, value, seq, due) VALUES";
+    const INTO: &'static str = "state (key, value, seq, due)";
     const AFTER: &'static str = " ON CONFLICT (key) DO UPDATE SET \
         value = excluded.value, seq = excluded.seq, due = excluded.due";
 
-    fn values<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        out.push_bind_param::<Text, _>(self.key)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Binary, _>(self.value)?;
-        out.push_sql(", ");
-        out.push_bind_param::<BigInt, _>(&self.seq)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Nullable<BigInt>, _>(&self.due)
+    fn cells<'b>(&'b self, out: &mut impl Cells<'b>) -> QueryResult<()> {
+        out.text(self.key)?;
+        out.bytes(self.value)?;
+        out.int(&self.seq)?;
+        out.maybe_int(&self.due)
     }
 }
 
@@ -55,8 +51,7 @@ impl SqliteState {
 
 impl State for SqliteState {
     fn cursor(&mut self) -> Result<Option<Place>, Fault> {
-        let row = self.file.run("read the cursor", read_cursor)?;
-        place(&self.file, row)
+        self.file.cursor()
     }
 
     fn put(&mut self, from: Option<Place>, to: Place, rows: &[Row]) -> Result<(), PutError> {
@@ -71,14 +66,17 @@ impl State for SqliteState {
                 None => gone.push(row.key.as_str()),
             }
         }
-        follow(&mut self.file, "put records", from, to, |connection| {
+        let step = Step::new(from, to)?;
+        let done = self.file.connection.immediate_transaction(|connection| {
+            step.with(&mut Link::Sqlite(connection), |_| Ok(()))?;
             // Each key comes once, so changes and deletions do not meet.
             insert(connection, &changed)?;
             if !gone.is_empty() {
                 Delete { keys: json(&gone) }.execute(connection)?;
             }
             Ok(())
-        })
+        });
+        done.map_err(|ended: Ended| ended.or_fault(self.file.named(), "put records"))
     }
 
     fn wipe(&mut self) -> Result<(), Fault> {

@@ -1,0 +1,11 @@
+DROP TABLE cursor;
+DROP TABLE keys;
+DROP TABLE concerns;
+DROP TABLE brands;
+DROP TABLE obligations;
+DROP TABLE flows;
+DROP TABLE units;
+DROP INDEX payments_brand;
+DROP TABLE payments;
+DROP TABLE heads;
+DROP TABLE movements;
