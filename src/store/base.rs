@@ -5,6 +5,7 @@
 //! prepared statements.
 //! Refuses to know: what is asked.
 
+use super::Home;
 use super::cursor::{Step, place, read_cursor};
 use super::fault::{Fault, PutError};
 use super::named::Named;
@@ -12,7 +13,6 @@ use super::port::Place;
 use super::postgres::{self, Again, PgConnection, Purpose, Session};
 use super::rows::Tuple;
 use super::sqlite::{self, File, Kind, Mode};
-use super::Home;
 use diesel::backend::Backend;
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -135,15 +135,15 @@ impl Tables {
         let step = Step::new(from, to)?;
         match self {
             Self::Sqlite(file) => {
-                let done = file.connection.immediate_transaction(|connection| {
-                    step.with(&mut Link::Sqlite(connection), &mut work)
-                });
+                let done = file
+                    .connection
+                    .immediate_transaction(|connection| step.with(&mut Link::Sqlite(connection), &mut work));
                 done.map_err(|ended| ended.or_fault(file.named(), doing))
             }
             Self::Postgres(link) => link.follow(to, |session| {
-                let done = session.connection.transaction(|connection| {
-                    step.with(&mut Link::Postgres(connection), &mut work)
-                });
+                let done = session
+                    .connection
+                    .transaction(|connection| step.with(&mut Link::Postgres(connection), &mut work));
                 match done.map_err(|ended| ended.or_fault(session.named(), doing)) {
                     Ok(()) => Ok(true),
                     Err(PutError::Stale) => Ok(false),

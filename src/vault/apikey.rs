@@ -244,6 +244,7 @@ impl Vault {
 mod tests {
     use super::super::tests::{bytes, holds};
     use super::*;
+    use crate::vault::tests::on_each;
     use std::time::Instant;
 
     fn at(seconds: u64) -> Time {
@@ -297,58 +298,64 @@ mod tests {
 
     #[test]
     fn a_revoked_key_is_revoked_at_once_and_stays_so() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let vault = Vault::open(dir.path()).expect("a vault");
-        let (key, secret) = vault.create_api_key(wanted(Whom::Operator), at(10)).expect("a key");
-        assert!(matches!(vault.present(&secret, at(11)), Ok(Presented::Valid(_))), "and now it is at hand");
-        assert_eq!(vault.revoke_api_key(key.id, at(12)).expect("revoked").revoked, Some(at(12)));
-        assert_eq!(vault.revoke_api_key(key.id, at(50)).expect("again").revoked, Some(at(12)));
-        for vault in [&vault, &Vault::open(dir.path()).expect("opened again")] {
-            for now in [11, 2_000] {
-                assert!(matches!(vault.present(&secret, at(now)), Ok(Presented::Revoked(_))));
+        on_each(|home| {
+            let vault = Vault::open(home).expect("a vault");
+            let (key, secret) = vault.create_api_key(wanted(Whom::Operator), at(10)).expect("a key");
+            assert!(
+                matches!(vault.present(&secret, at(11)), Ok(Presented::Valid(_))),
+                "and now it is at hand"
+            );
+            assert_eq!(vault.revoke_api_key(key.id, at(12)).expect("revoked").revoked, Some(at(12)));
+            assert_eq!(vault.revoke_api_key(key.id, at(50)).expect("again").revoked, Some(at(12)));
+            for vault in [&vault, &Vault::open(home).expect("opened again")] {
+                for now in [11, 2_000] {
+                    assert!(matches!(vault.present(&secret, at(now)), Ok(Presented::Revoked(_))));
+                }
             }
-        }
-        let unknown = vault.revoke_api_key(ApiKeyId(5), at(12));
-        assert!(matches!(unknown, Err(Fault::Unknown { .. })));
+            let unknown = vault.revoke_api_key(ApiKeyId(5), at(12));
+            assert!(matches!(unknown, Err(Fault::Unknown { .. })));
+        });
     }
 
     #[test]
     fn a_key_lives_a_year_at_most_and_its_texts_are_short() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let vault = Vault::open(dir.path()).expect("a vault");
-        let make = |change: &dyn Fn(&mut NewApiKey)| {
-            let mut new = wanted(Whom::Operator);
-            change(&mut new);
-            vault.create_api_key(new, at(10)).map(|_| ())
-        };
-        assert!(make(&|new| new.expires = at(10 + LONGEST)).is_ok());
-        for expires in [at(0), at(10), at(11 + LONGEST)] {
-            assert!(matches!(make(&|new| new.expires = expires), Err(Fault::Term)));
-        }
-        assert!(matches!(make(&|new| new.name = "n".repeat(257)), Err(Fault::TooMuch(_))));
-        assert!(matches!(make(&|new| new.scopes = vec!["s".into(); 65]), Err(Fault::TooMuch(_))));
-        let nobody = make(&|new| new.whom = Whom::Wallet(WalletId(3)));
-        assert!(matches!(nobody, Err(Fault::NoWallet(_))));
-        assert_eq!(vault.api_keys(&Whom::Operator).expect("one").len(), 1);
+        on_each(|home| {
+            let vault = Vault::open(home).expect("a vault");
+            let make = |change: &dyn Fn(&mut NewApiKey)| {
+                let mut new = wanted(Whom::Operator);
+                change(&mut new);
+                vault.create_api_key(new, at(10)).map(|_| ())
+            };
+            assert!(make(&|new| new.expires = at(10 + LONGEST)).is_ok());
+            for expires in [at(0), at(10), at(11 + LONGEST)] {
+                assert!(matches!(make(&|new| new.expires = expires), Err(Fault::Term)));
+            }
+            assert!(matches!(make(&|new| new.name = "n".repeat(257)), Err(Fault::TooMuch(_))));
+            assert!(matches!(make(&|new| new.scopes = vec!["s".into(); 65]), Err(Fault::TooMuch(_))));
+            let nobody = make(&|new| new.whom = Whom::Wallet(WalletId(3)));
+            assert!(matches!(nobody, Err(Fault::NoWallet(_))));
+            assert_eq!(vault.api_keys(&Whom::Operator).expect("one").len(), 1);
+        });
     }
 
     #[test]
     fn a_persons_keys_go_with_the_person() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let vault = Vault::open(dir.path()).expect("a vault");
-        let wallet = vault.create_wallet().expect("a wallet");
-        let whom = Whom::Wallet(wallet);
-        let (key, secret) = vault.create_api_key(wanted(whom.clone()), at(10)).expect("a key");
-        assert!(matches!(vault.present(&secret, at(11)), Ok(Presented::Valid(_))));
-        assert!(vault.revoke_api_key(key.id, at(11)).is_ok(), "sealed anew under the same person");
-        let (_, second) = vault.create_api_key(wanted(whom.clone()), at(10)).expect("a key");
-        assert!(matches!(vault.present(&second, at(11)), Ok(Presented::Valid(_))));
-        vault.erase(wallet).expect("erased");
-        for secret in [secret, second] {
-            assert_eq!(vault.present(&secret, at(11)).expect("an answer"), Presented::Unknown);
-        }
-        assert_eq!(vault.api_keys(&whom).expect("none"), []);
-        assert_eq!(vault.api_key(key.id).expect("none"), None);
+        on_each(|home| {
+            let vault = Vault::open(home).expect("a vault");
+            let wallet = vault.create_wallet().expect("a wallet");
+            let whom = Whom::Wallet(wallet);
+            let (key, secret) = vault.create_api_key(wanted(whom.clone()), at(10)).expect("a key");
+            assert!(matches!(vault.present(&secret, at(11)), Ok(Presented::Valid(_))));
+            assert!(vault.revoke_api_key(key.id, at(11)).is_ok(), "sealed anew under the same person");
+            let (_, second) = vault.create_api_key(wanted(whom.clone()), at(10)).expect("a key");
+            assert!(matches!(vault.present(&second, at(11)), Ok(Presented::Valid(_))));
+            vault.erase(wallet).expect("erased");
+            for secret in [secret, second] {
+                assert_eq!(vault.present(&secret, at(11)).expect("an answer"), Presented::Unknown);
+            }
+            assert_eq!(vault.api_keys(&whom).expect("none"), []);
+            assert_eq!(vault.api_key(key.id).expect("none"), None);
+        });
     }
 
     #[test]

@@ -265,6 +265,7 @@ impl Vault {
 mod tests {
     use super::super::tests::{bytes, holds};
     use super::*;
+    use crate::vault::tests::on_each;
 
     fn at(seconds: u64) -> Time {
         Time::from_seconds(seconds).expect("an instant")
@@ -306,39 +307,41 @@ mod tests {
 
     #[test]
     fn it_is_approved_and_decided_once() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let vault = Vault::open(dir.path()).expect("a vault");
-        let id = vault.apply(new("br_harvest"), at(5)).expect("taken").0.id;
-        for approval in ["a", "b", "a"] {
-            vault.approve_application(id, approval).expect("added");
-        }
-        let decided = vault.decide_application(id, ApplicationState::Approved, at(9)).expect("decided");
-        assert_eq!(decided.approvals, ["a", "b"]);
-        assert_eq!((decided.state, decided.decided), (ApplicationState::Approved, Some(at(9))));
-        assert_eq!(vault.application(id).expect("read"), Some(decided.clone()));
-        assert_eq!(vault.applications(ApplicationState::Approved).expect("one"), [decided]);
-        assert_eq!(vault.applications(ApplicationState::Applied).expect("none"), []);
-        let again = vault.decide_application(id, ApplicationState::Rejected, at(10));
-        assert!(matches!(again, Err(Fault::Decided(_))));
-        assert!(matches!(vault.approve_application(id, "c"), Err(Fault::Decided(_))));
-        let unknown = vault.approve_application(ApplicationId(1), "a");
-        assert!(matches!(unknown, Err(Fault::Unknown { .. })));
+        on_each(|home| {
+            let vault = Vault::open(home).expect("a vault");
+            let id = vault.apply(new("br_harvest"), at(5)).expect("taken").0.id;
+            for approval in ["a", "b", "a"] {
+                vault.approve_application(id, approval).expect("added");
+            }
+            let decided = vault.decide_application(id, ApplicationState::Approved, at(9)).expect("decided");
+            assert_eq!(decided.approvals, ["a", "b"]);
+            assert_eq!((decided.state, decided.decided), (ApplicationState::Approved, Some(at(9))));
+            assert_eq!(vault.application(id).expect("read"), Some(decided.clone()));
+            assert_eq!(vault.applications(ApplicationState::Approved).expect("one"), [decided]);
+            assert_eq!(vault.applications(ApplicationState::Applied).expect("none"), []);
+            let again = vault.decide_application(id, ApplicationState::Rejected, at(10));
+            assert!(matches!(again, Err(Fault::Decided(_))));
+            assert!(matches!(vault.approve_application(id, "c"), Err(Fault::Decided(_))));
+            let unknown = vault.approve_application(ApplicationId(1), "a");
+            assert!(matches!(unknown, Err(Fault::Unknown { .. })));
+        });
     }
 
     #[test]
     fn open_applications_of_a_brand_are_few_and_small() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let vault = Vault::open(dir.path()).expect("a vault");
-        let ids = [1, 2, 3].map(|s| vault.apply(new("br_harvest"), at(s)).expect("taken").0.id);
-        assert!(matches!(vault.apply(new("br_harvest"), at(4)), Err(Fault::TooManyOpen(_))));
-        vault.apply(new("br_voyage"), at(4)).expect("another brand");
-        vault.decide_application(ids[1], ApplicationState::Withdrawn, at(5)).expect("withdrawn");
-        vault.apply(new("br_harvest"), at(6)).expect("one is free again");
-        let long = NewApplication { contact: "c".repeat(MAX_TEXT + 1), ..new("br_bloom") };
-        let many = NewApplication { statements: vec![String::new(); 33], ..new("br_bloom") };
-        for wrong in [long, many] {
-            assert!(matches!(vault.apply(wrong, at(7)), Err(Fault::TooMuch(_))));
-        }
+        on_each(|home| {
+            let vault = Vault::open(home).expect("a vault");
+            let ids = [1, 2, 3].map(|s| vault.apply(new("br_harvest"), at(s)).expect("taken").0.id);
+            assert!(matches!(vault.apply(new("br_harvest"), at(4)), Err(Fault::TooManyOpen(_))));
+            vault.apply(new("br_voyage"), at(4)).expect("another brand");
+            vault.decide_application(ids[1], ApplicationState::Withdrawn, at(5)).expect("withdrawn");
+            vault.apply(new("br_harvest"), at(6)).expect("one is free again");
+            let long = NewApplication { contact: "c".repeat(MAX_TEXT + 1), ..new("br_bloom") };
+            let many = NewApplication { statements: vec![String::new(); 33], ..new("br_bloom") };
+            for wrong in [long, many] {
+                assert!(matches!(vault.apply(wrong, at(7)), Err(Fault::TooMuch(_))));
+            }
+        });
     }
 
     #[test]

@@ -305,7 +305,8 @@ impl Tables<'_> {
 
     pub(super) fn holder(&mut self, account_blind: &Blind) -> Result<Option<(AccountRow, WalletRow)>, Stop> {
         let query = account::table.inner_join(wallet::table).filter(account::blind.eq(&account_blind[..]));
-        Ok(on!(&mut self.link, c => query.select((AccountRow::as_select(), WalletRow::as_select())).first(c)).optional()?)
+        Ok(on!(&mut self.link, c => query.select((AccountRow::as_select(), WalletRow::as_select())).first(c))
+            .optional()?)
     }
 
     pub(super) fn aliases_of(&mut self, wallet: i64) -> Result<Vec<AliasRow>, Stop> {
@@ -347,7 +348,8 @@ impl Tables<'_> {
     }
 
     pub(super) fn rewrite_wallet(&mut self, row: &WalletRow) -> Result<(), Stop> {
-        let update = diesel::update(wallet::table.find(row.id)).set((wallet::key.eq(&row.key), wallet::sealed.eq(&row.sealed)));
+        let update = diesel::update(wallet::table.find(row.id))
+            .set((wallet::key.eq(&row.key), wallet::sealed.eq(&row.sealed)));
         on!(&mut self.link, c => update.execute(c))?;
         Ok(())
     }
@@ -361,7 +363,8 @@ impl Tables<'_> {
 
     pub(super) fn rewrite_account(&mut self, row: &AccountRow) -> Result<(), Stop> {
         let found = account::table.find(&row.slot);
-        let update = diesel::update(found).set((account::blind.eq(&row.blind), account::sealed.eq(&row.sealed)));
+        let update =
+            diesel::update(found).set((account::blind.eq(&row.blind), account::sealed.eq(&row.sealed)));
         on!(&mut self.link, c => update.execute(c))?;
         Ok(())
     }
@@ -392,7 +395,8 @@ impl Tables<'_> {
     }
 
     pub(super) fn rewrite_record(&mut self, row: &RecordRow) -> Result<(), Stop> {
-        let update = diesel::update(record::table.find(&row.name)).set((record::state.eq(&row.state), record::sealed.eq(&row.sealed)));
+        let update = diesel::update(record::table.find(&row.name))
+            .set((record::state.eq(&row.state), record::sealed.eq(&row.sealed)));
         on!(&mut self.link, c => update.execute(c))?;
         Ok(())
     }
@@ -411,7 +415,8 @@ impl Tables<'_> {
         on!(&mut self.link, c => gone.execute(c))?;
         let gone = diesel::delete(record::table.filter(record::wallet.eq(id)));
         on!(&mut self.link, c => gone.execute(c))?;
-        let update = diesel::update(wallet::table.find(id)).set((wallet::key.eq(None::<Vec<u8>>), wallet::sealed.eq(None::<Vec<u8>>)));
+        let update = diesel::update(wallet::table.find(id))
+            .set((wallet::key.eq(None::<Vec<u8>>), wallet::sealed.eq(None::<Vec<u8>>)));
         on!(&mut self.link, c => update.execute(c))?;
         Ok(())
     }

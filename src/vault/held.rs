@@ -181,6 +181,7 @@ impl Inner {
 mod tests {
     use super::super::tests::{bytes, holds};
     use super::*;
+    use crate::vault::tests::on_each;
 
     fn at(seconds: u64) -> Time {
         Time::from_seconds(seconds).expect("an instant")
@@ -220,20 +221,21 @@ mod tests {
 
     #[test]
     fn an_accounts_key_goes_with_its_person() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let vault = Vault::open(dir.path()).expect("a vault");
-        let nobody = vault.hold_key(Holder::Account(AccountId(1)), Purpose::Account, at(1));
-        assert!(matches!(nobody, Err(Fault::NoAccount(AccountId(1)))));
-        let wallet = vault.create_wallet().expect("a wallet");
-        let unit = "HARVEST".parse().expect("a unit");
-        let account = vault.ensure_accounts(&[(wallet, unit)]).expect("an account")[0];
-        let owner = Holder::Account(account);
-        let held = vault.hold_key(owner.clone(), Purpose::Account, at(1)).expect("a key");
-        assert!(vault.signer(held.kid).expect("an answer").is_some());
-        assert_eq!(vault.held_keys(&owner).expect("one"), std::slice::from_ref(&held));
-        vault.erase(wallet).expect("erased");
-        assert!(vault.signer(held.kid).expect("an answer").is_none(), "not even from memory");
-        assert_eq!(vault.held_keys(&owner).expect("none"), []);
+        on_each(|home| {
+            let vault = Vault::open(home).expect("a vault");
+            let nobody = vault.hold_key(Holder::Account(AccountId(1)), Purpose::Account, at(1));
+            assert!(matches!(nobody, Err(Fault::NoAccount(AccountId(1)))));
+            let wallet = vault.create_wallet().expect("a wallet");
+            let unit = "HARVEST".parse().expect("a unit");
+            let account = vault.ensure_accounts(&[(wallet, unit)]).expect("an account")[0];
+            let owner = Holder::Account(account);
+            let held = vault.hold_key(owner.clone(), Purpose::Account, at(1)).expect("a key");
+            assert!(vault.signer(held.kid).expect("an answer").is_some());
+            assert_eq!(vault.held_keys(&owner).expect("one"), std::slice::from_ref(&held));
+            vault.erase(wallet).expect("erased");
+            assert!(vault.signer(held.kid).expect("an answer").is_none(), "not even from memory");
+            assert_eq!(vault.held_keys(&owner).expect("none"), []);
+        });
     }
 
     #[test]

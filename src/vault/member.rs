@@ -131,6 +131,7 @@ fn resolve(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vault::tests::on_each;
     use std::fs;
     use std::path::Path;
     use std::sync::Arc;
@@ -145,73 +146,77 @@ mod tests {
 
     #[test]
     fn each_brand_has_numbers_of_its_own() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let (harvest, voyage) = (brand("br_harvest"), brand("br_voyage"));
-        let (grain, miles) = (unit("HARVEST"), unit("VOYAGE"));
-        let vault = Vault::open(dir.path()).expect("a vault");
-        let one = vault.resolve(&harvest, "4711", grain).expect("an account");
-        let other = vault.resolve(&voyage, "4711", miles).expect("an account");
-        let wallets = [one, other].map(|ac| vault.wallet_of_account(ac).expect("known").expect("a wallet"));
-        assert_ne!(wallets[0], wallets[1], "the same number at another brand is somebody else");
-        assert_eq!(vault.wallet_of("4711").expect("none"), None, "and everywhere it is nobody");
-        for vault in [&vault, &Vault::open(dir.path()).expect("opened again")] {
-            assert_eq!(vault.resolve(&harvest, "4711", grain).expect("known"), one);
-            assert_eq!(vault.resolve(&voyage, "4711", miles).expect("known"), other);
-            assert_eq!(vault.wallet_of_account(one).expect("known"), Some(wallets[0]));
-            assert_eq!(vault.account(wallets[0], grain).expect("known"), Some(one));
-            assert_eq!(vault.members(wallets[0]).expect("known"), [(harvest.clone(), "4711".to_owned())]);
-            assert_eq!(vault.aliases(wallets[0]).expect("none"), Vec::<String>::new());
-        }
-        assert!(matches!(vault.resolve(&harvest, "", grain), Err(Fault::Alias(0))));
-        // Where one text ends and the other begins is part of the name.
-        let near = vault.resolve(&brand("br_h"), "arvest4711", grain).expect("an account");
-        assert_ne!(near, one);
+        on_each(|home| {
+            let (harvest, voyage) = (brand("br_harvest"), brand("br_voyage"));
+            let (grain, miles) = (unit("HARVEST"), unit("VOYAGE"));
+            let vault = Vault::open(home).expect("a vault");
+            let one = vault.resolve(&harvest, "4711", grain).expect("an account");
+            let other = vault.resolve(&voyage, "4711", miles).expect("an account");
+            let wallets =
+                [one, other].map(|ac| vault.wallet_of_account(ac).expect("known").expect("a wallet"));
+            assert_ne!(wallets[0], wallets[1], "the same number at another brand is somebody else");
+            assert_eq!(vault.wallet_of("4711").expect("none"), None, "and everywhere it is nobody");
+            for vault in [&vault, &Vault::open(home).expect("opened again")] {
+                assert_eq!(vault.resolve(&harvest, "4711", grain).expect("known"), one);
+                assert_eq!(vault.resolve(&voyage, "4711", miles).expect("known"), other);
+                assert_eq!(vault.wallet_of_account(one).expect("known"), Some(wallets[0]));
+                assert_eq!(vault.account(wallets[0], grain).expect("known"), Some(one));
+                assert_eq!(vault.members(wallets[0]).expect("known"), [(harvest.clone(), "4711".to_owned())]);
+                assert_eq!(vault.aliases(wallets[0]).expect("none"), Vec::<String>::new());
+            }
+            assert!(matches!(vault.resolve(&harvest, "", grain), Err(Fault::Alias(0))));
+            // Where one text ends and the other begins is part of the name.
+            let near = vault.resolve(&brand("br_h"), "arvest4711", grain).expect("an account");
+            assert_ne!(near, one);
+        });
     }
 
     #[test]
     fn an_alias_that_holds_everywhere_holds_at_a_brand_that_does_not_have_it() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let (harvest, grain) = (brand("br_harvest"), unit("HARVEST"));
-        let vault = Vault::open(dir.path()).expect("a vault");
-        let wallet = vault.create_wallet().expect("a wallet");
-        vault.add_alias(wallet, "phone 9").expect("an alias");
-        let account = vault.ensure_accounts(&[(wallet, grain)]).expect("an account")[0];
-        assert_eq!(vault.resolve(&harvest, "phone 9", grain).expect("known"), account);
-        assert_eq!(vault.aliases(wallet).expect("known"), ["phone 9"]);
+        on_each(|home| {
+            let (harvest, grain) = (brand("br_harvest"), unit("HARVEST"));
+            let vault = Vault::open(home).expect("a vault");
+            let wallet = vault.create_wallet().expect("a wallet");
+            vault.add_alias(wallet, "phone 9").expect("an alias");
+            let account = vault.ensure_accounts(&[(wallet, grain)]).expect("an account")[0];
+            assert_eq!(vault.resolve(&harvest, "phone 9", grain).expect("known"), account);
+            assert_eq!(vault.aliases(wallet).expect("known"), ["phone 9"]);
 
-        // A brand's own number goes first, whoever else comes with it later.
-        let own = vault.resolve(&harvest, "77", grain).expect("an account");
-        vault.add_alias(wallet, "77").expect("an alias");
-        assert_eq!(vault.resolve(&harvest, "77", grain).expect("known"), own);
-        vault.add_member(wallet, &harvest, "card 5").expect("a number");
-        vault.add_member(wallet, &harvest, "card 5").expect("again");
-        assert_eq!(vault.resolve(&harvest, "card 5", grain).expect("known"), account);
-        assert!(matches!(vault.add_member(wallet, &harvest, "77"), Err(Fault::AliasTaken(_))));
+            // A brand's own number goes first, whoever else comes with it later.
+            let own = vault.resolve(&harvest, "77", grain).expect("an account");
+            vault.add_alias(wallet, "77").expect("an alias");
+            assert_eq!(vault.resolve(&harvest, "77", grain).expect("known"), own);
+            vault.add_member(wallet, &harvest, "card 5").expect("a number");
+            vault.add_member(wallet, &harvest, "card 5").expect("again");
+            assert_eq!(vault.resolve(&harvest, "card 5", grain).expect("known"), account);
+            assert!(matches!(vault.add_member(wallet, &harvest, "77"), Err(Fault::AliasTaken(_))));
 
-        vault.erase(wallet).expect("erased");
-        for number in ["phone 9", "card 5"] {
-            let new = vault.resolve(&harvest, number, grain).expect("somebody new");
-            assert_ne!(new, account);
-        }
-        assert_eq!(vault.wallet_of_account(account).expect("nobody's"), None);
+            vault.erase(wallet).expect("erased");
+            for number in ["phone 9", "card 5"] {
+                let new = vault.resolve(&harvest, number, grain).expect("somebody new");
+                assert_ne!(new, account);
+            }
+            assert_eq!(vault.wallet_of_account(account).expect("nobody's"), None);
+        });
     }
 
     #[test]
     fn many_in_one_call_and_repeated() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let (harvest, grain, miles) = (brand("br_harvest"), unit("HARVEST"), unit("VOYAGE"));
-        let vault = Vault::open(dir.path()).expect("a vault");
-        let known = vault.resolve(&harvest, "b", grain).expect("an account");
-        let asked = [("a", grain), ("b", grain), ("a", miles), ("a", grain), ("b", grain), ("b", miles)];
-        let first = vault.resolve_all(&harvest, &asked).expect("accounts");
-        assert_eq!((first[1], first[4], first[0]), (known, known, first[3]));
-        let different: HashSet<AccountId> = first.iter().copied().collect();
-        assert_eq!(different.len(), 4);
-        assert_eq!(vault.resolve_all(&harvest, &asked).expect("the same"), first);
-        assert_eq!(
-            vault.wallet_of_account(first[0]).expect("known"),
-            vault.wallet_of_account(first[2]).expect("known")
-        );
+        on_each(|home| {
+            let (harvest, grain, miles) = (brand("br_harvest"), unit("HARVEST"), unit("VOYAGE"));
+            let vault = Vault::open(home).expect("a vault");
+            let known = vault.resolve(&harvest, "b", grain).expect("an account");
+            let asked = [("a", grain), ("b", grain), ("a", miles), ("a", grain), ("b", grain), ("b", miles)];
+            let first = vault.resolve_all(&harvest, &asked).expect("accounts");
+            assert_eq!((first[1], first[4], first[0]), (known, known, first[3]));
+            let different: HashSet<AccountId> = first.iter().copied().collect();
+            assert_eq!(different.len(), 4);
+            assert_eq!(vault.resolve_all(&harvest, &asked).expect("the same"), first);
+            assert_eq!(
+                vault.wallet_of_account(first[0]).expect("known"),
+                vault.wallet_of_account(first[2]).expect("known")
+            );
+        });
     }
 
     #[test]
@@ -237,17 +242,18 @@ mod tests {
 
     #[test]
     fn two_threads_that_ask_for_one_number_get_one_account() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let vault = Arc::new(Vault::open(dir.path()).expect("a vault"));
-        let ask = |vault: Arc<Vault>| {
-            move || -> Vec<AccountId> {
-                let (harvest, grain) = (brand("br_harvest"), unit("HARVEST"));
-                (0..20).map(|i| vault.resolve(&harvest, &format!("m{i}"), grain).expect("one")).collect()
-            }
-        };
-        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(ask(vault.clone()))).collect();
-        let answers: HashSet<Vec<AccountId>> =
-            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect();
-        assert_eq!(answers.len(), 1);
+        on_each(|home| {
+            let vault = Arc::new(Vault::open(home).expect("a vault"));
+            let ask = |vault: Arc<Vault>| {
+                move || -> Vec<AccountId> {
+                    let (harvest, grain) = (brand("br_harvest"), unit("HARVEST"));
+                    (0..20).map(|i| vault.resolve(&harvest, &format!("m{i}"), grain).expect("one")).collect()
+                }
+            };
+            let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(ask(vault.clone()))).collect();
+            let answers: HashSet<Vec<AccountId>> =
+                threads.into_iter().map(|thread| thread.join().expect("no panic")).collect();
+            assert_eq!(answers.len(), 1);
+        });
     }
 }

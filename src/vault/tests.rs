@@ -2,6 +2,7 @@
 
 use super::file::MIGRATIONS;
 use super::*;
+use crate::store::cluster;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
@@ -15,8 +16,17 @@ fn unit(code: &str) -> UnitCode {
     code.parse().expect("a unit")
 }
 
-fn vault(dir: &Path) -> Vault {
-    Vault::open(dir).expect("a vault")
+fn vault(home: impl Into<Home>) -> Vault {
+    Vault::open(home).expect("a vault")
+}
+
+/// The same in a folder, and in a database.
+pub(super) fn on_each(test: impl Fn(&Home)) {
+    let dir = tempfile::tempdir().expect("a folder");
+    test(&dir.path().into());
+    let dir = tempfile::tempdir().expect("a folder");
+    let address = cluster::shared().database().parse().expect("an address");
+    test(&Home::new(dir.path(), Some(address)));
 }
 
 /// All bytes of the database's files.
@@ -57,57 +67,59 @@ fn migrations_go_up_down_and_up_again() {
 
 #[test]
 fn wallets_aliases_and_accounts_there_and_back() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let (harvest, voyage) = (unit("HARVEST"), unit("VOYAGE"));
-    let (wallets, accounts);
-    {
-        let vault = vault(dir.path());
-        assert_eq!(vault.wallet_of("card 1").expect("none"), None);
-        wallets = vault.create_wallets(&["card 1", "card 2", "card 1"]).expect("wallets");
-        assert_eq!(wallets[0], wallets[2]);
-        assert_ne!(wallets[0], wallets[1]);
-        let wanted =
-            [(wallets[0], voyage), (wallets[1], harvest), (wallets[0], harvest), (wallets[0], voyage)];
-        accounts = vault.ensure_accounts(&wanted).expect("accounts");
-        assert_eq!(accounts[0], accounts[3]);
-        vault.add_alias(wallets[0], "phone 9").expect("an alias");
-        vault.add_alias(wallets[0], "phone 9").expect("again");
-    }
-    // Once from an open vault's memory, once from the file alone.
-    for vault in [vault(dir.path()), vault(dir.path())] {
-        for _ in 0..2 {
-            let found = vault.wallets_of(&["card 2", "nobody", "phone 9"]).expect("an answer");
-            assert_eq!(found, [Some(wallets[1]), None, Some(wallets[0])]);
-            assert_eq!(vault.aliases(wallets[0]).expect("aliases"), ["card 1", "phone 9"]);
-            assert_eq!(vault.account(wallets[0], voyage).expect("an answer"), Some(accounts[0]));
-            assert_eq!(vault.account(wallets[1], voyage).expect("an answer"), None);
-            let both = [(harvest, accounts[2]), (voyage, accounts[0])];
-            assert_eq!(vault.accounts(wallets[0]).expect("accounts"), both);
-            assert_eq!(vault.wallet_of_account(accounts[1]).expect("an answer"), Some(wallets[1]));
-            assert_eq!(vault.wallet_of_account(AccountId(5)).expect("an answer"), None);
+    on_each(|home| {
+        let (harvest, voyage) = (unit("HARVEST"), unit("VOYAGE"));
+        let (wallets, accounts);
+        {
+            let vault = vault(home);
+            assert_eq!(vault.wallet_of("card 1").expect("none"), None);
+            wallets = vault.create_wallets(&["card 1", "card 2", "card 1"]).expect("wallets");
+            assert_eq!(wallets[0], wallets[2]);
+            assert_ne!(wallets[0], wallets[1]);
+            let wanted =
+                [(wallets[0], voyage), (wallets[1], harvest), (wallets[0], harvest), (wallets[0], voyage)];
+            accounts = vault.ensure_accounts(&wanted).expect("accounts");
+            assert_eq!(accounts[0], accounts[3]);
+            vault.add_alias(wallets[0], "phone 9").expect("an alias");
+            vault.add_alias(wallets[0], "phone 9").expect("again");
         }
-        assert_eq!(vault.create_wallets(&["card 2", "card 1"]).expect("known"), [wallets[1], wallets[0]]);
-        assert_eq!(vault.ensure_accounts(&[(wallets[0], voyage)]).expect("known"), [accounts[0]]);
-    }
+        // Once from an open vault's memory, once from the file alone.
+        for vault in [vault(home), vault(home)] {
+            for _ in 0..2 {
+                let found = vault.wallets_of(&["card 2", "nobody", "phone 9"]).expect("an answer");
+                assert_eq!(found, [Some(wallets[1]), None, Some(wallets[0])]);
+                assert_eq!(vault.aliases(wallets[0]).expect("aliases"), ["card 1", "phone 9"]);
+                assert_eq!(vault.account(wallets[0], voyage).expect("an answer"), Some(accounts[0]));
+                assert_eq!(vault.account(wallets[1], voyage).expect("an answer"), None);
+                let both = [(harvest, accounts[2]), (voyage, accounts[0])];
+                assert_eq!(vault.accounts(wallets[0]).expect("accounts"), both);
+                assert_eq!(vault.wallet_of_account(accounts[1]).expect("an answer"), Some(wallets[1]));
+                assert_eq!(vault.wallet_of_account(AccountId(5)).expect("an answer"), None);
+            }
+            assert_eq!(vault.create_wallets(&["card 2", "card 1"]).expect("known"), [wallets[1], wallets[0]]);
+            assert_eq!(vault.ensure_accounts(&[(wallets[0], voyage)]).expect("known"), [accounts[0]]);
+        }
+    });
 }
 
 #[test]
 fn what_cannot_be_is_refused_and_changes_nothing() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let vault = vault(dir.path());
-    let wallets = vault.create_wallets(&["a", "b"]).expect("wallets");
-    assert!(matches!(vault.add_alias(wallets[0], "b"), Err(Fault::AliasTaken(_))));
-    assert!(matches!(vault.add_alias(WalletId(1), "c"), Err(Fault::NoWallet(WalletId(1)))));
-    assert!(matches!(vault.create_wallets(&["c", ""]), Err(Fault::Alias(0))));
-    assert!(matches!(vault.wallet_of(&"x".repeat(257)), Err(Fault::Alias(257))));
-    assert!(matches!(vault.erase(WalletId(1)), Err(Fault::NoWallet(_))));
-    let wanted = [(wallets[0], unit("HARVEST")), (WalletId(1), unit("HARVEST"))];
-    assert!(matches!(vault.ensure_accounts(&wanted), Err(Fault::NoWallet(WalletId(1)))));
-    assert_eq!(vault.accounts(wallets[0]).expect("none"), []);
-    assert_eq!(vault.wallet_of("c").expect("none"), None);
-    assert_eq!(vault.accounts(WalletId(1)).expect("none"), []);
-    assert_eq!(vault.create_wallets::<&str>(&[]).expect("none"), []);
-    assert_eq!(vault.ensure_accounts(&[]).expect("none"), []);
+    on_each(|home| {
+        let vault = vault(home);
+        let wallets = vault.create_wallets(&["a", "b"]).expect("wallets");
+        assert!(matches!(vault.add_alias(wallets[0], "b"), Err(Fault::AliasTaken(_))));
+        assert!(matches!(vault.add_alias(WalletId(1), "c"), Err(Fault::NoWallet(WalletId(1)))));
+        assert!(matches!(vault.create_wallets(&["c", ""]), Err(Fault::Alias(0))));
+        assert!(matches!(vault.wallet_of(&"x".repeat(257)), Err(Fault::Alias(257))));
+        assert!(matches!(vault.erase(WalletId(1)), Err(Fault::NoWallet(_))));
+        let wanted = [(wallets[0], unit("HARVEST")), (WalletId(1), unit("HARVEST"))];
+        assert!(matches!(vault.ensure_accounts(&wanted), Err(Fault::NoWallet(WalletId(1)))));
+        assert_eq!(vault.accounts(wallets[0]).expect("none"), []);
+        assert_eq!(vault.wallet_of("c").expect("none"), None);
+        assert_eq!(vault.accounts(WalletId(1)).expect("none"), []);
+        assert_eq!(vault.create_wallets::<&str>(&[]).expect("none"), []);
+        assert_eq!(vault.ensure_accounts(&[]).expect("none"), []);
+    });
 }
 
 #[test]
@@ -322,27 +334,33 @@ fn a_record_of_another_room_is_damage_where_it_was_moved() {
 
 #[test]
 fn many_at_once_and_a_small_memory() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let vault = Vault::open_with(dir.path(), 60, Salts::new()).expect("a vault");
-    let aliases: Vec<String> = (0..3_000).map(|i| format!("member {i}")).collect();
-    let wallets = vault.create_wallets(&aliases).expect("wallets");
-    let found: Vec<_> = wallets.iter().copied().map(Some).collect();
-    assert_eq!(vault.wallets_of(&aliases).expect("an answer"), found);
-    let wanted: Vec<_> = wallets.iter().map(|wallet| (*wallet, unit("HARVEST"))).collect();
-    let accounts = vault.ensure_accounts(&wanted).expect("accounts");
-    assert_eq!(vault.ensure_accounts(&wanted).expect("the same"), accounts);
-    for i in [0, 1_499, 2_999] {
-        assert_eq!(vault.wallet_of_account(accounts[i]).expect("an answer"), Some(wallets[i]));
-    }
+    on_each(|home| {
+        let vault = Vault::open_with(home, 60, Salts::new()).expect("a vault");
+        let aliases: Vec<String> = (0..3_000).map(|i| format!("member {i}")).collect();
+        let wallets = vault.create_wallets(&aliases).expect("wallets");
+        let found: Vec<_> = wallets.iter().copied().map(Some).collect();
+        assert_eq!(vault.wallets_of(&aliases).expect("an answer"), found);
+        let wanted: Vec<_> = wallets.iter().map(|wallet| (*wallet, unit("HARVEST"))).collect();
+        let accounts = vault.ensure_accounts(&wanted).expect("accounts");
+        assert_eq!(vault.ensure_accounts(&wanted).expect("the same"), accounts);
+        for i in [0, 1_499, 2_999] {
+            assert_eq!(vault.wallet_of_account(accounts[i]).expect("an answer"), Some(wallets[i]));
+        }
+    });
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(20))]
     /// Any run of calls answers as plain maps do, memory or no memory.
     #[test]
-    fn it_answers_as_plain_maps_do(calls in prop::collection::vec((0u8..4, 0u8..6, 0u8..3), 1..40)) {
+    fn it_answers_as_plain_maps_do(
+        calls in prop::collection::vec((0u8..4, 0u8..6, 0u8..3), 1..40),
+        served in any::<bool>(),
+    ) {
         let dir = tempfile::tempdir().expect("a folder");
-        let vault = Vault::open_with(dir.path(), 12, Salts::new()).expect("a vault");
+        let database = served.then(|| cluster::shared().database().parse().expect("an address"));
+        let home = Home::new(dir.path(), database);
+        let vault = Vault::open_with(&home, 12, Salts::new()).expect("a vault");
         let mut wallets: BTreeMap<u8, WalletId> = BTreeMap::new();
         let mut accounts: BTreeMap<(WalletId, UnitCode), AccountId> = BTreeMap::new();
         for (call, who, which) in calls {

@@ -12,7 +12,7 @@ use super::{movements, units};
 use crate::book::{Name, Record};
 use crate::machine::{Concerned, Event, concerned_by};
 use crate::store::Fault;
-use crate::store::base::{Link, insert, on, Tables};
+use crate::store::base::{Link, Tables, insert, on};
 use crate::store::page::{at_most, integer};
 use crate::store::rows::{Cells, Tuple};
 use crate::types::{AccountId, BrandId, ParticipantId};

@@ -171,7 +171,9 @@ impl Side<'_> {
                 let rows = rows.load_iter::<Vec<u8>, DefaultLoadingMode>(&mut file.connection);
                 Ok(Box::new(rows.map_err(broken.clone())?.map(move |row| row.map_err(broken.clone()))))
             }
-            Lent::Postgres(session) => Ok(Box::new(Fetched { session, slice: vec![].into_iter(), over: false })),
+            Lent::Postgres(session) => {
+                Ok(Box::new(Fetched { session, slice: vec![].into_iter(), over: false }))
+            }
         }
     }
 
@@ -209,9 +211,8 @@ impl Iterator for Fetched<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         if self.slice.len() == 0 && !self.over {
             let fetch = format!("FETCH {SLICE} FROM compared");
-            let fetched = self
-                .session
-                .run(COMPARE, |c| diesel::dsl::sql::<Binary>(&fetch).load::<Vec<u8>>(c));
+            let fetched =
+                self.session.run(COMPARE, |c| diesel::dsl::sql::<Binary>(&fetch).load::<Vec<u8>>(c));
             match fetched {
                 Ok(slice) => {
                     self.over = slice.len() < SLICE;

@@ -296,19 +296,21 @@ impl Reader {
         limit: usize,
     ) -> Result<Shown<Vec<DayFlow>>, Fault> {
         let bound = |day: Option<Date>, open: &str| day.map_or(open.to_owned(), |day| day.to_string());
-        let query = |connection: &mut Link<'_>| { on!(connection, c => {
-            let of = flows::table.filter(flows::unit.eq(unit.as_str()));
-            let mut of = of.filter(flows::day.between(bound(from, ""), bound(to, "~"))).into_boxed();
-            if let Some(last) = after {
-                let (day, what) = (last.day.to_string(), last.what.text());
-                let brand = last.brand.as_ref().map_or("", BrandId::as_str);
-                let same_what = flows::what.eq(what).and(flows::brand.gt(brand));
-                let same_day = flows::day.eq(day.clone()).and(flows::what.gt(what).or(same_what));
-                of = of.filter(flows::day.gt(day).or(same_day));
-            }
-            let of = of.order((flows::day, flows::what, flows::brand)).limit(at_most(limit));
-            of.select((flows::day, flows::what, flows::brand, flows::points)).load(c)
-        })};
+        let query = |connection: &mut Link<'_>| {
+            on!(connection, c => {
+                let of = flows::table.filter(flows::unit.eq(unit.as_str()));
+                let mut of = of.filter(flows::day.between(bound(from, ""), bound(to, "~"))).into_boxed();
+                if let Some(last) = after {
+                    let (day, what) = (last.day.to_string(), last.what.text());
+                    let brand = last.brand.as_ref().map_or("", BrandId::as_str);
+                    let same_what = flows::what.eq(what).and(flows::brand.gt(brand));
+                    let same_day = flows::day.eq(day.clone()).and(flows::what.gt(what).or(same_what));
+                    of = of.filter(flows::day.gt(day).or(same_day));
+                }
+                let of = of.order((flows::day, flows::what, flows::brand)).limit(at_most(limit));
+                of.select((flows::day, flows::what, flows::brand, flows::points)).load(c)
+            })
+        };
         self.show("list flows by day", query, |file, rows: Vec<(String, String, String, i64)>| {
             let one = |(day, what, brand, points): (String, String, String, i64)| {
                 let place = format!("flows, {unit} {day} {what} {brand}");

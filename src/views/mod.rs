@@ -10,6 +10,8 @@
 //! it would have written is the same.
 
 mod concerns;
+#[cfg(test)]
+mod databases;
 mod difference;
 mod flows;
 mod follow;

@@ -23,11 +23,11 @@ use crate::store::page::at_most;
 use crate::store::postgres::PgConnection;
 use crate::store::rows::{Cells, Tuple};
 use crate::types::{AccountId, Asset, PaymentId, Time};
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
 use diesel::sql_types::{Array, BigInt, Binary, Nullable};
-use diesel::pg::Pg;
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
 diesel::table! {
@@ -262,8 +262,7 @@ fn split(effect: &Effect, leg: &Leg) -> Result<Vec<Moved>, String> {
 
 impl Tuple for Row {
     type Id = Self;
-    const INTO: &'static str =
-        "movements (id, account, prev, kind, other, amount, balance, at, payment)";
+    const INTO: &'static str = "movements (id, account, prev, kind, other, amount, balance, at, payment)";
     const AFTER: &'static str = "";
 
     fn cells<'b>(&'b self, out: &mut impl Cells<'b>) -> QueryResult<()> {
@@ -400,7 +399,10 @@ impl Query for Walk {
     type SqlType = (BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, Nullable<BigInt>);
 }
 
-impl<DB: Base> QueryFragment<DB> for Walk where i64: ToSql<BigInt, DB> {
+impl<DB: Base> QueryFragment<DB> for Walk
+where
+    i64: ToSql<BigInt, DB>,
+{
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         out.push_sql(
             "WITH RECURSIVE step AS (SELECT id, prev, kind, other, amount, balance, at, payment \
@@ -446,7 +448,10 @@ impl Query for Back {
     type SqlType = BigInt;
 }
 
-impl<DB: Base> QueryFragment<DB> for Back where i64: ToSql<BigInt, DB> {
+impl<DB: Base> QueryFragment<DB> for Back
+where
+    i64: ToSql<BigInt, DB>,
+{
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         out.push_sql("WITH RECURSIVE step AS (SELECT id, prev, at, balance FROM movements WHERE id = ");
         out.push_bind_param::<BigInt, _>(&self.from)?;
@@ -455,9 +460,7 @@ impl<DB: Base> QueryFragment<DB> for Back where i64: ToSql<BigInt, DB> {
              FROM step ",
         );
         out.push_sql(DB::NESTED);
-        out.push_sql(
-            " movements AS m ON m.id = step.prev AND m.id < step.id WHERE step.at > ",
-        );
+        out.push_sql(" movements AS m ON m.id = step.prev AND m.id < step.id WHERE step.at > ");
         out.push_bind_param::<BigInt, _>(&self.at)?;
         out.push_sql(" OR step.id >= ");
         out.push_bind_param::<BigInt, _>(&self.id)?;
@@ -487,7 +490,10 @@ impl Query for Since {
     type SqlType = BigInt;
 }
 
-impl<DB: Base> QueryFragment<DB> for Since where i64: ToSql<BigInt, DB> {
+impl<DB: Base> QueryFragment<DB> for Since
+where
+    i64: ToSql<BigInt, DB>,
+{
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         out.push_sql("WITH RECURSIVE step AS (SELECT id, prev FROM movements WHERE id = ");
         out.push_bind_param::<BigInt, _>(&self.from)?;
@@ -498,9 +504,7 @@ impl<DB: Base> QueryFragment<DB> for Since where i64: ToSql<BigInt, DB> {
              FROM step ",
         );
         out.push_sql(DB::NESTED);
-        out.push_sql(
-            " movements AS m ON m.id = step.prev AND m.id < step.id WHERE m.id >= ",
-        );
+        out.push_sql(" movements AS m ON m.id = step.prev AND m.id < step.id WHERE m.id >= ");
         out.push_bind_param::<BigInt, _>(&self.id)?;
         out.push_sql(") SELECT DISTINCT id / ");
         out.push_bind_param::<BigInt, _>(&ROOM)?;
@@ -581,7 +585,7 @@ impl Reader {
             Some(from) => {
                 let walk = Walk { from, limit: at_most(limit) };
                 on!(connection, c => walk.load(c))
-            },
+            }
             None => Ok(vec![]),
         };
         self.show("read an account's history", query, |file, rows: Vec<Kept>| {
@@ -602,7 +606,7 @@ impl Reader {
             Some((_, from)) => {
                 let since = Since { from, id, limit: at_most(limit) };
                 on!(connection, c => since.load::<i64>(c))
-            },
+            }
             None => Ok(vec![]),
         };
         self.show("list an account's entries", query, |file, rows| {

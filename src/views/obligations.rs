@@ -153,22 +153,24 @@ impl Reader {
     ) -> Result<Shown<Vec<Obligation>>, Fault> {
         let number = |cycle: u64| i64::try_from(cycle).unwrap_or(i64::MAX);
         let (from, to) = cycle.map_or((0, i64::MAX), |cycle| (number(cycle), number(cycle)));
-        let query = |connection: &mut Link<'_>| { on!(connection, c => {
-            use self::obligations::dsl;
-            let names: Vec<&str> = participants.iter().map(ParticipantId::as_str).collect();
-            let of = dsl::debtor.eq_any(names.clone()).or(dsl::creditor.eq_any(names));
-            let mut rows = dsl::obligations.filter(dsl::cycle.between(from, to)).filter(of).into_boxed();
-            if let Some(last) = after {
-                let (debtor, creditor) = (last.debtor.as_str(), last.creditor.as_str());
-                let (cycle, currency) = (number(last.cycle), last.currency.as_str());
-                let same_pair = dsl::creditor.eq(creditor).and(dsl::currency.gt(currency));
-                let same_debtor = dsl::debtor.eq(debtor).and(dsl::creditor.gt(creditor).or(same_pair));
-                let same_cycle = dsl::cycle.eq(cycle).and(dsl::debtor.gt(debtor).or(same_debtor));
-                rows = rows.filter(dsl::cycle.gt(cycle).or(same_cycle));
-            }
-            let rows = rows.order((dsl::cycle, dsl::debtor, dsl::creditor, dsl::currency));
-            rows.limit(at_most(limit)).load(c)
-        })};
+        let query = |connection: &mut Link<'_>| {
+            on!(connection, c => {
+                use self::obligations::dsl;
+                let names: Vec<&str> = participants.iter().map(ParticipantId::as_str).collect();
+                let of = dsl::debtor.eq_any(names.clone()).or(dsl::creditor.eq_any(names));
+                let mut rows = dsl::obligations.filter(dsl::cycle.between(from, to)).filter(of).into_boxed();
+                if let Some(last) = after {
+                    let (debtor, creditor) = (last.debtor.as_str(), last.creditor.as_str());
+                    let (cycle, currency) = (number(last.cycle), last.currency.as_str());
+                    let same_pair = dsl::creditor.eq(creditor).and(dsl::currency.gt(currency));
+                    let same_debtor = dsl::debtor.eq(debtor).and(dsl::creditor.gt(creditor).or(same_pair));
+                    let same_cycle = dsl::cycle.eq(cycle).and(dsl::debtor.gt(debtor).or(same_debtor));
+                    rows = rows.filter(dsl::cycle.gt(cycle).or(same_cycle));
+                }
+                let rows = rows.order((dsl::cycle, dsl::debtor, dsl::creditor, dsl::currency));
+                rows.limit(at_most(limit)).load(c)
+            })
+        };
         self.show("list a participant's obligations", query, listed)
     }
 }

@@ -236,32 +236,34 @@ impl Reader {
         let before = before.map(number).transpose().map_err(Fault::Unfit)?;
         let from = filter.span.from.map_or(0, Time::micros);
         let to = filter.span.to.map_or(i64::MAX, Time::micros);
-        let query = |connection: &mut Link<'_>| { on!(connection, c => {
-            // The index is in order of time, as ids are; so the page begins at the time of `before`.
-            let last = match before {
-                Some(id) => payments::table.find(id).select(payments::at).first(c).optional()?,
-                None => Some(i64::MAX),
-            };
-            let of = payments::table.filter(payments::brand.eq(brand.as_str()));
-            let mut of = of
-                .filter(payments::at.ge(from).and(payments::at.lt(to)))
-                .filter(payments::at.le(last.unwrap_or(-1)))
-                .filter(payments::id.lt(before.unwrap_or(i64::MAX)))
-                .into_boxed();
-            if let Some(store) = &filter.store {
-                of = of.filter(payments::store.eq(store.as_str()));
-            }
-            if let Some(till) = &filter.till {
-                of = of.filter(payments::till.eq(till.as_str()));
-            }
-            of = match filter.open.map(|(open, at)| (open, at.micros())) {
-                Some((true, at)) => of.filter(payments::closed.eq(false).and(payments::deadline.gt(at))),
-                Some((false, at)) => of.filter(payments::closed.eq(true).or(payments::deadline.le(at))),
-                None => of,
-            };
-            let of = of.order((payments::at.desc(), payments::id.desc())).limit(at_most(limit));
-            of.load::<Kept>(c)
-        })};
+        let query = |connection: &mut Link<'_>| {
+            on!(connection, c => {
+                // The index is in order of time, as ids are; so the page begins at the time of `before`.
+                let last = match before {
+                    Some(id) => payments::table.find(id).select(payments::at).first(c).optional()?,
+                    None => Some(i64::MAX),
+                };
+                let of = payments::table.filter(payments::brand.eq(brand.as_str()));
+                let mut of = of
+                    .filter(payments::at.ge(from).and(payments::at.lt(to)))
+                    .filter(payments::at.le(last.unwrap_or(-1)))
+                    .filter(payments::id.lt(before.unwrap_or(i64::MAX)))
+                    .into_boxed();
+                if let Some(store) = &filter.store {
+                    of = of.filter(payments::store.eq(store.as_str()));
+                }
+                if let Some(till) = &filter.till {
+                    of = of.filter(payments::till.eq(till.as_str()));
+                }
+                of = match filter.open.map(|(open, at)| (open, at.micros())) {
+                    Some((true, at)) => of.filter(payments::closed.eq(false).and(payments::deadline.gt(at))),
+                    Some((false, at)) => of.filter(payments::closed.eq(true).or(payments::deadline.le(at))),
+                    None => of,
+                };
+                let of = of.order((payments::at.desc(), payments::id.desc())).limit(at_most(limit));
+                of.load::<Kept>(c)
+            })
+        };
         self.show("list payments", query, |file, rows| {
             rows.into_iter().map(|row| listed(file, row)).collect()
         })

@@ -5,7 +5,7 @@
 //! which.
 //! Refuses to know: who may see what.
 
-use crate::store::base::{Link, Lent, Pool};
+use crate::store::base::{Lent, Link, Pool};
 use crate::store::cursor::{place, read_cursor};
 use crate::store::named::Named;
 use crate::store::postgres::Purpose;

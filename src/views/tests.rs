@@ -24,13 +24,13 @@ fn id<T: std::str::FromStr>(text: &str) -> T {
 
 /// A log of effects alone, and the balances that its legs name.
 #[derive(Default)]
-struct Story {
-    events: Vec<Event>,
+pub(super) struct Story {
+    pub(super) events: Vec<Event>,
     balances: BTreeMap<AccountId, i64>,
 }
 
-const ANN: AccountId = AccountId(1 << 100);
-const BOB: AccountId = AccountId(7);
+pub(super) const ANN: AccountId = AccountId(1 << 100);
+pub(super) const BOB: AccountId = AccountId(7);
 
 impl Story {
     fn entry(&mut self, at: &str, kind: Kind, effects: Vec<Effect>) -> u64 {
@@ -136,7 +136,7 @@ fn owed(payment: PaymentId, cycle: u64, amount: i64) -> Effect {
 }
 
 /// Awards, one of which repays what is owed; a payment, a refund that comes late; a sweep.
-fn story() -> Story {
+pub(super) fn story() -> Story {
     let mut story = Story::default();
     let genesis = story.entry("2026-01-01T00:00:00Z", Kind::Genesis, vec![]);
     assert_eq!(genesis, 0);
@@ -174,7 +174,7 @@ fn story() -> Story {
     story
 }
 
-fn take(views: &mut Views, events: &[Event]) -> Result<(), PutError> {
+pub(super) fn take(views: &mut Views, events: &[Event]) -> Result<(), PutError> {
     views.take(&events.iter().collect::<Vec<_>>())
 }
 

@@ -8,7 +8,7 @@ use super::reader::{Reader, Shown, parsed};
 use crate::book::{Name, Record};
 use crate::machine::Event;
 use crate::store::Fault;
-use crate::store::base::{Link, insert, on, Tables};
+use crate::store::base::{Link, Tables, insert, on};
 use crate::store::named::Named;
 use crate::store::rows::{Cells, Tuple};
 use crate::types::{BrandId, Date, Time, UnitCode};

@@ -81,7 +81,9 @@ fn programs() -> PathBuf {
         version.and_then(|version| version.parse::<u32>().ok())
     };
     let newest = bins.max_by_key(number);
-    newest.expect("no PostgreSQL server under /usr/lib/postgresql: ./test installs it, or apt-get install postgresql")
+    newest.expect(
+        "no PostgreSQL server under /usr/lib/postgresql: ./test installs it, or apt-get install postgresql",
+    )
 }
 
 impl Cluster {
@@ -91,14 +93,14 @@ impl Cluster {
         let mut last = String::new();
         // Somebody else may take the port before the server does.
         for _ in 0..5 {
-            let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+            let port =
+                TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
             let dir = tempfile::Builder::new().prefix("tallyhouse-pg-").tempdir().expect("a folder").keep();
             let mut command = Command::new("sh");
             command.args(["-c", KEEPER, "keeper"]).arg(&bin).arg(&dir).arg(port.to_string());
             // What interrupts the tests at the terminal must not interrupt who cleans up after them.
             std::os::unix::process::CommandExt::process_group(&mut command, 0);
-            let mut child =
-                command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell");
+            let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell");
             let mut answers = BufReader::new(child.stdout.take().expect("its output"));
             last.clear();
             while answers.read_line(&mut last).expect("its output") > 0 {
@@ -167,7 +169,18 @@ impl Cluster {
     /// The same; an error is what the server says.
     pub fn try_sql(&self, database: &str, sql: &str) -> Result<String, String> {
         let mut command = Command::new(self.bin.join("psql"));
-        command.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-U", "tally", "-d", Self::name(database)]);
+        command.args([
+            "-X",
+            "-A",
+            "-t",
+            "-q",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-U",
+            "tally",
+            "-d",
+            Self::name(database),
+        ]);
         command.arg("-h").arg(&self.dir).arg("-p").arg(self.port.to_string()).args(["-c", sql]);
         let output = command.output().expect("psql");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");

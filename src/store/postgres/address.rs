@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn an_address_is_read_and_shows_no_secret() {
-        let address: Address = "postgres://tally:s3cret@db.example:5433/points?sslmode=disable".parse().unwrap();
+        let address: Address =
+            "postgres://tally:s3cret@db.example:5433/points?sslmode=disable".parse().unwrap();
         assert_eq!(address.to_string(), "postgres://db.example:5433/points");
         assert!(!format!("{address:?}").contains("s3cret"));
         assert_eq!(address.config.get_user(), Some("tally"));

@@ -201,7 +201,9 @@ impl QueryFragment<Pg> for Append<'_> {
                 out.push_sql(") ON CONFLICT (id) DO NOTHING");
             }
         }
-        out.push_sql(" RETURNING 1), entries AS (INSERT INTO entry (seq, envelope) SELECT e.* FROM moved, unnest(");
+        out.push_sql(
+            " RETURNING 1), entries AS (INSERT INTO entry (seq, envelope) SELECT e.* FROM moved, unnest(",
+        );
         out.push_bind_param::<Array<BigInt>, _>(&self.seqs)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Binary>, _>(&self.envelopes)?;

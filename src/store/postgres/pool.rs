@@ -37,10 +37,7 @@ impl Pool {
     }
 
     /// Lends a connection, to ask something that may be asked twice.
-    pub(crate) fn with<T>(
-        &self,
-        ask: impl Fn(&mut Session) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+    pub(crate) fn with<T>(&self, ask: impl Fn(&mut Session) -> Result<T, Fault>) -> Result<T, Fault> {
         let (mut lent, kept) = self.borrow()?;
         let mut session = match kept {
             Some(session) => session,

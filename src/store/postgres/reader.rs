@@ -201,21 +201,19 @@ impl QueryFragment<Pg> for Ask<'_> {
             Self::Keys(keys) => {
                 out.push_sql("SELECT s.key, s.value, s.seq, s.due, k.at FROM unnest(");
                 out.push_bind_param::<Array<Text>, [String]>(keys)?;
-                out.push_sql(") WITH ORDINALITY AS k(key, at) JOIN state AS s ON s.key = k.key) AS r ORDER BY at");
+                out.push_sql(
+                    ") WITH ORDINALITY AS k(key, at) JOIN state AS s ON s.key = k.key) AS r ORDER BY at",
+                );
             }
             Self::Due(through, limit) => {
-                out.push_sql(
-                    "SELECT * FROM (SELECT key, value, seq, due, 1 AS at FROM state WHERE due <= ",
-                );
+                out.push_sql("SELECT * FROM (SELECT key, value, seq, due, 1 AS at FROM state WHERE due <= ");
                 out.push_bind_param::<BigInt, _>(through)?;
                 out.push_sql(" ORDER BY due, key LIMIT ");
                 out.push_bind_param::<BigInt, _>(limit)?;
                 out.push_sql(") AS d) AS r ORDER BY at, due, key");
             }
             Self::After(after, limit) => {
-                out.push_sql(
-                    "SELECT * FROM (SELECT key, value, seq, due, 1 AS at FROM state WHERE key > ",
-                );
+                out.push_sql("SELECT * FROM (SELECT key, value, seq, due, 1 AS at FROM state WHERE key > ");
                 out.push_bind_param::<Text, str>(after)?;
                 out.push_sql(" ORDER BY key LIMIT ");
                 out.push_bind_param::<BigInt, _>(limit)?;

@@ -113,9 +113,9 @@ fn missing(session: &mut Session, schema: Schema) -> Result<Option<String>, Faul
     };
     if let Some(version) = applied.difference(&known).next() {
         let name = schema.name();
-        return Err(session.named().foreign(format!(
-            "a newer version of this program wrote it (schema {name}, {version})"
-        )));
+        return Err(session
+            .named()
+            .foreign(format!("a newer version of this program wrote it (schema {name}, {version})")));
     }
     Ok(known.difference(&applied).next().cloned())
 }

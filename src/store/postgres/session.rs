@@ -61,7 +61,8 @@ impl Database {
             made.await.map_err(|e| e.to_string())
         };
         let connection = driver.run(task).and_then(|made| made).map_err(unreachable)?;
-        let mut session = Session { connection: PgConnection::from(connection), named: Named(name), _driver: driver };
+        let mut session =
+            Session { connection: PgConnection::from(connection), named: Named(name), _driver: driver };
         session.run("prepare the connection", |connection| connection.batch_execute(&purpose.settings()))?;
         Ok(session)
     }

@@ -44,10 +44,7 @@ impl Vaulted {
     }
 
     /// Does something in one transaction, alone.
-    pub(crate) fn write<T, E>(
-        &mut self,
-        work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
-    ) -> Result<T, E>
+    pub(crate) fn write<T, E>(&mut self, work: impl FnOnce(&mut PgConnection) -> Result<T, E>) -> Result<T, E>
     where
         E: From<Fault> + From<diesel::result::Error>,
     {
@@ -58,10 +55,7 @@ impl Vaulted {
     }
 
     /// Does something that changes nothing.
-    pub(crate) fn read<T, E>(
-        &mut self,
-        work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
-    ) -> Result<T, E>
+    pub(crate) fn read<T, E>(&mut self, work: impl FnOnce(&mut PgConnection) -> Result<T, E>) -> Result<T, E>
     where
         E: From<Fault> + From<diesel::result::Error>,
     {
@@ -71,10 +65,7 @@ impl Vaulted {
         })
     }
 
-    fn transaction<T, E>(
-        &mut self,
-        work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
-    ) -> Result<T, E>
+    fn transaction<T, E>(&mut self, work: impl FnOnce(&mut PgConnection) -> Result<T, E>) -> Result<T, E>
     where
         E: From<Fault> + From<diesel::result::Error>,
     {

@@ -113,7 +113,10 @@ impl SqliteLog {
             return Ok(());
         }
         let held = "a reader holds on to old pages; erase again when it is done";
-        Err(self.file.named().fault("empty the write-ahead file", diesel::result::Error::QueryBuilderError(held.into())))
+        Err(self
+            .file
+            .named()
+            .fault("empty the write-ahead file", diesel::result::Error::QueryBuilderError(held.into())))
     }
 }
 

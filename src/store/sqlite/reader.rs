@@ -98,9 +98,7 @@ impl Read for Reader {
     }
 
     fn cursor(&self) -> Result<Option<Place>, Fault> {
-        self.pools.state.with(|file| {
-file.cursor()
-        })
+        self.pools.state.with(|file| file.cursor())
     }
 
     fn load(&self, keys: &[String]) -> Result<Loaded, Fault> {
@@ -132,7 +130,13 @@ file.cursor()
     }
 }
 
-fn envelopes(file: &mut File, page: &mut Page, from: u64, limit: usize, max_bytes: usize) -> Result<(), Fault> {
+fn envelopes(
+    file: &mut File,
+    page: &mut Page,
+    from: u64,
+    limit: usize,
+    max_bytes: usize,
+) -> Result<(), Fault> {
     let (from, mut size) = (integer(from)?, 0_usize);
     let rows = file.run("read envelopes", |connection| {
         let query = entry::table.filter(entry::seq.ge(from)).order(entry::seq).limit(at_most(limit));
