@@ -45,12 +45,14 @@ const BOUNDS: &[(&str, i64, i64)] = &[
 ];
 
 /// Keys whose value is a text.
-const TEXTS: &[&str] = &["api.listen", "api.public"];
+const TEXTS: &[&str] = &["api.listen", "api.public", "store.database"];
 
 /// Everything that can be configured.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// Where log, state, views and vault are.
+    pub store: Store,
     /// The thread that decides and commits.
     pub writer: Writer,
     /// Those that follow the log.
@@ -63,6 +65,14 @@ pub struct Config {
     pub api: Api,
     /// Balances for readers.
     pub cache: Cache,
+}
+
+/// Where log, state, views and vault are.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// The address of a PostgreSQL database; if empty they are files in the data folder.
+    pub database: String,
 }
 
 /// The thread that decides and commits.

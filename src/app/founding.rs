@@ -12,8 +12,8 @@ use crate::machine::{CurrencySetting, Genesis, Kind, Request};
 use crate::network::{DefineUnit, RegisterBrand, RegisterParticipant};
 use crate::prices::{PublishAcceptance, PublishPrices};
 use crate::sign::{KeyBudget, Purpose, SecretKey};
+use crate::store::Home;
 use crate::types::{BrandId, Currency, Ident, ParticipantId, Time, b64};
-use std::path::Path;
 
 /// The operator's keys.
 pub struct Operator {
@@ -70,9 +70,15 @@ impl Operator {
         }
     }
 
-    /// Founds the network in an empty folder.
-    pub fn found(&self, dir: &Path, genesis: Genesis, at: Time, tuning: &Tuning) -> Result<Network, Failure> {
-        Network::create(dir, genesis, &self.log, at, tuning)
+    /// Founds the network in an empty folder, or an empty database.
+    pub fn found(
+        &self,
+        home: impl Into<Home>,
+        genesis: Genesis,
+        at: Time,
+        tuning: &Tuning,
+    ) -> Result<Network, Failure> {
+        Network::create(home, genesis, &self.log, at, tuning)
     }
 
     fn signing(&self) -> impl Iterator<Item = &SecretKey> {

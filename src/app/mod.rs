@@ -1,4 +1,4 @@
-//! The wiring: a network as a value, made of a folder.
+//! The wiring: a network as a value, made of a folder and perhaps a database.
 //!
 //! Owns: which file is where in a data folder, and in what order things open and close.
 //! Promises: a folder that cannot be trusted (a log cut or restored too old, a foreign key) is not opened.
@@ -22,7 +22,7 @@ use crate::engine::{Commit, Core, Engine, Failure, Follower, Pace, Setup, StateF
 use crate::log::{Frontier, LogSigner, LogVerifier, vkey};
 use crate::machine::{Event, Genesis};
 use crate::sign::SecretKey;
-use crate::store::{Place, Read, Reader, Sqlite};
+use crate::store::{Faces, Home, Place, Read};
 use crate::tiles;
 use crate::types::{Time, decode};
 use crate::views;
@@ -138,37 +138,39 @@ pub fn genesis_of(read: &dyn Read) -> Result<Option<Genesis>, Failure> {
 }
 
 impl Network {
-    /// Founds a network in an empty folder.
+    /// Founds a network in an empty folder, or an empty database.
     pub fn create(
-        dir: &Path,
+        home: impl Into<Home>,
         genesis: Genesis,
         log_key: &SecretKey,
         at: Time,
         tuning: &Tuning,
     ) -> Result<Self, Failure> {
-        let stores = Sqlite::open(dir).map_err(fault)?;
-        if genesis_of(&stores.reader)?.is_some() {
-            return Err(fault(format!("{} already holds a network", dir.display())));
+        let home = home.into();
+        let stores = home.open().map_err(fault)?;
+        if genesis_of(&*stores.reader)?.is_some() {
+            return Err(fault(format!("{} already holds a network", home.shown())));
         }
-        Self::start(dir, stores, genesis, log_key, at, tuning)
+        Self::start(&home, stores, genesis, log_key, at, tuning)
     }
 
-    /// Opens the network in a folder. The log key signs checkpoints and must be the one of genesis.
-    pub fn open(dir: &Path, log_key: &SecretKey, tuning: &Tuning) -> Result<Self, Failure> {
-        if !dir.join("log.sqlite").exists() {
-            return Err(fault(format!("{} holds no network; `tallyhouse demo` makes one", dir.display())));
+    /// Opens the network in a folder or a database. The log key signs checkpoints and must be the one of genesis.
+    pub fn open(home: impl Into<Home>, log_key: &SecretKey, tuning: &Tuning) -> Result<Self, Failure> {
+        let home = home.into();
+        if !home.exists().map_err(fault)? {
+            return Err(fault(format!("{} holds no network; `tallyhouse demo` makes one", home.shown())));
         }
-        let stores = Sqlite::open(dir).map_err(fault)?;
-        let genesis = genesis_of(&stores.reader)?;
-        let genesis = genesis.ok_or_else(|| fault(format!("{} holds an empty log", dir.display())))?;
-        guard_fork(dir, &stores.reader, &genesis)?;
+        let stores = home.open().map_err(fault)?;
+        let genesis = genesis_of(&*stores.reader)?;
+        let genesis = genesis.ok_or_else(|| fault(format!("{} holds an empty log", home.shown())))?;
+        guard_fork(home.dir(), &*stores.reader, &genesis)?;
         let now = clock::now();
-        Self::start(dir, stores, genesis, log_key, now, tuning)
+        Self::start(&home, stores, genesis, log_key, now, tuning)
     }
 
     fn start(
-        dir: &Path,
-        stores: Sqlite,
+        home: &Home,
+        stores: Faces,
         genesis: Genesis,
         log_key: &SecretKey,
         at: Time,
@@ -178,14 +180,14 @@ impl Network {
             return Err(fault("the log key is not the one that genesis names"));
         }
         let signer = LogSigner::of(&genesis.origin, log_key).map_err(fault)?;
-        let Sqlite { log, state, reader } = stores;
-        let views = ViewsFollower(views::Views::open(dir).map_err(fault)?);
-        let read: Arc<dyn Read> = Arc::new(reader);
+        let dir = home.dir();
+        let Faces { log, state, reader: read } = stores;
+        let views = ViewsFollower(views::Views::open(home).map_err(fault)?);
         let tiles = TilesFollower(tiles::Keeper::open(dir, read.clone()).map_err(fault)?);
         let stores = Stores {
-            log: Box::new(log),
+            log,
             read,
-            state: Box::new(StateFollower::new(Box::new(state), None)?),
+            state: Box::new(StateFollower::new(state, None)?),
             others: vec![Box::new(views), Box::new(tiles)],
         };
         let setup = Setup { memory_rows: tuning.memory_rows, salts: Box::new(clock::salts()), crash: None };
@@ -194,7 +196,7 @@ impl Network {
             if genesis.driven && stores.read.tip().map_err(fault)?.is_some() { Time::default() } else { at };
         let core = Core::open(setup, stores, signer, &genesis, now)?;
         let engine = Engine::start(core, genesis.net(), tuning.pace.clone(), watched(genesis.driven))?;
-        let views = views::Reader::open(dir).map_err(fault)?;
+        let views = views::Reader::open(home).map_err(fault)?;
         Ok(Self { engine, views, genesis, dir: dir.into() })
     }
 
@@ -219,7 +221,7 @@ fn watched(driven: bool) -> impl FnMut() -> Result<Time, String> + Send {
 
 /// A log that is shorter than a checkpoint that was published was cut, or restored from a copy that is
 /// too old: going on would fork it.
-fn guard_fork(dir: &Path, read: &Reader, genesis: &Genesis) -> Result<(), Failure> {
+fn guard_fork(dir: &Path, read: &dyn Read, genesis: &Genesis) -> Result<(), Failure> {
     let Ok(note) = std::fs::read_to_string(dir.join("checkpoint")) else {
         return Ok(());
     };

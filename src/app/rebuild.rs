@@ -2,29 +2,29 @@
 
 use super::ViewsFollower;
 use crate::engine::{Failure, Follower, Rebuilder, StateFollower, catch_up};
-use crate::store::{Read, Sqlite};
+use crate::store::{Faces, Home};
 use crate::views;
-use std::path::Path;
 
 fn fault(e: impl std::fmt::Display) -> Failure {
     Failure::Unavailable(e.to_string())
 }
 
 /// Makes state and views anew. Returns how many entries the log has.
-pub fn rebuild(dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<u64, Failure> {
-    if !dir.join("log.sqlite").exists() {
-        return Err(fault(format!("{} holds no network", dir.display())));
+pub fn rebuild(home: impl Into<Home>, progress: &mut dyn FnMut(u64, u64)) -> Result<u64, Failure> {
+    let home = home.into();
+    if !home.exists().map_err(fault)? {
+        return Err(fault(format!("{} holds no network", home.shown())));
     }
-    let Sqlite { log: _log, state, reader } = Sqlite::open(dir).map_err(fault)?;
+    let Faces { log: _log, state, reader } = home.open().map_err(fault)?;
     let size = reader.tip().map_err(fault)?.map_or(0, |tip| tip.seq + 1);
-    let mut state = StateFollower::new(Box::new(state), None)?;
+    let mut state = StateFollower::new(state, None)?;
     state.wipe()?;
     let mut rebuilder = Rebuilder::new();
-    while rebuilder.step(&reader, &mut state)? {
+    while rebuilder.step(&*reader, &mut state)? {
         progress(state.cursor()?.map_or(0, |place| place.seq + 1), size);
     }
-    let mut views = ViewsFollower(views::Views::open(dir).map_err(fault)?);
+    let mut views = ViewsFollower(views::Views::open(&home).map_err(fault)?);
     views.wipe()?;
-    catch_up(&mut views, &reader)?;
+    catch_up(&mut views, &*reader)?;
     Ok(size)
 }

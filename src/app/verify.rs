@@ -10,7 +10,7 @@ use crate::engine::{self, Commit, Follower, Memory, StateFollower, open_entry, s
 use crate::log::{Broken as ChainBroken, Chain, Checkpoint, LogVerifier, vkey};
 use crate::machine::{self, AssertedTotal, Broken, Event, Evidence, Genesis, Snapshot};
 use crate::sign::PublicKey;
-use crate::store::{Fault, Read, Reader, Sqlite, StoredEntry, TipRecord};
+use crate::store::{Fault, Home, Read, Reader, Sqlite, StoredEntry, TipRecord};
 use crate::types::{Hash, Kid, Time, decode};
 use hashbrown::HashMap;
 use serde::Serialize;
@@ -109,10 +109,14 @@ fn wrong(place: impl Into<String>, what: impl ToString) -> Halt {
 
 /// Verifies a data folder. `progress` is told how many of how many entries are done. An `Err` is a
 /// fault of this machine; what is wrong with the log stands in the report.
-pub fn verify(dir: &Path, options: &Options, progress: &mut dyn FnMut(u64, u64)) -> Result<Report, String> {
+pub fn verify(
+    home: impl Into<Home>,
+    options: &Options,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Report, String> {
     let mut report = Report::default();
     let scratch = Scratch::make()?;
-    match run(dir, options, &scratch, &mut report, progress) {
+    match run(&home.into(), options, &scratch, &mut report, progress) {
         Ok(()) => Ok(report),
         Err(Halt::Finding(finding)) => {
             report.finding = Some(finding);
@@ -204,21 +208,22 @@ impl Again {
 }
 
 fn run(
-    dir: &Path,
+    home: &Home,
     options: &Options,
     scratch: &Scratch,
     report: &mut Report,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), Halt> {
-    let live = Reader::open(dir)?;
+    let live = home.read()?;
+    let live = &*live;
     let Some(tip) = live.tip()? else {
-        return Err(Halt::Fault(format!("{} holds no log", dir.display())));
+        return Err(Halt::Fault(format!("{} holds no log", home.shown())));
     };
-    let against = Against::new(dir, &live, options, report)?;
-    let claims = snapshots_claimed(&live)?;
+    let against = Against::new(home.dir(), live, options, report)?;
+    let claims = snapshots_claimed(live)?;
     // State and views are compared where they stand: after a kill they may be behind the log.
     let state_at = if options.compare { live.cursor()?.map(|place| place.seq) } else { None };
-    let views = if options.compare { Some(crate::views::Reader::open(dir)?) } else { None };
+    let views = if options.compare { Some(crate::views::Reader::open(home)?) } else { None };
     let views_at = match &views {
         Some(views) => views.cursor()?.map(|place| place.seq),
         None => None,
@@ -238,7 +243,7 @@ fn run(
     let mut chain = Chain::start();
     let mut roots: BTreeMap<u64, Snapshot> = BTreeMap::new();
     let mut next = 0;
-    let mut run = read_run(&live, next, &tip, against.net)?;
+    let mut run = read_run(live, next, &tip, against.net)?;
     if let Some(views) = views.as_ref().filter(|_| views_at.is_none()) {
         compare_views(views, &scratch.0, report)?;
         report.views = false;
@@ -251,7 +256,7 @@ fn run(
         again.load(run.iter().flat_map(|one| one.names(&again.memory)).collect())?;
         // The next run is read while this one is decided.
         let (decided, following) = std::thread::scope(|scope| {
-            let following = scope.spawn(|| read_run(&live, from, &tip, against.net));
+            let following = scope.spawn(|| read_run(live, from, &tip, against.net));
             let decided = run.drain(..).try_for_each(|one| {
                 let seq = one.seq;
                 if seq != next {
@@ -273,7 +278,7 @@ fn run(
                     }
                     if state_at == Some(seq) {
                         let still = || Ok(live.cursor()?.map(|place| place.seq) == state_at);
-                        unless_moved(compare_state(&live, &again.read, report), still)?;
+                        unless_moved(compare_state(live, &*again.read, report), still)?;
                     }
                 }
                 Ok(())
@@ -301,7 +306,7 @@ fn run(
 }
 
 /// The entries whose state some snapshot in the log claims to have the root of.
-fn snapshots_claimed(live: &Reader) -> Result<std::collections::BTreeSet<u64>, Halt> {
+fn snapshots_claimed(live: &dyn Read) -> Result<std::collections::BTreeSet<u64>, Halt> {
     let mut claimed = std::collections::BTreeSet::new();
     let mut next = 0;
     loop {
@@ -369,7 +374,7 @@ impl Opened {
 }
 
 /// The next entries, taken apart on all cores.
-fn read_run(live: &Reader, from: u64, tip: &TipRecord, net: Hash) -> Result<Vec<Opened>, Halt> {
+fn read_run(live: &dyn Read, from: u64, tip: &TipRecord, net: Hash) -> Result<Vec<Opened>, Halt> {
     let mut entries = live.read(from, CHUNK, CHUNK_BYTES).map_err(|e| match e {
         Fault::Damaged { .. } => wrong("log", e),
         other => other.into(),
@@ -481,7 +486,7 @@ struct Against {
 impl Against {
     /// The network's id, and the verifier key of its log: from outside if given, and then genesis must name
     /// the same.
-    fn new(dir: &Path, live: &Reader, options: &Options, report: &mut Report) -> Result<Self, Halt> {
+    fn new(dir: &Path, live: &dyn Read, options: &Options, report: &mut Report) -> Result<Self, Halt> {
         let first = live.read_envelopes(0, 1)?;
         let bytes = first.first().map(|envelope| envelope.bytes.as_slice()).unwrap_or_default();
         let envelope = crate::log::Envelope::decode(bytes).map_err(|e| wrong("entry 0", e))?;
@@ -554,7 +559,7 @@ fn check_end(tip: &TipRecord, chain: &Chain, against: &Against, report: &mut Rep
     Ok(())
 }
 
-fn compare_state(live: &Reader, again: &Reader, report: &mut Report) -> Result<(), Halt> {
+fn compare_state(live: &dyn Read, again: &dyn Read, report: &mut Report) -> Result<(), Halt> {
     let mut after = String::new();
     if live.cursor()? != again.cursor()? {
         return Err(wrong("state, cursor", "names another entry's hash"));

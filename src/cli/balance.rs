@@ -67,8 +67,8 @@ struct HoldLine {
 
 /// Runs it.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
-    let folder = Folder::open(&context.data)?;
-    let accounts = accounts(&context.data, &args.whose)?;
+    let folder = Folder::open(context)?;
+    let accounts = accounts(context, &args.whose)?;
     let several = accounts.len() > 1;
     for account in accounts {
         let balance = match balance(&folder, account, args.as_of, clock::now())? {

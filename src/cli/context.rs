@@ -5,13 +5,17 @@ use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::log::Envelope;
 use crate::machine::Genesis;
-use crate::store::{Read as _, Reader};
+use crate::store::{self, Home};
 use crate::types::{Hash, Malformed, Refused, Time};
 use serde::Serialize;
+use std::cell::OnceCell;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// Names the database in the environment.
+const DATABASE: &str = "TALLYHOUSE_DATABASE";
 
 /// Options of all verbs.
 #[derive(clap::Args, Clone, Debug)]
@@ -19,6 +23,9 @@ pub struct Globals {
     /// The data folder of the network
     #[arg(long, global = true, value_name = "DIR", default_value = "./data/demo")]
     pub data: PathBuf,
+    /// The PostgreSQL database that log, state, views and vault are in, if they are not in the data folder
+    #[arg(long, global = true, value_name = "postgres://…")]
+    pub database: Option<String>,
     /// A file that changes settings of this node, see config/default.toml
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -133,6 +140,8 @@ pub struct Context<'a> {
     /// Whether JSON was asked for.
     pub json: bool,
     config: Option<PathBuf>,
+    database: Option<String>,
+    home: OnceCell<Home>,
     input: &'a mut dyn Read,
     /// Standard output, buffered.
     pub out: &'a mut dyn Write,
@@ -141,12 +150,44 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// From the options and the streams.
     pub fn new(globals: Globals, input: &'a mut dyn Read, out: &'a mut dyn Write) -> Self {
-        Self { data: globals.data, json: globals.json, config: globals.config, input, out }
+        let Globals { data, database, config, json } = globals;
+        Self { data, json, config, database, home: OnceCell::new(), input, out }
     }
 
     /// The settings of this node.
     pub fn config(&self) -> Result<Config, CliError> {
         Ok(Config::load(self.config.as_deref())?)
+    }
+
+    /// Where the network is kept: in the data folder, or in the database that the command line, the environment or
+    /// the configuration names.
+    pub fn home(&self) -> Result<Home, CliError> {
+        if let Some(home) = self.home.get() {
+            return Ok(home.clone());
+        }
+        let named = self.database.clone().or_else(|| std::env::var(DATABASE).ok());
+        let named = match named {
+            Some(named) => named,
+            None => self.config()?.store.database,
+        };
+        let address = match named.as_str() {
+            "" => None,
+            address => Some(address.parse().map_err(|e: Malformed| CliError::usage(e))?),
+        };
+        Ok(self.home.get_or_init(|| Home::new(&self.data, address)).clone())
+    }
+
+    /// The same; there must be a network.
+    pub fn network(&self) -> Result<Home, CliError> {
+        let home = self.home()?;
+        if home.exists()? {
+            return Ok(home);
+        }
+        let how = match home.database() {
+            None => "give the folder of one with --data; `tallyhouse demo` makes one",
+            Some(_) => "name another with --database; `tallyhouse demo` makes one",
+        };
+        Err(CliError::Usage(format!("{} holds no network; {how}", home.shown())))
     }
 
     /// Prints a line of text.
@@ -178,11 +219,12 @@ impl<'a> Context<'a> {
     /// What "now" means in a statement: the time of the machine or, if the network in the data folder is
     /// driven, that of its last entry.
     pub fn now(&self) -> Result<Time, CliError> {
-        if !self.data.join("log.sqlite").exists() {
+        let home = self.home()?;
+        if !home.exists()? {
             return Ok(clock::now());
         }
-        let read = Reader::open(&self.data)?;
-        let last = match (genesis(&self.data, &read)?.driven, read.tip()?) {
+        let read = home.read()?;
+        let last = match (genesis(&home, &*read)?.driven, read.tip()?) {
             (true, Some(tip)) => read.read_envelopes(tip.seq, 1)?.pop(),
             _ => None,
         };
@@ -194,16 +236,17 @@ impl<'a> Context<'a> {
 
     /// The network's id: as given, else that of the network in the data folder.
     pub fn net(&self, given: Option<Hash>) -> Result<Hash, CliError> {
-        match given {
-            Some(net) => Ok(net),
-            None if self.data.join("log.sqlite").exists() => {
-                Ok(genesis(&self.data, &Reader::open(&self.data)?)?.net())
-            }
-            None => Err(CliError::Usage(format!(
-                "which network? {} holds none: give its id with --net, or its folder with --data",
-                self.data.display()
-            ))),
+        if let Some(net) = given {
+            return Ok(net);
         }
+        let home = self.home()?;
+        if home.exists()? {
+            return Ok(genesis(&home, &*home.read()?)?.net());
+        }
+        Err(CliError::Usage(format!(
+            "which network? {} holds none: give its id with --net, or its folder with --data",
+            home.shown()
+        )))
     }
 }
 
@@ -218,8 +261,8 @@ pub(super) fn net(text: &str) -> Result<Hash, Malformed> {
 }
 
 /// Entry 0 of the log in a folder.
-fn genesis(dir: &Path, read: &Reader) -> Result<Genesis, CliError> {
-    let broken = |why: &dyn fmt::Display| CliError::Fault(format!("{}: {why}", dir.display()));
+fn genesis(home: &Home, read: &dyn store::Read) -> Result<Genesis, CliError> {
+    let broken = |why: &dyn fmt::Display| CliError::Fault(format!("{}: {why}", home.shown()));
     let genesis = genesis_of(read).map_err(|e| broken(&e))?;
     genesis.ok_or_else(|| broken(&"the log is empty"))
 }

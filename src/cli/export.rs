@@ -48,7 +48,7 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
-    let folder = Folder::open(&context.data)?;
+    let folder = Folder::open(context)?;
     let bar = bar();
     let mut progress = |done: u64, all: u64| {
         bar.set_length(all);

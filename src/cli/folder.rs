@@ -1,13 +1,12 @@
 //! A data folder as the reading verbs see it: the log, its key, and how work on it is shown.
 
-use super::context::CliError;
+use super::context::{CliError, Context};
 use crate::app::genesis_of;
 use crate::log::{LogVerifier, vkey};
 use crate::machine::Genesis;
-use crate::store::{Read, Reader};
+use crate::store::Read;
 use crate::tiles::{self, Hashes};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::path::Path;
 use std::sync::Arc;
 
 impl From<tiles::Fault> for CliError {
@@ -36,15 +35,10 @@ pub(super) struct Folder {
 
 impl Folder {
     /// Opens it for reading only.
-    pub(super) fn open(dir: &Path) -> Result<Self, CliError> {
-        if !dir.join("log.sqlite").exists() {
-            return Err(CliError::Usage(format!(
-                "{} holds no network; give the folder of one with --data",
-                dir.display()
-            )));
-        }
-        let read: Arc<dyn Read> = Arc::new(Reader::open(dir)?);
-        let hashes = Hashes::open(dir, read.clone());
+    pub(super) fn open(context: &Context<'_>) -> Result<Self, CliError> {
+        let home = context.network()?;
+        let read = home.read()?;
+        let hashes = Hashes::open(home.dir(), read.clone());
         Self::of(read, hashes)
     }
 

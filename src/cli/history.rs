@@ -58,9 +58,9 @@ struct Line {
 
 /// Runs it.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
-    let folder = Folder::open(&context.data)?;
-    let views = Reader::open(&context.data)?;
-    let whose = accounts(&context.data, &args.whose)?;
+    let folder = Folder::open(context)?;
+    let views = Reader::open(context.home()?)?;
+    let whose = accounts(context, &args.whose)?;
     for account in &whose {
         let history = history(&folder, &views, *account, &args)?;
         if context.json {

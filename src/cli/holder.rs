@@ -1,23 +1,23 @@
 //! Whose balance or history: an account, or all accounts of a wallet, named by its id or by an alias.
 
-use super::context::CliError;
+use super::context::{CliError, Context};
 use crate::types::AccountId;
 use crate::vault::{Vault, WalletId};
-use std::path::Path;
 
 /// The accounts that a text means: itself if it is an account's id, those of the wallet with this id or
 /// alias (such as a member number) otherwise.
-pub(super) fn accounts(data: &Path, text: &str) -> Result<Vec<AccountId>, CliError> {
+pub(super) fn accounts(context: &Context<'_>, text: &str) -> Result<Vec<AccountId>, CliError> {
     if let Ok(account) = text.parse() {
         return Ok(vec![account]);
     }
-    if !data.join("vault.sqlite").exists() {
+    let home = context.home()?;
+    if !Vault::exists(&home)? {
         return Err(CliError::usage(format!(
             "{text:?} is no account, and {} knows no wallets",
-            data.display()
+            home.shown()
         )));
     }
-    let vault = Vault::open(data).map_err(CliError::fault)?;
+    let vault = Vault::open(&home).map_err(CliError::fault)?;
     let wallet = match text.parse::<WalletId>() {
         Ok(wallet) => wallet,
         Err(_) => vault

@@ -54,7 +54,7 @@ impl FromStr for Shown {
 
 /// Runs it.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
-    let text = text(&args, &Folder::open(&context.data)?)?;
+    let text = text(&args, &Folder::open(context)?)?;
     match &args.out {
         Some(path) => {
             std::fs::write(path, text).map_err(|e| CliError::fault(format!("{}: {e}", path.display())))?

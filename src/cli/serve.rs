@@ -37,7 +37,7 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let network = network(context, &Tuning::of(&config, &context.data))?;
     let public = public_address(&config.api, listener.local_addr()?);
     let address = listener.local_addr()?;
-    let data = context.data.display();
+    let data = context.home()?.shown();
     let said = format!("serving {data} at {public}\nSwagger UI: {public}/docs/\nlistening on {address}");
     until_stopped(network, context, &config, listener, |context| {
         context.say(said)?;
@@ -54,7 +54,7 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
 pub(super) fn network(context: &Context<'_>, tuning: &Tuning) -> Result<Network, CliError> {
     let name = "log".parse().map_err(CliError::fault)?;
     let log = KeyFolder::at(&context.data).load(&Owner::Operator, &name)?;
-    Network::open(&context.data, &log, tuning).map_err(CliError::fault)
+    Network::open(context.home()?, &log, tuning).map_err(CliError::fault)
 }
 
 /// Files that a node opens beside connections: stores, their readers, key files, tiles.
@@ -94,7 +94,7 @@ pub(super) fn until_stopped(
     say: impl FnOnce(&mut Context<'_>) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
     start_log();
-    let vault = Vault::open(&context.data)?;
+    let vault = Vault::open(context.home()?)?;
     let mut api = config.api.clone();
     api.connections = files_for(api.connections);
     let public = public_address(&api, listener.local_addr()?);

@@ -50,10 +50,7 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let jws = jws(&context.text(&args.request)?)?;
     let lines = args.lines.as_deref().map(read).transpose()?;
     let request = Request { jws, lines: lines.map(|text| Arc::from(text.into_bytes())), http: None };
-    if !context.data.join("log.sqlite").exists() {
-        let no = format!("{} holds no network; `tallyhouse demo` makes one", context.data.display());
-        return Err(CliError::Usage(no));
-    }
+    context.network()?;
     let network = network(context, &Tuning::of(&context.config()?, &context.data))?;
     let outcome = network.engine.ask(&request, None);
     network.close().map_err(CliError::fault)?;

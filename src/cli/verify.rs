@@ -4,7 +4,6 @@ use super::context::{CliError, Context, Exit};
 use crate::app::{self, Options, Report};
 use crate::log::LogVerifier;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::path::Path;
 use std::time::Instant;
 
 /// Options of `verify`.
@@ -53,20 +52,13 @@ pub(super) fn bar(what: &'static str) -> ProgressBar {
     bar
 }
 
-/// The data folder, if it holds a network.
-fn held(dir: &Path) -> Result<&Path, CliError> {
-    if dir.join("log.sqlite").exists() {
-        return Ok(dir);
-    }
-    Err(CliError::Usage(format!("{} holds no network; give the folder of one with --data", dir.display())))
-}
-
 /// Verifies.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
-    let held = held(&context.data)?;
-    if let Some(gone) = ["state.sqlite", "views.sqlite"].iter().find(|file| !held.join(file).exists()) {
+    let home = context.network()?;
+    let missing = |file: &&&str| home.database().is_none() && !home.dir().join(file).exists();
+    if let Some(gone) = ["state.sqlite", "views.sqlite"].iter().find(missing) {
         let anew = "is gone: `tallyhouse rebuild` makes it anew from the log";
-        return Err(CliError::Fault(format!("{}: {anew}", held.join(gone).display())));
+        return Err(CliError::Fault(format!("{}: {anew}", home.dir().join(gone).display())));
     }
     if let Some(vkey) = &args.vkey {
         vkey.parse::<LogVerifier>().map_err(|e| CliError::Usage(format!("--vkey {vkey}: {e}")))?;
@@ -75,7 +67,7 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
         Options { signatures: !args.no_signatures, vkey: args.vkey, net: args.net, compare: !args.log_only };
     let begun = Instant::now();
     let progress = bar("verify");
-    let report = app::verify(&context.data, &options, &mut |done, of| {
+    let report = app::verify(&home, &options, &mut |done, of| {
         progress.set_length(of);
         progress.set_position(done);
     });
@@ -133,10 +125,10 @@ fn say(report: &Report, seconds: f64, context: &mut Context<'_>) -> Result<(), C
 
 /// Makes state and views anew.
 pub fn rebuild(_: RebuildArgs, context: &mut Context<'_>) -> Result<Exit, CliError> {
-    held(&context.data)?;
+    let home = context.network()?;
     let begun = Instant::now();
     let progress = bar("rebuild");
-    let entries = app::rebuild(&context.data, &mut |done, of| {
+    let entries = app::rebuild(&home, &mut |done, of| {
         progress.set_length(of);
         progress.set_position(done);
     });

@@ -31,6 +31,7 @@ use crate::log::vkey;
 use crate::machine::CurrencySetting;
 use crate::network::DefineUnit;
 use crate::prices::PublishPrices;
+use crate::store::Home;
 use cast::{Brand, Cast};
 use figures::Figures;
 use hashbrown::HashMap;
@@ -114,8 +115,9 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
         true => None,
         false => Some(serving::Stand::find(config, args.listen)?),
     };
-    room::make(&context.data, args.fresh)?;
-    let (page, sandbox) = play(&plan, &context.data, &tuning).map_err(CliError::Fault)?;
+    let home = context.home()?;
+    room::make(&home, args.fresh)?;
+    let (page, sandbox) = play(&plan, &home, &tuning).map_err(CliError::Fault)?;
     match context.json {
         true => context.say_json(&page)?,
         false => context.say(&page)?,
@@ -133,7 +135,7 @@ fn text(e: impl std::fmt::Display) -> String {
     e.to_string()
 }
 
-fn play(plan: &Plan, dir: &Path, tuning: &Tuning) -> Result<(Page, Sandbox), String> {
+fn play(plan: &Plan, home: &Home, tuning: &Tuning) -> Result<(Page, Sandbox), String> {
     let Plan { terms, source, receipts, survey, brands } = plan;
     let begun = Instant::now();
     let t = &terms.network;
@@ -142,12 +144,12 @@ fn play(plan: &Plan, dir: &Path, tuning: &Tuning) -> Result<(Page, Sandbox), Str
     let genesis = operator.sandbox(&t.origin, currency, clock::random());
     let pen = Pen { net: genesis.net() };
     let vkey = vkey(&genesis.origin, genesis.log.as_bytes());
-    let safe = Safe::open(dir)?;
+    let safe = Safe::open(home)?;
     for (root, number) in operator.roots.iter().zip(1..) {
         safe.keep_operator(&format!("root-{number}"), root)?;
     }
     safe.keep_operator("log", &operator.log)?;
-    let network = operator.found(dir, genesis, survey.start, tuning).map_err(text)?;
+    let network = operator.found(home, genesis, survey.start, tuning).map_err(text)?;
     let (cast, founding) = found_brands(&network, &operator, pen, plan, &safe)?;
     let Done { mut tally, last, cast } = replay(&network, Cast::new(terms, pen, cast, &safe), plan)?;
     let sandbox = Sandbox::make(&network.engine, &cast, &safe, last)?;
@@ -161,7 +163,7 @@ fn play(plan: &Plan, dir: &Path, tuning: &Tuning) -> Result<(Page, Sandbox), Str
     books::against_views(&figures, &network.views, currency.code)?;
     network.close().map_err(text)?;
     let page = Page {
-        data: dir.display().to_string(),
+        data: home.dir().display().to_string(),
         receipts_from: source.name(),
         network: pen.net.to_string(),
         vkey,
@@ -181,7 +183,7 @@ fn play(plan: &Plan, dir: &Path, tuning: &Tuning) -> Result<(Page, Sandbox), Str
         refused: tally.refused,
         seconds,
         commands_per_second: tally.counts.sum() as f64 / seconds.max(0.001),
-        verified: verify(dir)?,
+        verified: verify(home)?,
     };
     Ok((page, sandbox))
 }
@@ -275,10 +277,10 @@ fn replay<'a>(network: &'a Network, cast: Cast<'a>, plan: &Plan) -> Result<Done<
     done
 }
 
-fn verify(dir: &Path) -> Result<Verified, String> {
+fn verify(home: &Home) -> Result<Verified, String> {
     let bar = bar("verify");
     let begun = Instant::now();
-    let report = app::verify(dir, &app::Options::default(), &mut |done, all| {
+    let report = app::verify(home, &app::Options::default(), &mut |done, all| {
         bar.set_length(all);
         bar.set_position(done);
     });

@@ -8,9 +8,8 @@
 use super::page::grouped;
 use crate::app;
 use crate::cli::CliError;
-use crate::store::{Read as _, Sqlite};
+use crate::store::Home;
 use std::io::ErrorKind;
-use std::path::Path;
 
 /// What a network leaves in its folder.
 const OURS: &[&str] = &["checkpoint", "checkpoint.new", "keys", "lock", "tiles"];
@@ -23,23 +22,26 @@ fn is_ours(name: &str) -> bool {
 }
 
 /// The folder must be empty; with `--fresh` the demo's network in it is removed.
-pub fn make(dir: &Path, fresh: bool) -> Result<(), CliError> {
+pub fn make(home: &Home, fresh: bool) -> Result<(), CliError> {
+    let dir = home.dir();
     let named = |e: std::io::Error| CliError::fault(format!("{}: {e}", dir.display()));
     let there: Vec<_> = match std::fs::read_dir(dir) {
         Ok(entries) => entries.collect::<Result<_, _>>().map_err(named)?,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(e) if e.kind() == ErrorKind::NotFound => vec![],
         Err(e) => return Err(named(e)),
     };
-    if there.is_empty() {
+    if there.is_empty() && (home.database().is_none() || !home.exists()?) {
         return Ok(());
     }
-    let shown = dir.display();
-    if !dir.join("log.sqlite").exists() {
+    let shown = home.shown();
+    if !home.exists()? {
         return Err(CliError::Usage(format!(
-            "{shown} is not empty and holds no network: choose another folder"
+            "{} is not empty and {} no network: choose another folder",
+            dir.display(),
+            if home.database().is_some() { format!("{shown} holds") } else { "holds".into() }
         )));
     }
-    let (entries, demo) = look(dir)?;
+    let (entries, demo) = look(home)?;
     if !demo {
         return Err(CliError::Usage(format!(
             "{shown} holds a network that is no demo: choose another folder"
@@ -48,10 +50,14 @@ pub fn make(dir: &Path, fresh: bool) -> Result<(), CliError> {
     if !fresh {
         return Err(CliError::Usage(format!(
             "{shown} holds a demo's network of {} entries already.\n\
-             Check it with `tallyhouse verify --data {shown}`, or begin again with `tallyhouse demo --data \
+             Check it with `tallyhouse verify {option} {shown}`, or begin again with `tallyhouse demo {option} \
              {shown} --fresh`, which removes it.",
-            grouped(entries)
+            grouped(entries),
+            option = if home.database().is_some() { "--database" } else { "--data" }
         )));
+    }
+    if let Some(database) = home.database() {
+        database.clear()?;
     }
     for entry in there.iter().filter(|entry| entry.file_name().to_str().is_some_and(is_ours)) {
         let path = entry.path();
@@ -69,10 +75,10 @@ pub fn make(dir: &Path, fresh: bool) -> Result<(), CliError> {
 
 /// How many entries the log has, and whether the network is driven and worth nothing. The folder is opened
 /// as its writer does it, which also tells whether another process is at work there.
-fn look(dir: &Path) -> Result<(u64, bool), CliError> {
-    let stores = Sqlite::open(dir)?;
+fn look(home: &Home) -> Result<(u64, bool), CliError> {
+    let stores = home.open()?;
     let tip = stores.reader.tip()?;
-    let genesis = app::genesis_of(&stores.reader).map_err(CliError::fault)?;
+    let genesis = app::genesis_of(&*stores.reader).map_err(CliError::fault)?;
     let demo = genesis.is_none_or(|genesis| genesis.driven && !genesis.live);
     Ok((tip.map_or(0, |tip| tip.seq + 1), demo))
 }
@@ -94,10 +100,10 @@ mod tests {
     #[test]
     fn a_folder_of_others_is_left_alone() {
         let dir = tempfile::tempdir().expect("a folder");
-        assert!(make(dir.path(), false).is_ok());
-        assert!(make(&dir.path().join("not/there"), true).is_ok());
+        assert!(make(&dir.path().into(), false).is_ok());
+        assert!(make(&(&dir.path().join("not/there")).into(), true).is_ok());
         std::fs::write(dir.path().join("mine.csv"), "x").expect("written");
-        assert!(matches!(make(dir.path(), true), Err(CliError::Usage(_))));
+        assert!(matches!(make(&dir.path().into(), true), Err(CliError::Usage(_))));
         assert!(dir.path().join("mine.csv").exists());
     }
 }

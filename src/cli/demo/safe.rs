@@ -6,9 +6,9 @@
 
 use crate::app::id_of;
 use crate::sign::SecretKey;
+use crate::store::Home;
 use crate::types::{AccountId, BrandId, Ident, UnitCode};
 use crate::vault::{KeyFolder, Owner, Vault, WalletId};
-use std::path::Path;
 
 /// See the module.
 pub struct Safe {
@@ -26,9 +26,9 @@ pub(crate) fn till_name(store: &Ident) -> Ident {
 }
 
 impl Safe {
-    /// Of a data folder.
-    pub fn open(dir: &Path) -> Result<Self, String> {
-        Ok(Self { keys: KeyFolder::at(dir), vault: Vault::open(dir).map_err(text)? })
+    /// Of a network.
+    pub fn open(home: &Home) -> Result<Self, String> {
+        Ok(Self { keys: KeyFolder::at(home.dir()), vault: Vault::open(home).map_err(text)? })
     }
 
     /// The vault.

@@ -126,14 +126,15 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     if same(&rejected, &args.file) {
         return Err(CliError::usage("--rejects names the file itself"));
     }
+    let home = context.network()?;
     let keys = Keys::read(&args, &context.data)?;
-    if !context.data.join("vault.sqlite").exists() {
+    if !Vault::exists(&home)? {
         let gone = "vault.sqlite is missing: without it members are not recognised; restore it first";
-        return Err(CliError::fault(format!("{}: {gone}", context.data.display())));
+        return Err(CliError::fault(format!("{}: {gone}", home.shown())));
     }
     let tuning = Tuning::of(&context.config()?, &context.data);
-    let network = Network::open(&context.data, &keys.log, &tuning).map_err(CliError::fault)?;
-    let vault = Vault::open(&context.data).map_err(CliError::fault)?;
+    let network = Network::open(&home, &keys.log, &tuning).map_err(CliError::fault)?;
+    let vault = Vault::open(&home).map_err(CliError::fault)?;
     let plan = Plan::make(&args, form, &network, keys)?;
     let begun = Instant::now();
     let mut summary = plan.import(&network, &vault, rejected)?;
@@ -167,10 +168,6 @@ impl Keys {
             let key = SecretKey::from_jwk_private(text.trim_end());
             key.map_err(|e| CliError::Usage(format!("{}: {e}", path.display())))
         };
-        if !data.join("log.sqlite").exists() {
-            let no = format!("{} holds no network; `tallyhouse demo` makes one", data.display());
-            return Err(CliError::Usage(no));
-        }
         Ok(Self {
             log: named(Owner::Operator, "log")?,
             issuing: args.key.as_ref().map_or_else(|| named(brand(), "issuing"), &at)?,

@@ -104,8 +104,8 @@ impl Consent {
         let key = self.signer.load(context)?;
         let account = match (self.account, &self.signer) {
             (Some(account), _) => account,
-            (None, Signer::Holder(wallet, unit)) if context.data.join("vault.sqlite").exists() => {
-                let found = Vault::open(&context.data)?.account(*wallet, *unit)?;
+            (None, Signer::Holder(wallet, unit)) if Vault::exists(context.home()?)? => {
+                let found = Vault::open(context.home()?)?.account(*wallet, *unit)?;
                 found.ok_or_else(|| CliError::Usage(format!("{wallet} has no account of {unit} here")))?
             }
             _ => return Err(CliError::usage("whose points? Give the account with --account")),

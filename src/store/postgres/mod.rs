@@ -63,6 +63,11 @@ impl Database {
         schema::filled(&mut session, schema::Schema::Log, "tip")
     }
 
+    /// Removes everything that a network left in it. It must not be open.
+    pub fn clear(&self) -> Result<(), Fault> {
+        schema::clear(self)
+    }
+
     /// Brings every schema up to date. Returns the names of the migrations that were carried out.
     pub fn migrate(&self) -> Result<Vec<String>, Fault> {
         schema::migrate(self)

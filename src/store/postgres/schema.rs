@@ -160,6 +160,20 @@ pub(super) fn migrate(database: &Database) -> Result<Vec<String>, Fault> {
     Ok(done)
 }
 
+/// Removes the schemas that are ours.
+pub(super) fn clear(database: &Database) -> Result<(), Fault> {
+    for schema in Schema::ALL {
+        let mut session = database.connect(Purpose::Migrate(schema))?;
+        let found = session.run("look at the schemas", |connection| look(connection, schema))?;
+        if let Found::Ours(_) = found {
+            session.run("remove a schema", |connection| {
+                connection.batch_execute(&format!("DROP SCHEMA {} CASCADE", schema.name()))
+            })?;
+        }
+    }
+    Ok(())
+}
+
 fn lock(connection: &mut PgConnection, key: i64) -> QueryResult<()> {
     connection.batch_execute(&format!("SELECT pg_advisory_lock({key})"))
 }
