@@ -137,7 +137,7 @@ fn name_problem(answer: &mut ServiceResponse<BoxBody>, id: &str) -> Option<&'sta
     let problem = match answer.response().error() {
         Some(error) => match error.as_error::<Problem>() {
             Some(problem) => problem.clone(),
-            None if answer.status().is_server_error() => Problem::fault(error),
+            None if answer.status().is_server_error() => Problem::fault(error.to_string()),
             None => Problem::about(Code::QueryInvalid, error),
         },
         None => return None,

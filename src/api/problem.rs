@@ -11,6 +11,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use std::any::Any;
 use std::fmt;
 
 /// The media type of a problem.
@@ -171,9 +172,9 @@ impl Problem {
     }
 
     /// A fault: its cause goes to this node's log only.
-    pub fn fault(cause: impl fmt::Display) -> Self {
+    pub fn fault(cause: impl fmt::Display + Any) -> Self {
         tracing::error!(%cause, "fault");
-        Code::Broken.into()
+        if is_away(&cause) { Code::Busy.into() } else { Code::Broken.into() }
     }
 }
 
@@ -241,6 +242,20 @@ impl From<crate::tiles::Fault> for Problem {
             fault => Self::fault(fault),
         }
     }
+}
+
+/// Whether a fault is that the database is away: nothing is broken, and the same may be asked again.
+fn is_away(cause: &dyn Any) -> bool {
+    use crate::{reading, store, tiles, vault};
+    let of_tiles = |fault: &tiles::Fault| matches!(fault, tiles::Fault::Store(fault) if fault.is_away());
+    cause.downcast_ref::<store::Fault>().is_some_and(store::Fault::is_away)
+        || matches!(cause.downcast_ref(), Some(vault::Fault::Store(fault)) if fault.is_away())
+        || cause.downcast_ref::<tiles::Fault>().is_some_and(of_tiles)
+        || match cause.downcast_ref() {
+            Some(reading::Fault::Store(fault)) => fault.is_away(),
+            Some(reading::Fault::Tiles(fault)) => of_tiles(fault),
+            _ => false,
+        }
 }
 
 /// The status of a refusal.
@@ -333,5 +348,17 @@ mod tests {
         let problem = Problem::from(Failure::Unavailable("the disk /var/x is full".into()));
         let text = serde_json::to_string(&problem).expect("JSON");
         assert!(!text.contains("disk") && text.contains("\"status\":503"), "{text}");
+        let away = || crate::store::Fault::Unreachable { path: "postgres://h/d".into(), why: "no".into() };
+        let all = [
+            Problem::from(away()),
+            Problem::fault(crate::vault::Fault::Store(away())),
+            Problem::from(crate::tiles::Fault::Store(away())),
+            Problem::from(crate::reading::Fault::Store(away())),
+            Problem::from(crate::reading::Fault::Tiles(crate::tiles::Fault::Store(away()))),
+        ];
+        for problem in all {
+            assert_eq!((problem.status, problem.retry_after), (503, Some(1)), "{problem:?}");
+        }
+        assert_eq!(Problem::from(crate::store::Fault::Unfit("x".into())).status, 500);
     }
 }

@@ -102,6 +102,10 @@ impl Follower for ViewsFollower {
     fn wipe(&mut self) -> Result<(), Failure> {
         self.0.wipe().map_err(fault)
     }
+
+    fn comes_back(&self) -> bool {
+        self.0.comes_back()
+    }
 }
 
 /// The public log's tiles as a follower of the engine.

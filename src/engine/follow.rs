@@ -19,6 +19,10 @@ pub trait Follower: Send {
     fn take(&mut self, commits: &[Arc<Commit>]) -> Result<(), Failure>;
     /// Forgets everything.
     fn wipe(&mut self) -> Result<(), Failure>;
+    /// Whether the last failure was that its database is away: then the same entries may be given to it again.
+    fn comes_back(&self) -> bool {
+        false
+    }
 }
 
 /// The follower that keeps state: key → record, written in sorted runs, a record that changed often
@@ -68,6 +72,10 @@ impl Follower for StateFollower {
     fn wipe(&mut self) -> Result<(), Failure> {
         self.cursor = None;
         self.state.wipe().map_err(fault)
+    }
+
+    fn comes_back(&self) -> bool {
+        self.state.comes_back()
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! [`Core`] is all of it without threads, stepped by its caller; [`Engine`] puts threads around it.
 
+mod away;
 mod core;
 mod dry;
 mod follow;

@@ -94,6 +94,10 @@ impl Shared {
         lock(&self.failed).clone()
     }
 
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
     pub(super) fn wake(&self) {
         let _held = lock(&self.lock);
         self.moved.notify_all();
@@ -168,7 +172,8 @@ impl Engine {
             threads.push(std::thread::Builder::new().name(name).spawn(run).map_err(fault)?);
             orders.push(sender);
         }
-        let desk = Desk { writer, shared: shared.clone(), orders: orders.clone(), pace: pace.clone() };
+        let desk =
+            Desk { writer, shared: shared.clone(), orders: orders.clone(), pace: pace.clone(), reopened: 0 };
         let run = move || {
             let _watched = Watched(desk.shared.clone());
             desk.run(jobs, clock);
@@ -410,11 +415,13 @@ impl Drop for Watched {
 }
 
 /// The writer's desk: its thread.
-struct Desk {
-    writer: Writer,
-    shared: Arc<Shared>,
+pub(super) struct Desk {
+    pub(super) writer: Writer,
+    pub(super) shared: Arc<Shared>,
     orders: Vec<Sender<Order>>,
-    pace: Pace,
+    pub(super) pace: Pace,
+    /// How often the log was opened anew since something was committed.
+    pub(super) reopened: u32,
 }
 
 type Waiting = (Job, oneshot::Sender<Outcome>);
@@ -453,12 +460,8 @@ impl Desk {
                     }
                 }
             }
-            let turn = clock().map_err(fault).and_then(|now| {
-                if tick {
-                    self.sweep(now)?;
-                }
-                self.turn(batch, snapshot, now)
-            });
+            let turn = self.work(batch, snapshot, tick, &mut clock);
+            let turn = turn.or_else(|failure| self.come_back(failure, &mut jobs, &mut clock));
             if let Err(failure) = turn {
                 self.shared.fail(failure);
                 return;
@@ -468,6 +471,20 @@ impl Desk {
                 published = Instant::now();
             }
         }
+    }
+
+    fn work(
+        &mut self,
+        batch: Vec<Waiting>,
+        snapshot: Option<(Snapshot, oneshot::Sender<Outcome>)>,
+        tick: bool,
+        clock: &mut impl FnMut() -> Result<Time, String>,
+    ) -> Result<(), Failure> {
+        let now = clock().map_err(fault)?;
+        if tick {
+            self.sweep(now)?;
+        }
+        self.turn(batch, snapshot, now)
     }
 
     fn sweep(&mut self, now: Time) -> Result<(), Failure> {
@@ -500,6 +517,7 @@ impl Desk {
         let (jobs, replies): (Vec<Job>, Vec<_>) = batch.into_iter().unzip();
         match self.writer.commit(&jobs, now) {
             Ok((outcomes, commits)) => {
+                self.reopened = 0;
                 self.pass_on(commits);
                 for (outcome, reply) in outcomes.into_iter().zip(replies) {
                     let _ = reply.send(outcome);
@@ -523,7 +541,7 @@ impl Desk {
         Ok(())
     }
 
-    fn pass_on(&self, commits: Vec<Arc<Commit>>) {
+    pub(super) fn pass_on(&self, commits: Vec<Arc<Commit>>) {
         if commits.is_empty() {
             return;
         }

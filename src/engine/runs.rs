@@ -5,6 +5,7 @@
 //! Promises: entries in order, each once; a failure is everybody's.
 //! Refuses to know: what a follower keeps.
 
+use super::away::{PATIENCE, PAUSE};
 use super::follow::{Follower, state_root};
 use super::run::{Pace, Shared};
 use super::{Commit, Failure};
@@ -52,7 +53,7 @@ pub(super) fn follow(
             }
         }
         let Run { commits, rows, ask, .. } = run;
-        if let Err(failure) = follower.take(&commits) {
+        if let Err(failure) = take(&mut *follower, &commits, shared) {
             shared.fail(failure);
             return;
         }
@@ -69,6 +70,19 @@ pub(super) fn follow(
         }
         if let Some(reply) = ask {
             let _ = reply.send(state_root(read));
+        }
+    }
+}
+
+/// Lets a follower take entries; one whose database is away is tried again for a while.
+fn take(follower: &mut dyn Follower, commits: &[Arc<Commit>], shared: &Shared) -> Result<(), Failure> {
+    let begun = Instant::now();
+    loop {
+        match follower.take(commits) {
+            Err(_) if follower.comes_back() && begun.elapsed() < PATIENCE && !shared.is_stopping() => {
+                std::thread::sleep(PAUSE);
+            }
+            outcome => return outcome,
         }
     }
 }

@@ -28,6 +28,14 @@ pub struct Job {
     pub at: Option<Time>,
 }
 
+/// What opening the log anew came to.
+pub(crate) enum Reopened {
+    /// The writer stands at its end again; these entries were not known to have been committed.
+    At(Vec<Arc<Commit>>),
+    /// It is not the log that it was: this writer is done for.
+    Never(Failure),
+}
+
 /// What a job came to.
 pub type Outcome = Result<Answer, Failure>;
 
@@ -93,6 +101,39 @@ impl Writer {
             writer.stand_at(&tip)?;
         }
         Ok(writer)
+    }
+
+    /// Whether what went wrong may be the way to the log, so that the log's end can be read again.
+    pub(crate) fn comes_back(&self) -> bool {
+        self.log.comes_back()
+    }
+
+    /// Opens the log anew after an append whose outcome is not known: all memory is dropped, and what the log has
+    /// beyond what was known is taken over. State must show all that was known.
+    pub(crate) fn reopen(&mut self) -> Result<Reopened, Failure> {
+        self.ready.clear();
+        self.burnt.clear();
+        let known = self.tip;
+        let tip = self.log.tip().map_err(fault)?;
+        if let Some(place) = known {
+            let there = self.read.read_envelopes(place.seq, 1).map_err(fault)?;
+            let there = there.first().filter(|entry| Envelope::hash(&entry.bytes) == place.hash);
+            if there.is_none_or(|entry| entry.seq != place.seq) {
+                let why =
+                    format!("the log lost entry {}, which was answered: this copy is too old", place.seq);
+                return Ok(Reopened::Never(fault(why)));
+            }
+        }
+        let state_due = self.read.next_due().map_err(fault)?.and_then(Time::from_micros);
+        self.memory = Memory::new(self.setup.memory_rows, state_due);
+        let mut commits = vec![];
+        if let Some(tip) = tip {
+            let next = known.map_or(0, |place| place.seq.saturating_add(1));
+            let entries = self.read.read(next, usize::MAX, usize::MAX).map_err(fault)?;
+            commits = take_over(&mut self.memory, &*self.read, &entries)?;
+            self.stand_at(&tip)?;
+        }
+        Ok(Reopened::At(commits))
     }
 
     /// Takes the log's end over, after checking that it is one.

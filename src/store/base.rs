@@ -91,6 +91,14 @@ impl Tables {
         }
     }
 
+    /// Whether the last step failed because the database is away, and may be tried again.
+    pub(crate) fn comes_back(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(link) => link.is_unsure(),
+        }
+    }
+
     /// What their errors are named after.
     pub(crate) fn named(&self) -> Named {
         match self {

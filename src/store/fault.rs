@@ -29,7 +29,7 @@ pub enum Fault {
         /// What was found instead.
         why: String,
     },
-    /// The database cannot be reached, now.
+    /// The database cannot be reached, or was lost in the midst of something, whose outcome is unknown then.
     #[error("{path}: {why}")]
     Unreachable {
         /// The database.
@@ -61,6 +61,13 @@ pub enum Fault {
     /// The caller's data cannot be kept as it is. Nothing was written.
     #[error("the store cannot keep this: {0}")]
     Unfit(String),
+}
+
+impl Fault {
+    /// Whether the database is away: the same may be asked again when it is back.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
 }
 
 /// Why an append did not happen.

@@ -17,6 +17,11 @@ impl Named {
         Fault::Database { path: self.0.clone(), doing, source }
     }
 
+    /// The same of a connection that was lost.
+    pub(crate) fn lost(&self, why: impl ToString) -> Fault {
+        Fault::Unreachable { path: self.0.clone(), why: why.to_string() }
+    }
+
     pub(crate) fn foreign(&self, why: impl ToString) -> Fault {
         Fault::Foreign { path: self.0.clone(), why: why.to_string() }
     }

@@ -114,6 +114,12 @@ pub struct Loaded {
 
 /// The writer's hand on the log.
 pub trait Log: Send {
+    /// Whether a fault may be one of the way to the log: then asking for the tip finds another way, and tells what
+    /// became of the append.
+    fn comes_back(&self) -> bool {
+        false
+    }
+
     /// The end of the log; `None` before the first append.
     fn tip(&mut self) -> Result<Option<TipRecord>, Fault>;
 
@@ -144,6 +150,12 @@ pub trait State: Send {
 
     /// Forgets everything, the cursor too.
     fn wipe(&mut self) -> Result<(), Fault>;
+
+    /// Whether the last put failed because the database is away. Then the same put may be tried again, and if it
+    /// had come through after all, that is found and is no error.
+    fn comes_back(&self) -> bool {
+        false
+    }
 }
 
 /// What anybody may ask, from any thread.

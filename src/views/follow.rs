@@ -76,6 +76,11 @@ impl Views {
         Ok(())
     }
 
+    /// Whether the last `take` failed because the database is away: then the same entries may be taken again.
+    pub fn comes_back(&self) -> bool {
+        self.file.comes_back()
+    }
+
     /// Forgets everything.
     pub fn wipe(&mut self) -> Result<(), Fault> {
         self.file.run("forget the views", |connection| {

@@ -10,19 +10,14 @@ use super::super::fault::{Fault, PutError};
 use super::super::named::Named;
 use super::super::port::Place;
 use super::session::{Database, Purpose, Session};
-use std::time::{Duration, Instant};
-
-/// How long a follower waits for a database that is away. Meanwhile the writer is held up by what waits for the
-/// follower, not by this.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// From one try to the next.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// See the module.
 pub(crate) struct Again {
     database: Database,
     purpose: Purpose,
     named: Named,
+    /// The place of a step whose connection was lost.
+    unsure: Option<Place>,
     /// None after a fault.
     session: Option<Session>,
 }
@@ -31,7 +26,7 @@ impl Again {
     pub(crate) fn open(database: &Database, purpose: Purpose) -> Result<Self, Fault> {
         let session = database.open(purpose)?;
         let named = session.named().clone();
-        Ok(Self { database: database.clone(), purpose, named, session: Some(session) })
+        Ok(Self { database: database.clone(), purpose, named, unsure: None, session: Some(session) })
     }
 
     /// Works on the connection, once.
@@ -43,7 +38,7 @@ impl Again {
             Some(session) => session,
             None => self.database.open(self.purpose)?,
         };
-        let answer = work(&mut session)?;
+        let answer = work(&mut session).map_err(|fault| session.lost(fault))?;
         self.session = Some(session);
         Ok(answer)
     }
@@ -58,31 +53,36 @@ impl Again {
         self.with(|session| session.cursor())
     }
 
-    /// Takes a step to a place; `step` says whether the cursor moved.
+    /// Whether a step may have come through that was reported as failed.
+    pub(crate) fn is_unsure(&self) -> bool {
+        self.unsure.is_some()
+    }
+
+    /// Takes a step to a place; `step` says whether the cursor moved. If the connection is lost it is taken again on
+    /// a new one, once: whoever is told that the database is away may come again later.
     pub(crate) fn follow(
         &mut self,
         to: Place,
         mut step: impl FnMut(&mut Session) -> Result<bool, Fault>,
     ) -> Result<(), PutError> {
-        let begun = Instant::now();
-        let mut lost = false;
+        let mut first = true;
         loop {
-            let done = self.with(|session| match step(session) {
-                // What is wrong with a connection that still answers is wrong with the step.
-                Err(fault) if session.alive() => Ok(Err(fault)),
-                outcome => outcome.map(Ok),
-            });
-            match done {
-                Ok(Ok(true)) => return Ok(()),
-                Ok(Ok(false)) if lost && self.cursor()? == Some(to) => return Ok(()),
-                Ok(Ok(false)) => return Err(PutError::Stale),
-                Ok(Err(fault)) => return Err(fault.into()),
-                Err(fault @ (Fault::Database { .. } | Fault::Unreachable { .. })) => {
-                    if begun.elapsed() > PATIENCE {
+            let again = self.unsure.take() == Some(to);
+            match self.with(&mut step) {
+                Ok(true) => return Ok(()),
+                Ok(false) if again => {
+                    // Also if the cursor cannot be read now.
+                    self.unsure = Some(to);
+                    let here = self.cursor()?;
+                    self.unsure = None;
+                    return if here == Some(to) { Ok(()) } else { Err(PutError::Stale) };
+                }
+                Ok(false) => return Err(PutError::Stale),
+                Err(fault) if fault.is_away() => {
+                    self.unsure = Some(to);
+                    if !std::mem::take(&mut first) {
                         return Err(fault.into());
                     }
-                    lost = true;
-                    std::thread::sleep(PAUSE);
                 }
                 Err(fault) => return Err(fault.into()),
             }

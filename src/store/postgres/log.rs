@@ -67,15 +67,24 @@ impl PostgresLog {
 
     /// Works on the connection, and lets go of it after a fault.
     fn with<T>(&mut self, work: impl FnOnce(&mut Session) -> Result<T, Fault>) -> Result<T, Fault> {
-        let answer = work(self.session()?);
-        if answer.is_err() {
-            self.session = None;
+        let session = self.session()?;
+        let answer = work(session);
+        match answer {
+            Err(fault @ Fault::Database { .. }) => {
+                let lost = session.lost(fault);
+                self.session = None;
+                Err(lost)
+            }
+            answer => answer,
         }
-        answer
     }
 }
 
 impl Log for PostgresLog {
+    fn comes_back(&self) -> bool {
+        true
+    }
+
     fn tip(&mut self) -> Result<Option<TipRecord>, Fault> {
         self.with(read_tip)
     }

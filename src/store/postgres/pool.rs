@@ -48,7 +48,7 @@ impl Pool {
                 // The others were idle as long: whatever ended this one has ended them.
                 self.held().idle.clear();
                 session = self.database.open(self.purpose)?;
-                ask(&mut session)?
+                ask(&mut session).map_err(|fault| session.lost(fault))?
             }
             answer => answer?,
         };
@@ -63,7 +63,7 @@ impl Pool {
             Some(session) => session,
             None => self.database.open(self.purpose)?,
         };
-        let answer = work(&mut session)?;
+        let answer = work(&mut session).map_err(|fault| session.lost(fault))?;
         lent.session = Some(session);
         Ok(answer)
     }

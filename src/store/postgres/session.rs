@@ -63,15 +63,19 @@ impl Database {
         let connection = driver.run(task).and_then(|made| made).map_err(unreachable)?;
         let mut session =
             Session { connection: PgConnection::from(connection), named: Named(name), _driver: driver };
-        session.run("prepare the connection", |connection| connection.batch_execute(&purpose.settings()))?;
-        Ok(session)
+        let prepared =
+            session.run("prepare the connection", |connection| connection.batch_execute(&purpose.settings()));
+        match prepared {
+            Ok(()) => Ok(session),
+            Err(fault) => Err(session.lost(fault)),
+        }
     }
 
     /// Opens a connection for a purpose; its schemas must be there and up to date.
     pub(crate) fn open(&self, purpose: Purpose) -> Result<Session, Fault> {
         let mut session = self.connect(purpose)?;
         for schema in purpose.schemas() {
-            schema::check(&mut session, *schema)?;
+            schema::check(&mut session, *schema).map_err(|fault| session.lost(fault))?;
         }
         Ok(session)
     }
@@ -121,7 +125,7 @@ impl Purpose {
 
     /// The log and the vault answer for what was acknowledged, so each commit waits for the disk, and for the standby
     /// if there is one. What follows the log is in the same write-ahead log, behind what it follows, and can be
-    /// made again. Statements that are prepared once are planned once: a look-up of many keys takes its index, and
+    /// made again. What this node holds is given up soon after the server heard from it last. Statements that are prepared once are planned once: a look-up of many keys takes its index, and
     /// is not planned anew for each number of keys.
     fn settings(self) -> String {
         const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false) \
@@ -140,8 +144,9 @@ impl Purpose {
             Self::Migrate(schema) => (schema.name(), ""),
         };
         format!(
-            "{more}SET search_path TO {path}; SET lock_timeout TO '10s'; \
-             SET plan_cache_mode TO force_generic_plan"
+            "{more}SET search_path TO {path}; SET plan_cache_mode TO force_generic_plan; \
+             SET idle_in_transaction_session_timeout TO '30s'; SET lock_timeout TO '60s'; \
+             SET tcp_keepalives_idle TO 30; SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 4"
         )
     }
 }
@@ -167,6 +172,14 @@ impl Session {
     /// The connection, if the other side still answers.
     pub(crate) fn if_alive(mut self) -> Option<Self> {
         self.alive().then_some(self)
+    }
+
+    /// A fault as it is named if the connection does not answer any more.
+    pub(crate) fn lost(&mut self, fault: Fault) -> Fault {
+        match fault {
+            Fault::Database { .. } if !self.alive() => self.named.lost(fault),
+            fault => fault,
+        }
     }
 
     /// Whether the other side still answers.

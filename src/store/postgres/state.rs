@@ -43,6 +43,10 @@ impl State for PostgresState {
         })
     }
 
+    fn comes_back(&self) -> bool {
+        self.link.is_unsure()
+    }
+
     fn wipe(&mut self) -> Result<(), Fault> {
         self.link.with(|session| {
             session.run("forget the state", |connection| {

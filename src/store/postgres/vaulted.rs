@@ -71,7 +71,9 @@ impl Vaulted {
     {
         let mut session = self.session()?;
         let done = session.connection.transaction(work);
-        // Another use begins by asking whether it is still there.
+        if done.is_err() && !session.alive() {
+            return Err(session.named().lost("the connection was lost in the midst of it").into());
+        }
         self.session = Some(session);
         done
     }
