@@ -4,6 +4,7 @@
 mod common;
 
 use common::carried::unsigned;
+use common::cluster;
 use common::http::{Ask, Reply, now};
 use common::process::{Process, Wire, found};
 use common::rng::Rng;
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tallyhouse::app::{Network, Options, Tuning, verify};
 use tallyhouse::log::{LogVerifier, Proof, leaf_hash, root_of, vkey};
+use tallyhouse::store::Home;
 use tallyhouse::types::{Time, UnitCode};
 
 const ROUNDS: usize = 6;
@@ -75,19 +77,32 @@ fn read(reply: &Reply, proof: bool) -> Told {
 
 #[test]
 fn what_clients_were_told_before_a_kill_is_so_after_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    kill(&dir.path().into(), "");
+}
+
+#[test]
+fn what_clients_were_told_before_a_kill_is_so_after_it_in_a_database() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let address = cluster::shared().database();
+    let home = Home::new(dir.path(), Some(address.parse().expect("an address")));
+    kill(&home, &format!("[store]\ndatabase = \"{address}\"\n"));
+}
+
+fn kill(home: &Home, config: &str) {
     let seed = std::env::var("KILL_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261_125);
     println!("seed {seed}; KILL_SEED={seed} repeats the moments of the kills");
     let mut rng = Rng::new(seed);
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = home.dir();
     let world = World::real(31);
-    found(&world, dir.path(), &[]);
+    found(&world, home, &[]);
     let load =
         Load { world, unit: id("TWIN"), began: tallyhouse::clock::now(), nonces: AtomicU64::default() };
-    let config = "[api]\nper_key = 1000000\nper_address = 1000000\n";
+    let config = &format!("{config}[api]\nper_key = 1000000\nper_address = 1000000\n");
     let mut history: BTreeMap<String, Told> = BTreeMap::new();
     let mut unknown = 0;
     for round in 0..ROUNDS {
-        let mut server = Process::start(dir.path(), config);
+        let mut server = Process::start(dir, config);
         ask_again(&load, &server, &mut history, &mut rng);
         let stop = AtomicBool::new(false);
         let after = Duration::from_millis(rng.range(50, 600));
@@ -116,7 +131,7 @@ fn what_clients_were_told_before_a_kill_is_so_after_it() {
     assert!(unknown > 0, "every kill came between two commands");
 
     // The end: everything is asked once more, so that each happened once, and not more than once.
-    let mut server = Process::start(dir.path(), config);
+    let mut server = Process::start(dir, config);
     let mut wire = Wire::connect(server.address).expect("connects");
     for (name, told) in &mut history {
         let reply = wire.ask(&load.ask(name, false)).expect("an answer");
@@ -130,7 +145,7 @@ fn what_clients_were_told_before_a_kill_is_so_after_it() {
     server.signal("TERM");
     let status = server.ended(Duration::from_secs(40)).expect("it ends");
     assert!(status.success(), "{status}: {}", server.errors());
-    check(&load.world, dir.path(), &history);
+    check(&load.world, home, &history);
 }
 
 /// After a start: what nobody was told is asked for again, and a share of what they were told.
@@ -152,8 +167,8 @@ fn ask_again(load: &Load, server: &Process, history: &mut BTreeMap<String, Told>
 }
 
 /// What the log says to what was told.
-fn check(world: &World, dir: &std::path::Path, history: &BTreeMap<String, Told>) {
-    let network = Network::open(dir, &world.log.secret, &Tuning::at(dir)).expect("opens");
+fn check(world: &World, home: &Home, history: &BTreeMap<String, Told>) {
+    let network = Network::open(home, &world.log.secret, &Tuning::at(home.dir())).expect("opens");
     let (read, mut entries) = (network.engine.read(), vec![]);
     loop {
         let more = read.read_envelopes(entries.len() as u64, 1_000).expect("read");
@@ -189,6 +204,6 @@ fn check(world: &World, dir: &std::path::Path, history: &BTreeMap<String, Told>)
     assert!(proofs > 20, "only {proofs} proofs");
     println!("{} commands, {proofs} proofs, {} entries", history.len(), entries.len());
     network.close().expect("closes");
-    let report = verify(dir, &Options::default(), &mut |_, _| {}).expect("no fault");
+    let report = verify(home, &Options::default(), &mut |_, _| {}).expect("no fault");
     assert_eq!(report.finding, None);
 }

@@ -109,7 +109,11 @@ impl Follower for ViewsFollower {
 }
 
 /// The public log's tiles as a follower of the engine.
-struct TilesFollower(tiles::Keeper);
+struct TilesFollower {
+    keeper: tiles::Keeper,
+    /// Whether it last failed because the log was away, which it reads.
+    away: bool,
+}
 
 impl Follower for TilesFollower {
     fn name(&self) -> &'static str {
@@ -117,18 +121,22 @@ impl Follower for TilesFollower {
     }
 
     fn cursor(&mut self) -> Result<Option<Place>, Failure> {
-        Ok(self.0.cursor())
+        Ok(self.keeper.cursor())
     }
 
     fn take(&mut self, commits: &[Arc<Commit>]) -> Result<(), Failure> {
-        match commits.last() {
-            Some(last) => self.0.take(Place { seq: last.event.seq, hash: last.event.hash }).map_err(fault),
-            None => Ok(()),
-        }
+        let Some(last) = commits.last() else { return Ok(()) };
+        let taken = self.keeper.take(Place { seq: last.event.seq, hash: last.event.hash });
+        self.away = matches!(&taken, Err(tiles::Fault::Store(fault)) if fault.is_away());
+        taken.map_err(fault)
     }
 
     fn wipe(&mut self) -> Result<(), Failure> {
-        self.0.wipe().map_err(fault)
+        self.keeper.wipe().map_err(fault)
+    }
+
+    fn comes_back(&self) -> bool {
+        self.away
     }
 }
 
@@ -187,7 +195,8 @@ impl Network {
         let dir = home.dir();
         let Faces { log, state, reader: read } = stores;
         let views = ViewsFollower(views::Views::open(home).map_err(fault)?);
-        let tiles = TilesFollower(tiles::Keeper::open(dir, read.clone()).map_err(fault)?);
+        let keeper = tiles::Keeper::open(dir, read.clone()).map_err(fault)?;
+        let tiles = TilesFollower { keeper, away: false };
         let stores = Stores {
             log,
             read,

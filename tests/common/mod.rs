@@ -5,6 +5,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
 pub mod carried;
+pub mod cluster;
 pub mod http;
 pub mod node;
 pub mod ordered;

@@ -14,18 +14,21 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use tallyhouse::app::{Network, Tuning};
 use tallyhouse::machine::Request;
+use tallyhouse::store::Home;
 use tallyhouse::vault::{KeyFolder, Owner};
 
 /// Longest that a test waits for one piece of an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Founds the network of a world on real time in a folder, asks for more, and leaves it closed, with the log's key
+/// Founds the network of a world on real time, asks for more, and leaves it closed, with the log's key
 /// where `serve` looks for it.
-pub fn found(world: &World, dir: &Path, more: &[Request]) {
+pub fn found(world: &World, home: impl Into<Home>, more: &[Request]) {
+    let home = home.into();
+    let dir = home.dir();
     assert!(!world.genesis.driven, "a server stamps real time");
     let (genesis, key) = (world.genesis.clone(), &world.log.secret);
     let now = tallyhouse::clock::now();
-    let network = Network::create(dir, genesis, key, now, &Tuning::at(dir)).expect("a network");
+    let network = Network::create(&home, genesis, key, now, &Tuning::at(dir)).expect("a network");
     for request in world.founding().iter().chain(more) {
         network.engine.ask(request, None).expect("founding");
     }

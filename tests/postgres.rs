@@ -1,0 +1,241 @@
+//! A network in PostgreSQL: served while its connections are cut under load, and while the server goes away and comes
+//! back. What was told is so, once; what was not told happened once at the most; meanwhile callers are told to come
+//! again.
+
+mod common;
+
+use common::carried::unsigned;
+use common::cluster::{self, Cluster};
+use common::http::{Ask, Reply, now};
+use common::process::{Process, Wire, found};
+use common::world::{World, id};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tallyhouse::app::{Network, Options, Tuning, verify};
+use tallyhouse::store::Home;
+use tallyhouse::types::{Time, UnitCode};
+
+const CLIENTS: usize = 6;
+
+struct Load {
+    world: World,
+    unit: UnitCode,
+    /// Tokens count from here on, so that a retry has the same bytes.
+    began: Time,
+    nonces: AtomicU64,
+}
+
+impl Load {
+    fn new(world: World) -> Self {
+        let began = tallyhouse::clock::now();
+        Self { world, unit: id("TWIN"), began, nonces: AtomicU64::default() }
+    }
+
+    /// The award of an id: always the same, signed anew each time.
+    fn ask(&self, name: &str) -> Ask {
+        let (brand, at) = self.world.brand_of(self.unit);
+        let holder = self.world.holder(self.unit, name.len() % 3);
+        let token = self.world.token(brand, self.unit, name, holder.account, 1, self.began);
+        let message = unsigned(&self.world.issue(&brand.issuing[at], &token).jws[0]);
+        let nonce = format!("nonce-{}-{:0>16}", now(), self.nonces.fetch_add(1, Ordering::Relaxed));
+        Ask::message(&message.sign(&brand.issuing[at].secret, now(), &nonce))
+    }
+
+    /// Asks for one thing after the other; each is what it was told, if it was told anything.
+    fn client(&self, server: &Process, name: &str, stop: &AtomicBool) -> BTreeMap<String, Option<u64>> {
+        let mut history = BTreeMap::new();
+        let mut wire = Wire::connect(server.address).expect("connects");
+        for n in 0.. {
+            let name = format!("{name}-{n}");
+            let reply = wire.ask(&self.ask(&name));
+            let told = told(&reply.unwrap_or_else(|e| broken(server, &e)));
+            if told.is_none() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            history.insert(name, told);
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        history
+    }
+
+    /// Runs clients while something is done to the database.
+    fn during(&self, server: &Process, name: &str, work: impl FnOnce()) -> BTreeMap<String, Option<u64>> {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let stop = &stop;
+            let start = |n| scope.spawn(move || self.client(server, &format!("{name}-c{n}"), stop));
+            let clients: Vec<_> = (0..CLIENTS).map(start).collect();
+            work();
+            stop.store(true, Ordering::Relaxed);
+            clients.into_iter().flat_map(|client| client.join().expect("a client")).collect()
+        })
+    }
+
+    /// Asks for everything once more. Afterwards each has happened, and was told where.
+    fn settle(&self, server: &Process, history: &mut BTreeMap<String, Option<u64>>) {
+        let mut wire = Wire::connect(server.address).expect("connects");
+        for (name, seq) in history {
+            let again = told(&wire.ask(&self.ask(name)).expect("an answer"));
+            assert!(again.is_some(), "{name} is refused though the database is there");
+            assert!(seq.is_none() || *seq == again, "{name} was told another entry");
+            *seq = again;
+        }
+    }
+}
+
+/// The node ended, or it closed a connection: what it said last.
+fn broken(server: &Process, e: &std::io::Error) -> ! {
+    std::thread::sleep(Duration::from_secs(2));
+    let errors = server.errors();
+    let last: Vec<&str> = errors.lines().rev().take(3).collect();
+    panic!("{e}: {last:#?}")
+}
+
+/// The entry that it was told, or that it should come again.
+fn told(reply: &Reply) -> Option<u64> {
+    match reply.status {
+        201 => Some(reply.seq()),
+        503 => {
+            assert!(reply.header("retry-after").is_some(), "{reply:?}");
+            None
+        }
+        _ => panic!("{reply:?}"),
+    }
+}
+
+struct Bed {
+    _dir: tempfile::TempDir,
+    home: Home,
+    address: String,
+    config: String,
+}
+
+impl Bed {
+    fn in_database(address: String) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let home = Home::new(dir.path(), Some(address.parse().expect("an address")));
+        let config = format!(
+            "[store]\ndatabase = \"{address}\"\n[api]\nper_key = 1000000\nper_address = 1000000\n\
+             drain_seconds = 10\n"
+        );
+        Self { _dir: dir, home, address, config }
+    }
+
+    /// What the log says to what was told, and that all of it verifies.
+    fn check(&self, world: &World, history: &BTreeMap<String, Option<u64>>) {
+        let tuning = Tuning::at(self.home.dir());
+        let network = Network::open(&self.home, &world.log.secret, &tuning).expect("opens");
+        let (read, mut issued, mut next) = (network.engine.read(), vec![], 0);
+        loop {
+            let more = read.read_envelopes(next, 1_000).expect("read");
+            let Some(last) = more.last() else { break };
+            next = last.seq + 1;
+            let is_issue = |text: &[u8]| String::from_utf8_lossy(text).contains("\"kind\":\"points.issued\"");
+            issued.extend(more.iter().filter(|entry| is_issue(&entry.bytes)).map(|entry| entry.seq));
+        }
+        let mut places: Vec<u64> = history.values().map(|seq| seq.expect("told in the end")).collect();
+        places.sort_unstable();
+        assert_eq!(places, issued, "each happened once, where it was told");
+        network.close().expect("closes");
+        let report = verify(&self.home, &Options::default(), &mut |_, _| {}).expect("no fault");
+        assert_eq!(report.finding, None);
+        assert!(report.views && report.records > 0, "live state and views were compared");
+    }
+}
+
+fn end(mut server: Process) {
+    server.signal("TERM");
+    let status = server.ended(Duration::from_secs(40)).expect("it ends");
+    assert!(status.success(), "{status}: {}", server.errors());
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_when_connections_are_cut_under_load() {
+    let server = cluster::shared();
+    let bed = Bed::in_database(server.database());
+    let world = World::real(71);
+    found(&world, &bed.home, &[]);
+    let load = Load::new(world);
+    let process = Process::start(bed.home.dir(), &bed.config);
+    let cut = |whom: &str| {
+        let cut = format!(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+             WHERE application_name = 'tallyhouse' AND datname = current_database() AND {whom}"
+        );
+        server.sql(&bed.address, &cut).trim().parse::<u32>().expect("a number")
+    };
+    let mut history = BTreeMap::new();
+    let mut cuts = 0;
+    for round in 0..12 {
+        // All connections, or those at work at this moment: the writer's in the midst of a commit among them.
+        let whom = if round % 3 == 0 { "true" } else { "state <> 'idle'" };
+        history.extend(load.during(&process, &format!("r{round}"), || {
+            for pause in [30, 70, 20] {
+                std::thread::sleep(Duration::from_millis(pause));
+                cuts += cut(whom);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }));
+    }
+    let unknown = history.values().filter(|told| told.is_none()).count();
+    println!("{} commands, {cuts} connections cut, {unknown} told to come again", history.len());
+    assert!(cuts > 20 && unknown > 0 && history.len() > 200);
+    assert!(unknown * 2 < history.len(), "it comes back quickly");
+    load.settle(&process, &mut history);
+    end(process);
+    bed.check(&load.world, &history);
+}
+
+#[test]
+fn while_the_database_is_away_callers_are_told_so_and_then_it_goes_on() {
+    let server = Cluster::start();
+    let bed = Bed::in_database(server.database());
+    let world = World::real(72);
+    found(&world, &bed.home, &[]);
+    let load = Load::new(world);
+    let process = Process::start(bed.home.dir(), &bed.config);
+    let mut history = BTreeMap::new();
+    for (round, stop) in [Cluster::stop, Cluster::crash].into_iter().enumerate() {
+        history.extend(load.during(&process, &format!("r{round}"), || {
+            std::thread::sleep(Duration::from_millis(150));
+            stop(&server);
+            std::thread::sleep(Duration::from_millis(300));
+            let begun = Instant::now();
+            for target in ["/v1/units", "/v1/entries?limit=5", "/v1/accounts/ac_01jd0000000000000000000000"] {
+                let reply = process.try_get(target).expect("an answer");
+                assert!(matches!(reply.status, 401 | 503), "{target}: {reply:?}");
+            }
+            assert!(
+                begun.elapsed() < Duration::from_secs(3),
+                "nobody waits for a database that is not there"
+            );
+            assert_eq!(process.try_get("/healthz").expect("an answer").status, 200, "the node lives");
+            server.again();
+            std::thread::sleep(Duration::from_millis(700));
+        }));
+        let told = history.values().filter(|told| told.is_some()).count();
+        println!("round {round}: {told} of {} told", history.len());
+    }
+    let last = history.iter().filter(|(name, told)| name.starts_with("r1") && told.is_some()).count();
+    assert!(last > 0, "the second round began after the first outage");
+    load.settle(&process, &mut history);
+    assert!(process.errors().contains("the log is open again"), "{}", process.errors());
+    end(process);
+    bed.check(&load.world, &history);
+}
+
+#[test]
+fn a_database_has_one_writer() {
+    let bed = Bed::in_database(cluster::shared().database());
+    let world = World::real(73);
+    found(&world, &bed.home, &[]);
+    let tuning = Tuning::at(bed.home.dir());
+    let network = Network::open(&bed.home, &world.log.secret, &tuning).expect("opens");
+    let second = Network::open(&bed.home, &world.log.secret, &tuning).err().expect("refused").to_string();
+    assert!(second.contains("is in use"), "{second}");
+    network.close().expect("closes");
+    Network::open(&bed.home, &world.log.secret, &tuning).expect("free again");
+}
