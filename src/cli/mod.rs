@@ -18,6 +18,7 @@ pub mod history;
 mod holder;
 pub mod import;
 pub mod keys;
+pub mod migrate;
 pub mod proof;
 #[cfg(test)]
 mod reading;
@@ -101,6 +102,8 @@ pub enum Verb {
     Verify(verify::Args),
     /// Make state and views anew from the log
     Rebuild(verify::RebuildArgs),
+    /// Bring the schemas of a PostgreSQL database up to date
+    Migrate(migrate::Args),
     /// Measure what this hardware carries
     Bench(bench::Args),
 }
@@ -124,6 +127,7 @@ fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
         Verb::VerifyProof(args) => verify_proof::run(args, context),
         Verb::Verify(args) => verify::run(args, context),
         Verb::Rebuild(args) => verify::rebuild(args, context),
+        Verb::Migrate(args) => migrate::run(args, context),
         Verb::Bench(args) => bench::run(args, context),
     }
 }

@@ -23,6 +23,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 mod units;
+mod walks;
 
 pub use difference::difference;
 pub use flows::{DayFlow, Flow, What};

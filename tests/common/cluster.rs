@@ -5,6 +5,8 @@
 //! Promises: each caller gets a database of its own. Where the server's programs are missing the test fails.
 //! Refuses to know: what is kept in it.
 
+#![allow(dead_code, unreachable_pub)]
+
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -166,7 +168,19 @@ impl Cluster {
         self.try_sql(database, sql).unwrap_or_else(|e| panic!("{sql}: {e}"))
     }
 
-    /// The same; an error is what the server says.
+    /// What a schema of a database is made of.
+    pub fn dump(&self, database: &str, schema: &str) -> String {
+        let mut command = Command::new(self.bin.join("pg_dump"));
+        command.args(["-s", "-U", "tally", "-n", schema, "-T", "*.__diesel_schema_migrations"]);
+        command.arg("-h").arg(&self.dir).arg("-p").arg(self.port.to_string()).arg(Self::name(database));
+        let output = command.output().expect("pg_dump");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        // Newer versions begin and end with a word by chance.
+        text.lines().filter(|line| !line.starts_with('\\')).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The same as `sql`; an error is what the server says.
     pub fn try_sql(&self, database: &str, sql: &str) -> Result<String, String> {
         let mut command = Command::new(self.bin.join("psql"));
         command.args([

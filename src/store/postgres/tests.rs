@@ -1,1 +1,314 @@
-//! What is PostgreSQL's own.
+//! What is PostgreSQL's own: schemas, roles, TLS, connections that are lost, two writers, plans.
+
+use super::super::cluster::{self, Cluster};
+use super::super::{AppendError, Fault, Log, NewEntry, Place, Read, Row, State, StoredPart, TipRecord};
+use super::schema::Schema;
+use super::session::{Purpose, Session};
+use super::{Database, Postgres, PostgresReader};
+use crate::types::Hash;
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
+use diesel_migrations::MigrationHarness;
+
+fn place(seq: u64) -> Place {
+    Place { seq, hash: Hash::sha256(&seq.to_be_bytes()) }
+}
+
+fn tip(seq: u64) -> TipRecord {
+    let Place { seq, hash } = place(seq);
+    TipRecord { seq, hash, edge: vec![1; 70], checkpoint: format!("demo\n{seq}\n") }
+}
+
+fn entry(seq: u64) -> NewEntry {
+    NewEntry { seq, envelope: format!("{{\"seq\":{seq}}}").into(), parts: vec![b"{}".to_vec()] }
+}
+
+fn row(key: &str, seq: u64) -> Row {
+    Row { key: key.into(), value: Some(b"v".to_vec()), seq, due: None }
+}
+
+fn database(address: &str) -> Database {
+    Database::at(address.parse().unwrap())
+}
+
+/// A database of its own, and its address.
+fn fresh() -> (Database, String) {
+    let address = cluster::shared().database();
+    (database(&address), address)
+}
+
+/// Ends every connection of ours to a database.
+fn cut(server: &Cluster, address: &str) {
+    let all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+               WHERE application_name = 'tallyhouse' AND datname = current_database()";
+    assert!(server.sql(address, all).contains('t'), "somebody was connected");
+}
+
+#[test]
+fn each_migration_goes_up_down_and_up_again() {
+    let (database, address) = fresh();
+    let mut all = 0;
+    for schema in Schema::ALL {
+        let mut session = database.connect(Purpose::Migrate(schema)).unwrap();
+        session.connection.batch_execute(&format!("CREATE SCHEMA {}", schema.name())).unwrap();
+        let dump = || cluster::shared().dump(&address, schema.name());
+        // The migrations' own table comes with the first.
+        let mut before = None;
+        while session.connection.has_pending_migration(schema.migrations()).unwrap() {
+            let below = before.unwrap_or_else(dump);
+            session.connection.run_next_migration(schema.migrations()).unwrap();
+            let above = dump();
+            assert_ne!(above, below);
+            session.connection.revert_last_migration(schema.migrations()).unwrap();
+            assert_eq!(dump(), below, "{} down", schema.name());
+            session.connection.run_next_migration(schema.migrations()).unwrap();
+            assert_eq!(dump(), above, "{} up again", schema.name());
+            before = Some(above);
+            all += 1;
+        }
+    }
+    assert!(all >= 4, "each schema has one");
+    assert_eq!(database.migrate().unwrap(), Vec::<String>::new(), "nothing is left to do");
+}
+
+#[test]
+fn programs_that_start_at_once_migrate_once() {
+    let (database, _) = fresh();
+    let start = |_| {
+        let database = Database::at(database.address().clone());
+        std::thread::spawn(move || database.migrate().unwrap())
+    };
+    let threads: Vec<_> = (0..4).map(start).collect();
+    let mut done: Vec<String> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+    done.sort();
+    assert_eq!(done.len(), 4, "{done:?}");
+    assert!(done[0].starts_with("log 2026"), "{done:?}");
+}
+
+#[test]
+fn a_schema_that_is_not_ours_or_newer_is_refused_and_left_alone() {
+    let (database, address) = fresh();
+    let server = cluster::shared();
+    assert!(matches!(PostgresReader::open(&database), Err(Fault::Foreign { .. })), "a reader makes nothing");
+    assert!(!database.exists().unwrap());
+    server.sql(&address, "CREATE SCHEMA views; CREATE TABLE views.recipe (cake text)");
+    let fault = Postgres::open(&database).err().expect("refused").to_string();
+    assert!(fault.contains("views is another program's"), "{fault}");
+    server.sql(&address, "DROP SCHEMA views CASCADE");
+    drop(Postgres::open(&database).unwrap());
+    server.sql(&address, "INSERT INTO state.__diesel_schema_migrations VALUES ('29990101000000')");
+    for fault in [Postgres::open(&database).err(), PostgresReader::open(&database).err()] {
+        let fault = fault.expect("refused").to_string();
+        assert!(fault.contains("newer version") && fault.contains("29990101000000"), "{fault}");
+    }
+    assert!(!database.exists().unwrap(), "no log was begun");
+}
+
+#[test]
+fn the_writers_role_only_adds_to_the_log_and_readers_only_read() {
+    let (owner, address) = fresh();
+    let server = cluster::shared();
+    owner.migrate().unwrap();
+    let roles = include_str!("../../../config/postgres-roles.sql");
+    for _ in 0..2 {
+        server.sql(&address, roles);
+    }
+    server.sql(
+        &address,
+        "CREATE ROLE points_node LOGIN IN ROLE tallyhouse_writer; \
+         CREATE ROLE points_report LOGIN IN ROLE tallyhouse_reader",
+    );
+    let writer = address.replace("tally@", "points_node@");
+    let mut store = Postgres::open(&database(&writer)).expect("nothing is left to migrate");
+    store.log.append(None, &[entry(0)], &tip(0)).unwrap();
+    store.log.append(Some(place(0)), &[entry(1)], &tip(1)).unwrap();
+    store.state.put(None, place(1), &[row("a", 1)]).unwrap();
+    store.state.wipe().unwrap();
+    let erased = store.log.erase_part(0, 0, Hash([1; 32])).unwrap_err().to_string();
+    assert!(erased.contains("permission denied"), "{erased}");
+
+    let denied = |role: &str, sql: &str| {
+        let said = server.try_sql(&address, &format!("SET ROLE {role}; {sql}")).expect_err(sql);
+        assert!(said.contains("permission denied") || said.contains("does not go back"), "{sql}: {said}");
+    };
+    for sql in [
+        "UPDATE log.entry SET envelope = ''",
+        "DELETE FROM log.entry",
+        "UPDATE log.parts SET bytes = ''",
+        "DELETE FROM log.parts",
+        "DELETE FROM log.tip",
+        "TRUNCATE log.entry",
+        "UPDATE log.tip SET seq = 0",
+        "UPDATE log.tip SET hash = decode(repeat('00', 32), 'hex')",
+        "DROP TABLE log.entry",
+        "ALTER TABLE log.tip DISABLE TRIGGER ALL",
+        "INSERT INTO log.__diesel_schema_migrations VALUES ('1')",
+    ] {
+        if sql.starts_with("DROP") || sql.starts_with("ALTER") {
+            let said = server.try_sql(&address, &format!("SET ROLE points_node; {sql}")).expect_err(sql);
+            assert!(said.contains("must be owner"), "{sql}: {said}");
+        } else {
+            denied("points_node", sql);
+        }
+    }
+    let reader = PostgresReader::open(&database(&address.replace("tally@", "points_report@"))).unwrap();
+    assert_eq!(reader.read(0, 9, usize::MAX).unwrap().len(), 2);
+    for sql in
+        ["INSERT INTO log.entry VALUES (9, '')", "DELETE FROM state.state", "SELECT * FROM vault.wallet"]
+    {
+        denied("points_report", sql);
+    }
+    // The owner can erase.
+    drop(store);
+    let mut store = Postgres::open(&owner).unwrap();
+    store.log.erase_part(0, 0, Hash([1; 32])).unwrap();
+    assert_eq!(store.reader.read_parts(0).unwrap(), [StoredPart::Erased(Hash([1; 32]))]);
+}
+
+#[test]
+fn one_writer_at_a_time_and_a_deposed_one_changes_nothing() {
+    let (database, address) = fresh();
+    let server = cluster::shared();
+    let mut first = Postgres::open(&database).unwrap();
+    first.log.append(None, &[entry(0)], &tip(0)).unwrap();
+    let second = Postgres::open(&database).err().expect("refused");
+    assert!(matches!(second, Fault::InUse(_)), "{second}");
+    // The first loses its connection, and the log with it; it does not know yet.
+    cut(server, &address);
+    let mut second = Postgres::open(&database).unwrap();
+    second.log.append(Some(place(0)), &[entry(1)], &tip(1)).unwrap();
+    let lost = first.log.append(Some(place(0)), &[entry(1)], &tip(1));
+    assert!(matches!(&lost, Err(AppendError::Fault(fault)) if fault.is_away()), "{lost:?}");
+    assert!(matches!(first.log.tip(), Err(Fault::InUse(_))), "somebody else writes");
+    drop(second);
+    assert_eq!(first.log.tip().unwrap(), Some(tip(1)), "and then it is open again");
+    let deposed = first.log.append(Some(place(0)), &[entry(1)], &tip(1));
+    assert!(matches!(deposed, Err(AppendError::Deposed)));
+    assert_eq!(first.reader.read(0, 9, usize::MAX).unwrap().len(), 2);
+}
+
+#[test]
+fn a_put_whose_connection_is_lost_happens_once() {
+    let (database, address) = fresh();
+    let server = cluster::shared();
+    let mut store = Postgres::open(&database).unwrap();
+    store.state.put(None, place(0), &[row("a", 0)]).unwrap();
+    cut(server, &address);
+    store.state.put(Some(place(0)), place(1), &[row("a", 1), row("b", 1)]).unwrap();
+    let found = store.reader.scan("", 9).unwrap();
+    assert_eq!((found.cursor, found.rows.len()), (Some(place(1)), 2), "readers come back too");
+    // It was told that the put failed, but it had come through: the same put is no error, another one is.
+    for (to, stale) in [(place(2), false), (place(3), true)] {
+        let from = store.state.cursor().unwrap();
+        let lose = "CREATE FUNCTION state.lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                    PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(9); RETURN NEW; END $$; \
+                    CREATE TRIGGER lose AFTER UPDATE ON state.cursor \
+                    FOR EACH ROW EXECUTE FUNCTION state.lose()";
+        server.sql(&address, lose);
+        let failed = store.state.put(from, to, &[row("c", to.seq)]).unwrap_err().to_string();
+        assert!(store.state.comes_back(), "{failed}");
+        server.sql(&address, "DROP TRIGGER lose ON state.cursor; DROP FUNCTION state.lose");
+        // Here the server rolled back; then somebody else takes the step, or another one.
+        let seq = if stale { 7 } else { to.seq };
+        let hash = format!("decode('{}', 'hex')", crate::types::hex(&place(seq).hash.0));
+        server.sql(&address, &format!("UPDATE state.cursor SET seq = {seq}, hash = {hash}"));
+        assert_eq!(store.state.put(from, to, &[row("c", to.seq)]).is_err(), stale);
+    }
+}
+
+#[test]
+fn tls_is_as_sslmode_asks() {
+    let server = Cluster::start();
+    let address = server.database();
+    let file = |name: &str, text: &str| {
+        // Only the server's own user may read its key.
+        let copy = format!(
+            "COPY (SELECT unnest(string_to_array($t${}$t$, E'\\n'))) TO PROGRAM 'umask 077; cat > {name}'",
+            text.trim()
+        );
+        server.sql("postgres", &copy);
+    };
+    file("server.crt", include_str!("../../../tests/common/tls/server.pem"));
+    file("server.key", include_str!("../../../tests/common/tls/server.key"));
+    let encrypted = |options: &str| -> Result<bool, Fault> {
+        let tcp = server.by_tcp(&address).replace("127.0.0.1", "localhost");
+        let mut session: Session =
+            database(&format!("{tcp}?{options}")).connect(Purpose::Migrate(Schema::Log))?;
+        let ssl = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+        session.run("ask", |connection| diesel::dsl::sql::<Bool>(ssl).get_result(connection))
+    };
+    let unreachable = |options: &str, wanted: &str| match encrypted(options) {
+        Err(fault @ Fault::Unreachable { .. }) => assert!(fault.to_string().contains(wanted), "{fault}"),
+        other => panic!("{options}: {other:?}"),
+    };
+    assert!(!encrypted("sslmode=prefer").unwrap());
+    unreachable("sslmode=require", "does not support TLS");
+    server.sql("postgres", "ALTER SYSTEM SET ssl = on");
+    server.stop();
+    server.again();
+    let roots = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/tls");
+    let verified =
+        |mode: &str, roots_file: &str| format!("sslmode={mode}&sslrootcert={roots}/{roots_file}.pem");
+    assert!(!encrypted("sslmode=disable").unwrap());
+    assert!(encrypted("sslmode=prefer").unwrap());
+    assert!(encrypted("sslmode=require").unwrap());
+    assert!(encrypted(&verified("verify-full", "ca")).unwrap());
+    unreachable(&verified("verify-full", "other"), "certificate");
+    unreachable(&verified("verify-ca", "other"), "certificate");
+    // Another name than the certificate's.
+    let by_number = |options: &str| {
+        let tcp = format!("{}?{options}", server.by_tcp(&address));
+        database(&tcp).connect(Purpose::Migrate(Schema::Log)).map(drop)
+    };
+    by_number(&verified("verify-ca", "ca")).unwrap();
+    let other = by_number(&verified("verify-full", "ca")).unwrap_err().to_string();
+    assert!(other.contains("not valid for name"), "{other}");
+}
+
+#[test]
+fn a_log_waits_for_the_disk_and_what_follows_it_does_not() {
+    let (database, _) = fresh();
+    drop(Postgres::open(&database).unwrap());
+    let setting = |purpose| {
+        let mut session = database.connect(purpose).unwrap();
+        let show = "SELECT current_setting('synchronous_commit')";
+        diesel::dsl::sql::<Text>(show).get_result::<String>(&mut session.connection).unwrap()
+    };
+    assert_eq!((setting(Purpose::Log), setting(Purpose::Vault)), ("on".into(), "on".into()));
+    assert_eq!((setting(Purpose::State), setting(Purpose::Views)), ("off".into(), "off".into()));
+}
+
+#[test]
+fn questions_use_their_index() {
+    let (database, _) = fresh();
+    let mut store = Postgres::open(&database).unwrap();
+    let rows: Vec<Row> = (0..20_000)
+        .map(|i| Row { due: (i % 100 == 0).then_some(i), ..row(&format!("acct/{i:05}"), 0) })
+        .collect();
+    store.state.put(None, place(0), &rows).unwrap();
+    let mut session = database.open(Purpose::Read).unwrap();
+    let mut plan = |statement: &str, arguments: &str| {
+        let prepare = format!("DEALLOCATE ALL; PREPARE ask AS {statement}");
+        session.connection.batch_execute(&prepare).unwrap();
+        let explain = format!("EXPLAIN EXECUTE ask({arguments})");
+        #[derive(QueryableByName)]
+        struct Step {
+            #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+            step: String,
+        }
+        let steps: Vec<Step> = diesel::sql_query(explain).load(&mut session.connection).unwrap();
+        steps.into_iter().map(|step| step.step).collect::<Vec<_>>().join("\n")
+    };
+    let load = plan(
+        "SELECT s.key FROM unnest($1::text[]) WITH ORDINALITY AS k(key, at) JOIN state AS s ON s.key = k.key",
+        "ARRAY['acct/00001', 'acct/00002']",
+    );
+    assert!(load.contains("Index") && load.contains("state_pkey") && !load.contains("Seq Scan"), "{load}");
+    let due =
+        plan("SELECT key FROM state WHERE due <= $1::bigint ORDER BY due, key LIMIT $2::bigint", "500, 10");
+    assert!(due.contains("state_due") && !due.contains("Seq Scan on state"), "{due}");
+    let scan =
+        plan("SELECT key FROM state WHERE key > $1::text ORDER BY key LIMIT $2::bigint", "'acct/1', 10");
+    assert!(scan.contains("state_pkey") && !scan.contains("Sort"), "{scan}");
+}

@@ -19,3 +19,15 @@ CREATE TABLE tip (
     edge bytea NOT NULL,
     checkpoint text NOT NULL
 );
+
+-- Whoever may move the tip may move it forward only.
+CREATE FUNCTION forward_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.seq < OLD.seq OR (NEW.seq = OLD.seq AND NEW.hash <> OLD.hash) THEN
+        RAISE EXCEPTION 'the log ends at entry %, and its tip does not go back to %', OLD.seq, NEW.seq;
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER forward_only BEFORE UPDATE ON tip FOR EACH ROW EXECUTE FUNCTION forward_only();
