@@ -318,8 +318,12 @@ fn database(file: &File) -> Vec<String> {
     let Some(folder) = file.folder() else { return vec![] };
     let mut found = vec![];
     if !matches!(folder, "store" | "vault" | "views") {
-        let words = ["diesel", "diesel_migrations", "libsqlite3_sys"];
+        let words = ["diesel", "diesel_async", "diesel_migrations", "libsqlite3_sys"];
         found.extend(file.words(&words, "the database is for store, vault and views"));
+    }
+    if folder != "store" {
+        let words = ["rustls", "tokio_postgres", "tokio_postgres_rustls"];
+        found.extend(file.words(&words, "the way to PostgreSQL is for the store"));
     }
     if folder != "cache" {
         found.extend(file.words(&["redis"], "Redis is for the cache"));
@@ -502,6 +506,8 @@ fn the_database_stays_in_its_folders() {
         ("src/engine/a.rs", "use diesel::prelude::*;"),
         ("src/api/a.rs", "fn f() { redis::Client::open(x) }"),
         ("src/store/a.rs", "use redis::Commands;"),
+        ("src/engine/a.rs", "use diesel_async::AsyncPgConnection;"),
+        ("src/views/a.rs", "use tokio_postgres::Config;"),
     ];
     let passes =
         [("src/views/a.rs", "use diesel::prelude::*;"), ("src/cache/redis.rs", "use redis::Commands;")];

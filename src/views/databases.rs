@@ -160,7 +160,10 @@ fn a_changed_value_is_found_with_its_place() {
             "UPDATE views.payments SET reference = 'it''s' WHERE id = 262144",
             "reference: 'r1' against 'it''s'",
         ),
-        ("DELETE FROM views.flows WHERE what = 'expired' AND unit = 'HARVEST'", "flows: 'HARVEST' '2026-01-02' 'expired'"),
+        (
+            "DELETE FROM views.flows WHERE what = 'expired' AND unit = 'HARVEST'",
+            "flows: 'HARVEST' '2026-01-02' 'expired'",
+        ),
         ("INSERT INTO views.keys VALUES ('op', decode(repeat('ab', 32), 'hex'))", "keys 'op' X'ABAB"),
         ("ALTER TABLE views.units ADD COLUMN more integer", "the schema"),
     ];

@@ -82,9 +82,9 @@ fn programs() -> PathBuf {
         let version = bin.parent().and_then(Path::file_name).and_then(|name| name.to_str());
         version.and_then(|version| version.parse::<u32>().ok())
     };
-    let newest = bins.max_by_key(number);
+    let newest = bins.filter(|bin| number(bin) >= Some(15)).max_by_key(number);
     newest.expect(
-        "no PostgreSQL server under /usr/lib/postgresql: ./test installs it, or apt-get install postgresql",
+        "no PostgreSQL server of version 15 or newer under /usr/lib/postgresql: ./test installs it, or apt-get install postgresql",
     )
 }
 

@@ -21,6 +21,7 @@ use tallyhouse::clock::Clock;
 use tallyhouse::config::{Api, Config};
 use tallyhouse::machine::{Request, Role};
 use tallyhouse::sign::HttpMessage;
+use tallyhouse::store::Home;
 use tallyhouse::types::Time;
 use tallyhouse::vault::{NewApiKey, Vault, Whom};
 
@@ -284,6 +285,7 @@ pub struct Server {
     pub address: SocketAddr,
     pub config: Api,
     service: Option<Arc<Service>>,
+    home: Home,
     dir: tempfile::TempDir,
     stopper: Stopper,
     thread: Option<JoinHandle<()>>,
@@ -316,16 +318,17 @@ impl Server {
     pub fn of(world: World, asked: &[(Request, Time)], config: Api) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let (genesis, key) = (world.genesis.clone(), &world.log.secret);
-        let network = Network::create(dir.path(), genesis, key, beginning(), &Tuning::at(dir.path()));
+        let home = home(dir.path());
+        let network = Network::create(&home, genesis, key, beginning(), &Tuning::at(dir.path()));
         let network = network.unwrap_or_else(|e| panic!("{e}"));
         for (request, at) in asked {
             let _ = network.engine.ask(request, world.genesis.driven.then_some(*at));
         }
         // Everybody sees what was asked before the first request comes.
         network.engine.settle().expect("the followers follow");
-        let (address, service, stopper, thread) = serve(network, dir.path(), &config);
+        let (address, service, stopper, thread) = serve(network, &home, &config);
         let (service, thread) = (Some(service), Some(thread));
-        Self { world, address, config, service, dir, stopper, thread, count: AtomicU64::new(0) }
+        Self { world, address, config, service, home, dir, stopper, thread, count: AtomicU64::new(0) }
     }
 
     /// The data folder.
@@ -345,9 +348,9 @@ impl Server {
     pub fn restart(&mut self) {
         self.halt();
         self.service.take().expect("open").close().expect("closes");
-        let network = Network::open(self.dir.path(), &self.world.log.secret, &Tuning::at(self.dir.path()));
+        let network = Network::open(&self.home, &self.world.log.secret, &Tuning::at(self.dir.path()));
         let network = network.unwrap_or_else(|e| panic!("{e}"));
-        let (address, service, stopper, thread) = serve(network, self.dir.path(), &self.config);
+        let (address, service, stopper, thread) = serve(network, &self.home, &self.config);
         (self.address, self.service) = (address, Some(service));
         (self.stopper, self.thread) = (stopper, Some(thread));
     }
@@ -425,8 +428,18 @@ pub fn now() -> u64 {
 
 type Started = (SocketAddr, Arc<Service>, Stopper, JoinHandle<()>);
 
-fn serve(network: Network, dir: &Path, config: &Api) -> Started {
-    let vault = Vault::open(dir).expect("a vault");
+/// Where a test's network is kept: in its folder or, with `TEST_STORE=postgres`, in a database of its own.
+pub fn home(dir: &Path) -> Home {
+    match std::env::var("TEST_STORE").as_deref() {
+        Ok("postgres") => {
+            Home::new(dir, Some(super::cluster::shared().database().parse().expect("an address")))
+        }
+        _ => dir.into(),
+    }
+}
+
+fn serve(network: Network, home: &Home, config: &Api) -> Started {
+    let vault = Vault::open(home).expect("a vault");
     let service = network.into_service(vault, config, ADDRESS.into(), Clock::Real).expect("a service");
     let service = Arc::new(service);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
