@@ -213,6 +213,7 @@ fn while_the_database_is_away_callers_are_told_so_and_then_it_goes_on() {
                 "nobody waits for a database that is not there"
             );
             assert_eq!(process.try_get("/healthz").expect("an answer").status, 200, "the node lives");
+            assert_eq!(process.try_get("/readyz").expect("an answer").status, 503, "and takes nothing");
             server.again();
             std::thread::sleep(Duration::from_millis(700));
         }));
@@ -221,6 +222,7 @@ fn while_the_database_is_away_callers_are_told_so_and_then_it_goes_on() {
     }
     let last = history.iter().filter(|(name, told)| name.starts_with("r1") && told.is_some()).count();
     assert!(last > 0, "the second round began after the first outage");
+    assert_eq!(process.try_get("/readyz").expect("an answer").status, 200);
     load.settle(&process, &mut history);
     assert!(process.errors().contains("the log is open again"), "{}", process.errors());
     end(process);

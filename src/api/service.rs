@@ -129,7 +129,7 @@ impl Service {
 
     /// Whether it takes new work. It does not while it closes.
     pub fn is_ready(&self) -> bool {
-        !self.closing.load(Ordering::Acquire) && self.engine.failure().is_none()
+        !self.closing.load(Ordering::Acquire) && self.engine.failure().is_none() && !self.engine.is_away()
     }
 
     /// From here on `/readyz` says no, so that a load balancer looks elsewhere.

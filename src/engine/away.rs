@@ -7,7 +7,7 @@
 //! Refuses to know: why the way was lost.
 
 use super::queue::Message;
-use super::run::Desk;
+use super::run::{Desk, Engine};
 use super::writer::Reopened;
 use super::{Failure, fault};
 use crate::types::Time;
@@ -21,6 +21,13 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
 /// A log that was opened so often, and took nothing but the beginning of a term each time, will not get better.
 const OFTEN: u32 = 5;
+
+impl Engine {
+    /// Whether the writer is without its log at the moment: nothing can be written, and lists may be unreadable.
+    pub fn is_away(&self) -> bool {
+        self.shared.away.load(Ordering::Acquire)
+    }
+}
 
 impl Desk {
     /// Opens the log anew, if that may help; else the failure is the engine's.
@@ -36,6 +43,17 @@ impl Desk {
             return Err(failure);
         }
         eprintln!("warning: {failure}; the log is opened anew");
+        self.shared.away.store(true, Ordering::Release);
+        let back = self.open_again(jobs, clock);
+        self.shared.away.store(false, Ordering::Release);
+        back
+    }
+
+    fn open_again(
+        &mut self,
+        jobs: &mut Receiver<Message>,
+        clock: &mut impl FnMut() -> Result<Time, String>,
+    ) -> Result<(), Failure> {
         let begun = Instant::now();
         loop {
             turn_away(jobs);

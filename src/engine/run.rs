@@ -73,6 +73,8 @@ pub(super) struct Shared {
     /// Log time of the last entry, in microseconds.
     last_at: AtomicI64,
     failed: Mutex<Option<Failure>>,
+    /// Whether the writer is without its log at the moment.
+    pub(super) away: AtomicBool,
     stopping: AtomicBool,
     checkpoint: Mutex<String>,
 }
@@ -155,6 +157,7 @@ impl Engine {
             keys: RwLock::default(),
             changed_keys: RwLock::default(),
             failed: Mutex::default(),
+            away: AtomicBool::default(),
             stopping: AtomicBool::default(),
             checkpoint: Mutex::new(writer.checkpoint().to_owned()),
             last_at: AtomicI64::new(writer.last_at().micros()),

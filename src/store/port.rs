@@ -133,7 +133,8 @@ pub trait Log: Send {
     ) -> Result<(), AppendError>;
 
     /// Puts `leaf` in the place of a part's bytes. When this returns `Ok`, the bytes are gone from the
-    /// log's files too, which may have to wait some seconds for readers. After a fault, erase again: with
+    /// log's files too, which may have to wait some seconds for readers; on a database server they are gone from the
+    /// table, and its write-ahead log, replicas and backups forget them in their own time. After a fault, erase again: with
     /// the same leaf that is harmless.
     fn erase_part(&mut self, seq: u64, index: usize, leaf: Hash) -> Result<(), Fault>;
 }

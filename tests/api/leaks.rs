@@ -2,6 +2,7 @@
 
 use super::scene::{award_json, award_message, held_issuing};
 use crate::common::carried::ADDRESS;
+use crate::common::cluster;
 use crate::common::http::{Ask, Reply, Server};
 use crate::common::world::Key;
 use serde_json::json;
@@ -51,6 +52,19 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     all
 }
 
+/// The files that a server keeps things in: its folder's and, if it has one, its database's.
+fn kept(server: &Server) -> Vec<PathBuf> {
+    let mut all = files(server.dir());
+    if let Some(address) = server.database() {
+        let ask = "SELECT oid FROM pg_database WHERE datname = current_database()";
+        let cluster = cluster::shared();
+        let folder = cluster.dir().join("data/base").join(cluster.sql(address, ask).trim());
+        cluster.sql(address, "CHECKPOINT");
+        all.extend(files(&folder));
+    }
+    all
+}
+
 fn holds(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window.eq_ignore_ascii_case(text.as_bytes()))
 }
@@ -60,7 +74,7 @@ fn nowhere(server: &Server, texts: &[&str]) {
     server.service().engine.settle().expect("settled");
     let (mut seen, metrics) = (0, server.get("/metrics"));
     for text in texts {
-        for path in files(server.dir()) {
+        for path in kept(server) {
             let bytes = std::fs::read(&path).expect("read");
             seen += bytes.len();
             assert!(!holds(&bytes, text), "{text} stands in {}", path.display());

@@ -286,6 +286,7 @@ pub struct Server {
     pub config: Api,
     service: Option<Arc<Service>>,
     home: Home,
+    database: Option<String>,
     dir: tempfile::TempDir,
     stopper: Stopper,
     thread: Option<JoinHandle<()>>,
@@ -318,7 +319,7 @@ impl Server {
     pub fn of(world: World, asked: &[(Request, Time)], config: Api) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let (genesis, key) = (world.genesis.clone(), &world.log.secret);
-        let home = home(dir.path());
+        let (home, database) = home(dir.path());
         let network = Network::create(&home, genesis, key, beginning(), &Tuning::at(dir.path()));
         let network = network.unwrap_or_else(|e| panic!("{e}"));
         for (request, at) in asked {
@@ -328,12 +329,28 @@ impl Server {
         network.engine.settle().expect("the followers follow");
         let (address, service, stopper, thread) = serve(network, &home, &config);
         let (service, thread) = (Some(service), Some(thread));
-        Self { world, address, config, service, home, dir, stopper, thread, count: AtomicU64::new(0) }
+        Self {
+            world,
+            address,
+            config,
+            service,
+            home,
+            database,
+            dir,
+            stopper,
+            thread,
+            count: AtomicU64::new(0),
+        }
     }
 
     /// The data folder.
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The address of its database, if it is in one.
+    pub fn database(&self) -> Option<&str> {
+        self.database.as_deref()
     }
 
     /// Stops the server in order, without closing the network.
@@ -429,12 +446,13 @@ pub fn now() -> u64 {
 type Started = (SocketAddr, Arc<Service>, Stopper, JoinHandle<()>);
 
 /// Where a test's network is kept: in its folder or, with `TEST_STORE=postgres`, in a database of its own.
-pub fn home(dir: &Path) -> Home {
+fn home(dir: &Path) -> (Home, Option<String>) {
     match std::env::var("TEST_STORE").as_deref() {
         Ok("postgres") => {
-            Home::new(dir, Some(super::cluster::shared().database().parse().expect("an address")))
+            let address = super::cluster::shared().database();
+            (Home::new(dir, Some(address.parse().expect("an address"))), Some(address))
         }
-        _ => dir.into(),
+        _ => (dir.into(), None),
     }
 }
 
