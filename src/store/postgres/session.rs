@@ -22,14 +22,14 @@ use std::sync::{Arc, OnceLock};
 /// A database that a network is kept in; its clones share one driver.
 #[derive(Clone, Debug)]
 pub struct Database {
-    address: Address,
+    address: Arc<Address>,
     driver: Arc<OnceLock<Arc<Driver>>>,
 }
 
 impl Database {
     /// The database at an address. Nothing is connected to yet.
     pub fn at(address: Address) -> Self {
-        Self { address, driver: Arc::default() }
+        Self { address: Arc::new(address), driver: Arc::default() }
     }
 
     /// Where it is.
@@ -54,7 +54,7 @@ impl Database {
         let name = PathBuf::from(format!("{} ({})", self.address, purpose.name()));
         let unreachable = |why: String| Fault::Unreachable { path: name.clone(), why };
         let driver = self.driver()?;
-        let Address { config, tls, .. } = self.address.clone();
+        let Address { config, tls, .. } = Address::clone(&self.address);
         let task = async move {
             let (client, connection) = config.connect(tls.connect()).await.map_err(|e| cause(&e))?;
             let made = AsyncPgConnection::try_from_client_and_connection(client, connection);
