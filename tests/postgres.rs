@@ -230,6 +230,44 @@ fn while_the_database_is_away_callers_are_told_so_and_then_it_goes_on() {
 }
 
 #[test]
+fn a_log_that_lost_what_was_answered_is_not_written_to() {
+    let server = cluster::shared();
+    let bed = Bed::in_database(server.database());
+    let world = World::real(74);
+    found(&world, &bed.home, &[]);
+    let load = Load::new(world);
+    let mut process = Process::start(bed.home.dir(), &bed.config);
+    let mut wire = Wire::connect(process.address).expect("connects");
+    let mut ask = |name: &str| told(&wire.ask(&load.ask(name)).expect("an answer"));
+    let kept = ask("kept").expect("told");
+    server.sql(&bed.address, "CREATE TABLE older AS SELECT * FROM log.tip");
+    let lost = ask("lost").expect("told");
+    assert!(lost > kept);
+    // The newest checkpoint is published within a second or two.
+    std::thread::sleep(Duration::from_millis(2_500));
+    // As after a failover to a standby that was behind.
+    let older = format!(
+        "BEGIN; ALTER TABLE log.tip DISABLE TRIGGER ALL; DELETE FROM log.tip; INSERT INTO log.tip SELECT * FROM older; \
+         DELETE FROM log.entry WHERE seq > {kept}; DELETE FROM log.parts WHERE id >= {}; \
+         ALTER TABLE log.tip ENABLE TRIGGER ALL; COMMIT; \
+         SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+         WHERE application_name = 'tallyhouse' AND datname = current_database()",
+        (kept + 1) * 16_384
+    );
+    server.sql(&bed.address, &older);
+    assert_eq!(ask("next"), None, "nobody knows what became of it");
+    let status = process.ended(Duration::from_secs(40)).expect("it ends");
+    assert_eq!(status.code(), Some(3), "{}", process.errors());
+    assert!(process.errors().contains(&format!("lost entry {lost}")), "{}", process.errors());
+    let left = server.sql(&bed.address, "SELECT max(seq) FROM log.entry");
+    assert_eq!(left.trim(), kept.to_string(), "nothing was written");
+    // Nor does it start again: the newest checkpoint stands outside the database too.
+    let tuning = Tuning::at(bed.home.dir());
+    let again = Network::open(&bed.home, &load.world.log.secret, &tuning).err().expect("refused").to_string();
+    assert!(again.contains("too old"), "{again}");
+}
+
+#[test]
 fn a_database_has_one_writer() {
     let bed = Bed::in_database(cluster::shared().database());
     let world = World::real(73);

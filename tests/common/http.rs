@@ -446,7 +446,7 @@ pub fn now() -> u64 {
 type Started = (SocketAddr, Arc<Service>, Stopper, JoinHandle<()>);
 
 /// Where a test's network is kept: in its folder or, with `TEST_STORE=postgres`, in a database of its own.
-fn home(dir: &Path) -> (Home, Option<String>) {
+pub fn home(dir: &Path) -> (Home, Option<String>) {
     match std::env::var("TEST_STORE").as_deref() {
         Ok("postgres") => {
             let address = super::cluster::shared().database();

@@ -4,6 +4,7 @@
 //! remembers.
 //! Promises: whatever died, the next answer and all balances are the model's.
 
+use super::super::common::http::home;
 use super::super::common::node::{How, Replay, State};
 use super::super::common::rng::Rng;
 use super::super::common::world::{World, beginning};
@@ -19,7 +20,7 @@ use tallyhouse::engine::{Core, Crash, Failure, Follower, Job, Point, Setup, Stat
 use tallyhouse::log::LogSigner;
 use tallyhouse::machine::{Answer, Command, Request};
 use tallyhouse::sign::PublicKey;
-use tallyhouse::store::{Read, Sqlite, StoredPart};
+use tallyhouse::store::{Faces, Home, Read, StoredPart};
 use tallyhouse::types::{Hash, Kid, Refusal, Refused, Time};
 
 /// Rounds between two comparisons of everything.
@@ -52,7 +53,8 @@ impl Fate {
 
 struct Real<'w> {
     world: &'w World,
-    dir: tempfile::TempDir,
+    home: Home,
+    _dir: tempfile::TempDir,
     core: Option<Core>,
     fate: Arc<Fate>,
     rng: Rng,
@@ -69,9 +71,11 @@ fn open<'w>(world: &'w World, cast: &Cast) -> Real<'w> {
     });
     let holders = cast.holders.values().flatten().map(|holder| &holder.key);
     let all = brands.chain(holders).chain(&cast.spare).chain(&world.roots).chain([&world.log]);
+    let dir = tempfile::tempdir_in(base).expect("a folder");
     Real {
         world,
-        dir: tempfile::tempdir_in(base).expect("a folder"),
+        home: home(dir.path()).0,
+        _dir: dir,
         core: None,
         fate: Arc::new(Fate {
             chance: AtomicU64::new(0),
@@ -102,14 +106,13 @@ impl Real<'_> {
             salts: Box::new(move || salts.salt()),
             crash: Some(crash.clone()),
         };
-        let Sqlite { log, state, reader } = Sqlite::open(self.dir.path()).map_err(|e| e.to_string())?;
-        let mut state = StateFollower::new(Box::new(state), Some(crash)).map_err(|e| e.to_string())?;
+        let Faces { log, state, reader } = self.home.open().map_err(|e| e.to_string())?;
+        let mut state = StateFollower::new(state, Some(crash)).map_err(|e| e.to_string())?;
         if self.rng.chance(2) {
             // As if the state had been lost, or restored from nothing.
             state.wipe().map_err(|e| e.to_string())?;
         }
-        let stores =
-            Stores { log: Box::new(log), read: Arc::new(reader), state: Box::new(state), others: vec![] };
+        let stores = Stores { log, read: reader, state: Box::new(state), others: vec![] };
         let genesis = &self.world.genesis;
         let seed = Hash::blake3(format!("{} log", self.world.seed).as_bytes()).0;
         let signer = LogSigner::new(&genesis.origin, &seed).map_err(|e| e.to_string())?;

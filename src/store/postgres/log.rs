@@ -69,12 +69,11 @@ impl PostgresLog {
     /// Works on the connection, and lets go of it after a fault.
     fn with<T>(&mut self, work: impl FnOnce(&mut Session) -> Result<T, Fault>) -> Result<T, Fault> {
         let session = self.session()?;
-        let answer = work(session);
-        match answer {
-            Err(fault @ Fault::Database { .. }) => {
-                let lost = session.lost(fault);
+        match work(session) {
+            Err(fault) => {
+                let fault = session.lost(fault);
                 self.session = None;
-                Err(lost)
+                Err(fault)
             }
             answer => answer,
         }

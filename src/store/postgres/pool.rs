@@ -7,13 +7,16 @@
 
 use super::super::fault::Fault;
 use super::session::{Database, Purpose, Session};
+use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// So many connections are open at most: each is a process of the server.
 const MOST: usize = 12;
 /// How long a reader waits for one to be free.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a database that was found to be away is taken to be.
+const REST: Duration = Duration::from_millis(250);
 
 /// The connections for one purpose.
 pub(crate) struct Pool {
@@ -27,12 +30,14 @@ pub(crate) struct Pool {
 struct Held {
     idle: Vec<Session>,
     lent: usize,
+    /// When the database was found to be away, and what was said of it.
+    away: Option<(Instant, PathBuf, String)>,
 }
 
 impl Pool {
     /// Opens the first connection.
     pub(crate) fn open(database: &Database, purpose: Purpose) -> Result<Self, Fault> {
-        let held = Held { idle: vec![database.open(purpose)?], lent: 0 };
+        let held = Held { idle: vec![database.open(purpose)?], lent: 0, away: None };
         Ok(Self { database: database.clone(), purpose, held: Mutex::new(held), freed: Condvar::new() })
     }
 
@@ -41,13 +46,13 @@ impl Pool {
         let (mut lent, kept) = self.borrow()?;
         let mut session = match kept {
             Some(session) => session,
-            None => self.database.open(self.purpose)?,
+            None => self.connect()?,
         };
         let answer = match ask(&mut session) {
             Err(Fault::Database { .. }) if !session.alive() => {
                 // The others were idle as long: whatever ended this one has ended them.
                 self.held().idle.clear();
-                session = self.database.open(self.purpose)?;
+                session = self.connect()?;
                 ask(&mut session).map_err(|fault| session.lost(fault))?
             }
             answer => answer?,
@@ -61,11 +66,27 @@ impl Pool {
         let (mut lent, kept) = self.borrow()?;
         let mut session = match kept.and_then(Session::if_alive) {
             Some(session) => session,
-            None => self.database.open(self.purpose)?,
+            None => self.connect()?,
         };
         let answer = work(&mut session).map_err(|fault| session.lost(fault))?;
         lent.session = Some(session);
         Ok(answer)
+    }
+
+    /// Opens a connection, unless it was tried a moment ago and the database was away: who serves must not wait for it
+    /// request by request.
+    fn connect(&self) -> Result<Session, Fault> {
+        if let Some((at, path, why)) = &self.held().away
+            && at.elapsed() < REST
+        {
+            return Err(Fault::Unreachable { path: path.clone(), why: why.clone() });
+        }
+        let opened = self.database.open(self.purpose);
+        self.held().away = match &opened {
+            Err(Fault::Unreachable { path, why }) => Some((Instant::now(), path.clone(), why.clone())),
+            _ => None,
+        };
+        opened
     }
 
     fn borrow(&self) -> Result<(Lent<'_>, Option<Session>), Fault> {

@@ -135,11 +135,12 @@ pub(super) fn filled(session: &mut Session, schema: Schema, table: &str) -> Resu
 /// Brings every schema up to date. Returns the names of the migrations that were carried out.
 pub(super) fn migrate(database: &Database) -> Result<Vec<String>, Fault> {
     let mut done = vec![];
+    let mut any = database.connect(Purpose::Migrate(Schema::Log))?;
     for schema in Schema::ALL {
-        let mut session = database.connect(Purpose::Migrate(schema))?;
-        if missing(&mut session, schema)?.is_none() {
+        if missing(&mut any, schema)?.is_none() {
             continue;
         }
+        let mut session = database.connect(Purpose::Migrate(schema))?;
         session.run("wait for another migration", |connection| lock(connection, MIGRATING))?;
         // While this one waited the other may have done it.
         if missing(&mut session, schema)?.is_none() {

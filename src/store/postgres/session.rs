@@ -18,6 +18,10 @@ use diesel_async::AsyncPgConnection;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// How long a server may take from the first byte until it is ready for questions.
+const GREETING: Duration = Duration::from_secs(10);
 
 /// A database that a network is kept in; its clones share one driver.
 #[derive(Clone, Debug)]
@@ -59,6 +63,10 @@ impl Database {
             let (client, connection) = config.connect(tls.connect()).await.map_err(|e| cause(&e))?;
             let made = AsyncPgConnection::try_from_client_and_connection(client, connection);
             made.await.map_err(|e| e.to_string())
+        };
+        let task = async move {
+            let late = |_| Err(format!("no answer within {} s", GREETING.as_secs()));
+            tokio::time::timeout(GREETING, task).await.unwrap_or_else(late)
         };
         let connection = driver.run(task).and_then(|made| made).map_err(unreachable)?;
         let mut session =
