@@ -128,14 +128,16 @@ impl<'a> Run<'a> {
         let brands: Vec<BrandRow<'_>> =
             self.new.iter().map(|(brand, listed)| BrandRow { brand, listed }).collect();
         insert(connection, &brands)?;
-        let mut last: Option<(AccountId, i64)> = None;
+        let mut last: Option<(AccountId, Option<(i64, i64)>)> = None;
         for (account, seq) in std::mem::take(&mut self.unsure) {
-            let number = match last {
-                Some((same, number)) if same == account => number,
-                // An account that nothing moved on yet is not placed: then everybody may look.
-                _ => movements::brand_of(connection, account)?.unwrap_or(EVERYBODY),
+            let placed = match last {
+                Some((same, placed)) if same == account => placed,
+                _ => movements::brand_of(connection, account)?,
             };
-            last = Some((account, number));
+            last = Some((account, placed));
+            // An account is placed by its first movement; before that everybody may look. What a later entry of the same
+            // run says must not count: how the log is cut into runs is chance.
+            let number = placed.filter(|(_, since)| *since <= seq).map_or(EVERYBODY, |(number, _)| number);
             self.rows.insert((number, seq));
         }
         let rows: Vec<Row> = std::mem::take(&mut self.rows).into_iter().map(Row).collect();

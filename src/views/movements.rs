@@ -350,11 +350,13 @@ fn head(connection: &mut Link<'_>, account: AccountId) -> QueryResult<Option<(i6
     on!(connection, c => head.first(c)).optional()
 }
 
-/// The number of the brand whose points an account holds, if anything moved on it.
-pub(super) fn brand_of(connection: &mut Link<'_>, account: AccountId) -> QueryResult<Option<i64>> {
+/// The number of the brand whose points an account holds, and the entry from which on that is known: the first that moved
+/// anything on it.
+pub(super) fn brand_of(connection: &mut Link<'_>, account: AccountId) -> QueryResult<Option<(i64, i64)>> {
     let key = account.0.to_be_bytes();
-    let brand = heads::table.find(&key[..]).select(heads::brand);
-    on!(connection, c => brand.first(c)).optional()
+    let brand = heads::table.find(&key[..]).select((heads::brand, heads::first));
+    let found: Option<(i64, i64)> = on!(connection, c => brand.first(c)).optional()?;
+    Ok(found.map(|(brand, first)| (brand, first / ROOM)))
 }
 
 /// Where a page begins: at the account's last movement, or at the one before `before`, which must be a

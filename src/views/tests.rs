@@ -371,6 +371,30 @@ fn any_cut_gives_the_same_bytes_also_across_restarts_and_after_a_wipe() {
 }
 
 #[test]
+fn an_account_is_placed_by_its_first_movement_however_the_runs_are_cut() {
+    const CAM: AccountId = AccountId(9);
+    let mut story = story();
+    let named = |jti: &str| {
+        let mut done = Done::default();
+        let used = crate::book::Used(1, 0, crate::types::Fingerprint::of(jti.as_bytes()));
+        done.put(Name::UsedConsent(CAM, id(jti)), Some(Arc::new(Record::Used(used))));
+        Effect { tag: None, done }
+    };
+    story.entry("2026-01-05T00:00:00Z", Kind::ConsentOpened, vec![named("before")]);
+    let given = story.part(CAM, "KINO", &[(Shared::Issuance, -5)]);
+    story.entry("2026-01-05T00:00:01Z", Kind::PointsIssued, vec![given]);
+    story.entry("2026-01-05T00:00:02Z", Kind::ConsentOpened, vec![named("behind")]);
+    let (whole, _) = told(&story.events);
+    for cut in 1..4 {
+        let dir = tempfile::tempdir().unwrap();
+        for run in story.events.chunks(cut) {
+            take(&mut Views::open(dir.path()).unwrap(), run).unwrap();
+        }
+        assert_eq!(dump(dir.path()), dump(whole.path()), "in runs of {cut}");
+    }
+}
+
+#[test]
 fn only_what_follows_is_taken() {
     let events = story().events;
     let dir = tempfile::tempdir().unwrap();
