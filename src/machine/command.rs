@@ -6,8 +6,8 @@
 use super::http::{Read, read_http};
 use super::kind::Kind;
 use crate::network::{
-    Asked, DefineUnit, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount, RegisterBrand,
-    RegisterParticipant, RevokeKey,
+    Asked, DefineUnit, EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount,
+    RegisterBrand, RegisterParticipant, RevokeKey,
 };
 use crate::payments::{Authorise, Capture, Code, Consent, Given, OpenConsent, Refund, Void};
 use crate::points::{Batch, Lines};
@@ -63,6 +63,7 @@ pub enum Body {
     PublishPrices(PublishPrices),
     PublishAcceptance(PublishAcceptance),
     FreezeNetwork(FreezeNetwork),
+    EraseEvidence(EraseEvidence),
     FreezeBrand(FreezeBrand),
     FreezeUnit(FreezeUnit),
     FreezeAccount(FreezeAccount),
@@ -90,6 +91,7 @@ impl Body {
             Self::PublishPrices(_) => Kind::PricesPublished,
             Self::PublishAcceptance(_) => Kind::AcceptancePublished,
             Self::FreezeNetwork(_) => Kind::NetworkFrozen,
+            Self::EraseEvidence(_) => Kind::EvidenceErased,
             Self::FreezeBrand(_) => Kind::BrandFrozen,
             Self::FreezeUnit(_) => Kind::UnitFrozen,
             Self::FreezeAccount(_) => Kind::AccountFrozen,
@@ -393,6 +395,7 @@ pub(super) fn read_args(kind: Kind, args: Args) -> Result<Body, Refused> {
         Kind::PricesPublished => Body::PublishPrices(args.read()?),
         Kind::AcceptancePublished => Body::PublishAcceptance(args.read()?),
         Kind::NetworkFrozen => Body::FreezeNetwork(args.read()?),
+        Kind::EvidenceErased => Body::EraseEvidence(args.read()?),
         Kind::BrandFrozen => Body::FreezeBrand(args.read()?),
         Kind::UnitFrozen => Body::FreezeUnit(args.read()?),
         Kind::AccountFrozen => Body::FreezeAccount(args.read()?),

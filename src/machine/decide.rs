@@ -122,6 +122,7 @@ fn run(draft: &mut Draft, command: &Command, outcome: &mut Outcome) -> Result<()
         Body::PublishPrices(args) => prices::publish_prices(draft, asked, args),
         Body::PublishAcceptance(args) => prices::publish_acceptance(draft, asked, args),
         Body::FreezeNetwork(args) => network::freeze_network(draft, asked, args),
+        Body::EraseEvidence(args) => network::erase(draft, asked, args),
         Body::FreezeBrand(args) => network::freeze_brand(draft, asked, args),
         Body::FreezeUnit(args) => network::freeze_unit(draft, asked, args),
         Body::FreezeAccount(args) => network::freeze_account(draft, asked, args),

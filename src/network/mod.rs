@@ -4,12 +4,14 @@
 //! Promises: a key's validity is judged at the entry's own time, here and nowhere else.
 //! Refuses to know: what points are worth and how they are paid with.
 
+mod erase;
 mod freeze;
 mod keys;
 mod register;
 mod signer;
 mod units;
 
+pub use erase::{EraseEvidence, erase};
 pub use freeze::{
     FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, freeze_account, freeze_brand, freeze_network,
     freeze_unit,
