@@ -298,11 +298,11 @@ pub(super) fn verify(
     statements.iter().try_for_each(|one| one.verify(&find(one.kid())?))
 }
 
-fn audience(aud: Hash, net: Hash) -> Result<(), Refused> {
+pub(super) fn audience(aud: Hash, net: Hash) -> Result<(), Refused> {
     if aud == net { Ok(()) } else { Err(Refused::about(Refusal::AudienceMismatch, aud)) }
 }
 
-fn read_approval(approval: &Jws, of: &Jws, net: Hash) -> Result<Kid, Refused> {
+pub(super) fn read_approval(approval: &Jws, of: &Jws, net: Hash) -> Result<Kid, Refused> {
     let claims: Approval = approval.payload()?;
     audience(claims.aud, net)?;
     if claims.digest == of.identity() {
@@ -312,12 +312,16 @@ fn read_approval(approval: &Jws, of: &Jws, net: Hash) -> Result<Kid, Refused> {
     }
 }
 
-fn given<T>(jws: &Jws, claims: T) -> Given<T> {
+pub(super) fn given<T>(jws: &Jws, claims: T) -> Given<T> {
     Given { kid: jws.kid(), fingerprint: Fingerprint::of(&jws.identity().0), claims }
 }
 
 /// The statement itself, and its command id. A certificate or budget is its own id.
-fn read_first(jws: &Jws, net: Hash, lines: Option<Lines>) -> Result<(Body, Option<Ident>), Refused> {
+pub(super) fn read_first(
+    jws: &Jws,
+    net: Hash,
+    lines: Option<Lines>,
+) -> Result<(Body, Option<Ident>), Refused> {
     if lines.is_some() != (jws.typ() == Typ::PointBatch) {
         return Err(Refused::about(
             Refusal::EvidenceMismatch,

@@ -214,9 +214,9 @@ pub fn check(entry: Stored, evidence: &Evidence, state: &dyn Source) -> Result<C
             checked.snapshot = Some(*snapshot);
             return Ok(checked);
         }
-        What::Remains(..) => {
+        What::Remains(left, _) => {
             checked.undecided = true;
-            (checked.records, checked.effects) = check_remains(entry, kind, state)?;
+            (checked.records, checked.effects) = check_remains(entry, kind, left, state)?;
             checked.asserted = AssertedTotal::of(&checked.records, &checked.effects, state)?;
             return Ok(checked);
         }

@@ -14,11 +14,12 @@ mod units;
 pub use erase::{EraseEvidence, erase};
 pub use freeze::{
     FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, freeze_account, freeze_brand, freeze_network,
-    freeze_unit,
+    freeze_unit, set_frozen,
 };
-pub use keys::{RevokeKey, certify, revoke, set_budget};
+pub use keys::{RevokeKey, certify, revoke, set_budget, set_state};
 pub use register::{
-    OpenAccount, RegisterBrand, RegisterParticipant, open_account, register_brand, register_participant,
+    OpenAccount, RegisterBrand, RegisterParticipant, give_key, keyless, open_account, register_brand,
+    register_participant,
 };
 pub use signer::{Asked, is_active, operator, signer, unless_refused};
 pub use units::{DefineUnit, define_unit};
