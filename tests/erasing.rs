@@ -3,7 +3,9 @@
 
 mod common;
 
+use common::node::{How, Replay};
 use common::rng::Rng;
+use common::tour::Tour;
 use common::world::{World, beginning, id};
 use std::path::Path;
 use std::sync::Arc;
@@ -132,6 +134,14 @@ fn what_is_missing_and_nobody_says_so_is_named() {
     assert_eq!(checked(dir).finding, None);
     erase(awarded, other);
     assert_eq!(checked(dir).finding.expect("it is missing").place, format!("entry {awarded}"));
+}
+
+#[test]
+fn whatever_evidence_is_gone_the_rest_gives_the_same_state() {
+    let tour = Tour::take();
+    let mut replay = Replay::new(How::Erased);
+    replay.follow(&tour.node.entries).unwrap_or_else(|what| panic!("{what}"));
+    replay.same(&tour.node.state).unwrap_or_else(|what| panic!("{what}"));
 }
 
 /// Opens the network without its other followers; once `armed` it dies when an entry is on disk.

@@ -133,9 +133,11 @@ fn points_come_within_a_budget_and_are_counted() {
     bare.body.parts.pop();
     caught(honest, seq, &bare, "nothing is counted, and no key issues");
     caught(honest, seq, &bent(entry, more), "the counts are those of seven points");
-    let counted =
-        [more, &[("\"used\":5777", "\"used\":8000000005770"), ("\"used\":7}", "\"used\":8000000000000}")][..]]
-            .concat();
+    let counted = [
+        more,
+        &[("\"used\":5777", "\"used\":8000000005770"), ("\"used\":7}", "\"used\":8000000000000}")][..],
+    ]
+    .concat();
     let what = caught(honest, seq, &bent(entry, &counted), "the budget is passed");
     assert!(what.contains("budget_exceeded"), "{what}");
     for (from, to, how) in [

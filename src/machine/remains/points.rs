@@ -4,7 +4,7 @@ use super::super::command::Body;
 use super::super::verify::Broken;
 use super::guess::{Act, Guess};
 use super::scene::Scene;
-use crate::book::{Account, Budget, Lot, Measure, Name, Origin, Record, Shared};
+use crate::book::{Account, Bucket, Budget, Measure, Name, Origin, Record, Shared};
 use crate::log;
 use crate::network::Asked;
 use crate::points::{Batch, Lines, Verdict};
@@ -31,22 +31,30 @@ pub(super) fn issued(scene: &Scene) -> Result<Vec<Guess>, Broken> {
         return Ok(known.then(idle).into_iter().collect());
     };
     let Some(budget) = budget(scene, kid)? else { return Ok(vec![]) };
-    let Some(token) = token(scene, iss, jti, &budget)? else { return Ok(vec![]) };
-    let mut guess = Guess::command(asked(kid, used.2), Body::Issue(Box::new(token)));
-    if scene.account().is_none() {
-        let unit = scene.before(&Name::Unit(budget.unit))?;
-        let offset = unit.as_deref().and_then(Record::unit).map_or(0, |unit| unit.offset);
-        guess.somebody = Some((SOMEBODY, Account::new(budget.unit, offset, None)));
+    let unit = scene.before(&Name::Unit(budget.unit))?;
+    let offset = unit.as_deref().and_then(Record::unit).map_or(0, |unit| unit.offset);
+    let sub = scene.account();
+    let grown = scene.grown(sub.unwrap_or(SOMEBODY))?;
+    let terms: Vec<Terms> = match grown.as_slice() {
+        [] => vec![Terms::of_none(scene)],
+        grown => grown.iter().map(|bucket| Terms::of(scene, bucket, offset)).collect(),
+    };
+    let mut all = vec![];
+    for terms in terms {
+        let Some(token) = token(scene, iss, jti, &budget, terms) else { continue };
+        let mut guess = Guess::command(asked(kid, used.2), Body::Issue(Box::new(token)));
+        guess.somebody = sub.is_none().then(|| (SOMEBODY, Account::new(budget.unit, offset, None)));
+        all.push(guess);
     }
-    Ok(vec![guess])
+    Ok(all)
 }
 
 /// Points that were past their date at once leave no trace on an account that was there.
 const SOMEBODY: AccountId = AccountId(0);
 
-fn token(scene: &Scene, iss: &BrandId, jti: &Ident, budget: &Budget) -> Result<Option<PointToken>, Broken> {
+fn token(scene: &Scene, iss: &BrandId, jti: &Ident, budget: &Budget, terms: Terms) -> Option<PointToken> {
     let issued = u64::try_from(scene.into_shared(Shared::Issuance).saturating_neg());
-    let Some(amount) = issued.ok().and_then(Points::new) else { return Ok(None) };
+    let amount = Points::new(issued.ok()?)?;
     let sub = scene.account().unwrap_or(SOMEBODY);
     // Off the hour's count is what a window for old receipts lets in.
     let counted = scene.has_limit(Measure::IssuedHour);
@@ -56,8 +64,7 @@ fn token(scene: &Scene, iss: &BrandId, jti: &Ident, budget: &Budget) -> Result<O
         _ => None,
     });
     let (till, reference) = receipt.unzip();
-    let terms = terms(scene, sub, budget.unit)?;
-    Ok(Some(PointToken {
+    Some(PointToken {
         aud: Hash::default(),
         jti: jti.clone(),
         iat: None,
@@ -77,7 +84,7 @@ fn token(scene: &Scene, iss: &BrandId, jti: &Ident, budget: &Budget) -> Result<O
         from: terms.from,
         lines: None,
         sale: None,
-    }))
+    })
 }
 
 /// What a token says of the lot that it makes.
@@ -89,21 +96,24 @@ struct Terms {
     reason: Option<Ident>,
 }
 
-fn terms(scene: &Scene, sub: AccountId, unit: UnitCode) -> Result<Terms, Broken> {
-    let unit = scene.before(&Name::Unit(unit))?;
-    let offset = unit.as_deref().and_then(Record::unit).map_or(0, |unit| unit.offset);
-    let Some(Lot(bucket, _)) = scene.grown(sub)? else {
+impl Terms {
+    /// Points of a lot that grew.
+    fn of(scene: &Scene, bucket: &Bucket, offset: i16) -> Self {
+        let goodwill = bucket.3 == Origin::Goodwill;
+        Self {
+            until: bucket.0,
+            // A first day that has come is as good as none.
+            from: Some(bucket.1.unwrap_or_else(|| scene.at.date(offset))),
+            day: format!("{}-01", bucket.2).parse().ok(),
+            reason: goodwill.then(|| "goodwill".parse().ok()).flatten(),
+        }
+    }
+
+    /// Points of which none stayed: they were past their date, or repaid what the account owed.
+    fn of_none(scene: &Scene) -> Self {
         let past = scene.into_shared(Shared::Expired) > 0;
-        return Ok(Terms { until: past.then(|| Time::default().date(0)), ..Terms::default() });
-    };
-    let goodwill = bucket.3 == Origin::Goodwill;
-    Ok(Terms {
-        until: bucket.0,
-        // A first day that has come is as good as none.
-        from: Some(bucket.1.unwrap_or_else(|| scene.at.date(offset))),
-        day: format!("{}-01", bucket.2).parse().ok(),
-        reason: goodwill.then(|| "goodwill".parse().ok()).flatten(),
-    })
+        Self { until: past.then(|| Time::default().date(0)), ..Self::default() }
+    }
 }
 
 /// The batch is by the key whose budget it drew on, and its lines are there; if on none, none of them gave points.

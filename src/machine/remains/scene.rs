@@ -9,8 +9,8 @@ use super::super::kind::Kind;
 use super::super::verify::Broken;
 use super::left::Left;
 use crate::book::{
-    Account, Command, Done, Found, KeyRecord, Lot, Measure, Name, Place, Principal, Record, Shared, Source,
-    Used,
+    Account, Bucket, Command, Done, Found, KeyRecord, Measure, Name, Place, Principal, Record, Shared,
+    Source, Used,
 };
 use crate::types::{AccountId, BrandId, Ident, Kid, Time, UnitCode};
 use std::sync::Arc;
@@ -130,15 +130,15 @@ impl<'a> Scene<'a> {
         of.fold(0, |sum, leg| sum.saturating_add(i128::from(leg.amount)))
     }
 
-    /// The lot of an account that it made larger.
-    pub fn grown(&self, id: AccountId) -> Result<Option<Lot>, Broken> {
+    /// The lots of an account that it made larger: by points that came, or because their first day had come.
+    pub fn grown(&self, id: AccountId) -> Result<Vec<Bucket>, Broken> {
         let before = self.before(&Name::Account(id))?;
         let had = before.as_deref().and_then(Record::account).map_or(&[][..], |account| &account.lots);
         let lots = self.done().flat_map(|done| &done.lots).filter(|(of, ..)| *of == id);
-        let mut grown = lots.filter(|(_, bucket, points)| {
+        let grown = lots.filter(|(_, bucket, points)| {
             had.iter().find(|lot| lot.0 == *bucket).map_or(!points.is_zero(), |lot| *points > lot.1)
         });
-        Ok(grown.next().map(|(_, bucket, points)| Lot(*bucket, *points)))
+        Ok(grown.map(|(_, bucket, _)| *bucket).collect())
     }
 
     /// A key as it was before.
