@@ -181,3 +181,33 @@ fn what_was_said_and_not_done_is_done_at_the_next_opening() {
     let report = checked(dir);
     assert_eq!((report.finding, report.erased), (None, 1));
 }
+
+#[test]
+fn the_exit_code_says_how_much_rests_on_the_operators_word() {
+    let (dir, world, _, awarded) = scene(34);
+    let dir = dir.path();
+    let network = Network::open(dir, &world.log.secret, &Tuning::at(dir)).expect("opens");
+    network.engine.ask(&world.erase("one", awarded, 0, leaf(dir, awarded, 0)), None).expect("erased");
+    network.close().expect("closed");
+    let run = |options: &[&str]| {
+        let program = env!("CARGO_BIN_EXE_tallyhouse");
+        let out =
+            std::process::Command::new(program).arg("--data").arg(dir).arg("verify").args(options).output();
+        let out = out.expect("it runs");
+        (out.status.code(), String::from_utf8(out.stdout).expect("text"))
+    };
+    let (code, said) = run(&[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.starts_with(
+            "VERIFIED  all parts: every signature that is left, every effect decided again, but"
+        )
+    );
+    assert!(said.contains(&format!("entry {awarded}  points.issued  moved 500 HARVEST")), "{said}");
+    assert_eq!(run(&["--allow-undecided", "1"]).0, Some(0));
+    let (code, said) = run(&["--json", "--allow-undecided", "2"]);
+    let report: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!((code, &report["undecided"]), (Some(0), &serde_json::json!(1)));
+    let entries = serde_json::json!([{"seq": awarded, "kind": "points.issued", "moved": {"HARVEST": 500}}]);
+    assert_eq!(report["undecided_entries"], entries);
+}

@@ -53,7 +53,7 @@ pub(super) fn issued(scene: &Scene) -> Result<Vec<Guess>, Broken> {
 const SOMEBODY: AccountId = AccountId(0);
 
 fn token(scene: &Scene, iss: &BrandId, jti: &Ident, budget: &Budget, terms: Terms) -> Option<PointToken> {
-    let issued = u64::try_from(scene.into_shared(Shared::Issuance).saturating_neg());
+    let issued = u64::try_from(scene.gained(Shared::Issuance).saturating_neg());
     let amount = Points::new(issued.ok()?)?;
     let sub = scene.account().unwrap_or(SOMEBODY);
     // Off the hour's count is what a window for old receipts lets in.
@@ -111,7 +111,7 @@ impl Terms {
 
     /// Points of which none stayed: they were past their date, or repaid what the account owed.
     fn of_none(scene: &Scene) -> Self {
-        let past = scene.into_shared(Shared::Expired) > 0;
+        let past = scene.gained(Shared::Expired) > 0;
         Self { until: past.then(|| Time::default().date(0)), ..Self::default() }
     }
 }

@@ -124,7 +124,7 @@ impl<'a> Scene<'a> {
     }
 
     /// Points that moved to a shared account, less what it gave.
-    pub fn into_shared(&self, wanted: Shared) -> i128 {
+    pub fn gained(&self, wanted: Shared) -> i128 {
         let legs = self.done().flat_map(|done| &done.legs);
         let of = legs.filter(|leg| matches!(leg.place, Place::Shared(_, shared) if shared == wanted));
         of.fold(0, |sum, leg| sum.saturating_add(i128::from(leg.amount)))
