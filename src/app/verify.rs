@@ -238,7 +238,7 @@ fn run(
     if live.tip()?.is_some_and(|now| now.seq == tip.seq) && !live.read_envelopes(tip.seq + 1, 1)?.is_empty() {
         return Err(wrong(format!("entry {}", tip.seq + 1), "stands behind the tip"));
     }
-    check_missing(&live, &tip, &mut again)?;
+    check_missing(live, &tip, &mut again)?;
     report.level = report.deep(options.signatures);
     Ok(())
 }

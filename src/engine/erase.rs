@@ -5,13 +5,15 @@
 //! way left undone is done at a later tick, or when the network is opened again.
 //! Refuses to know: who may ask for it.
 
-use super::Failure;
 use super::writer::Writer;
+use super::{Commit, Failure};
 use crate::book::{Name, Record};
 use crate::log::leaf_hash;
 use crate::machine::{Body, bodies};
 use crate::store::{self, StoredPart};
 use crate::types::{Hash, Refusal, Refused};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Records read at a time. There are few.
 const CHUNK: usize = 1_000;
@@ -89,10 +91,27 @@ pub(super) fn said(read: &dyn store::Read) -> Result<Vec<Due>, Failure> {
     }
 }
 
+/// What committed entries say is erased.
+pub(super) fn said_by(commits: &[Arc<Commit>]) -> Vec<Due> {
+    let records = commits.iter().flat_map(|commit| commit.records.iter());
+    records.filter_map(|(name, record)| Due::of(name, record.as_deref()?)).collect()
+}
+
+/// How often what could not be erased is tried again: a reader may be in the way once more, and that takes seconds.
+const AGAIN: Duration = Duration::from_secs(60);
+
 impl Writer {
+    /// [`Writer::erase`], now and then.
+    pub(crate) fn erase_again(&mut self) {
+        if !self.erasing.is_empty() && self.tried.is_none_or(|tried| tried.elapsed() >= AGAIN) {
+            self.erase();
+        }
+    }
+
     /// Erases what the log says is erased and is still there.
     pub(crate) fn erase(&mut self) {
         let waiting = std::mem::take(&mut self.erasing);
+        self.tried = Some(Instant::now());
         for due in waiting {
             let done = self.erase_one(due);
             if let Err(why) = done {

@@ -6,7 +6,7 @@
 //! answers nobody, forgets all it knows and is done for.
 //! Refuses to know: threads and queues. It is stepped by whoever owns it.
 
-use super::erase::{Due, may_erase};
+use super::erase::{Due, may_erase, said_by};
 use super::memory::{Changes, Memory, load};
 use super::{Commit, Failure, Setup};
 use crate::book::{Draft, Name, Record, Source, Stop};
@@ -15,6 +15,7 @@ use crate::machine::{self, Answer, Burnt, Command, Decision, EntryBody, Event, G
 use crate::store::{self, AppendError, NewEntry, Place, StoredEntry, StoredPart, TipRecord};
 use crate::types::{AccountId, Hash, Malformed, Refusal, Refused, Time, encode};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Accounts swept in one tick.
 pub(super) const TURN: usize = 500;
@@ -57,6 +58,8 @@ pub struct Writer {
     checkpoint: String,
     /// Said to be erased, and to be erased yet.
     pub(super) erasing: Vec<Due>,
+    /// When that was tried last.
+    pub(super) tried: Option<Instant>,
 }
 
 fn fault(e: impl std::fmt::Display) -> Failure {
@@ -100,6 +103,7 @@ impl Writer {
             burnt: vec![],
             checkpoint: String::new(),
             erasing: vec![],
+            tried: None,
         };
         if let Some(tip) = tip {
             writer.stand_at(&tip)?;
@@ -135,6 +139,7 @@ impl Writer {
             let next = known.map_or(0, |place| place.seq.saturating_add(1));
             let entries = self.read.read(next, usize::MAX, usize::MAX).map_err(fault)?;
             commits = take_over(&mut self.memory, &*self.read, &entries)?;
+            self.erasing.extend(said_by(&commits));
             self.stand_at(&tip)?;
         }
         Ok(Reopened::At(commits))
@@ -469,8 +474,7 @@ impl Writer {
         self.setup.reach(super::Point::AfterAppend)?;
         self.tip = Some(to);
         self.checkpoint = tip.checkpoint;
-        let said = commits.iter().flat_map(|commit| commit.records.iter());
-        let said: Vec<Due> = said.filter_map(|(name, record)| Due::of(name, record.as_deref()?)).collect();
+        let said = said_by(&commits);
         if !said.is_empty() {
             self.erasing.extend(said);
             self.erase();
