@@ -238,6 +238,8 @@ fn a_consent_is_what_a_code_gives() {
     let seq = honest.first(Kind::ConsentOpened);
     let entry = &honest.entries[seq];
     let (ada_key, ben_key) = (ada.key.kid.to_string(), ben.key.kid.to_string());
+    let shown = format!("shown/con_52.0\",{{\"account\":\"{}", ada.account);
+    let other = format!("shown/con_52.0\",{{\"account\":\"{}", ben.account);
     let till = world.brands[1].tills[1].key.kid.to_string();
     let foreign = world.brands[2].tills[0].key.kid.to_string();
     let root = world.brands[1].root.kid.to_string();
@@ -245,9 +247,11 @@ fn a_consent_is_what_a_code_gives() {
         &[("2026-01-05T09:35:00.000000Z", "2099-01-01T00:00:00.000000Z")][..],
         &[("2026-01-05T09:35:00.000000Z", "2026-01-05T09:34:59.000000Z")],
         &[("\"used\":0", "\"used\":1")],
+        &[("\"spent\":0", "\"spent\":1")],
+        &[("\"points\":150", "\"points\":151")],
         &[("\"most\":3000", "\"most\":0")],
         &[(ada_key.as_str(), ben_key.as_str())],
-        &[("shown/con_52.0\",{\"account\":\"ac_2", "shown/con_52.0\",{\"account\":\"ac_3")],
+        &[(shown.as_str(), other.as_str())],
         &[(till.as_str(), foreign.as_str())],
         &[(till.as_str(), root.as_str())],
         &[("\"brand\":\"br_kino\"", "\"brand\":\"br_harvest\"")],
