@@ -7,6 +7,8 @@ mod common;
 #[path = "evil/erasing.rs"]
 mod erasing;
 mod evil;
+#[path = "evil/forging.rs"]
+mod forging;
 
 use common::node::{PureNode, State};
 use common::world::{Key, World, id, points};

@@ -217,6 +217,7 @@ fn reads(route: &Route, args: &str) -> Result<(), serde_json::Error> {
         "defineUnit" => read::<n::DefineUnit>(args),
         "publishPrices" => read::<prices::PublishPrices>(args),
         "publishAcceptance" => read::<prices::PublishAcceptance>(args),
+        "eraseEvidence" => read::<n::EraseEvidence>(args),
         "freezeNetwork" => read::<n::FreezeNetwork>(args),
         "freezeBrand" => read::<n::FreezeBrand>(args),
         "freezeUnit" => read::<n::FreezeUnit>(args),

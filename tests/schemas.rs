@@ -275,6 +275,7 @@ fn reads_args(kind: &str, args: &str) -> bool {
         "participant.register" => all::<n::RegisterParticipant>(args),
         "brand.register" => all::<n::RegisterBrand>(args),
         "brand.freeze" => all::<n::FreezeBrand>(args),
+        "evidence.erase" => all::<n::EraseEvidence>(args),
         "network.freeze" => all::<n::FreezeNetwork>(args),
         "key.revoke" | "account.key_revoke" => all::<n::RevokeKey>(args),
         "unit.define" => all::<n::DefineUnit>(args),

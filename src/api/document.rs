@@ -100,6 +100,7 @@ codes stand at `/v1/refusals`.";
         super::units::define,
         super::units::publish_prices,
         super::units::publish_acceptance,
+        super::erasures::erase,
         super::freezes::network,
         super::freezes::brand,
         super::freezes::unit,

@@ -37,6 +37,7 @@ mod budgets;
 mod consents;
 mod docs;
 mod entries;
+mod erasures;
 mod freezes;
 mod held;
 mod keys;

@@ -104,7 +104,7 @@ pub fn of(route: &Route) -> Vec<Refusal> {
 fn of_kind(kind: Kind) -> &'static [Refusal] {
     use Refusal::*;
     match kind {
-        Kind::ParticipantRegistered => &[AlreadyExists, SettingInvalid],
+        Kind::ParticipantRegistered | Kind::EvidenceErased => &[AlreadyExists, SettingInvalid],
         Kind::BrandRegistered => &[ParticipantUnknown, AlreadyExists, SettingInvalid],
         Kind::BrandFrozen => &[BrandUnknown],
         Kind::KeyCertified => &[BrandUnknown, ParticipantUnknown, AlreadyExists, SettingInvalid],

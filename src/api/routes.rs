@@ -2,8 +2,8 @@
 
 use super::problem::{Code, Problem};
 use super::{
-    accounts, api_keys, applications, awards, batches, brands, budgets, consents, docs, entries, freezes,
-    held, keys, network, operations, payments, reference, settlement, tiles, units, wallets,
+    accounts, api_keys, applications, awards, batches, brands, budgets, consents, docs, entries, erasures,
+    freezes, held, keys, network, operations, payments, reference, settlement, tiles, units, wallets,
 };
 use crate::machine::{Method, Route};
 use actix_web::http::header::ALLOW;
@@ -67,6 +67,7 @@ fn written(config: &mut web::ServiceConfig) {
         .route("/v1/units", web::post().to(units::define))
         .route("/v1/prices", web::post().to(units::publish_prices))
         .route("/v1/acceptance", web::post().to(units::publish_acceptance))
+        .route("/v1/erasures", web::post().to(erasures::erase))
         .route("/v1/freezes/network", web::post().to(freezes::network))
         .route("/v1/freezes/brands", web::post().to(freezes::brand))
         .route("/v1/freezes/units", web::post().to(freezes::unit))

@@ -5,16 +5,19 @@
 //! Refuses to know: what commands mean.
 
 mod founding;
+mod missing;
 mod pen;
 mod rebuild;
+mod report;
 mod serve;
 mod verify;
 
 pub use founding::{BrandKeys, Joining, Operator, accept};
 pub use pen::{Pen, id_of};
 pub use rebuild::rebuild;
+pub use report::{Finding, Options, Report, Undecided};
 pub use serve::{public_address, running, serve, serve_until};
-pub use verify::{Finding, Options, Report, verify};
+pub use verify::verify;
 
 use crate::clock;
 use crate::config::Config;

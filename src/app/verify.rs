@@ -5,82 +5,19 @@
 //! from the caller where they are given.
 //! Refuses to know: how a difference came about.
 
+use super::missing::{Missing, said_since};
+use super::report::{Finding, Options, Report};
 use crate::book::{Found, Name, Record, Source};
 use crate::engine::{self, Commit, Follower, Memory, StateFollower, open_entry, state_root};
 use crate::log::{Broken as ChainBroken, Chain, Checkpoint, LogVerifier, vkey};
-use crate::machine::{self, AssertedTotal, Broken, Event, Evidence, Genesis, Snapshot};
+use crate::machine::{self, Broken, Event, Evidence, Genesis, Snapshot};
 use crate::sign::PublicKey;
 use crate::store::{Fault, Home, Read, Reader, Sqlite, StoredEntry, TipRecord};
 use crate::types::{Hash, Kid, Time, decode};
 use hashbrown::HashMap;
-use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// What to check, and against what.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Verify signatures too (off: to measure everything else).
-    pub signatures: bool,
-    /// The log's verifier key, from outside; without it the one that genesis names is taken.
-    pub vkey: Option<String>,
-    /// The network's id, from outside; without it the log's own is taken.
-    pub net: Option<String>,
-    /// Compare with the live state and views.
-    pub compare: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { signatures: true, vkey: None, net: None, compare: true }
-    }
-}
-
-/// Where something is wrong, and what.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
-#[error("{place}: {what}")]
-pub struct Finding {
-    /// An entry, a part, a record, a table.
-    pub place: String,
-    /// What is wrong there.
-    pub what: String,
-}
-
-/// What was checked.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Report {
-    /// How deep: what the words mean is in the help of `verify`.
-    pub level: String,
-    /// Entries.
-    pub entries: u64,
-    /// Parts.
-    pub parts: u64,
-    /// Signatures.
-    pub signatures: u64,
-    /// Parts that were erased on request.
-    pub erased: u64,
-    /// Entries whose evidence is among those: taken over as recorded, within what their kind allows.
-    pub undecided: u64,
-    /// What was moved under keys that the network holds.
-    pub asserted: AssertedTotal,
-    /// Snapshots whose root was made again.
-    pub snapshots: u64,
-    /// Records of live state that were compared.
-    pub records: u64,
-    /// Whether the live views were compared.
-    pub views: bool,
-    /// Whether there was a checkpoint beside the database to hold the log against.
-    pub outside: bool,
-    /// The log's size and root, as the checkpoint signs them.
-    pub size: u64,
-    /// The root, hexadecimal.
-    pub root: String,
-    /// The network's id.
-    pub net: String,
-    /// The first thing that is wrong.
-    pub finding: Option<Finding>,
-}
 
 /// Entries in one run.
 const CHUNK: usize = 4_000;
@@ -155,6 +92,8 @@ struct Again {
     views: crate::views::Views,
     read: Arc<Reader>,
     waiting: Vec<Arc<Commit>>,
+    /// Parts that the log does not have.
+    missing: Vec<Missing>,
 }
 
 impl Again {
@@ -168,6 +107,7 @@ impl Again {
             views,
             read: Arc::new(stores.reader),
             waiting: vec![],
+            missing: vec![],
         })
     }
 
@@ -298,11 +238,33 @@ fn run(
     if live.tip()?.is_some_and(|now| now.seq == tip.seq) && !live.read_envelopes(tip.seq + 1, 1)?.is_empty() {
         return Err(wrong(format!("entry {}", tip.seq + 1), "stands behind the tip"));
     }
-    report.level = match options.signatures {
-        true => "all parts: every signature, every effect decided again".into(),
-        false => "all parts, without signatures".into(),
-    };
+    check_missing(live, &tip, &mut again)?;
+    report.level = report.deep(options.signatures);
     Ok(())
+}
+
+/// Each part that is missing was erased by the word of the log.
+fn check_missing(live: &dyn Read, tip: &TipRecord, again: &mut Again) -> Result<(), Halt> {
+    let missing = std::mem::take(&mut again.missing);
+    again.load(missing.iter().map(Missing::name).collect())?;
+    let is_said = |one: &&Missing| match again.memory.find(&one.name()) {
+        Found::Known(record) => one.is_said(Some(&record)),
+        Found::Absent | Found::NotLoaded => false,
+    };
+    let unsaid: Vec<&Missing> = missing.iter().filter(|one| !is_said(one)).collect();
+    // A writer at work may have erased a part while it was looked for.
+    let since = if unsaid.is_empty() {
+        BTreeMap::new()
+    } else {
+        said_since(live, tip.seq + 1).map_err(|e| Halt::Fault(e.to_string()))?
+    };
+    match unsaid.iter().find(|one| since.get(&(one.seq, one.part)) != Some(&one.leaf)) {
+        Some(Missing { seq, part, .. }) => {
+            let what = format!("part {part} of entry {seq} is missing, and no entry says that it was erased");
+            Err(wrong(format!("entry {seq}"), what))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The entries whose state some snapshot in the log claims to have the root of.
@@ -442,12 +404,9 @@ fn check_entry(
             Err(Broken::Wrong(what)) => return Err(named(what)),
         }
     };
-    report.entries += 1;
-    report.parts += slots.len() as u64;
-    report.signatures += checked.signatures;
-    report.erased += checked.erased;
-    report.asserted.add(&checked.asserted);
-    report.undecided += u64::from(checked.undecided);
+    report.count(&envelope, evidence.kind(), slots.len(), &checked);
+    let missing = checked.missing.iter().map(|(part, leaf)| Missing { seq, part: *part, leaf: *leaf });
+    again.missing.extend(missing);
     if let Some(claim) = checked.snapshot {
         if roots.get(&claim.of) != Some(&claim) {
             return Err(named(format!(

@@ -20,7 +20,7 @@ pub use draft::{Draft, Effects, Found, Of, PartKey, PartOut, Source, Stop, chang
 pub use limit::{Asserted, Draw, Limit, Measure};
 pub use name::{Name, Principal};
 pub use record::{
-    Acceptance, AcceptedUnit, Brand, Budget, Command, Consent, Cycle, Expiry, KeyRecord, KeyState, Network,
-    Participant, Payment, Price, Prices, Record, Root, Share, ShareTerms, Shown, Term, Tick, TillTerms, Unit,
-    Used,
+    Acceptance, AcceptedUnit, Brand, Budget, Command, Consent, Cycle, Erased, Expiry, KeyRecord, KeyState,
+    Network, Participant, Payment, Price, Prices, Record, Root, Share, ShareTerms, Shown, Term, Tick,
+    TillTerms, Unit, Used,
 };

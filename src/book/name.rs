@@ -73,6 +73,8 @@ pub enum Name {
     Consent(ConsentId),
     /// The cycle that is open.
     Cycle,
+    /// A part that was erased on request: its entry and its place in that.
+    Erased(u64, u16),
     /// A key.
     Key(Kid),
     /// What has been drawn on a limit; the brand is the one whose limit it is.
@@ -128,6 +130,7 @@ impl fmt::Display for Name {
             Self::Command(principal, id) => write!(f, "command/{principal}/{id}"),
             Self::Consent(consent) => write!(f, "consent/{consent}"),
             Self::Cycle => f.write_str("cycle"),
+            Self::Erased(seq, part) => write!(f, "erased/{seq}.{part}"),
             Self::Key(kid) => write!(f, "key/{kid}"),
             Self::Limit(brand, subject, measure) => write!(f, "limit/{brand}/{subject}/{measure}"),
             Self::Network => f.write_str("network"),
@@ -161,6 +164,12 @@ impl FromStr for Name {
             ["command", principal, id] => Self::Command(principal.parse()?, id.parse()?),
             ["consent", consent] => Self::Consent(consent.parse()?),
             ["cycle"] => Self::Cycle,
+            ["erased", place] => {
+                let (seq, part) = place.split_once('.').ok_or_else(no)?;
+                let name = Self::Erased(seq.parse().map_err(|_| no())?, part.parse().map_err(|_| no())?);
+                // One spelling each: no leading zeros or plus signs.
+                return if name.to_string() == text { Ok(name) } else { Err(no()) };
+            }
             ["key", kid] => Self::Key(kid.parse()?),
             ["limit", brand, subject, measure] => {
                 Self::Limit(brand.parse()?, subject.parse()?, measure.parse()?)

@@ -419,6 +419,16 @@ pub struct Tick {
     pub through: Time,
 }
 
+/// A part that was erased on request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Erased {
+    /// The part's RFC 6962 leaf hash.
+    pub leaf: Hash,
+    /// The entry that says it.
+    pub seq: u64,
+}
+
 macro_rules! records {
     ($($variant:ident($shape:ty) = $name:pat, $get:ident;)*) => {
         /// One record of state.
@@ -462,6 +472,7 @@ records! {
     Command(Command) = Name::Command(..), command;
     Consent(Consent) = Name::Consent(_), consent;
     Cycle(Cycle) = Name::Cycle, cycle;
+    Erased(Erased) = Name::Erased(..), erased;
     Key(KeyRecord) = Name::Key(_), key;
     Limit(Limit) = Name::Limit(..), limit;
     Network(Network) = Name::Network, network;

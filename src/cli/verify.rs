@@ -1,7 +1,7 @@
 //! `verify` and `rebuild`: the log decided again, and state and views made anew from it.
 
 use super::context::{CliError, Context, Exit};
-use crate::app::{self, Options, Report};
+use crate::app::{self, Options, Report, Undecided};
 use crate::log::LogVerifier;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Instant;
@@ -11,11 +11,14 @@ use std::time::Instant;
 #[command(after_help = "Examples:
   tallyhouse verify                            the demo's network
   tallyhouse verify --data DIR --json          for programs; the exit code says it too
+  tallyhouse verify --allow-undecided 2        two entries may rest on the operator's word
   tallyhouse verify --vkey 'points.example/demo+1f2e3d4c+AaBb…' --net 3f2a…   trust nothing in the folder
 What is checked, entry by entry: form and chain (BLAKE3), tree (RFC 6962) and signed checkpoints, every
 part against its root, every signature under the keys that the log itself had registered at that point,
 every effect by deciding the command again from its evidence and comparing all bytes, every snapshot, and
-at the end the live state and views record by record. The first thing that is wrong is named.
+at the end the live state and views record by record. The first thing that is wrong is named. A part may be
+missing only if a later entry, signed by the operator's roots, says that it was erased; an entry that lost its
+evidence so is taken over within what its kind can do, named, and makes the exit code 1 unless it is allowed.
 Without --vkey and --net the keys that the log's own first entry names are taken: that shows that the log
 is consistent, not whose it is.")]
 pub struct Args {
@@ -31,6 +34,9 @@ pub struct Args {
     /// Check the log alone, without the live state and views
     #[arg(long)]
     log_only: bool,
+    /// How many entries may rest on the operator's word, because their evidence was erased
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    allow_undecided: u64,
 }
 
 /// Options of `rebuild`.
@@ -76,12 +82,13 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     if context.json {
         context.say_json(&report)?;
     } else {
-        say(&report, begun.elapsed().as_secs_f64(), context)?;
+        say(&report, args.allow_undecided, begun.elapsed().as_secs_f64(), context)?;
     }
-    Ok(if report.finding.is_none() { Exit::Ok } else { Exit::Refused })
+    let taken = report.undecided <= args.allow_undecided;
+    Ok(if report.finding.is_none() && taken { Exit::Ok } else { Exit::Refused })
 }
 
-fn say(report: &Report, seconds: f64, context: &mut Context<'_>) -> Result<(), CliError> {
+fn say(report: &Report, allowed: u64, seconds: f64, context: &mut Context<'_>) -> Result<(), CliError> {
     if let Some(finding) = &report.finding {
         context.say(format!("WRONG  {finding}"))?;
         return context.say(format!("       {} entries before it hold", report.entries));
@@ -112,9 +119,21 @@ fn say(report: &Report, seconds: f64, context: &mut Context<'_>) -> Result<(), C
     if report.undecided > 0 {
         context.say(format!(
             "  {} entries were not decided again: their evidence was erased, and what they did is taken on the \
-             operator's word",
+             operator's word, within what their kind can do:",
             report.undecided
         ))?;
+        for Undecided { seq, kind, moved } in &report.undecided_entries {
+            let moved: Vec<String> =
+                moved.iter().map(|(asset, amount)| format!("{amount} {asset}")).collect();
+            let moved = if moved.is_empty() { "nothing".to_owned() } else { moved.join(", ") };
+            context.say(format!("    entry {seq}  {kind}  moved {moved}"))?;
+        }
+        if report.undecided > allowed {
+            context.say(format!(
+                "  more than --allow-undecided {allowed} lets pass: the exit code is {}",
+                Exit::Refused as u8
+            ))?;
+        }
     }
     if !report.outside {
         context.say("  no checkpoint file beside the database: a log that was cut would not be noticed")?;

@@ -66,6 +66,9 @@ impl Core {
         }
         let commits = core.writer.begin(now)?;
         core.pass_on(&commits);
+        // What was to be erased when the network was closed, or killed.
+        core.writer.resume_erasing()?;
+        core.writer.erase();
         Ok(core)
     }
 
@@ -111,6 +114,7 @@ impl Core {
         self.writer.sweep(time)?;
         let commits = self.writer.append()?;
         self.pass_on(&commits);
+        self.writer.erase();
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 //! Refuses to know: who asks. What is told to whom follows from whom each part concerns.
 
 use super::Failure;
+use super::erase::may_erase;
 use super::memory::{Memory, load_at};
 use super::run::Engine;
 use super::writer::{LATE, TURN, answer_of};
@@ -105,6 +106,9 @@ impl Engine {
         sweep(scene, time)?;
         let (seq, at) = (scene.seq + 1, time.max(scene.at.next()));
         let decision = machine::decide(Draft::new(&scene.memory, seq, at), command)?;
+        if let Err(no) = may_erase(&command.body, |seq| self.read.read_parts(seq).map_err(fault)) {
+            return Ok(Err(no));
+        }
         Ok(told(decision, seq, at).map_err(Failure::Refused))
     }
 }

@@ -10,6 +10,7 @@
 mod away;
 mod core;
 mod dry;
+mod erase;
 mod follow;
 mod fresh;
 mod memory;

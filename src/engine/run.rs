@@ -494,6 +494,7 @@ impl Desk {
         self.writer.sweep(now)?;
         let commits = self.writer.append()?;
         self.pass_on(commits);
+        self.writer.erase_again();
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 //! answers nobody, forgets all it knows and is done for.
 //! Refuses to know: threads and queues. It is stepped by whoever owns it.
 
+use super::erase::{Due, may_erase, said_by};
 use super::memory::{Changes, Memory, load};
 use super::{Commit, Failure, Setup};
 use crate::book::{Draft, Name, Record, Source, Stop};
@@ -14,6 +15,7 @@ use crate::machine::{self, Answer, Burnt, Command, Decision, EntryBody, Event, G
 use crate::store::{self, AppendError, NewEntry, Place, StoredEntry, StoredPart, TipRecord};
 use crate::types::{AccountId, Hash, Malformed, Refusal, Refused, Time, encode};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Accounts swept in one tick.
 pub(super) const TURN: usize = 500;
@@ -42,8 +44,8 @@ pub type Outcome = Result<Answer, Failure>;
 /// See the module.
 pub struct Writer {
     setup: Setup,
-    log: Box<dyn store::Log>,
-    read: Arc<dyn store::Read>,
+    pub(super) log: Box<dyn store::Log>,
+    pub(super) read: Arc<dyn store::Read>,
     signer: LogSigner,
     memory: Memory,
     driven: bool,
@@ -54,6 +56,10 @@ pub struct Writer {
     ready: Vec<(Sealed, Arc<Commit>, Option<Answer>)>,
     burnt: Vec<Burnt>,
     checkpoint: String,
+    /// Said to be erased, and to be erased yet.
+    pub(super) erasing: Vec<Due>,
+    /// When that was tried last.
+    pub(super) tried: Option<Instant>,
 }
 
 fn fault(e: impl std::fmt::Display) -> Failure {
@@ -96,6 +102,8 @@ impl Writer {
             ready: vec![],
             burnt: vec![],
             checkpoint: String::new(),
+            erasing: vec![],
+            tried: None,
         };
         if let Some(tip) = tip {
             writer.stand_at(&tip)?;
@@ -131,6 +139,7 @@ impl Writer {
             let next = known.map_or(0, |place| place.seq.saturating_add(1));
             let entries = self.read.read(next, usize::MAX, usize::MAX).map_err(fault)?;
             commits = take_over(&mut self.memory, &*self.read, &entries)?;
+            self.erasing.extend(said_by(&commits));
             self.stand_at(&tip)?;
         }
         Ok(Reopened::At(commits))
@@ -257,6 +266,9 @@ impl Writer {
             let draft = Draft::new(&self.memory, self.next_seq(), at);
             match machine::decide(draft, &job.command) {
                 Ok(decision) => {
+                    if let Err(no) = may_erase(&job.command.body, |seq| self.parts_of(seq)) {
+                        return Ok(Err(no));
+                    }
                     let answer = decision.answer.clone();
                     return Ok(match self.take(decision, at) {
                         Ok(()) => Ok(answer),
@@ -276,6 +288,14 @@ impl Writer {
                     return Ok(Err(Failure::Refused(no)));
                 }
             }
+        }
+    }
+
+    /// The parts of an entry, perhaps of this very batch.
+    fn parts_of(&self, seq: u64) -> Result<Vec<StoredPart>, Failure> {
+        match self.ready.iter().find(|(sealed, ..)| sealed.seq == seq) {
+            Some((sealed, ..)) => Ok(sealed.parts.iter().cloned().map(StoredPart::Whole).collect()),
+            None => self.read.read_parts(seq).map_err(fault),
         }
     }
 
@@ -454,6 +474,11 @@ impl Writer {
         self.setup.reach(super::Point::AfterAppend)?;
         self.tip = Some(to);
         self.checkpoint = tip.checkpoint;
+        let said = said_by(&commits);
+        if !said.is_empty() {
+            self.erasing.extend(said);
+            self.erase();
+        }
         Ok(commits)
     }
 }

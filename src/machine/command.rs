@@ -6,8 +6,8 @@
 use super::http::{Read, read_http};
 use super::kind::Kind;
 use crate::network::{
-    Asked, DefineUnit, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount, RegisterBrand,
-    RegisterParticipant, RevokeKey,
+    Asked, DefineUnit, EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount,
+    RegisterBrand, RegisterParticipant, RevokeKey,
 };
 use crate::payments::{Authorise, Capture, Code, Consent, Given, OpenConsent, Refund, Void};
 use crate::points::{Batch, Lines};
@@ -63,6 +63,7 @@ pub enum Body {
     PublishPrices(PublishPrices),
     PublishAcceptance(PublishAcceptance),
     FreezeNetwork(FreezeNetwork),
+    EraseEvidence(EraseEvidence),
     FreezeBrand(FreezeBrand),
     FreezeUnit(FreezeUnit),
     FreezeAccount(FreezeAccount),
@@ -90,6 +91,7 @@ impl Body {
             Self::PublishPrices(_) => Kind::PricesPublished,
             Self::PublishAcceptance(_) => Kind::AcceptancePublished,
             Self::FreezeNetwork(_) => Kind::NetworkFrozen,
+            Self::EraseEvidence(_) => Kind::EvidenceErased,
             Self::FreezeBrand(_) => Kind::BrandFrozen,
             Self::FreezeUnit(_) => Kind::UnitFrozen,
             Self::FreezeAccount(_) => Kind::AccountFrozen,
@@ -296,11 +298,11 @@ pub(super) fn verify(
     statements.iter().try_for_each(|one| one.verify(&find(one.kid())?))
 }
 
-fn audience(aud: Hash, net: Hash) -> Result<(), Refused> {
+pub(super) fn audience(aud: Hash, net: Hash) -> Result<(), Refused> {
     if aud == net { Ok(()) } else { Err(Refused::about(Refusal::AudienceMismatch, aud)) }
 }
 
-fn read_approval(approval: &Jws, of: &Jws, net: Hash) -> Result<Kid, Refused> {
+pub(super) fn read_approval(approval: &Jws, of: &Jws, net: Hash) -> Result<Kid, Refused> {
     let claims: Approval = approval.payload()?;
     audience(claims.aud, net)?;
     if claims.digest == of.identity() {
@@ -310,12 +312,16 @@ fn read_approval(approval: &Jws, of: &Jws, net: Hash) -> Result<Kid, Refused> {
     }
 }
 
-fn given<T>(jws: &Jws, claims: T) -> Given<T> {
+pub(super) fn given<T>(jws: &Jws, claims: T) -> Given<T> {
     Given { kid: jws.kid(), fingerprint: Fingerprint::of(&jws.identity().0), claims }
 }
 
 /// The statement itself, and its command id. A certificate or budget is its own id.
-fn read_first(jws: &Jws, net: Hash, lines: Option<Lines>) -> Result<(Body, Option<Ident>), Refused> {
+pub(super) fn read_first(
+    jws: &Jws,
+    net: Hash,
+    lines: Option<Lines>,
+) -> Result<(Body, Option<Ident>), Refused> {
     if lines.is_some() != (jws.typ() == Typ::PointBatch) {
         return Err(Refused::about(
             Refusal::EvidenceMismatch,
@@ -393,6 +399,7 @@ pub(super) fn read_args(kind: Kind, args: Args) -> Result<Body, Refused> {
         Kind::PricesPublished => Body::PublishPrices(args.read()?),
         Kind::AcceptancePublished => Body::PublishAcceptance(args.read()?),
         Kind::NetworkFrozen => Body::FreezeNetwork(args.read()?),
+        Kind::EvidenceErased => Body::EraseEvidence(args.read()?),
         Kind::BrandFrozen => Body::FreezeBrand(args.read()?),
         Kind::UnitFrozen => Body::FreezeUnit(args.read()?),
         Kind::AccountFrozen => Body::FreezeAccount(args.read()?),

@@ -5,6 +5,7 @@ use super::entry::{Answer, EntryBody, assemble};
 use super::http::typ_of;
 use crate::book::{self, Draft, Effects, Found, Name, PartKey, PartOut, Principal, Record, Source, Stop};
 use crate::network::{self, Asked};
+use crate::sign::Typ;
 use crate::types::{AccountId, Kid, PaymentId, Refusal, Refused};
 use crate::{payments, points, prices};
 use std::sync::Arc;
@@ -37,11 +38,7 @@ pub fn decide(mut draft: Draft, command: &Command) -> Result<Decision, Stop> {
     check_purposes(&mut draft, command)?;
     let mut outcome = Outcome::default();
     run(&mut draft, command, &mut outcome)?;
-    if let Some(cid) = &command.asked.cid {
-        let name = Name::Command(principal.clone(), cid.clone());
-        let record = book::Command { seq, fingerprint: command.asked.fingerprint, refused: None };
-        draft.put(part_of(&principal), name, Some(Record::Command(record)))?;
-    }
+    record_id(&mut draft, &principal, &command.asked)?;
     let Effects { parts, records } = draft.finish()?;
     let kind = command.body.kind();
     let entry = assemble(kind, command, &parts, &outcome.verdicts)?;
@@ -49,10 +46,19 @@ pub fn decide(mut draft: Draft, command: &Command) -> Result<Decision, Stop> {
     Ok(Decision { entry, answer, parts, records })
 }
 
+/// Records that a command's id took effect, if it has one of its own.
+pub(super) fn record_id(draft: &mut Draft, principal: &Principal, asked: &Asked) -> Result<(), Stop> {
+    let Some(cid) = &asked.cid else { return Ok(()) };
+    let name = Name::Command(principal.clone(), cid.clone());
+    let record = book::Command { seq: draft.seq, fingerprint: asked.fingerprint, refused: None };
+    draft.put(part_of(principal), name, Some(Record::Command(record)))
+}
+
+/// What a decision tells besides its effects.
 #[derive(Default)]
-struct Outcome {
+pub(super) struct Outcome {
     payment: Option<PaymentId>,
-    verdicts: Vec<points::Verdict>,
+    pub verdicts: Vec<points::Verdict>,
 }
 
 /// Which part the record of a command's id stands in.
@@ -79,7 +85,7 @@ pub(super) fn principal(draft: &mut Draft, command: &Command) -> Result<Principa
 }
 
 /// The same id again: the same answer, or a conflict.
-fn known(draft: &mut Draft, principal: &Principal, asked: &Asked) -> Result<(), Stop> {
+pub(super) fn known(draft: &mut Draft, principal: &Principal, asked: &Asked) -> Result<(), Stop> {
     let Some(cid) = &asked.cid else {
         return Ok(());
     };
@@ -99,7 +105,12 @@ fn known(draft: &mut Draft, principal: &Principal, asked: &Asked) -> Result<(), 
 /// Every registered key that signed something here may sign that sort of thing.
 fn check_purposes(draft: &mut Draft, command: &Command) -> Result<(), Stop> {
     let http = command.http.iter().map(|http| (http.kid(), typ_of(command.body.kind())));
-    for (kid, typ) in http.chain(command.jws.iter().map(|jws| (jws.kid(), jws.typ()))) {
+    may_sign(draft, http.chain(command.jws.iter().map(|jws| (jws.kid(), jws.typ()))))
+}
+
+/// Every registered one of these keys may sign what it signed.
+pub(super) fn may_sign(draft: &mut Draft, signed: impl Iterator<Item = (Kid, Typ)>) -> Result<(), Stop> {
+    for (kid, typ) in signed {
         if let Some(record) = draft.get(&Name::Key(kid))?
             && record.key().is_some_and(|key| !key.purpose.may_sign(typ))
         {
@@ -109,7 +120,7 @@ fn check_purposes(draft: &mut Draft, command: &Command) -> Result<(), Stop> {
     Ok(())
 }
 
-fn run(draft: &mut Draft, command: &Command, outcome: &mut Outcome) -> Result<(), Stop> {
+pub(super) fn run(draft: &mut Draft, command: &Command, outcome: &mut Outcome) -> Result<(), Stop> {
     let asked = &command.asked;
     match &command.body {
         Body::RegisterParticipant(args) => network::register_participant(draft, asked, args),
@@ -122,6 +133,7 @@ fn run(draft: &mut Draft, command: &Command, outcome: &mut Outcome) -> Result<()
         Body::PublishPrices(args) => prices::publish_prices(draft, asked, args),
         Body::PublishAcceptance(args) => prices::publish_acceptance(draft, asked, args),
         Body::FreezeNetwork(args) => network::freeze_network(draft, asked, args),
+        Body::EraseEvidence(args) => network::erase(draft, asked, args),
         Body::FreezeBrand(args) => network::freeze_brand(draft, asked, args),
         Body::FreezeUnit(args) => network::freeze_unit(draft, asked, args),
         Body::FreezeAccount(args) => network::freeze_account(draft, asked, args),

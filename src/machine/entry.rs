@@ -237,6 +237,12 @@ impl From<PartOut> for Effect {
 }
 
 impl PartBody {
+    /// Whether it is evidence and nothing else.
+    pub fn is_evidence(&self) -> bool {
+        let alone = Self { jws: None, http: None, ..self.clone() } == Self::default();
+        alone && self.jws.is_some() != self.http.is_some()
+    }
+
     /// What the part records, if it records effects.
     pub(super) fn effect(self) -> Option<Effect> {
         let tag = self.payment.zip(self.cycle);

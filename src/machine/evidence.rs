@@ -9,9 +9,9 @@ use super::command::{Command, Request, verify};
 use super::decide::hints;
 use super::entry::{Snapshot, bodies};
 use super::genesis::Genesis;
-use super::http::read_http;
 use super::kind::Kind;
 use super::refuse::Burnt;
+use super::remains::Left;
 use super::verify::{Stored, check_form, public};
 use crate::book::{Done, Measure, Name, Record, Source};
 use crate::log::Slot;
@@ -40,7 +40,7 @@ pub(super) enum What {
     /// A command, read for this network.
     Asked(Box<Command>, Hash),
     /// Evidence was erased on request; what is left of it, and the keys that the entry registers.
-    Remains(Vec<Jws>, Option<Box<HttpSigned>>, Vec<PublicKey>),
+    Remains(Box<Left>, Vec<PublicKey>),
 }
 
 impl Evidence {
@@ -77,7 +77,7 @@ impl Evidence {
     fn signed(&self) -> (&[Jws], Option<&HttpSigned>) {
         match &self.what {
             What::Asked(command, _) => (&command.jws, command.http.as_deref()),
-            What::Remains(left, http, _) => (left, http.as_deref()),
+            What::Remains(left, _) => (&left.jws, left.http.as_deref()),
             _ => (&[], None),
         }
     }
@@ -107,7 +107,7 @@ impl Evidence {
         match &self.what {
             What::Genesis(genesis) => genesis.roots.clone(),
             What::Asked(command, _) => command.body.own_keys(),
-            What::Remains(_, _, keys) => keys.clone(),
+            What::Remains(_, keys) => keys.clone(),
             _ => vec![],
         }
     }
@@ -194,26 +194,15 @@ fn swept(entry: Stored) -> Result<What, Malformed> {
     Ok(What::Tick(accounts, through))
 }
 
-/// What is left where evidence was erased. The keys that the entry registers are of use to later ones. A signed
-/// request that is left must be one for such an entry.
+/// What is left where evidence was erased. The keys that the entry registers are of use to later ones.
 fn remains(entry: Stored, kind: Kind, net: Hash) -> Result<What, Malformed> {
-    let (mut left, mut message, mut keys) = (vec![], None, vec![]);
+    let left = Left::read(entry, kind, net)?;
+    let mut keys = vec![];
     for body in bodies(whole(entry))? {
-        left.extend(body.jws);
-        if let Some(http) = body.http {
-            let signed = HttpSigned::parse(*http).map_err(|no| Malformed(no.to_string()))?;
-            let read = read_http(&signed, net).map_err(|no| Malformed(no.to_string()))?;
-            if read.body.kind() != kind || read.dry_run {
-                return Err(Malformed(format!("a signed request that does not make a {kind}")));
-            }
-            if message.replace(Box::new(signed)).is_some() {
-                return Err(Malformed("two signed requests in one entry".into()));
-            }
-        }
         let puts = body.done.iter().flat_map(Done::puts);
         keys.extend(puts.filter_map(|(_, record)| record?.key()).map(|record| record.key));
     }
-    Ok(What::Remains(left, message, keys))
+    Ok(What::Remains(Box::new(left), keys))
 }
 
 /// Commands that were refused are not decided again; but none of their ids may have been known before,

@@ -52,6 +52,7 @@ kinds! {
     PricesPublished "prices.published" true "prices.publish" "A version of a unit's prices is published."
     AcceptancePublished "acceptance.published" true "acceptance.publish" "A brand publishes whose units it takes."
     Snapshot "snapshot" true "" "The root over all state records as of an earlier entry."
+    EvidenceErased "evidence.erased" true "evidence.erase" "A part that holds evidence is erased; its hash stays."
     AccountOpened "account.opened" false "account.open" "An account is opened, or gets its key."
     AccountFrozen "account.frozen" false "account.freeze" "An account is frozen or released."
     AccountKeyRevoked "account.key_revoked" false "account.key_revoke" "The key of an account is revoked."

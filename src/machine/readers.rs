@@ -207,7 +207,9 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
             all.extend([a, b].map(|participant| Concerned::Participant(participant.clone())));
         }
         Name::Participant(participant) => all.push(Concerned::Participant(participant.clone())),
-        Name::Cycle | Name::Network | Name::Term | Name::Tick => all.push(Concerned::Operator),
+        Name::Cycle | Name::Erased(..) | Name::Network | Name::Term | Name::Tick => {
+            all.push(Concerned::Operator)
+        }
     }
 }
 

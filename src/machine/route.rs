@@ -242,6 +242,7 @@ impl Route {
             Carrier::Command,
             Scope::NetworkOperate,
         ),
+        write("eraseEvidence", "/v1/erasures", Kind::EvidenceErased, Carrier::Command, Scope::NetworkOperate),
         write("freezeBrand", "/v1/freezes/brands", Kind::BrandFrozen, Carrier::Command, Scope::FreezesWrite),
         write("freezeUnit", "/v1/freezes/units", Kind::UnitFrozen, Carrier::Command, Scope::FreezesWrite),
         write(

@@ -15,7 +15,7 @@ use super::refuse::record_refusals;
 use super::remains::check_remains;
 use crate::book::{Apply, Done, Draft, Found, Name, Record, Source, Stop, changed};
 use crate::log::{Envelope, Slot, holds, open, parts_root};
-use crate::types::{Malformed, Time, decode};
+use crate::types::{Hash, Malformed, Time, decode};
 use indexmap::IndexMap;
 use std::sync::Arc;
 
@@ -66,11 +66,11 @@ pub struct Checked {
     pub effects: Vec<Effect>,
     /// Signatures that were verified.
     pub signatures: u64,
-    /// Parts that were erased on request; if the evidence is among them the entry was taken over as
-    /// recorded, not decided again.
-    pub erased: u64,
     /// What it moved on the word of the network, which signed with a key that it holds.
     pub asserted: AssertedTotal,
+    /// Parts that are not there, each with its leaf hash: whoever has the whole log looks whether it says that they
+    /// were erased. The entry is then taken over as recorded, not decided again.
+    pub missing: Vec<(u16, Hash)>,
     /// Whether evidence was erased, so that the entry was taken over as recorded, within what its kind allows.
     pub undecided: bool,
     /// What a snapshot entry claims: its root is for whoever has all records to compare.
@@ -186,12 +186,12 @@ pub fn check(entry: Stored, evidence: &Evidence, state: &dyn Source) -> Result<C
     if (kind == Kind::Genesis) != (entry.envelope.seq == 0) {
         return Err(Broken::Wrong("a log has one genesis, and begins with it".into()));
     }
-    let erased = entry.parts.iter().filter(|part| matches!(part, Slot::Erased(_))).count();
+    let missing: Vec<(u16, Hash)> = (0u16..).zip(entry.parts).filter_map(erased).collect();
     let mut checked = Checked {
         records: vec![],
         effects: vec![],
         signatures: evidence.signatures(),
-        erased: u64::try_from(erased).unwrap_or(u64::MAX),
+        missing,
         asserted: AssertedTotal::default(),
         undecided: false,
         snapshot: None,
@@ -214,9 +214,9 @@ pub fn check(entry: Stored, evidence: &Evidence, state: &dyn Source) -> Result<C
             checked.snapshot = Some(*snapshot);
             return Ok(checked);
         }
-        What::Remains(..) => {
+        What::Remains(left, _) => {
             checked.undecided = true;
-            (checked.records, checked.effects) = check_remains(entry, kind, state)?;
+            (checked.records, checked.effects) = check_remains(entry, kind, left, state)?;
             checked.asserted = AssertedTotal::of(&checked.records, &checked.effects, state)?;
             return Ok(checked);
         }
@@ -253,6 +253,13 @@ pub fn check(entry: Stored, evidence: &Evidence, state: &dyn Source) -> Result<C
     checked.effects = decision.parts.into_iter().map(Effect::from).collect();
     checked.asserted = AssertedTotal::of(&checked.records, &checked.effects, state)?;
     Ok(checked)
+}
+
+fn erased((part, slot): (u16, &Slot)) -> Option<(u16, Hash)> {
+    match slot {
+        Slot::Erased(leaf) => Some((part, *leaf)),
+        Slot::Whole(_) => None,
+    }
 }
 
 fn known(state: &dyn Source, name: &Name) -> Result<Option<Arc<Record>>, Broken> {

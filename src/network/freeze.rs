@@ -57,6 +57,11 @@ pub fn freeze_account(draft: &mut Draft, asked: &Asked, args: &FreezeAccount) ->
     if !(by_holder && args.frozen) {
         by_brand_or_operator(draft, asked, &brand)?;
     }
+    set_frozen(draft, args)
+}
+
+/// What freezing or releasing an account does, whoever asks.
+pub fn set_frozen(draft: &mut Draft, args: &FreezeAccount) -> Result<(), Stop> {
     draft.change(args.account, |account| {
         account.head.frozen = args.frozen;
         Ok(())

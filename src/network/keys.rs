@@ -122,8 +122,7 @@ pub struct RevokeKey {
 /// Changes the state of a key. Keys of accounts have a kind of their own, since their entries are not
 /// public: `of_account` tells which is meant.
 pub fn revoke(draft: &mut Draft, asked: &Asked, args: &RevokeKey, of_account: bool) -> Result<(), Stop> {
-    let name = Name::Key(args.key);
-    let Some(Record::Key(mut key)) = draft.get(&name)?.as_deref().cloned() else {
+    let Some(Record::Key(key)) = draft.get(&Name::Key(args.key))?.as_deref().cloned() else {
         return Err(Refused::about(Refusal::TargetUnknown, args.key).into());
     };
     let brand = match &key.owner {
@@ -146,7 +145,13 @@ pub fn revoke(draft: &mut Draft, asked: &Asked, args: &RevokeKey, of_account: bo
     if key.state == KeyState::Compromised || (restores && !by_root) {
         return Err(Refused::about(Refusal::SettingInvalid, "state").into());
     }
-    key.state = args.state;
+    set_state(draft, key, args.state)
+}
+
+/// What a key's new state changes, whoever asks.
+pub fn set_state(draft: &mut Draft, mut key: KeyRecord, state: KeyState) -> Result<(), Stop> {
+    key.state = state;
+    let name = Name::Key(key.key.kid());
     let part = match key.owner {
         Principal::Account(account) => PartKey::Holder(account),
         Principal::Operator | Principal::Brand(_) => PartKey::Public,

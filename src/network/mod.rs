@@ -4,19 +4,22 @@
 //! Promises: a key's validity is judged at the entry's own time, here and nowhere else.
 //! Refuses to know: what points are worth and how they are paid with.
 
+mod erase;
 mod freeze;
 mod keys;
 mod register;
 mod signer;
 mod units;
 
+pub use erase::{EraseEvidence, erase};
 pub use freeze::{
     FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, freeze_account, freeze_brand, freeze_network,
-    freeze_unit,
+    freeze_unit, set_frozen,
 };
-pub use keys::{RevokeKey, certify, revoke, set_budget};
+pub use keys::{RevokeKey, certify, revoke, set_budget, set_state};
 pub use register::{
-    OpenAccount, RegisterBrand, RegisterParticipant, open_account, register_brand, register_participant,
+    OpenAccount, RegisterBrand, RegisterParticipant, give_key, keyless, open_account, register_brand,
+    register_participant,
 };
 pub use signer::{Asked, is_active, operator, signer, unless_refused};
 pub use units::{DefineUnit, define_unit};

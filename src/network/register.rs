@@ -115,22 +115,38 @@ pub fn open_account(draft: &mut Draft, asked: &Asked, args: &OpenAccount) -> Res
             return Err(Refused::about(Refusal::EvidenceMissing, "the holder's key signs an approval").into());
         }
     }
-    let name = Name::Account(args.account);
-    let part = PartKey::Holder(args.account);
-    match draft.get(&name)? {
-        None => draft.open(args.account, Account::new(args.unit, unit.offset, Some(kid)))?,
-        Some(record) => {
-            let head = record.account().map(|account| &account.head).filter(|head| head.unit == args.unit);
-            let keyless = match head.map(|head| head.key) {
-                Some(Some(old)) => draft.key(old)?.state != KeyState::Active,
-                Some(None) => true,
-                None => false,
-            };
-            if own || !keyless {
-                return Err(Refused::about(Refusal::AlreadyExists, args.account).into());
-            }
-            // It may hold points: an issuing key alone, perhaps a stolen one, hands them to nobody.
-            vouched(draft, asked, &unit.brand)?;
+    if keyless(draft, args, own)? {
+        // It may hold points: an issuing key alone, perhaps a stolen one, hands them to nobody.
+        vouched(draft, asked, &unit.brand)?;
+    }
+    give_key(draft, args)
+}
+
+/// Whether the account is there and has no key that counts; one that is there otherwise is refused, and the holder
+/// alone (`own`) gets none that is there.
+pub fn keyless(draft: &mut Draft, args: &OpenAccount, own: bool) -> Result<bool, Stop> {
+    let Some(record) = draft.get(&Name::Account(args.account))? else { return Ok(false) };
+    let head = record.account().map(|account| &account.head).filter(|head| head.unit == args.unit);
+    let keyless = match head.map(|head| head.key) {
+        Some(Some(old)) => draft.key(old)?.state != KeyState::Active,
+        Some(None) => true,
+        None => false,
+    };
+    if own || !keyless {
+        return Err(Refused::about(Refusal::AlreadyExists, args.account).into());
+    }
+    Ok(true)
+}
+
+/// What opening an account does, whoever asks.
+pub fn give_key(draft: &mut Draft, args: &OpenAccount) -> Result<(), Stop> {
+    let (kid, part) = (args.key.kid(), PartKey::Holder(args.account));
+    match draft.get(&Name::Account(args.account))? {
+        None => {
+            let offset = draft.unit(args.unit)?.offset;
+            draft.open(args.account, Account::new(args.unit, offset, Some(kid)))?;
+        }
+        Some(_) => {
             draft.change(args.account, |account| {
                 account.head.key = Some(kid);
                 Ok(())

@@ -2,10 +2,12 @@
 
 use super::limits::{Way, draw_held, draw_till};
 use super::own_payment;
-use crate::book::{Draft, Lot, Name, PartKey, Payment, Record, Share, ShareTerms, Stop};
+use crate::book::{
+    Draft, KeyRecord, Lot, Name, PartKey, Payment, Record, Share, ShareTerms, Stop, TillTerms,
+};
 use crate::network::Asked;
-use crate::sign::Sale;
-use crate::types::{Money, PaymentId, Points, Refusal, Refused};
+use crate::sign::{HeldCaps, Sale};
+use crate::types::{Kid, Money, PaymentId, Points, Refusal, Refused};
 use serde::{Deserialize, Serialize};
 
 /// `payment.capture`, signed by a till of the payment's brand.
@@ -64,7 +66,48 @@ pub fn refund(draft: &mut Draft, asked: &Asked, args: &Refund) -> Result<(), Sto
 }
 
 fn change(draft: &mut Draft, asked: &Asked, id: PaymentId, what: Step) -> Result<(), Stop> {
-    let (mut payment, till) = own_payment(draft, asked, id)?;
+    let (payment, till) = own_payment(draft, asked, id)?;
+    book_by(draft, &till, Some(asked.kid), id, payment, what)
+}
+
+/// A step of a payment, as it was asked for.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum Asks {
+    Capture(Capture),
+    Void(Void),
+    Refund(Refund),
+}
+
+/// What a step does that some other till of the payment's brand asked for, of which nothing is known any more but that
+/// its limits counted nothing; `caps`: what it may move in a day, if its key was the network's.
+pub fn step_by_some_till(draft: &mut Draft, asks: &Asks, caps: Option<HeldCaps>) -> Result<(), Stop> {
+    let (id, what) = match asks {
+        Asks::Capture(args) => (args.payment, Step::Capture { amount: args.amount, last: args.last }),
+        Asks::Void(args) => (args.payment, Step::Void),
+        Asks::Refund(args) => (args.payment, Step::Refund { amount: args.amount }),
+    };
+    let payment = (*draft.payment(id)?).clone();
+    let terms = TillTerms {
+        store: payment.store.clone(),
+        till: payment.till.clone(),
+        participant: payment.participant.clone(),
+        limits: None,
+    };
+    let asking = (*draft.key(payment.by)?).clone();
+    let other = KeyRecord { till: Some(terms), held: caps, ..asking };
+    book_by(draft, &other, None, id, payment, what)
+}
+
+/// `kid`: the till's key, if it is known; if not it is another than the one that authorised.
+fn book_by(
+    draft: &mut Draft,
+    till: &KeyRecord,
+    kid: Option<Kid>,
+    id: PaymentId,
+    mut payment: Payment,
+    what: Step,
+) -> Result<(), Stop> {
     step(draft, id, &mut payment, what)?;
     let terms = till.till.as_ref().ok_or_else(|| Stop::Bug("a till without terms".into()))?;
     let mut draw = |way, amount: Money| {
@@ -72,7 +115,7 @@ fn change(draft: &mut Draft, asked: &Asked, id: PaymentId, what: Step) -> Result
             return Ok(());
         }
         let sale = Sale { amount, currency: payment.currency };
-        draw_till(draft, asked.kid, &payment.brand, terms, way, &sale)?;
+        draw_till(draft, till.key.kid(), &payment.brand, terms, way, &sale)?;
         if till.held.is_none() {
             return Ok(());
         }
@@ -82,12 +125,12 @@ fn change(draft: &mut Draft, asked: &Asked, id: PaymentId, what: Step) -> Result
             let part = part.ok_or(Refusal::AmountTooLarge)?;
             shares.push((draft.share(id, share.unit)?.account, part));
         }
-        draw_held(draft, &payment.brand, &till, &sale, shares)
+        draw_held(draft, &payment.brand, till, &sale, shares)
     };
     let released = payment.amount.minus(payment.captured).filter(|_| payment.closed).unwrap_or_default();
     match what {
         // What the authorising key takes was counted when it asked.
-        Step::Capture { amount, .. } if asked.kid != payment.by => {
+        Step::Capture { amount, .. } if kid != Some(payment.by) => {
             draw(Way::Take, amount)?;
             draw(Way::GiveBack, released)?;
         }

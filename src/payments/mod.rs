@@ -11,7 +11,7 @@ mod consent;
 mod limits;
 
 pub use authorise::{Authorise, authorise};
-pub use capture::{Capture, Refund, Void, capture, refund, void};
+pub use capture::{Asks, Capture, Refund, Void, capture, refund, step_by_some_till, void};
 pub use consent::{Code, Consent, Given, OpenConsent, Under, open_consent};
 
 use crate::book::{Draft, KeyRecord, Of, Payment, Principal, Stop};

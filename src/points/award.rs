@@ -317,7 +317,7 @@ pub(super) fn own_key(draft: &mut Draft, kid: Kid, iss: &BrandId) -> Result<Of<K
 }
 
 /// Marks a token's or batch's id as used; the same one again is known, another content is a conflict.
-pub(super) fn use_token(draft: &mut Draft, iss: &BrandId, jti: &Ident, asked: &Asked) -> Result<(), Stop> {
+pub fn use_token(draft: &mut Draft, iss: &BrandId, jti: &Ident, asked: &Asked) -> Result<(), Stop> {
     let name = Name::UsedToken(iss.clone(), jti.clone());
     match draft.get(&name)?.as_deref().and_then(Record::used) {
         Some(used) if used.2 == asked.fingerprint => Err(Stop::Known(used.0)),

@@ -117,6 +117,7 @@ fn kind_code(kind: Kind) -> i64 {
         Kind::Tick => 24,
         Kind::Refused => 25,
         Kind::ConsentOpened => 26,
+        Kind::EvidenceErased => 27,
     }
 }
 

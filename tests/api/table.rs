@@ -166,6 +166,7 @@ fn kind_of(row: &str) -> Option<Kind> {
             Some("unit") => Kind::UnitFrozen,
             _ => Kind::AccountFrozen,
         },
+        "erase" => Kind::EvidenceErased,
         "token" => Kind::PointsIssued,
         "batch" => Kind::PointsBatch,
         "authorise" => Kind::PaymentAuthorised,

@@ -39,6 +39,7 @@ impl Tour {
         tour.over_http();
         tour.shown(&harvest);
         tour.due(&harvest);
+        tour.erased();
         tour.node.snapshot(tour.now);
         let kinds = tour.by_kind();
         let missing: Vec<_> = Kind::ALL.iter().filter(|kind| !kinds.contains_key(kind.text())).collect();
@@ -362,6 +363,13 @@ impl Tour {
                 now,
             )
         });
+    }
+
+    /// What a holder asked with, erased on request.
+    fn erased(&mut self) {
+        let seq = self.by_kind()["account.opened"][0];
+        let leaf = tallyhouse::log::leaf_hash(&self.node.entries[seq].parts[0]);
+        self.submit(|world, cid| world.erase(cid, seq as u64, 0, leaf));
     }
 
     /// A hold past its deadline and points past their date; and a key of an account that is reported lost.

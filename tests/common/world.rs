@@ -12,8 +12,8 @@ use tallyhouse::book::{AcceptedUnit, Expiry, KeyState};
 use tallyhouse::log::{leaf_hash, root_of};
 use tallyhouse::machine::{CurrencySetting, Genesis, Request};
 use tallyhouse::network::{
-    DefineUnit, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount, RegisterBrand,
-    RegisterParticipant, RevokeKey,
+    DefineUnit, EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount,
+    RegisterBrand, RegisterParticipant, RevokeKey,
 };
 use tallyhouse::payments::{Authorise, Capture, OpenConsent, Refund, Void};
 use tallyhouse::prices::{PublishAcceptance, PublishPrices};
@@ -389,6 +389,11 @@ impl World {
 
     pub fn revoke_account_key(&self, root: &Key, cid: &str, key: Kid, state: KeyState) -> Request {
         self.alone(self.command(root, cid, "account.key_revoke", &RevokeKey { key, state }))
+    }
+
+    pub fn erase(&self, cid: &str, entry: u64, part: u16, leaf: Hash) -> Request {
+        let args = EraseEvidence { entry, part, leaf, reason: id("holder-asked") };
+        self.by_operator(cid, "evidence.erase", &args)
     }
 
     pub fn freeze_network(&self, cid: &str, frozen: bool) -> Request {

@@ -33,7 +33,7 @@ fn erased(
             if entry.body == honest.entries[seq].body && !hidden {
                 assert!(after.bytes() == honest.before[seq + 1].1.bytes(), "entry {seq}: another state");
             }
-            Ok(checked.erased)
+            Ok(checked.missing.len() as u64)
         }
         Err(e) => Err(format!("{e:?}")),
     }

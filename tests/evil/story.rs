@@ -164,6 +164,7 @@ pub fn story(world: &World) -> PureNode {
         &world.revoke_key(&kino.root, "revoke-till", kino.tills[0].key.kid, KeyState::Compromised),
         next(),
     );
+    ok(&mut node, &world.erase("erase-1", 3, 0, tallyhouse::types::Hash([9; 32])), next());
     // An hour later the first payment's hold falls due.
     node.tick(minutes(200));
     let now = minutes(201);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tallyhouse::book::{AcceptedUnit, Expiry, KeyState};
 use tallyhouse::machine::Request;
 use tallyhouse::network::{
-    FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount, RegisterBrand, RegisterParticipant,
-    RevokeKey,
+    EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount, RegisterBrand,
+    RegisterParticipant, RevokeKey,
 };
 use tallyhouse::payments::{Authorise, Capture, OpenConsent, Refund, Under, Void};
 use tallyhouse::prices::PublishAcceptance;
@@ -42,6 +42,11 @@ impl Table {
             "accept" => self.accept(row),
             "open" => self.open(row),
             "freeze" | "release" => self.freeze(row),
+            "erase" => {
+                let (entry, part) = (number(row.word(1)), number(row.word(2)) as u16);
+                let args = EraseEvidence { entry, part, leaf: Hash::default(), reason: id("holder-asked") };
+                self.command(row, "op", "evidence.erase", &args)
+            }
             "token" => self.token(row),
             "batch" => self.batch(row),
             "show" => self.show(row),

@@ -21,7 +21,10 @@ pub fn run(seed: u64, steps: u64) -> Result<Tally, String> {
     let cast = Cast::new(&world);
     let mut generator = Generator::new(&world, &cast, beginning());
     let mut tally = Tally::default();
-    let mut replays = [Replay::new(How::Apply), Replay::new(How::Check(world.signing))];
+    let mut replays = vec![Replay::new(How::Apply), Replay::new(How::Check(world.signing))];
+    if seed % 3 == 1 {
+        replays.push(Replay::new(How::Erased));
+    }
     for step in 1..=steps {
         let (ask, time) = generator.next(&model);
         let expected = model.judge(&ask, time);
