@@ -24,6 +24,7 @@ mod refusals;
 mod reply;
 mod routes;
 mod service;
+mod streams;
 mod write;
 mod wrong;
 

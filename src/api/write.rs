@@ -14,9 +14,9 @@ use super::reply::SEQ;
 use super::service::Service;
 use crate::engine::Level;
 use crate::log::Proof;
-use crate::machine::{Answer, Carrier, Command, Kind, Request, Route};
+use crate::machine::{Answer, Body, Carrier, Command, Kind, Reader, Request, Route};
 use crate::sign::object;
-use crate::types::{Ident, Kid};
+use crate::types::{AccountId, Ident, Kid};
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
@@ -139,6 +139,13 @@ pub struct Done {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub proof: Option<Proof>,
+}
+
+/// Whose parts a proof shows.
+enum Whose {
+    Caller(Caller),
+    Signer(Kid),
+    Accounts(Vec<AccountId>),
 }
 
 impl Incoming {
@@ -280,13 +287,28 @@ impl Incoming {
         Ok(HttpResponse::Ok().json(Done { answer, dry_run: true, proof: None }))
     }
 
-    /// What shows that the log contains an entry, with the parts of whoever signed it.
-    async fn proof(&self, seq: u64, signer: Kid) -> Result<Proof, Problem> {
+    /// Whose parts a proof shows: those of whoever asks. A token is handed on, so that who presents it is not who signed
+    /// it: they are shown what its holder may see. Other statements are their signer's to send.
+    fn shown(&self, command: &Command) -> Whose {
+        match (self.api_caller(), &command.body) {
+            (Some(caller), _) => Whose::Caller(caller),
+            (None, _) if self.is_signed() => Whose::Signer(command.asked.kid),
+            (None, Body::Issue(token)) => Whose::Accounts(vec![token.sub]),
+            (None, Body::Batch(_)) => Whose::Accounts(vec![]),
+            (None, _) => Whose::Signer(command.asked.kid),
+        }
+    }
+
+    /// What shows that the log contains an entry, with somebody's own parts.
+    async fn proof(&self, seq: u64, whose: Whose) -> Result<Proof, Problem> {
         self.service.engine.reach(Level::State, seq, PATIENCE).await?;
-        let (key, _) = self.service.key_now(signer)?;
         let service = self.service.clone();
         let made = web::block(move || {
-            let reader = service.reader(&Whom::of(&key.owner))?;
+            let reader = match whose {
+                Whose::Caller(caller) => super::entries::as_reader(&service, &caller)?,
+                Whose::Signer(kid) => service.reader(&Whom::of(&service.key_now(kid)?.0.owner))?,
+                Whose::Accounts(accounts) => Reader::Accounts(accounts),
+            };
             Ok::<_, Problem>(service.entries.proof(seq, &reader)?)
         });
         made.await.map_err(Problem::fault)??.ok_or_else(|| Problem::fault("an entry without a proof"))
@@ -301,10 +323,13 @@ impl Incoming {
         }
         let command = self.service.engine.check(&request)?;
         self.fits(&command)?;
-        let signer = command.asked.kid;
+        let (signer, shown) = (command.asked.kid, self.shown(&command));
         // Whoever signed is known now. An API key was drawn on at the gate.
         if self.api_caller().is_none() {
-            gate::draw(&self.service, &self.request, &Who::Key(signer.to_string()))?;
+            // A key that comes with its own command has a bucket that nobody drew on: it is counted by address.
+            let own = command.is_by_own_key();
+            let who = if own { gate::stranger(&self.request) } else { Who::Key(signer.to_string()) };
+            gate::draw(&self.service, &self.request, &who)?;
         }
         let ticket = self.service.writer.submit(command, None).await;
         let answer = ticket.await?;
@@ -322,7 +347,7 @@ impl Incoming {
         let proof = match self.wants_proof() {
             true => {
                 reply.insert_header(("preference-applied", "return=proof"));
-                Some(self.proof(answer.seq, signer).await?)
+                Some(self.proof(answer.seq, shown).await?)
             }
             false => None,
         };
