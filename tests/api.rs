@@ -34,3 +34,5 @@ mod signed;
 mod statements;
 #[path = "api/table.rs"]
 mod table;
+#[path = "api/told.rs"]
+mod told;

@@ -2,6 +2,7 @@
 
 use super::call::{Caller, Via, Whom};
 use super::problem::{Code, Problem};
+use super::query::Query;
 use super::reply::{Page, PageQuery, json, page};
 use super::service::Service;
 use super::write::Incoming;
@@ -214,7 +215,7 @@ pub struct WhoseKeys {
 pub async fn list(
     caller: Caller,
     request: HttpRequest,
-    query: web::Query<WhoseKeys>,
+    query: Query<WhoseKeys>,
 ) -> Result<HttpResponse, Problem> {
     let service = super::call::service(&request)?;
     let WhoseKeys { brand, wallet, limit, cursor } = query.into_inner();

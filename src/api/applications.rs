@@ -5,6 +5,7 @@
 
 use super::call::{Caller, Whom};
 use super::problem::{Code, Problem};
+use super::query::Query;
 use super::reply::{Page, PageQuery, json, page};
 use super::service::Service;
 use super::wallets::vault_problem;
@@ -158,7 +159,7 @@ pub struct WhichApplications {
 pub async fn list(
     caller: Caller,
     request: HttpRequest,
-    query: web::Query<WhichApplications>,
+    query: Query<WhichApplications>,
 ) -> Result<HttpResponse, Problem> {
     if caller.whom != Whom::Operator {
         return Err(Problem::about(Code::NotYours, "the operator lists applications"));

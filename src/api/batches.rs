@@ -63,7 +63,8 @@ pub struct LineAnswer {
 /// its own, `{"jws":["…"]}` as `tallyhouse … --json` prints it: up to 100,000 tokens, decided one by one.
 ///
 /// Verdicts come in the order of the lines, while later lines are still being sent: read the answer while you send, or
-/// send a few thousand lines at a time. Ids are remembered for ever: after a lost answer send the same body again, and
+/// send a few thousand lines at a time, with curl and `--data-binary @lines.ndjson`: the form at `/docs/` makes one line of
+/// all. Ids are remembered for ever: after a lost answer send the same body again, and
 /// what was done is told again, with `replayed`. Where too many signatures are wrong, the batch ends with the verdict
 /// `rate_limited`.
 #[utoipa::path(post, path = "/v1/awards:batch", tag = "awards", operation_id = "awardBatch",
@@ -88,7 +89,8 @@ pub async fn awards(request: HttpRequest, payload: web::Payload) -> Result<HttpR
 /// authorisations with their consents, captures, voids, refunds; up to 100,000, decided one by one in their order.
 ///
 /// Verdicts come in the order of the lines, while later lines are still being sent: read the answer while you send, or
-/// send a few thousand lines at a time. Ids are remembered for ever: after a lost answer send the same body again, and
+/// send a few thousand lines at a time, with curl and `--data-binary @lines.ndjson`: the form at `/docs/` makes one line of
+/// all. Ids are remembered for ever: after a lost answer send the same body again, and
 /// what was done is told again, with `replayed`. Where too many signatures are wrong, the batch ends with the verdict
 /// `rate_limited`.
 #[utoipa::path(post, path = "/v1/payments:batch", tag = "payments", operation_id = "paymentBatch",
@@ -182,7 +184,8 @@ async fn begin(
         if dry {
             let dry = service.engine.check_dry(&request)?;
             fits(dry.command())?;
-            return Ok(Begun::Dry(service.engine.dry_run(dry.command(), None)?.answer));
+            let run = service.engine.dry_run(dry.command(), None)?;
+            return Ok(Begun::Dry(Answer { replayed: run.repeated, ..run.answer }));
         }
         let command = service.engine.check(&request)?;
         fits(&command)?;

@@ -3,6 +3,7 @@
 use super::call::{Caller, Whom, service};
 use super::gate;
 use super::problem::{Code, Problem};
+use super::query::Query;
 use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
 use super::service::Service;
 use super::streams;
@@ -89,9 +90,14 @@ pub fn as_reader(service: &Service, caller: &Caller) -> Result<Reader, Problem> 
     }
 }
 
+/// A number as an entry has it: in no other spelling.
+pub fn place(text: &str) -> Option<u64> {
+    let number: u64 = text.parse().ok()?;
+    (number <= MAX_INT && number.to_string() == text).then_some(number)
+}
+
 fn number(text: &str) -> Result<u64, Problem> {
-    let number = text.parse().ok().filter(|number| *number <= MAX_INT);
-    number.ok_or_else(|| Problem::about(Code::NotFound, "an entry has a number: 0, 1, 2 …"))
+    place(text).ok_or_else(|| Problem::about(Code::NotFound, "an entry has a number: 0, 1, 2 …"))
 }
 
 /// List entries
@@ -100,7 +106,7 @@ fn number(text: &str) -> Result<u64, Problem> {
 /// at each entry.
 #[utoipa::path(get, path = "/v1/entries", tag = "log", operation_id = "listEntries", params(PageQuery),
     responses((status = 200, description = "The entries.", body = Page<Entry>)))]
-pub async fn list(request: HttpRequest, query: web::Query<PageQuery>) -> Result<HttpResponse, Problem> {
+pub async fn list(request: HttpRequest, query: Query<PageQuery>) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
     let (limit, before) = (query.limit()?, query.place::<u64>("entries")?.map(|before| before.min(MAX_INT)));
     service.wait_for(min_seq(request.headers())?).await?;
@@ -200,7 +206,7 @@ fn feed(events: Events) -> Result<Feed, Problem> {
 pub async fn events(
     caller: Caller,
     request: HttpRequest,
-    query: web::Query<After>,
+    query: Query<After>,
 ) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
     let limit = PageQuery { limit: query.limit, cursor: None }.limit()?;

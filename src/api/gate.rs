@@ -11,8 +11,8 @@ use super::problem::{Code, Problem};
 use super::service::Service;
 use crate::clock::Salts;
 use crate::machine::{Carrier, Role, Route, Scope};
-use crate::sign::{HttpFields, HttpSigned};
-use crate::types::b64;
+use crate::sign::{HttpFields, HttpMessage, HttpSigned};
+use crate::types::{Refusal, Refused, b64};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
@@ -290,16 +290,25 @@ fn joined(request: &HttpRequest, name: &HeaderName) -> Result<String, Problem> {
     }
 }
 
+/// A signature that is not right is mostly one over another address: says over which it was verified.
+pub fn explained(no: Refused, message: &HttpMessage) -> Problem {
+    if no.code != Refusal::SignatureInvalid {
+        return no.into();
+    }
+    let about = format!("{}; here @target-uri is {}", no.about, message.target_uri);
+    Refused::about(no.code, about).into()
+}
+
 /// Who signed: verifies the signature, and that it is the first request with this nonce.
 pub fn by_signature(service: &Service, signed: &HttpSigned) -> Result<Caller, Problem> {
     let kid = signed.kid();
     let (key, at) = service.key_now(kid)?;
-    crate::network::is_active(&key, at).map_err(crate::types::Refused::from)?;
-    signed.verify(&key.key)?;
+    crate::network::is_active(&key, at).map_err(Refused::from)?;
+    signed.verify(&key.key).map_err(|no| explained(no, signed.message()))?;
     // What was signed before may have been taken before: by the one who was here then, whose nonces are forgotten.
     if signed.created() < service.began {
         let about = "created: before this node began to remember signatures; sign again";
-        return Err(crate::types::Refused::about(crate::types::Refusal::SignatureStale, about).into());
+        return Err(Refused::about(Refusal::SignatureStale, about).into());
     }
     service.nonces.first(&key.owner, kid, signed.nonce(), signed.expires(), service.clock.now().seconds())?;
     let whom = Whom::of(&key.owner);

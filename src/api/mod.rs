@@ -20,6 +20,7 @@ mod metrics;
 mod nonce;
 mod problem;
 mod process;
+mod query;
 mod refusals;
 mod reply;
 mod routes;

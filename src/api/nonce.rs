@@ -141,8 +141,10 @@ mod tests {
         }
         assert_eq!(code(first(key(20), 0, 100)), "busy");
         // Whoever is registered is not in their way.
-        for owner in [Principal::Operator, Principal::Brand("br_a".parse().expect("a brand"))] {
-            assert!(nonces.first(&owner, key(21), "x", 400, 100).is_ok());
+        for (owner, n) in
+            [Principal::Operator, Principal::Brand("br_a".parse().expect("a brand"))].iter().zip(21..)
+        {
+            assert!(nonces.first(owner, key(n), "x", 400, 100).is_ok());
         }
         // What does not count any more is forgotten: of one key, and of all.
         for n in 0..SHARE {

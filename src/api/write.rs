@@ -12,7 +12,7 @@ use super::limit::Who;
 use super::problem::{Code, Problem};
 use super::reply::SEQ;
 use super::service::Service;
-use crate::engine::Level;
+use crate::engine::{Failure, Level};
 use crate::log::Proof;
 use crate::machine::{Answer, Body, Carrier, Command, Kind, Reader, Request, Route};
 use crate::sign::object;
@@ -141,6 +141,14 @@ pub struct Done {
     pub proof: Option<Proof>,
 }
 
+/// A "no" to the evidence of a request.
+fn refused(no: Failure, request: &Request) -> Problem {
+    match (no, &request.http) {
+        (Failure::Refused(no), Some(message)) => gate::explained(no, message),
+        (no, _) => no.into(),
+    }
+}
+
 /// Whose parts a proof shows.
 enum Whose {
     Caller(Caller),
@@ -260,8 +268,13 @@ impl Incoming {
             let about = format!("{} is not taken here", command.body.kind());
             return Err(Problem::about(Code::BodyInvalid, about));
         }
-        if let (Some(header), Some(cid)) = (self.id()?, &command.asked.cid)
-            && header != *cid
+        let own = match &command.body {
+            Body::Issue(token) => Some(&token.jti),
+            Body::Batch(batch) => Some(&batch.claims.jti),
+            _ => command.asked.cid.as_ref(),
+        };
+        if let (Some(header), Some(own)) = (self.id()?, own)
+            && header != *own
         {
             return Err(Code::IdempotencyKeyMismatch.into());
         }
@@ -280,11 +293,15 @@ impl Incoming {
         if self.api_caller().is_none() {
             gate::draw(&service, &self.request, &gate::stranger(&self.request))?;
         }
-        let dry = service.engine.check_dry(&request)?;
+        let dry = service.engine.check_dry(&request).map_err(|no| refused(no, &request))?;
         self.fits(dry.command())?;
         let run = web::block(move || service.engine.dry_run(dry.command(), None));
-        let answer = run.await.map_err(Problem::fault)??.answer;
-        Ok(HttpResponse::Ok().json(Done { answer, dry_run: true, proof: None }))
+        let run = run.await.map_err(Problem::fault)??;
+        let mut reply = HttpResponse::Ok();
+        if run.repeated {
+            reply.insert_header((REPLAYED, "true"));
+        }
+        Ok(reply.json(Done { answer: run.answer, dry_run: true, proof: None }))
     }
 
     /// Whose parts a proof shows: those of whoever asks. A token is handed on, so that who presents it is not who signed
@@ -321,7 +338,7 @@ impl Incoming {
         if dry {
             return self.dry(request).await;
         }
-        let command = self.service.engine.check(&request)?;
+        let command = self.service.engine.check(&request).map_err(|no| refused(no, &request))?;
         self.fits(&command)?;
         let (signer, shown) = (command.asked.kid, self.shown(&command));
         // Whoever signed is known now. An API key was drawn on at the gate.
