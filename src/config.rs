@@ -15,6 +15,7 @@ pub const DEFAULT: &str = include_str!("../config/default.toml");
 
 /// What a number may be, by key.
 const BOUNDS: &[(&str, i64, i64)] = &[
+    ("api.applications", 1, 1_000_000),
     ("api.batch_bytes", 65_536, 64 << 20),
     ("api.body_bytes", 8_192, 1 << 20),
     ("api.body_ms", 100, 600_000),
@@ -149,6 +150,8 @@ pub struct Api {
     pub failures: u32,
     /// Look-ups of members a second, by key.
     pub resolves: u32,
+    /// Applications to join an hour, by address.
+    pub applications: u32,
     /// Seconds' worth of requests that may come at once.
     pub burst: u32,
     /// How long requests may take to finish once the server is told to stop, in seconds.

@@ -10,6 +10,8 @@ mod common;
 mod access;
 #[path = "api/answers.rs"]
 mod answers;
+#[path = "api/bounds.rs"]
+mod bounds;
 #[path = "api/batches.rs"]
 mod batches;
 #[path = "api/consents.rs"]
@@ -24,9 +26,13 @@ mod lists;
 mod roles;
 #[path = "api/scene.rs"]
 mod scene;
+#[path = "api/sight.rs"]
+mod sight;
 #[path = "api/signed.rs"]
 mod signed;
 #[path = "api/statements.rs"]
 mod statements;
 #[path = "api/table.rs"]
 mod table;
+#[path = "api/told.rs"]
+mod told;

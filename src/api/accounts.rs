@@ -2,6 +2,7 @@
 
 use super::call::Caller;
 use super::problem::{Code, Problem};
+use super::query::Query;
 use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
 use super::service::Service;
 use super::write::{Done, Incoming};
@@ -86,11 +87,20 @@ pub struct AsOf {
     as_of: Option<String>,
 }
 
-fn moment(text: &str) -> Result<Moment, Problem> {
-    let seq = text.parse().ok().map(Moment::Seq);
+fn moment(service: &Service, text: &str) -> Result<Moment, Problem> {
+    let seq = super::entries::place(text).map(Moment::Seq);
     let time = || text.parse().ok().map(Moment::Time);
     let wrong = "as_of: an instant such as 2017-06-30T23:59:59.000000Z, or the number of an entry";
-    seq.or_else(time).ok_or_else(|| Problem::about(Code::QueryInvalid, wrong))
+    let moment = seq.or_else(time).ok_or_else(|| Problem::about(Code::QueryInvalid, wrong))?;
+    // What is still to come may change what it would say.
+    let ahead = match moment {
+        Moment::Seq(seq) => seq >= service.engine.progress().committed,
+        Moment::Time(at) => at > service.log_time()?,
+    };
+    if ahead {
+        return Err(Problem::about(Code::QueryInvalid, format!("as_of: {text} is not over yet")));
+    }
+    Ok(moment)
 }
 
 /// The account of a path, newest, if the caller may see it.
@@ -112,7 +122,7 @@ pub async fn get(
     caller: Caller,
     request: HttpRequest,
     id: web::Path<String>,
-    query: web::Query<AsOf>,
+    query: Query<AsOf>,
 ) -> Result<HttpResponse, Problem> {
     let service = super::call::service(&request)?;
     service.wait_for(min_seq(request.headers())?).await?;
@@ -121,7 +131,7 @@ pub async fn get(
     let (id, mut record) = seen(&service, &caller, &id)?;
     let unit = record.head.unit;
     if let Some(as_of) = query.into_inner().as_of {
-        let moment = moment(&as_of)?;
+        let moment = moment(&service, &as_of)?;
         let shown = web::block({
             let service = service.clone();
             move || service.views.balance_as_of(id, moment)
@@ -199,7 +209,7 @@ pub async fn movements(
     caller: Caller,
     request: HttpRequest,
     id: web::Path<String>,
-    query: web::Query<PageQuery>,
+    query: Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
     let service = super::call::service(&request)?;
     service.wait_for(min_seq(request.headers())?).await?;

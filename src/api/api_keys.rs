@@ -2,6 +2,7 @@
 
 use super::call::{Caller, Via, Whom};
 use super::problem::{Code, Problem};
+use super::query::Query;
 use super::reply::{Page, PageQuery, json, page};
 use super::service::Service;
 use super::write::Incoming;
@@ -114,6 +115,13 @@ pub fn caller(service: &Service, secret: &str) -> Result<Caller, Problem> {
     Ok(Caller { whom, role, scopes: scopes(&key), via: Via::ApiKey(key.id.to_string()) })
 }
 
+/// Whether an API key, by its public name, counts now.
+pub fn counts(service: &Service, id: &str) -> Result<bool, Problem> {
+    let Ok(id) = id.parse() else { return Ok(false) };
+    let key = service.vault.api_key(id).map_err(Problem::fault)?;
+    Ok(key.is_some_and(|key| key.revoked.is_none() && service.clock.now() < key.expires))
+}
+
 /// Whose keys somebody deals with: their own; the operator also a brand's or a person's.
 fn owner(caller: &Caller, brand: Option<BrandId>, wallet: Option<WalletId>) -> Result<vault::Whom, Problem> {
     Ok(match (&caller.whom, brand, wallet) {
@@ -207,7 +215,7 @@ pub struct WhoseKeys {
 pub async fn list(
     caller: Caller,
     request: HttpRequest,
-    query: web::Query<WhoseKeys>,
+    query: Query<WhoseKeys>,
 ) -> Result<HttpResponse, Problem> {
     let service = super::call::service(&request)?;
     let WhoseKeys { brand, wallet, limit, cursor } = query.into_inner();

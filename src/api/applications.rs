@@ -5,6 +5,7 @@
 
 use super::call::{Caller, Whom};
 use super::problem::{Code, Problem};
+use super::query::Query;
 use super::reply::{Page, PageQuery, json, page};
 use super::service::Service;
 use super::wallets::vault_problem;
@@ -39,7 +40,7 @@ pub struct Application {
     /// Its id.
     #[schema(example = "app_2vtb9m0e3d5w7q9x1z4k6p8r0c")]
     id: String,
-    /// `applied`, `approved`, `rejected` or `withdrawn`.
+    /// `applied`, `approved`, `rejected`, `withdrawn`, or `lapsed`: nobody decided it within 30 days.
     #[schema(example = "applied")]
     state: &'static str,
     /// The brand's id.
@@ -105,7 +106,8 @@ fn shown(application: vault::Application, operator: bool) -> Application {
 /// Apply to join
 ///
 /// A brand hands in its registration, signed by its own root key. Nobody needs to know it for that. The answer has a
-/// token with which the applicant looks how it stands.
+/// token with which the applicant looks how it stands. From one address a handful are taken an hour, and one that nobody
+/// decides lapses after 30 days.
 #[utoipa::path(post, path = "/v1/applications", tag = "access", operation_id = "apply", request_body = Apply,
     responses((status = 201, description = "Handed in.", body = Application)))]
 pub async fn apply(incoming: Incoming) -> Result<HttpResponse, Problem> {
@@ -125,6 +127,7 @@ pub async fn apply(incoming: Incoming) -> Result<HttpResponse, Problem> {
             format!("currency: {currency} is none of this network"),
         ));
     }
+    super::gate::draw_application(service, &incoming.request)?;
     let brand = asked.brand.clone();
     let new = NewApplication { brand, participant, currency, statements: vec![registration], contact };
     let (application, token) = service.vault.apply(new, service.clock.now()).map_err(vault_problem)?;
@@ -137,7 +140,7 @@ pub async fn apply(incoming: Incoming) -> Result<HttpResponse, Problem> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct WhichApplications {
-    /// `applied` if absent; or `approved`, `rejected`, `withdrawn`.
+    /// `applied` if absent; or `approved`, `rejected`, `withdrawn`, `lapsed`.
     #[param(example = "applied")]
     state: Option<String>,
     /// Most items; 50 if absent.
@@ -156,7 +159,7 @@ pub struct WhichApplications {
 pub async fn list(
     caller: Caller,
     request: HttpRequest,
-    query: web::Query<WhichApplications>,
+    query: Query<WhichApplications>,
 ) -> Result<HttpResponse, Problem> {
     if caller.whom != Whom::Operator {
         return Err(Problem::about(Code::NotYours, "the operator lists applications"));

@@ -7,6 +7,7 @@
 //! Refuses to know: what commands mean. A batch that one statement signs as a whole is a command like any other.
 
 use super::call::{header, route, service};
+use super::gate;
 use super::problem::{Code, Problem};
 use super::service::Service;
 use super::write::{BATCH, Done, Incoming, NDJSON, Statements, dry_run};
@@ -19,6 +20,8 @@ use futures_util::stream::{self, Stream, StreamExt};
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::future::ready;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Most lines of a batch.
@@ -60,8 +63,10 @@ pub struct LineAnswer {
 /// its own, `{"jws":["…"]}` as `tallyhouse … --json` prints it: up to 100,000 tokens, decided one by one.
 ///
 /// Verdicts come in the order of the lines, while later lines are still being sent: read the answer while you send, or
-/// send a few thousand lines at a time. Ids are remembered for ever: after a lost answer send the same body again, and
-/// what was done is told again, with `replayed`.
+/// send a few thousand lines at a time, with curl and `--data-binary @lines.ndjson`: the form at `/docs/` makes one line of
+/// all. Ids are remembered for ever: after a lost answer send the same body again, and
+/// what was done is told again, with `replayed`. Where too many signatures are wrong, the batch ends with the verdict
+/// `rate_limited`.
 #[utoipa::path(post, path = "/v1/awards:batch", tag = "awards", operation_id = "awardBatch",
     request_body(content = String, content_type = "application/x-ndjson", description = "One line each: an award, or the statements of a token.",
         example = json!("{\"jws\":[\"eyJhbGciOiJFZERTQSJ9.eyJhdWQiOiJleGFtcGxlIn0.c2ln\"]}\n")),
@@ -84,8 +89,10 @@ pub async fn awards(request: HttpRequest, payload: web::Payload) -> Result<HttpR
 /// authorisations with their consents, captures, voids, refunds; up to 100,000, decided one by one in their order.
 ///
 /// Verdicts come in the order of the lines, while later lines are still being sent: read the answer while you send, or
-/// send a few thousand lines at a time. Ids are remembered for ever: after a lost answer send the same body again, and
-/// what was done is told again, with `replayed`.
+/// send a few thousand lines at a time, with curl and `--data-binary @lines.ndjson`: the form at `/docs/` makes one line of
+/// all. Ids are remembered for ever: after a lost answer send the same body again, and
+/// what was done is told again, with `replayed`. Where too many signatures are wrong, the batch ends with the verdict
+/// `rate_limited`.
 #[utoipa::path(post, path = "/v1/payments:batch", tag = "payments", operation_id = "paymentBatch",
     request_body(content = Statements, content_type = "application/x-ndjson", description = "One line each.",
         example = json!("{\"jws\":[\"eyJhbGciOiJFZERTQSJ9.eyJhdWQiOiJleGFtcGxlIn0.c2ln\"]}\n")),
@@ -112,8 +119,8 @@ fn answer(request: &HttpRequest, payload: Payload, kinds: &'static [Kind]) -> Re
     route(request)?;
     lines_of(request)?;
     let (service, dry) = (service(request)?, dry_run(request)?);
-    let lines = Lines::new(payload, &service);
-    let (checking, deciding) = (service.clone(), service);
+    let (lines, address) = (Lines::new(payload, &service), gate::address(request));
+    let (checking, counting, deciding) = (service.clone(), service.clone(), service);
     let verdicts = lines
         .stream()
         .map(move |(line, text)| {
@@ -122,6 +129,13 @@ fn answer(request: &HttpRequest, payload: Payload, kinds: &'static [Kind]) -> Re
         })
         // In order: commands reach the writer as they stand in the body.
         .buffered(CHECKING)
+        // Each wrong signature counts like one that came alone. With the last that does, the batch ends.
+        .map(move |(line, begun)| (line, begun.map_err(|problem| counted(&counting, address, problem))))
+        .scan(false, |over, (line, begun)| {
+            let go = !*over;
+            *over = begun.as_ref().is_err_and(|problem| problem.code() == Code::RateLimited.code());
+            ready(go.then_some((line, begun)))
+        })
         .then(move |(line, begun)| {
             let service = deciding.clone();
             async move { (line, hand_on(&service, begun).await) }
@@ -133,6 +147,15 @@ fn answer(request: &HttpRequest, payload: Payload, kinds: &'static [Kind]) -> Re
     let mut answer = HttpResponse::Ok();
     answer.content_type(NDJSON).insert_header(("cache-control", "no-store"));
     Ok(answer.insert_header(("x-accel-buffering", "no")).streaming(Box::pin(verdicts)))
+}
+
+/// What is told of a line, after it was counted if its signature was made up.
+fn counted(service: &Service, address: IpAddr, problem: Problem) -> Problem {
+    if !gate::is_wrong(problem.code()) || !service.limits.failed(address) {
+        return problem;
+    }
+    let about = "too many signatures of this batch were wrong: no further line was looked at";
+    Problem::about(Code::RateLimited, about).after(1)
 }
 
 /// A line whose signatures were verified.
@@ -161,7 +184,8 @@ async fn begin(
         if dry {
             let dry = service.engine.check_dry(&request)?;
             fits(dry.command())?;
-            return Ok(Begun::Dry(service.engine.dry_run(dry.command(), None)?.answer));
+            let run = service.engine.dry_run(dry.command(), None)?;
+            return Ok(Begun::Dry(Answer { replayed: run.repeated, ..run.answer }));
         }
         let command = service.engine.check(&request)?;
         fits(&command)?;

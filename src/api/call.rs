@@ -65,13 +65,33 @@ pub struct Caller {
     pub via: Via,
 }
 
+/// Whose key signs requests in a role that may more than an API key.
+fn signer(role: &Role) -> Option<&'static str> {
+    match role {
+        Role::Operator => Some("a root of the operator"),
+        Role::BrandAdmin => Some("the brand's root"),
+        Role::Consumer => Some("the account's key"),
+        Role::Approver => Some("an approver's key"),
+        Role::BrandFinance | Role::Till | Role::Analyst | Role::Auditor => None,
+    }
+}
+
 impl Caller {
     /// Refuses who lacks a scope.
     pub fn needs(&self, scope: Scope) -> Result<(), Problem> {
         if self.scopes.contains(&scope) {
             return Ok(());
         }
-        Err(Problem::about(Code::ScopeMissing, format!("needed: {scope}; role: {}", self.role)))
+        let role = self.role;
+        if matches!(self.via, Via::ApiKey(_)) && !scope.for_api_keys() {
+            let who = Role::ALL.iter().filter(|role| role.scopes().contains(&scope)).filter_map(signer);
+            let who = who.collect::<Vec<_>>().join(", ");
+            let about = format!(
+                "needed: {scope}, which no API key has. It is signed, by {who}: `tallyhouse sign …`; role: {role}"
+            );
+            return Err(Problem::about(Code::ScopeMissing, about));
+        }
+        Err(Problem::about(Code::ScopeMissing, format!("needed: {scope}; role: {role}")))
     }
 
     /// Whether they may see what everybody's accounts hold: the operator and its auditors.

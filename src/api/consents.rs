@@ -1,6 +1,6 @@
 //! Consents that stay open: a code that a phone shows opens one at a till.
 
-use super::call::{Caller, service};
+use super::call::{Caller, Whom, service};
 use super::problem::{Code, Problem};
 use super::reply::{json, min_seq};
 use super::service::Service;
@@ -57,7 +57,8 @@ pub struct Consent {
 
 /// Show an open consent
 ///
-/// For the shop's brand and the operator. The account is shown where it is one of the shop's own unit.
+/// For the shop's brand, the holder whose points it is about, and the operator. The account is shown to its holder, and
+/// where it is one of the shop's own unit.
 #[utoipa::path(get, path = "/v1/consents/{consent}", tag = "payments", operation_id = "getConsent",
     params(("consent" = ConsentId, Path, description = "Its id.")),
     responses((status = 200, description = "The consent.", body = Consent)))]
@@ -72,16 +73,20 @@ pub async fn get(
     // A consent that was answered is shown; one that is not there is not waited for.
     let own = Some(id.seq).filter(|seq| *seq < service.engine.progress().committed);
     service.wait_for(min_seq(request.headers())?.max(own)).await?;
+    // Read before the consent: what is shown is this entry or a later one, never an earlier.
+    let seq = service.engine.progress().state.checked_sub(1);
     let found = web::block({
         let service = service.clone();
         move || service.open_consent(id)
     });
     let (consent, book::Shown { account, unit, .. }) =
         found.await.map_err(Problem::fault)??.ok_or_else(nothing)?;
-    if !caller.sees_all() && caller.brand() != Some(&consent.brand) {
+    let own = service.may_see_account(&caller, account, Some(unit)).is_ok();
+    // The unit's brand, as such, does not learn where a code was shown.
+    let holder = own && matches!(caller.whom, Whom::Account(_) | Whom::Wallet(_));
+    if !holder && !caller.sees_all() && caller.brand() != Some(&consent.brand) {
         return Err(nothing());
     }
-    let own = service.may_see_account(&caller, account, Some(unit)).is_ok();
     let left = consent.most.minus(consent.used).unwrap_or_default();
     let open = service.log_time()? < consent.until && !left.is_zero();
     let book::Consent { brand, till, currency, most, used, points, spent, until } = consent;
@@ -100,7 +105,7 @@ pub async fn get(
         until,
         open,
     };
-    Ok(json(None, &consent))
+    Ok(json(seq, &consent))
 }
 
 impl Service {

@@ -11,7 +11,7 @@ mod schemas;
 use super::problem::{Code, Problem, Wrong, status};
 use super::refusals::{self, waits};
 use super::write::{JOSE, JSON, takes_batches};
-use crate::machine::{Carrier, Kind, Method, Route};
+use crate::machine::{Carrier, Kind, Method, Route, Scope};
 use crate::types::Refusal;
 use fields::reference;
 use serde_json::{Map, Value, json};
@@ -28,7 +28,9 @@ owed is booked at once, and everything stands in one log that anybody can verify
 **Who asks.** Reading takes an API key (`Authorization: Bearer th_…`) or a signature; what is public takes neither. \
 A write is signed: by an HTTP Message Signature (RFC 9421) over its arguments as JSON, or by sending the signed \
 statements themselves, as JSON (`{\"jws\":[\"…\"]}`) or one compact JWS a line (`application/jose`); the two are the \
-same. With an API key, the network signs with a key that it holds for you.
+same. With an API key, the network signs with a key that it holds for you. What no API key may ever do (certify, give \
+budgets, publish terms, freeze, make keys) is signed by the brand's root, or whoever it names: those operations do not \
+list `api_key`.
 
 **Which JSON.** The body of a signed request is arguments, always. Otherwise an object with a member `jws` is \
 statements, which say themselves who made them, and nothing else may stand in it; no arguments have a member of that \
@@ -41,6 +43,9 @@ command.
 
 **Once.** A write has an `Idempotency-Key`, the same for every retry: it takes effect once, and each retry gets the \
 first answer.
+
+**Seen at once.** Lists, records and events follow a write within about a tenth of a second; balances at once. Who wants \
+to see their own write sends `Min-Seq` with the `Tallyhouse-Seq` of its answer, and waits those milliseconds.
 
 **No.** Problems are `application/problem+json` (RFC 9457) with a stable `code` and an `action` for tills; all \
 codes stand at `/v1/refusals`.";
@@ -212,13 +217,20 @@ fn complete(operation: &mut Map<String, Value>, route: &Route, examples: &Value,
     }
 }
 
+/// Whether an API key may do it at all.
+fn by_api_key(route: &Route) -> bool {
+    route.scope.is_none_or(Scope::for_api_keys)
+}
+
 /// How a caller says who they are. A statement says it itself.
 fn security(route: &Route) -> Value {
     let (key, signature) = (json!({"api_key": []}), json!({"signature": [], "signature_input": []}));
     match route.carrier {
         Carrier::Nobody | Carrier::Statement => json!([]),
         Carrier::Optional => json!([{}, key, signature]),
+        Carrier::Command if !by_api_key(route) => json!([signature, {}]),
         Carrier::Command => json!([key, signature, {}]),
+        Carrier::Reader | Carrier::Vault if !by_api_key(route) => json!([signature]),
         Carrier::Reader | Carrier::Vault => json!([key, signature]),
     }
 }
@@ -230,7 +242,7 @@ fn extra(route: &Route) -> Vec<&'static str> {
     if logs {
         extra.push("IdempotencyKey");
     }
-    if route.kind.is_some() && route.carrier == Carrier::Command {
+    if route.kind.is_some() && route.carrier == Carrier::Command && by_api_key(route) {
         extra.push("HeldKey");
     }
     if matches!(route.id, "authorisePayment" | "openConsent") {
@@ -240,7 +252,10 @@ fn extra(route: &Route) -> Vec<&'static str> {
         extra.push("Batch");
     }
     if logs {
-        extra.extend(["DryRun", "Prefer"]);
+        extra.push("DryRun");
+    }
+    if route.kind.is_some() {
+        extra.push("Prefer");
     }
     if route.method != Method::Get && matches!(route.carrier, Carrier::Command | Carrier::Vault) {
         extra.extend(["ContentDigest", "SignatureInput", "Signature"]);

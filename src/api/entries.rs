@@ -1,10 +1,13 @@
 //! Entries, proofs, events: the log, as far as a reader may see it.
 
 use super::call::{Caller, Whom, service};
+use super::gate;
 use super::problem::{Code, Problem};
+use super::query::Query;
 use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
 use super::service::Service;
-use crate::machine::{Reader, Role};
+use super::streams;
+use crate::machine::{Reader, Role, Scope};
 use crate::reading::{Events, Seen, What};
 use crate::types::MAX_INT;
 use actix_web::http::header::CACHE_CONTROL;
@@ -44,6 +47,9 @@ pub struct Entry {
     parts: Vec<Part>,
 }
 
+/// Who has no name here.
+const NOBODY: Reader = Reader::Accounts(vec![]);
+
 fn shown(seen: Seen) -> Result<Entry, Problem> {
     let envelope = String::from_utf8(seen.bytes).map_err(Problem::fault)?;
     let envelope = RawValue::from_string(envelope).map_err(Problem::fault)?;
@@ -62,35 +68,45 @@ fn shown(seen: Seen) -> Result<Entry, Problem> {
     })
 }
 
-/// As whom a request reads: nobody in particular sees envelopes. An analyst sees settlement data elsewhere, and no
-/// holder's parts.
+/// As whom a request reads: nobody in particular sees envelopes.
 fn reader(service: &Service, request: &HttpRequest) -> Result<Reader, Problem> {
     use actix_web::HttpMessage;
     match request.extensions().get::<Caller>() {
         Some(caller) => as_reader(service, caller),
-        None => Ok(Reader::Accounts(vec![])),
+        None => Ok(NOBODY),
     }
 }
 
-fn as_reader(service: &Service, caller: &Caller) -> Result<Reader, Problem> {
+/// As whom somebody reads entries. Who may not read them at all reads what is everybody's, and so does an analyst, who
+/// sees settlement data elsewhere and no holder's parts.
+pub fn as_reader(service: &Service, caller: &Caller) -> Result<Reader, Problem> {
+    if !caller.scopes.contains(&Scope::EntriesRead) {
+        return Ok(NOBODY);
+    }
     match (&caller.whom, caller.role) {
         (Whom::Operator, Role::Operator | Role::Auditor) => Ok(Reader::Operator),
-        (Whom::Operator, _) => Ok(Reader::Accounts(vec![])),
+        (Whom::Operator, _) => Ok(NOBODY),
         (whom, _) => service.reader(whom),
     }
 }
 
+/// A number as an entry has it: in no other spelling.
+pub fn place(text: &str) -> Option<u64> {
+    let number: u64 = text.parse().ok()?;
+    (number <= MAX_INT && number.to_string() == text).then_some(number)
+}
+
 fn number(text: &str) -> Result<u64, Problem> {
-    let number = text.parse().ok().filter(|number| *number <= MAX_INT);
-    number.ok_or_else(|| Problem::about(Code::NotFound, "an entry has a number: 0, 1, 2 …"))
+    place(text).ok_or_else(|| Problem::about(Code::NotFound, "an entry has a number: 0, 1, 2 …"))
 }
 
 /// List entries
 ///
-/// Envelopes of the public log, the newest first. Who says who they are is shown their own parts at each entry.
+/// Envelopes of the public log, the newest first. Who says who they are, and may `entries:read`, is shown their own parts
+/// at each entry.
 #[utoipa::path(get, path = "/v1/entries", tag = "log", operation_id = "listEntries", params(PageQuery),
     responses((status = 200, description = "The entries.", body = Page<Entry>)))]
-pub async fn list(request: HttpRequest, query: web::Query<PageQuery>) -> Result<HttpResponse, Problem> {
+pub async fn list(request: HttpRequest, query: Query<PageQuery>) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
     let (limit, before) = (query.limit()?, query.place::<u64>("entries")?.map(|before| before.min(MAX_INT)));
     service.wait_for(min_seq(request.headers())?).await?;
@@ -111,7 +127,7 @@ pub async fn list(request: HttpRequest, query: web::Query<PageQuery>) -> Result<
 
 /// Show an entry
 ///
-/// Its envelope, which is everybody's, and those of its parts that are the caller's.
+/// Its envelope, which is everybody's, and those of its parts that are the caller's, if they may `entries:read`.
 #[utoipa::path(get, path = "/v1/entries/{seq}", tag = "log", operation_id = "getEntry",
     params(("seq" = u64, Path, description = "Its place.", example = 42)),
     responses((status = 200, description = "The entry.", body = Entry)))]
@@ -132,8 +148,8 @@ fn absent(seq: u64) -> Problem {
 
 /// Prove an entry
 ///
-/// The envelope with its path to the newest checkpoint, and the caller's own parts with their paths to the envelope.
-/// It is checked offline, with the log's key from elsewhere: `tallyhouse verify-proof`.
+/// The envelope with its path to the newest checkpoint, and, if they may `entries:read`, the caller's own parts with their
+/// paths to the envelope. It is checked offline, with the log's key from elsewhere: `tallyhouse verify-proof`.
 #[utoipa::path(get, path = "/v1/entries/{seq}/proof", tag = "log", operation_id = "getProof",
     params(("seq" = u64, Path, description = "Its place.", example = 42)),
     responses((status = 200, description = "The proof.", body = Object)))]
@@ -180,7 +196,8 @@ fn feed(events: Events) -> Result<Feed, Problem> {
 ///
 /// The entries that concern the caller, in order: a brand's, an account's, a wallet's. Ask again with `after`, or send
 /// `Accept: text/event-stream` and be told as they happen (server-sent events: the id is the entry's number, the event
-/// its kind, the data the entry).
+/// its kind, the data the entry). Of such streams a key has 8 at the same time; one ends when the key that opened it is
+/// revoked or expires.
 #[utoipa::path(get, path = "/v1/events", tag = "log", operation_id = "listEvents", params(After),
     responses((status = 200, description = "The events.", content(
         (Feed = "application/json"),
@@ -189,7 +206,7 @@ fn feed(events: Events) -> Result<Feed, Problem> {
 pub async fn events(
     caller: Caller,
     request: HttpRequest,
-    query: web::Query<After>,
+    query: Query<After>,
 ) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
     let limit = PageQuery { limit: query.limit, cursor: None }.limit()?;
@@ -200,7 +217,10 @@ pub async fn events(
         let last =
             super::call::header(&request, actix_web::http::header::HeaderName::from_static("last-event-id"))?;
         let last = last.map(number).transpose()?;
-        return Ok(stream(service, caller, last.or(query.after.map(|after| after.min(MAX_INT)))));
+        let after = last.or(query.after.map(|after| after.min(MAX_INT)));
+        let holder = matches!(caller.whom, Whom::Account(_));
+        let open = service.streams.begin(gate::who(&caller, &request), holder)?;
+        return Ok(stream(Following { service, caller, after, seen: 0, idle: 0, _open: open }));
     }
     service.wait_for(min_seq(request.headers())?).await?;
     let (after, shared) = (query.after.map(|after| after.min(MAX_INT)), service.clone());
@@ -225,10 +245,33 @@ struct Following {
     after: Option<u64>,
     seen: u64,
     idle: u32,
+    /// Counted for as long as this is here.
+    _open: streams::Stream,
 }
 
-fn stream(service: web::Data<Service>, caller: Caller, after: Option<u64>) -> HttpResponse {
-    let start = Following { service, caller, after, seen: 0, idle: 0 };
+impl Following {
+    /// More events, for whoever may read them still.
+    async fn more(&self) -> Result<Feed, Problem> {
+        let (shared, caller, after) = (self.service.clone(), self.caller.clone(), self.after);
+        let found = web::block(move || {
+            if !gate::counts_still(&shared, &caller)? {
+                return Err(Code::ApiKeyExpired.into());
+            }
+            let reader = as_reader(&shared, &caller)?;
+            feed(shared.entries.events(&shared.views, &reader, after, CHUNK)?)
+        });
+        found.await.map_err(Problem::fault)?
+    }
+
+    /// Whether the caller may read still.
+    async fn counts(&self) -> bool {
+        let (shared, caller) = (self.service.clone(), self.caller.clone());
+        let counts = web::block(move || gate::counts_still(&shared, &caller)).await;
+        matches!(counts, Ok(Ok(true)))
+    }
+}
+
+fn stream(start: Following) -> HttpResponse {
     let chunks = futures_util::stream::unfold(start, |mut state| async move {
         loop {
             if !state.service.is_ready() {
@@ -237,12 +280,7 @@ fn stream(service: web::Data<Service>, caller: Caller, after: Option<u64>) -> Ht
             // Nothing is asked while nothing was committed.
             let size = state.service.engine.progress().views;
             if size > state.seen {
-                let (shared, caller, after) = (state.service.clone(), state.caller.clone(), state.after);
-                let found = web::block(move || -> Result<Feed, Problem> {
-                    let reader = as_reader(&shared, &caller)?;
-                    feed(shared.entries.events(&shared.views, &reader, after, CHUNK)?)
-                });
-                let Ok(Ok(found)) = found.await else { return None };
+                let Ok(found) = state.more().await else { return None };
                 state.after = found.after.or(state.after);
                 if !found.more {
                     state.seen = size;
@@ -260,6 +298,9 @@ fn stream(service: web::Data<Service>, caller: Caller, after: Option<u64>) -> Ht
             state.idle += 1;
             if state.idle >= ALIVE {
                 state.idle = 0;
+                if !state.counts().await {
+                    return None;
+                }
                 return Some((Ok(web::Bytes::from_static(b": alive\n\n")), state));
             }
         }

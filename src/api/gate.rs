@@ -11,8 +11,8 @@ use super::problem::{Code, Problem};
 use super::service::Service;
 use crate::clock::Salts;
 use crate::machine::{Carrier, Role, Route, Scope};
-use crate::sign::{HttpFields, HttpSigned};
-use crate::types::b64;
+use crate::sign::{HttpFields, HttpMessage, HttpSigned};
+use crate::types::{Refusal, Refused, b64};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
@@ -108,7 +108,7 @@ pub async fn pass<B: MessageBody + 'static>(
 /// nobody else's was. Returns the problem's code.
 fn settle(service: &Service, answer: &mut ServiceResponse<BoxBody>, id: &str) -> Option<&'static str> {
     let problem = name_problem(answer, id);
-    if problem.is_some_and(|code| WRONG.contains(&code)) {
+    if problem.is_some_and(is_wrong) {
         service.limits.failed(address(answer.request()));
     }
     let unpaid = answer.request().extensions().get::<Unpaid>().is_some();
@@ -128,6 +128,11 @@ fn settle(service: &Service, answer: &mut ServiceResponse<BoxBody>, id: &str) ->
 
 /// What says that a signature or a key was made up.
 const WRONG: [&str; 3] = ["signature_invalid", "key_unknown", "api_key_unknown"];
+
+/// Whether a problem says so.
+pub fn is_wrong(code: &str) -> bool {
+    WRONG.contains(&code)
+}
 
 /// Marks a request that is counted when it is known who sent it.
 struct Unpaid;
@@ -150,7 +155,7 @@ fn name_problem(answer: &mut ServiceResponse<BoxBody>, id: &str) -> Option<&'sta
 }
 
 /// Where it comes from. Of an IPv6 address the half that names a network: the other half is anybody's to choose.
-fn address(request: &HttpRequest) -> IpAddr {
+pub fn address(request: &HttpRequest) -> IpAddr {
     match request.peer_addr().map(|peer| peer.ip().to_canonical()) {
         Some(IpAddr::V6(address)) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
         Some(address) => address,
@@ -174,6 +179,24 @@ pub fn draw_resolve(service: &Service, request: &HttpRequest, caller: &Caller) -
     let left = service.limits.draw_resolve(&who(caller, request));
     request.extensions_mut().insert(left);
     left.granted()
+}
+
+/// [`draw`] for an application to join, by address whoever asks.
+pub fn draw_application(service: &Service, request: &HttpRequest) -> Result<(), Problem> {
+    let left = service.limits.draw_application(&stranger(request));
+    request.extensions_mut().insert(left);
+    left.granted()
+}
+
+/// Whether somebody who was let in some time ago would be let in again: the API key or the key counts still.
+pub fn counts_still(service: &Service, caller: &Caller) -> Result<bool, Problem> {
+    match &caller.via {
+        Via::ApiKey(id) => super::api_keys::counts(service, id),
+        Via::Signature(kid) => {
+            let (key, at) = service.key_now(*kid)?;
+            Ok(crate::network::is_active(&key, at).is_ok())
+        }
+    }
 }
 
 /// Looks at credentials, as far as the head of the request shows them. A signature over a body is verified
@@ -267,13 +290,27 @@ fn joined(request: &HttpRequest, name: &HeaderName) -> Result<String, Problem> {
     }
 }
 
+/// A signature that is not right is mostly one over another address: says over which it was verified.
+pub fn explained(no: Refused, message: &HttpMessage) -> Problem {
+    if no.code != Refusal::SignatureInvalid {
+        return no.into();
+    }
+    let about = format!("{}; here @target-uri is {}", no.about, message.target_uri);
+    Refused::about(no.code, about).into()
+}
+
 /// Who signed: verifies the signature, and that it is the first request with this nonce.
 pub fn by_signature(service: &Service, signed: &HttpSigned) -> Result<Caller, Problem> {
     let kid = signed.kid();
     let (key, at) = service.key_now(kid)?;
-    crate::network::is_active(&key, at).map_err(crate::types::Refused::from)?;
-    signed.verify(&key.key)?;
-    service.nonces.first(kid, signed.nonce(), signed.expires(), service.clock.now().seconds())?;
+    crate::network::is_active(&key, at).map_err(Refused::from)?;
+    signed.verify(&key.key).map_err(|no| explained(no, signed.message()))?;
+    // What was signed before may have been taken before: by the one who was here then, whose nonces are forgotten.
+    if signed.created() < service.began {
+        let about = "created: before this node began to remember signatures; sign again";
+        return Err(Refused::about(Refusal::SignatureStale, about).into());
+    }
+    service.nonces.first(&key.owner, kid, signed.nonce(), signed.expires(), service.clock.now().seconds())?;
     let whom = Whom::of(&key.owner);
     let no_role = || {
         Problem::about(Code::ScopeMissing, format!("keys of the purpose {} sign no requests", key.purpose))

@@ -3,6 +3,7 @@
 
 use super::call::{Caller, Whom, header};
 use super::problem::{Code, Problem};
+use super::query::Query;
 use super::reply::{Page, PageQuery, json, page};
 use super::service::Service;
 use super::write::Incoming;
@@ -10,7 +11,7 @@ use crate::book::Name;
 use crate::clock;
 use crate::machine::{Kind, Request, Route};
 use crate::sign::{Approval, HttpMessage, KeyCert, Purpose, Typ, sign as sign_jws};
-use crate::types::{Ident, Kid, Refusal, Refused, Time, b64, encode};
+use crate::types::{BrandId, Ident, Kid, Refusal, Refused, Time, b64, encode};
 use crate::vault::{self, HeldKey, Holder, Signer};
 use actix_web::http::header::HeaderName;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -150,18 +151,33 @@ pub async fn create(incoming: Incoming) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Created().json(Shown::from(&held.map_err(Problem::fault)?)))
 }
 
+/// Whose keys are asked for.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Whose {
+    /// A brand's, if the operator asks.
+    brand: Option<BrandId>,
+    /// Most items; 50 if absent.
+    #[param(minimum = 1, maximum = 1000, example = 50)]
+    limit: Option<u32>,
+    /// Where to go on: `next` of the page before.
+    cursor: Option<String>,
+}
+
 /// List held keys
 ///
 /// Their public halves, the oldest first.
-#[utoipa::path(get, path = "/v1/held-keys", tag = "access", operation_id = "listHeldKeys", params(PageQuery),
+#[utoipa::path(get, path = "/v1/held-keys", tag = "access", operation_id = "listHeldKeys", params(Whose),
     responses((status = 200, description = "The keys.", body = Page<Shown>)))]
 pub async fn list(
     caller: Caller,
     request: HttpRequest,
-    query: web::Query<PageQuery>,
+    query: Query<Whose>,
 ) -> Result<HttpResponse, Problem> {
     let service = super::call::service(&request)?;
-    let brand = caller.brand().ok_or(Code::NotYours)?.clone();
+    let Whose { brand, limit, cursor } = query.into_inner();
+    let (brand, query) = (caller.brand_or(brand.as_ref())?.clone(), PageQuery { limit, cursor });
     let list = format!("held-keys/{brand}");
     let keys = service.vault.held_keys(&Holder::Brand(brand)).map_err(Problem::fault)?;
     let keys = Page::cut(keys, &list, &query, |key| (key.created, key.kid), |key| Shown::from(&key))?;

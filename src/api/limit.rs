@@ -37,6 +37,8 @@ pub struct Limits {
     strangers: Buckets<Who>,
     failures: Buckets<IpAddr>,
     resolvers: Buckets<Who>,
+    applicants: Buckets<Who>,
+    applications_per_hour: u32,
     resolves_per_second: u32,
     per_second: u32,
     strangers_per_second: u32,
@@ -62,12 +64,17 @@ pub struct Rates {
     pub failures: u32,
     /// Look-ups of members, by key.
     pub resolves: u32,
+    /// Applications to join an hour, by address.
+    pub applications: u32,
     /// Seconds' worth that may come at once.
     pub burst: u32,
 }
 
+fn some(n: u32) -> NonZeroU32 {
+    NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN)
+}
+
 fn quota(per_second: u32, burst: u32) -> Quota {
-    let some = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
     Quota::per_second(some(per_second)).allow_burst(some(per_second.saturating_mul(burst)))
 }
 
@@ -83,6 +90,8 @@ impl Limits {
             strangers: buckets(rates.per_address, rates.burst),
             failures: buckets(rates.failures, rates.burst),
             resolvers: buckets(rates.resolves, rates.burst),
+            applicants: RateLimiter::dashmap(Quota::per_hour(some(rates.applications))).with_middleware(),
+            applications_per_hour: rates.applications,
             resolves_per_second: rates.resolves,
             per_second: rates.per_key,
             strangers_per_second: rates.per_address,
@@ -100,25 +109,32 @@ impl Limits {
             self.strangers.retain_recent();
             self.failures.retain_recent();
             self.resolvers.retain_recent();
+            self.applicants.retain_recent();
         }
         match who {
-            Who::Key(_) => self.take(&self.keys, who, ("default", self.per_second)),
-            Who::Address(_) => self.take(&self.strangers, who, ("default", self.strangers_per_second)),
+            Who::Key(_) => self.take(&self.keys, who, ("default", self.per_second, 1)),
+            Who::Address(_) => self.take(&self.strangers, who, ("default", self.strangers_per_second, 1)),
         }
     }
 
     /// [`Limits::draw`] for a look-up of a member, which has a tighter bucket of its own.
     pub fn draw_resolve(&self, who: &Who) -> Left {
-        self.take(&self.resolvers, who, ("resolve", self.resolves_per_second))
+        self.take(&self.resolvers, who, ("resolve", self.resolves_per_second, 1))
     }
 
-    fn take(&self, buckets: &Buckets<Who>, who: &Who, (policy, rate): (&'static str, u32)) -> Left {
+    /// [`Limits::draw`] for an application to join: a handful an hour, since anybody can sign one.
+    pub fn draw_application(&self, who: &Who) -> Left {
+        self.take(&self.applicants, who, ("application", self.applications_per_hour, 3_600))
+    }
+
+    fn take(&self, buckets: &Buckets<Who>, who: &Who, policy: (&'static str, u32, u32)) -> Left {
+        let (policy, rate, window) = policy;
         match buckets.check_key(who) {
-            Ok(left) => Left { policy, rate, remaining: left.remaining_burst_capacity(), wait: None },
+            Ok(left) => Left { policy, rate, window, remaining: left.remaining_burst_capacity(), wait: None },
             Err(until) => {
                 let wait = until.wait_time_from(self.clock.now());
                 let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-                Left { policy, rate, remaining: 0, wait: Some(seconds) }
+                Left { policy, rate, window, remaining: 0, wait: Some(seconds) }
             }
         }
     }
@@ -135,11 +151,13 @@ impl Limits {
         }
     }
 
-    /// A signature or key from this address was wrong.
-    pub fn failed(&self, address: IpAddr) {
-        if self.failures.check_key(&address).is_err() {
+    /// A signature or key from this address was wrong. Returns whether that was one too many.
+    pub fn failed(&self, address: IpAddr) -> bool {
+        let many = self.failures.check_key(&address).is_err();
+        if many {
             self.blocked.insert(address, Instant::now());
         }
+        many
     }
 }
 
@@ -148,6 +166,8 @@ impl Limits {
 pub struct Left {
     policy: &'static str,
     rate: u32,
+    /// In how many seconds.
+    window: u32,
     remaining: u32,
     /// If it was empty: seconds until it is not.
     wait: Option<u32>,
@@ -165,7 +185,7 @@ impl Left {
     /// Writes the headers.
     pub fn write(self, headers: &mut HeaderMap) {
         let texts = [
-            ("ratelimit-policy", format!("\"{}\";q={};w=1", self.policy, self.rate)),
+            ("ratelimit-policy", format!("\"{}\";q={};w={}", self.policy, self.rate, self.window)),
             ("ratelimit", format!("\"{}\";r={};t={}", self.policy, self.remaining, self.wait.unwrap_or(1))),
         ];
         for (name, text) in texts {

@@ -20,10 +20,12 @@ mod metrics;
 mod nonce;
 mod problem;
 mod process;
+mod query;
 mod refusals;
 mod reply;
 mod routes;
 mod service;
+mod streams;
 mod write;
 mod wrong;
 

@@ -2,43 +2,102 @@
 //!
 //! Owns: which nonces were seen, for as long as their signatures count.
 //! Promises: none is taken twice; if there is no room to remember one, it is not taken at all (it fails
-//! closed, since for these requests nothing else would notice the repeat).
-//! Refuses to know: writes to the log: their command id recognises them, for ever.
+//! closed, since for these requests nothing else would notice the repeat). No key takes the room of the others, and
+//! the keys of accounts, which anybody opens, have a room of their own.
+//! Refuses to know: writes to the log: their command id recognises them, for ever. What was signed before this node
+//! began: the gate does not let it come here.
 
 use super::problem::{Code, Problem};
+use crate::book::Principal;
 use crate::types::{Fingerprint, Kid};
 use hashbrown::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// Nonces that are remembered at the most: 300 seconds of 3,000 signed reads a second.
+/// Nonces of a room that are remembered at the most: 300 seconds of 3,000 signed reads a second.
 const MOST: usize = 1_000_000;
+/// Of them, of one key.
+const SHARE: usize = MOST / 20;
 
 /// See the module.
 #[derive(Default)]
-pub struct Nonces(Mutex<Seen>);
+pub struct Nonces {
+    /// Of the operator and of brands.
+    known: Room,
+    /// Of the holders of accounts.
+    holders: Room,
+}
+
+#[derive(Default)]
+struct Room(Mutex<Seen>);
 
 #[derive(Default)]
 struct Seen {
+    of: HashMap<Kid, Own>,
+    count: usize,
+    pruned: u64,
+}
+
+/// Those of one key.
+#[derive(Default)]
+struct Own {
     until: HashMap<Fingerprint, u64>,
     pruned: u64,
 }
 
+impl Own {
+    /// Forgets what does not count any more; how many that were.
+    fn prune(&mut self, now: u64) -> usize {
+        let before = self.until.len();
+        self.until.retain(|_, until| *until > now);
+        self.pruned = now;
+        before.saturating_sub(self.until.len())
+    }
+}
+
 impl Nonces {
-    /// Takes a nonce of a key until `expires`, in Unix seconds.
-    pub fn first(&self, kid: Kid, nonce: &str, expires: u64, now: u64) -> Result<(), Problem> {
+    /// Takes a nonce of somebody's key until `expires`, in Unix seconds.
+    pub fn first(
+        &self,
+        owner: &Principal,
+        kid: Kid,
+        nonce: &str,
+        expires: u64,
+        now: u64,
+    ) -> Result<(), Problem> {
+        let room = if matches!(owner, Principal::Account(_)) { &self.holders } else { &self.known };
         let name = Fingerprint::of_all(&[&kid.0.0, nonce.as_bytes()]);
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.until.get(&name).is_some_and(|until| *until > now) {
+        let mut seen = room.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.take(kid, name, expires, now)
+    }
+}
+
+impl Seen {
+    fn take(&mut self, kid: Kid, name: Fingerprint, expires: u64, now: u64) -> Result<(), Problem> {
+        if self.count >= MOST && self.pruned != now {
+            self.of.retain(|_, own| {
+                own.prune(now);
+                !own.until.is_empty()
+            });
+            self.count = self.of.values().map(|own| own.until.len()).sum();
+            self.pruned = now;
+        }
+        let own = self.of.entry(kid).or_default();
+        if own.until.get(&name).is_some_and(|until| *until > now) {
             return Err(Code::SignatureReplayed.into());
         }
-        if seen.until.len() >= MOST && seen.pruned != now {
-            seen.until.retain(|_, until| *until > now);
-            seen.pruned = now;
+        if own.until.len() >= SHARE && own.pruned != now {
+            self.count = self.count.saturating_sub(own.prune(now));
         }
-        if seen.until.len() >= MOST {
+        if own.until.len() >= SHARE {
+            let about = "too many signed requests of one key count at the same time; let them expire sooner";
+            return Err(Problem::about(Code::RateLimited, about).after(1));
+        }
+        if self.count >= MOST {
             return Err(Problem::about(Code::Busy, "too many signed requests at once"));
         }
-        seen.until.insert(name, expires);
+        if own.until.insert(name, expires).is_none() {
+            self.count = self.count.saturating_add(1);
+        }
         Ok(())
     }
 }
@@ -47,13 +106,52 @@ impl Nonces {
 mod tests {
     use super::*;
 
+    fn key(n: u8) -> Kid {
+        Kid(crate::types::Hash([n; 32]))
+    }
+
+    fn account() -> Principal {
+        Principal::Account("ac_00000000000000000000000000".parse().expect("an account"))
+    }
+
     #[test]
     fn a_nonce_counts_once_for_each_key_while_its_signature_counts() {
         let nonces = Nonces::default();
-        let key = |n| Kid(crate::types::Hash([n; 32]));
-        assert!(nonces.first(key(1), "a", 300, 100).is_ok());
-        assert_eq!(nonces.first(key(1), "a", 300, 101).expect_err("again").code(), "signature_replayed");
-        assert!(nonces.first(key(2), "a", 300, 101).is_ok() && nonces.first(key(1), "b", 300, 101).is_ok());
-        assert!(nonces.first(key(1), "a", 700, 300).is_ok(), "the first one does not count any more");
+        let first = |key, nonce, expires, now| nonces.first(&Principal::Operator, key, nonce, expires, now);
+        assert!(first(key(1), "a", 300, 100).is_ok());
+        assert_eq!(first(key(1), "a", 300, 101).expect_err("again").code(), "signature_replayed");
+        assert!(first(key(2), "a", 300, 101).is_ok() && first(key(1), "b", 300, 101).is_ok());
+        assert!(first(key(1), "a", 700, 300).is_ok(), "the first one does not count any more");
+    }
+
+    #[test]
+    fn a_key_has_its_share_and_accounts_a_room_of_their_own() {
+        let (nonces, own) = (Nonces::default(), account());
+        let first = |key, n: usize, now| nonces.first(&own, key, &n.to_string(), now + 300, now);
+        let code = |no: Result<(), Problem>| no.expect_err("no room").code();
+        for n in 0..SHARE {
+            first(key(0), n, 100).expect("room");
+        }
+        assert_eq!(code(first(key(0), SHARE, 100)), "rate_limited");
+        assert_eq!(code(first(key(0), 0, 100)), "signature_replayed");
+        for other in 1..20 {
+            for n in 0..SHARE {
+                first(key(other), n, 100).expect("room");
+            }
+        }
+        assert_eq!(code(first(key(20), 0, 100)), "busy");
+        // Whoever is registered is not in their way.
+        for (owner, n) in
+            [Principal::Operator, Principal::Brand("br_a".parse().expect("a brand"))].iter().zip(21..)
+        {
+            assert!(nonces.first(owner, key(n), "x", 400, 100).is_ok());
+        }
+        // What does not count any more is forgotten: of one key, and of all.
+        for n in 0..SHARE {
+            first(key(0), n, 401).expect("room again");
+        }
+        assert!(first(key(20), 0, 401).is_ok());
+        let seen = nonces.holders.0.lock().expect("no panic");
+        assert_eq!(seen.count, seen.of.values().map(|own| own.until.len()).sum::<usize>());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::call::{Caller, service};
 use super::problem::{Code, Problem};
+use super::query::Query;
 use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
 use super::write::{Done, Incoming};
 use crate::book::{self, Name};
@@ -202,7 +203,7 @@ pub struct Which {
 pub async fn list(
     caller: Caller,
     request: HttpRequest,
-    query: web::Query<Which>,
+    query: Query<Which>,
 ) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
     let Which { brand, from, to, store, till, open, limit, cursor: place } = query.into_inner();

@@ -3,6 +3,7 @@
 
 use super::call::service;
 use super::problem::{Code, Problem};
+use super::query::Query;
 use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
 use crate::book::{self, KeyState, Name, Principal, Record};
 use crate::reading::{Sort, list};
@@ -18,7 +19,7 @@ fn nothing(what: &str) -> Problem {
 /// A page of a list of state, each record made into what is shown.
 async fn listed<T: Serialize + Send + 'static>(
     request: HttpRequest,
-    query: web::Query<PageQuery>,
+    query: Query<PageQuery>,
     sort: Sort,
     name: &'static str,
     show: fn(Name, Record) -> Option<T>,
@@ -60,7 +61,7 @@ fn brand(name: Name, record: Record) -> Option<Brand> {
 /// All brands of the network, by id.
 #[utoipa::path(get, path = "/v1/brands", tag = "brands", operation_id = "listBrands", params(PageQuery),
     responses((status = 200, description = "The brands.", body = Page<Brand>)))]
-pub async fn brands(request: HttpRequest, query: web::Query<PageQuery>) -> Result<HttpResponse, Problem> {
+pub async fn brands(request: HttpRequest, query: Query<PageQuery>) -> Result<HttpResponse, Problem> {
     listed(request, query, Sort::Brands, "brands", brand).await
 }
 
@@ -109,10 +110,7 @@ fn participant(name: Name, record: Record) -> Option<Participant> {
 /// All legal entities of the network, by id.
 #[utoipa::path(get, path = "/v1/participants", tag = "brands", operation_id = "listParticipants", params(PageQuery),
     responses((status = 200, description = "The participants.", body = Page<Participant>)))]
-pub async fn participants(
-    request: HttpRequest,
-    query: web::Query<PageQuery>,
-) -> Result<HttpResponse, Problem> {
+pub async fn participants(request: HttpRequest, query: Query<PageQuery>) -> Result<HttpResponse, Problem> {
     listed(request, query, Sort::Participants, "participants", participant).await
 }
 
@@ -228,7 +226,7 @@ async fn keys_of(
 pub async fn keys(
     request: HttpRequest,
     id: web::Path<String>,
-    query: web::Query<PageQuery>,
+    query: Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
     let (items, next, seq) = keys_of(&request, &id, &query).await?;
     Ok(page(&request, seq, &Page { items, next }))
@@ -369,7 +367,7 @@ fn unit(name: Name, record: Record) -> Option<Unit> {
 /// All points of the network, by code.
 #[utoipa::path(get, path = "/v1/units", tag = "units", operation_id = "listUnits", params(PageQuery),
     responses((status = 200, description = "The units.", body = Page<Unit>)))]
-pub async fn units(request: HttpRequest, query: web::Query<PageQuery>) -> Result<HttpResponse, Problem> {
+pub async fn units(request: HttpRequest, query: Query<PageQuery>) -> Result<HttpResponse, Problem> {
     listed(request, query, Sort::Units, "units", unit).await
 }
 

@@ -7,6 +7,7 @@
 use super::limit::Limits;
 use super::metrics::Metrics;
 use super::nonce::Nonces;
+use super::streams::Streams;
 use crate::clock::Clock;
 use crate::engine::{Engine, Handle};
 use crate::log::LogVerifier;
@@ -17,6 +18,7 @@ use crate::types::{BrandId, Hash, UnitCode};
 use crate::vault::Vault;
 use crate::views;
 use quick_cache::sync::Cache;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How the service is reached and what it takes; see `[api]` in config/default.toml.
@@ -32,6 +34,8 @@ pub struct Settings {
     pub body_ms: u64,
     /// How long a reader waits for the entry it names in `Min-Seq`, in milliseconds.
     pub min_seq_ms: u64,
+    /// Event streams that may be open at the same time.
+    pub streams: usize,
 }
 
 /// A network that is open for requests.
@@ -64,6 +68,10 @@ pub struct Service {
     pub metrics: Metrics,
     /// Nonces of signed requests that the log does not keep.
     pub nonces: Nonces,
+    /// Event streams that are open.
+    pub streams: Arc<Streams>,
+    /// When it began, in Unix seconds: nonces from before are not known to it.
+    pub began: u64,
     /// Whose points units are.
     pub brands: Cache<UnitCode, BrandId>,
     closing: AtomicBool,
@@ -101,7 +109,8 @@ impl Service {
         let metrics = Metrics::new();
         let entries = Entries::new(engine.read().clone(), hashes.clone(), log.clone());
         let (nonces, brands) = (Nonces::default(), Cache::new(10_000));
-        let closing = AtomicBool::new(false);
+        let (closing, began) = (AtomicBool::new(false), clock.now().seconds());
+        let streams = Streams::new(settings.streams);
         Self {
             engine,
             writer,
@@ -117,6 +126,8 @@ impl Service {
             limits,
             metrics,
             nonces,
+            streams,
+            began,
             brands,
             closing,
         }

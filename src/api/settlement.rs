@@ -2,6 +2,7 @@
 
 use super::call::{Caller, Whom, service};
 use super::problem::{Code, Problem};
+use super::query::Query;
 use super::reply::{Page, json, min_seq};
 use crate::book::Name;
 use crate::types::{BrandId, Currency, Date, ParticipantId, UnitCode};
@@ -44,7 +45,7 @@ pub struct Cycle {
 pub async fn obligations(
     caller: Caller,
     request: HttpRequest,
-    query: web::Query<Cycle>,
+    query: Query<Cycle>,
 ) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
     service.wait_for(min_seq(request.headers())?).await?;
@@ -114,7 +115,7 @@ pub async fn flows(
     caller: Caller,
     request: HttpRequest,
     unit: web::Path<String>,
-    query: web::Query<Days>,
+    query: Query<Days>,
 ) -> Result<HttpResponse, Problem> {
     let nothing = || Problem::about(Code::NotFound, "no such unit of yours");
     let unit: UnitCode = unit.parse().map_err(|_| nothing())?;

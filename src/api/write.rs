@@ -12,11 +12,11 @@ use super::limit::Who;
 use super::problem::{Code, Problem};
 use super::reply::SEQ;
 use super::service::Service;
-use crate::engine::Level;
+use crate::engine::{Failure, Level};
 use crate::log::Proof;
-use crate::machine::{Answer, Carrier, Command, Kind, Request, Route};
+use crate::machine::{Answer, Body, Carrier, Command, Kind, Reader, Request, Route};
 use crate::sign::object;
-use crate::types::{Ident, Kid};
+use crate::types::{AccountId, Ident, Kid};
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
@@ -141,6 +141,21 @@ pub struct Done {
     pub proof: Option<Proof>,
 }
 
+/// A "no" to the evidence of a request.
+fn refused(no: Failure, request: &Request) -> Problem {
+    match (no, &request.http) {
+        (Failure::Refused(no), Some(message)) => gate::explained(no, message),
+        (no, _) => no.into(),
+    }
+}
+
+/// Whose parts a proof shows.
+enum Whose {
+    Caller(Caller),
+    Signer(Kid),
+    Accounts(Vec<AccountId>),
+}
+
 impl Incoming {
     /// The media type of the body, without parameters.
     pub fn media_type(&self) -> Result<String, Problem> {
@@ -253,8 +268,13 @@ impl Incoming {
             let about = format!("{} is not taken here", command.body.kind());
             return Err(Problem::about(Code::BodyInvalid, about));
         }
-        if let (Some(header), Some(cid)) = (self.id()?, &command.asked.cid)
-            && header != *cid
+        let own = match &command.body {
+            Body::Issue(token) => Some(&token.jti),
+            Body::Batch(batch) => Some(&batch.claims.jti),
+            _ => command.asked.cid.as_ref(),
+        };
+        if let (Some(header), Some(own)) = (self.id()?, own)
+            && header != *own
         {
             return Err(Code::IdempotencyKeyMismatch.into());
         }
@@ -273,20 +293,39 @@ impl Incoming {
         if self.api_caller().is_none() {
             gate::draw(&service, &self.request, &gate::stranger(&self.request))?;
         }
-        let dry = service.engine.check_dry(&request)?;
+        let dry = service.engine.check_dry(&request).map_err(|no| refused(no, &request))?;
         self.fits(dry.command())?;
         let run = web::block(move || service.engine.dry_run(dry.command(), None));
-        let answer = run.await.map_err(Problem::fault)??.answer;
-        Ok(HttpResponse::Ok().json(Done { answer, dry_run: true, proof: None }))
+        let run = run.await.map_err(Problem::fault)??;
+        let mut reply = HttpResponse::Ok();
+        if run.repeated {
+            reply.insert_header((REPLAYED, "true"));
+        }
+        Ok(reply.json(Done { answer: run.answer, dry_run: true, proof: None }))
     }
 
-    /// What shows that the log contains an entry, with the parts of whoever signed it.
-    async fn proof(&self, seq: u64, signer: Kid) -> Result<Proof, Problem> {
+    /// Whose parts a proof shows: those of whoever asks. A token is handed on, so that who presents it is not who signed
+    /// it: they are shown what its holder may see. Other statements are their signer's to send.
+    fn shown(&self, command: &Command) -> Whose {
+        match (self.api_caller(), &command.body) {
+            (Some(caller), _) => Whose::Caller(caller),
+            (None, _) if self.is_signed() => Whose::Signer(command.asked.kid),
+            (None, Body::Issue(token)) => Whose::Accounts(vec![token.sub]),
+            (None, Body::Batch(_)) => Whose::Accounts(vec![]),
+            (None, _) => Whose::Signer(command.asked.kid),
+        }
+    }
+
+    /// What shows that the log contains an entry, with somebody's own parts.
+    async fn proof(&self, seq: u64, whose: Whose) -> Result<Proof, Problem> {
         self.service.engine.reach(Level::State, seq, PATIENCE).await?;
-        let (key, _) = self.service.key_now(signer)?;
         let service = self.service.clone();
         let made = web::block(move || {
-            let reader = service.reader(&Whom::of(&key.owner))?;
+            let reader = match whose {
+                Whose::Caller(caller) => super::entries::as_reader(&service, &caller)?,
+                Whose::Signer(kid) => service.reader(&Whom::of(&service.key_now(kid)?.0.owner))?,
+                Whose::Accounts(accounts) => Reader::Accounts(accounts),
+            };
             Ok::<_, Problem>(service.entries.proof(seq, &reader)?)
         });
         made.await.map_err(Problem::fault)??.ok_or_else(|| Problem::fault("an entry without a proof"))
@@ -299,12 +338,15 @@ impl Incoming {
         if dry {
             return self.dry(request).await;
         }
-        let command = self.service.engine.check(&request)?;
+        let command = self.service.engine.check(&request).map_err(|no| refused(no, &request))?;
         self.fits(&command)?;
-        let signer = command.asked.kid;
+        let (signer, shown) = (command.asked.kid, self.shown(&command));
         // Whoever signed is known now. An API key was drawn on at the gate.
         if self.api_caller().is_none() {
-            gate::draw(&self.service, &self.request, &Who::Key(signer.to_string()))?;
+            // A key that comes with its own command has a bucket that nobody drew on: it is counted by address.
+            let own = command.is_by_own_key();
+            let who = if own { gate::stranger(&self.request) } else { Who::Key(signer.to_string()) };
+            gate::draw(&self.service, &self.request, &who)?;
         }
         let ticket = self.service.writer.submit(command, None).await;
         let answer = ticket.await?;
@@ -322,7 +364,7 @@ impl Incoming {
         let proof = match self.wants_proof() {
             true => {
                 reply.insert_header(("preference-applied", "return=proof"));
-                Some(self.proof(answer.seq, signer).await?)
+                Some(self.proof(answer.seq, shown).await?)
             }
             false => None,
         };

@@ -54,6 +54,8 @@ impl Network {
             batch_bytes: api.batch_bytes,
             body_ms: api.body_ms,
             min_seq_ms: api.min_seq_ms,
+            // Three of four connections are left to those who ask and go.
+            streams: api.connections / 4,
         };
         let limits = Limits::new(Rates {
             per_key: api.per_key,
@@ -61,6 +63,7 @@ impl Network {
             failures: api.failures,
             burst: api.burst,
             resolves: api.resolves,
+            applications: api.applications,
         });
         Ok(Service::new(Parts { engine, views, vault, genesis, log, vkey, hashes, clock, settings, limits }))
     }

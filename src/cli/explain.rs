@@ -1,6 +1,7 @@
-//! `explain`: what a refusal or a kind of entry means.
+//! `explain`: what a refusal, another problem of the API, or a kind of entry means.
 
 use super::context::{CliError, Context, Exit};
+use crate::api::Code;
 use crate::config::nearest;
 use crate::machine::Kind;
 use crate::types::{Action, Refusal};
@@ -9,13 +10,14 @@ use serde::Serialize;
 /// Options of `explain`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
-  tallyhouse explain                           all refusals and all kinds of entries
+  tallyhouse explain                           all refusals, problems and kinds of entries
   tallyhouse explain budget_exceeded           one refusal
+  tallyhouse explain scope_missing             one problem of the API
   tallyhouse explain payment.authorised        one kind of entry
   tallyhouse explain payment.authorise         the kind of entry that a command makes
   tallyhouse explain --json | jq '.refusals[].code'")]
 pub struct Args {
-    /// The code of a refusal, a kind of entry, or the kind of a command
+    /// The code of a refusal or of another problem, a kind of entry, or the kind of a command
     code: Option<String>,
 }
 
@@ -26,6 +28,15 @@ struct RefusalInfo {
     text: &'static str,
     action: &'static str,
     spends_id: bool,
+}
+
+/// A problem on the way to the machine, for programs.
+#[derive(Serialize)]
+struct ProblemInfo {
+    code: &'static str,
+    status: u16,
+    text: &'static str,
+    action: &'static str,
 }
 
 /// A kind of entry, for programs.
@@ -40,6 +51,7 @@ struct KindInfo {
 #[derive(Serialize)]
 struct All {
     refusals: Vec<RefusalInfo>,
+    problems: Vec<ProblemInfo>,
     kinds: Vec<KindInfo>,
 }
 
@@ -60,12 +72,19 @@ fn one(code: &str, context: &mut Context<'_>) -> Result<(), CliError> {
             say_refusal(refusal, context)
         };
     }
+    if let Some(problem) = Code::ALL.iter().copied().find(|problem| problem.code() == code) {
+        return if context.json {
+            context.say_json(&problem_info(problem))
+        } else {
+            say_problem(problem, context)
+        };
+    }
     let kind = Kind::ALL.iter().copied().find(|kind| kind.text() == code || kind.command() == code);
     match kind {
         Some(kind) if context.json => context.say_json(&kind_info(kind)),
         Some(kind) => say_kind(kind, context),
         None => Err(CliError::Usage(format!(
-            "there is no refusal and no kind of entry {code:?}; did you mean {}? \
+            "there is no refusal, no problem and no kind of entry {code:?}; did you mean {}? \
              `tallyhouse explain` alone lists all.",
             nearest(code, &words()).unwrap_or_default()
         ))),
@@ -76,18 +95,24 @@ fn one(code: &str, context: &mut Context<'_>) -> Result<(), CliError> {
 fn words() -> Vec<&'static str> {
     let refusals = Refusal::ALL.iter().map(|refusal| refusal.code());
     let kinds = Kind::ALL.iter().flat_map(|kind| [kind.text(), kind.command()]);
-    refusals.chain(kinds).filter(|word| !word.is_empty()).collect()
+    let problems = Code::ALL.iter().map(|problem| problem.code());
+    refusals.chain(problems).chain(kinds).filter(|word| !word.is_empty()).collect()
 }
 
 fn list(context: &mut Context<'_>) -> Result<(), CliError> {
     if context.json {
         let refusals = Refusal::ALL.iter().copied().map(refusal_info).collect();
-        return context
-            .say_json(&All { refusals, kinds: Kind::ALL.iter().copied().map(kind_info).collect() });
+        let problems = Code::ALL.iter().copied().map(problem_info).collect();
+        let kinds = Kind::ALL.iter().copied().map(kind_info).collect();
+        return context.say_json(&All { refusals, problems, kinds });
     }
     context.say("Refusals, in order of precedence: of several reasons the first is given\n")?;
     for refusal in Refusal::ALL {
         context.say(format_args!("  {:<26} {}", refusal.code(), refusal.text()))?;
+    }
+    context.say("\nProblems of the API, before the network is asked or when something broke\n")?;
+    for problem in Code::ALL {
+        context.say(format_args!("  {:<26} {}", problem.code(), problem.text()))?;
     }
     context.say("\nKinds of entries\n")?;
     for kind in Kind::ALL {
@@ -96,20 +121,32 @@ fn list(context: &mut Context<'_>) -> Result<(), CliError> {
     Ok(())
 }
 
-fn say_refusal(refusal: Refusal, context: &mut Context<'_>) -> Result<(), CliError> {
-    let action = match refusal.action() {
+/// What a till does.
+fn meaning(action: Action) -> &'static str {
+    match action {
         Action::FixRequest => "the request itself is wrong: change it",
         Action::OtherTender => "ask the customer for another way to pay",
         Action::Retry => "send the same again a little later",
         Action::CallIssuer => "the issuer of the points, or the operator, must act first",
-    };
+    }
+}
+
+fn say_problem(problem: Code, context: &mut Context<'_>) -> Result<(), CliError> {
+    let (code, action) = (problem.code(), problem.action());
+    context.say(format_args!("{code}: {}", problem.text()))?;
+    context.say(format_args!("  a till does   {}: {}", action.code(), meaning(action)))?;
+    context.say(format_args!("  over HTTP     {}", problem.status()))
+}
+
+fn say_refusal(refusal: Refusal, context: &mut Context<'_>) -> Result<(), CliError> {
     let id = if refusal.burns() {
         "spent: the refusal is recorded in the log; ask again under a new id"
     } else {
         "not spent: the same request may succeed later"
     };
     context.say(format_args!("{refusal}: {}", refusal.text()))?;
-    context.say(format_args!("  a till does   {}: {action}", refusal.action().code()))?;
+    let action = refusal.action();
+    context.say(format_args!("  a till does   {}: {}", action.code(), meaning(action)))?;
     context.say(format_args!("  the id        {id}"))
 }
 
@@ -132,6 +169,15 @@ fn refusal_info(refusal: Refusal) -> RefusalInfo {
         text: refusal.text(),
         action: refusal.action().code(),
         spends_id: refusal.burns(),
+    }
+}
+
+fn problem_info(problem: Code) -> ProblemInfo {
+    ProblemInfo {
+        code: problem.code(),
+        status: problem.status().as_u16(),
+        text: problem.text(),
+        action: problem.action().code(),
     }
 }
 
@@ -165,6 +211,13 @@ mod tests {
             assert!(text.contains(refusal.action().code()));
             assert_eq!(text.contains("not spent"), !refusal.burns());
         }
+        for problem in Code::ALL {
+            let (_, text, _) = explain(problem.code());
+            assert!(
+                all.contains(&format!("  {} ", problem.code())) && text.contains(problem.text()),
+                "{text}"
+            );
+        }
     }
 
     #[test]
@@ -186,6 +239,9 @@ mod tests {
         let all = json("--json");
         assert_eq!(all["refusals"].as_array().map(Vec::len), Some(Refusal::ALL.len()));
         assert_eq!(all["kinds"].as_array().map(Vec::len), Some(Kind::ALL.len()));
+        assert_eq!(all["problems"].as_array().map(Vec::len), Some(Code::ALL.len()));
+        let one = json("scope_missing --json");
+        assert_eq!((&one["action"], &one["status"]), (&"fix_request".into(), &403.into()));
         let one = json("budget_exceeded --json");
         assert_eq!((&one["action"], &one["spends_id"]), (&"call_issuer".into(), &true.into()));
         assert_eq!(json("tick --json")["command"], serde_json::Value::Null);

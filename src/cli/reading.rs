@@ -125,6 +125,32 @@ fn a_proof_goes_out_and_comes_back_in_both_forms() {
 }
 
 #[test]
+fn a_proof_holds_however_its_json_is_written() {
+    let dir = made(300, 9);
+    let (data, file) = (dir.path().join("data"), dir.path().join("proof"));
+    let good = done(&data, "proof --seq 2 --parts 1");
+    let value: Value = serde_json::from_str(&good).expect("JSON");
+    let answer = serde_json::json!({"seq": 2, "kind": "points.batch", "proof": value});
+    let sorted: std::collections::BTreeMap<String, Value> = serde_json::from_str(&good).expect("JSON");
+    let line = format!("verify-proof {} --vkey {}", file.display(), signer().vkey());
+    for text in [
+        serde_json::to_string_pretty(&value).expect("JSON"),
+        serde_json::to_string(&sorted).expect("JSON") + "\n\n",
+        good.replace('/', "\\/").replace('+', "\\u002b"),
+        answer.to_string(),
+    ] {
+        std::fs::write(&file, &text).expect("written");
+        assert_eq!(json(&data, &line)["shows"]["seq"], 2, "{text}");
+        // What is signed is still looked at.
+        std::fs::write(&file, text.replace("12345", "92345")).expect("written");
+        assert_eq!(tallyhouse(&data, &line, "").0, Exit::Refused, "{text}");
+    }
+    // One name, one value.
+    std::fs::write(&file, good.replacen("{\"v\":1,", "{\"v\":1,\"v\":1,", 1)).expect("written");
+    assert_eq!(tallyhouse(&data, &line, "").0, Exit::Refused);
+}
+
+#[test]
 fn every_entry_of_the_log_is_proven() {
     let dir = made(300, 9);
     let data = dir.path().join("data");

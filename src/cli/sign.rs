@@ -9,7 +9,7 @@ mod holder;
 use super::context::{CliError, Context, Exit, net};
 use super::statement::{Signed, Signing, say_request};
 use crate::clock;
-use crate::machine::Route;
+use crate::machine::{Carrier, Kind, Route};
 use crate::sign::{Approval, CommandClaims, HttpLife, HttpMessage, Jws, SecretKey, Typ, sign};
 use crate::types::{Hash, Ident, UnitCode, b64, encode, hex};
 use crate::vault::{KeyFolder, Owner, WalletId};
@@ -89,7 +89,8 @@ struct Read {
 #[command(after_help = "Examples:
   tallyhouse sign POST /v1/units --as br_harvest/root --body @unit.json | sh
   tallyhouse sign POST /v1/payments --as br_harvest/till-9 --body @bill.json --consent @consent.txt --id R-4711 | sh
-  tallyhouse sign POST /v1/brands --as br_new/root --body @brand.json --jws      the statement alone, for others to approve")]
+  tallyhouse sign POST /v1/brands --as br_new/root --body @brand.json --jws      the statement alone, for others to approve
+  tallyhouse sign POST /v1/payments --as br_harvest/till-9 --body @bill.json --consent @consent.txt --jws --json >> queue.ndjson")]
 struct Write {
     #[command(flatten)]
     common: Common,
@@ -105,8 +106,8 @@ struct Write {
     /// Who signs an approval too; the request is then carried as statements (application/jose)
     #[arg(long = "approve", value_name = "OWNER/NAME", conflicts_with = "consents")]
     approving: Vec<Signer>,
-    /// Print the statements alone, instead of a request
-    #[arg(long, conflicts_with = "consents")]
+    /// Print the statements alone, instead of a request: the command, then approvals or consents
+    #[arg(long)]
     jws: bool,
     /// The network's id, for statements; that of the data folder if left out
     #[arg(long, value_parser = net)]
@@ -261,8 +262,15 @@ fn bodiless(method: &'static str, common: Common, context: &mut Context<'_>) -> 
 fn write(args: Write, context: &mut Context<'_>) -> Result<(), CliError> {
     let Write { common, body, id, consents, approving, jws, net } = args;
     let route = common.route("POST")?;
+    if let Some(verb) = instead(route) {
+        return Err(CliError::Usage(format!("{} takes statements of a form of its own: {verb}", route.path)));
+    }
     let body = context.text(&body)?;
     let id = id.map_or_else(random_id, Ok)?;
+    let consents = consents.iter().map(|one| context.text(one)).collect::<Result<Vec<_>, _>>()?;
+    for text in &consents {
+        Jws::parse(text)?;
+    }
     if jws || !approving.is_empty() {
         let kind =
             route.kind.ok_or_else(|| CliError::usage("this is no command of the log: sign it alone"))?;
@@ -275,7 +283,8 @@ fn write(args: Write, context: &mut Context<'_>) -> Result<(), CliError> {
         let approving = approving.iter().map(|one| one.load(context)).collect::<Result<Vec<_>, _>>()?;
         let key = common.signer.load(context)?;
         let signing = Signing { net: claims.aud, key: &key, approving: &approving };
-        let signed = signing.request(Typ::Command, &encode(&claims))?;
+        let mut signed = signing.request(Typ::Command, &encode(&claims))?;
+        signed.jws.extend(consents);
         if jws {
             return say_request(&signed, context);
         }
@@ -286,13 +295,29 @@ fn write(args: Write, context: &mut Context<'_>) -> Result<(), CliError> {
     let message = common.sign(message, context)?;
     let mut headers = message.headers();
     if !consents.is_empty() {
-        let texts = consents.iter().map(|one| context.text(one)).collect::<Result<Vec<_>, _>>()?;
-        for text in &texts {
-            Jws::parse(text)?;
-        }
-        headers.push(("tallyhouse-consents", texts.join(", ")));
+        headers.push(("tallyhouse-consents", consents.join(", ")));
     }
     Sending::new("POST", common, headers, message.body).say(context)
+}
+
+/// What makes a statement that this verb does not: where a signed request is not taken.
+fn instead(route: &Route) -> Option<&'static str> {
+    if route.carrier != Carrier::Statement {
+        return None;
+    }
+    Some(match route.kind {
+        Some(Kind::KeyCertified) => {
+            "`tallyhouse keys certify … | curl -sS -H 'content-type: application/jose' --data-binary @- URL/v1/keys`"
+        }
+        Some(Kind::BudgetSet) => {
+            "`tallyhouse keys budget … | curl -sS -H 'content-type: application/jose' --data-binary @- URL/v1/budgets`"
+        }
+        Some(Kind::PointsIssued) => "`tallyhouse token sign`; or sign POST /v1/awards",
+        Some(_) => {
+            "`tallyhouse import`; or lines of `tallyhouse token sign --json`, without Tallyhouse-Batch"
+        }
+        None => "a line each of `tallyhouse sign POST /v1/payments … --jws --json`",
+    })
 }
 
 fn approval(args: &Approve, context: &mut Context<'_>) -> Result<(), CliError> {
@@ -306,7 +331,8 @@ fn approval(args: &Approve, context: &mut Context<'_>) -> Result<(), CliError> {
 mod tests {
     use super::super::tests::tallyhouse;
     use super::*;
-    use crate::sign::HttpFields;
+    use crate::machine::{Body, Command, Request};
+    use crate::sign::{HttpFields, PaymentConsent};
     use std::path::Path;
 
     pub(super) const NET: &str = "00000000000000000000000000000000000000000000000000000000000000aa";
@@ -389,6 +415,36 @@ mod tests {
     }
 
     #[test]
+    fn a_payment_as_statements_carries_its_consents() {
+        let (dir, keys) = keys(&["br_a/till-1", "br_a/holder"]);
+        let consent = PaymentConsent {
+            aud: net(NET).expect("an id"),
+            jti: "c-1".parse().expect("an id"),
+            account: "ac_0123456789abcdefghjkmnpqrs".parse().expect("an account"),
+            payee: "br_a".parse().expect("a brand"),
+            payment: "p-1".parse().expect("an id"),
+            till: None,
+            amount: crate::types::Money::new(5).expect("money"),
+            currency: "EUR".parse().expect("a currency"),
+            points: crate::types::Points::new(5).expect("points"),
+            deadline: 2,
+            iat: None,
+            exp: 1,
+        };
+        let consent = sign(&keys[1], Typ::PaymentConsent, &encode(&consent));
+        let line =
+            ["sign", "POST", "/v1/payments", "--as", "br_a/till-1", "--net", NET, "--id", "p-1", "--jws"];
+        let body = r#"{"amount":5,"currency":"EUR","deadline":2}"#;
+        let printed = json(dir.path(), &[&line[..], &["--body", body, "--consent", &consent]].concat());
+        let jws: Vec<String> = serde_json::from_value(printed["jws"].clone()).expect("statements");
+        assert_eq!(jws[1..], [consent]);
+        let find = |kid| keys.iter().map(SecretKey::public).find(|key| key.kid() == kid);
+        let command = Command::read(&Request::of(jws), net(NET).expect("an id"), &find).expect("a command");
+        let Body::Authorise(_, consents) = &command.body else { panic!("{:?}", command.body) };
+        assert_eq!(consents.len(), 1);
+    }
+
+    #[test]
     fn wrong_lines_are_said_before_anything_is_signed() {
         let (dir, _) = keys(&["br_a/root"]);
         for line in [
@@ -401,6 +457,18 @@ mod tests {
             "sign PUT /v1/me --as br_a/root",
         ] {
             assert_eq!(tallyhouse(dir.path(), line, "").0, Exit::Usage, "{line}");
+        }
+        // Where another verb makes the statement, it is named.
+        for (path, verb) in [
+            ("/v1/keys", "keys certify"),
+            ("/v1/budgets", "keys budget"),
+            ("/v1/tokens", "token sign"),
+            ("/v1/awards:batch", "import"),
+            ("/v1/payments:batch", "sign POST /v1/payments"),
+        ] {
+            let (exit, _, err) = tallyhouse(dir.path(), &format!("sign POST {path} --as br_a/root"), "");
+            assert_eq!(exit, Exit::Usage, "{path}");
+            assert!(err.contains(&format!("tallyhouse {verb}")), "{path}: {err}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::context::{CliError, Context, Exit};
 use crate::log::{LogVerifier, Proof, Shown};
 use crate::types::{Hash, Time};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::path::{Path, PathBuf};
 
@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   tallyhouse verify-proof 42.json --vkey-file log.vkey
+  tallyhouse verify-proof answer.json --vkey-file log.vkey       an answer to `Prefer: return=proof`
   tallyhouse verify-proof 42.tlog-proof --vkey 'points.example/log+530d903a+AekyeRrm56hA…'
-  curl -s https://points.example/proof/42 | tallyhouse verify-proof - --vkey-file log.vkey --json
+  curl -s https://points.example/v1/entries/42/proof | tallyhouse verify-proof - --vkey-file log.vkey --json
 
 Needs no connection. The key must come from where you trust it, never from the proof or from who gave it to you.
 The exit status is 0 if the proof holds, and 1 if it does not.")]
 pub struct Args {
-    /// The proof: a JSON bundle or a .tlog-proof; - is standard input.
+    /// The proof: a JSON bundle, an answer that has one as its `proof`, or a .tlog-proof; - is standard input.
     file: PathBuf,
     #[command(flatten)]
     key: Key,
@@ -96,14 +97,21 @@ fn key(key: &Key) -> Result<LogVerifier, CliError> {
     text.trim().parse().map_err(|e| CliError::usage(format!("the verifier key: {e}")))
 }
 
-/// Reads a proof in either form; the line feed that ends a file is not part of a bundle.
+/// Reads a proof in either form. A bundle may be written in any way of JSON: what is signed stands in it as strings, whose
+/// bytes no other spelling of them changes.
 fn parse(bytes: &[u8]) -> Result<Proof, String> {
     if bytes.starts_with(b"c2sp.org/tlog-proof@") {
         let text = std::str::from_utf8(bytes).map_err(|_| "it is not text".to_owned())?;
         return Proof::from_tlog_proof(text).map_err(|e| e.0);
     }
-    let bundle = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    Proof::decode(bundle).map_err(|e| format!("it is not a proof: {e}"))
+    // An answer to a write has the proof beside what was done.
+    #[derive(Deserialize)]
+    struct Answer {
+        proof: Proof,
+    }
+    let bundle = serde_json::from_slice::<Proof>(bytes);
+    let proof = bundle.or_else(|e| serde_json::from_slice::<Answer>(bytes).map(|a| a.proof).map_err(|_| e));
+    proof.map_err(|e| format!("it is not a proof: {e}"))
 }
 
 fn check(bytes: &[u8], log: &LogVerifier) -> Report {

@@ -205,6 +205,11 @@ impl Command {
         self.http.as_ref().map_or(Ok(()), |http| http.fresh(now.seconds()))
     }
 
+    /// Whether who asks brought their own key along: anybody can make one up.
+    pub fn is_by_own_key(&self) -> bool {
+        self.body.own_keys().iter().any(|key| key.kid() == self.asked.kid)
+    }
+
     /// The keys that signed and that the statement does not bring itself: each must be registered.
     pub(super) fn foreign_keys(&self) -> Vec<Kid> {
         let own: Vec<Kid> = self.body.own_keys().iter().map(PublicKey::kid).collect();

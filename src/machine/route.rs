@@ -195,7 +195,7 @@ impl Route {
         open("listRefusals", "/v1/refusals"),
         route("listEntries", Method::Get, "/v1/entries", None, Carrier::Optional, None),
         route("getEntry", Method::Get, "/v1/entries/{seq}", None, Carrier::Optional, None),
-        open("getProof", "/v1/entries/{seq}/proof"),
+        route("getProof", Method::Get, "/v1/entries/{seq}/proof", None, Carrier::Optional, None),
         open("getCheckpoint", "/checkpoint"),
         open("getTile", "/tile/{path...}"),
         open("getHealth", "/healthz"),

@@ -19,6 +19,8 @@ use std::str::FromStr;
 const OPEN_OF_BRAND: usize = 3;
 /// Open applications, at most.
 const OPEN_IN_ALL: i64 = 10_000;
+/// How long one stays open that nobody decides, in seconds: anybody can hand one in for any id.
+const LAPSES: u64 = 30 * 86_400;
 /// Statements of an application, and its approvals, at most.
 const MAX_STATEMENTS: usize = 32;
 /// The longest statement, and the longest contact, in bytes.
@@ -36,11 +38,13 @@ pub enum ApplicationState {
     Rejected,
     /// The brand thought better of it.
     Withdrawn,
+    /// Nobody decided it in time.
+    Lapsed,
 }
 
 impl ApplicationState {
     /// Every state.
-    pub const ALL: [Self; 4] = [Self::Applied, Self::Approved, Self::Rejected, Self::Withdrawn];
+    pub const ALL: [Self; 5] = [Self::Applied, Self::Approved, Self::Rejected, Self::Withdrawn, Self::Lapsed];
 
     /// As it is written.
     pub fn code(self) -> &'static str {
@@ -49,6 +53,7 @@ impl ApplicationState {
             Self::Approved => "approved",
             Self::Rejected => "rejected",
             Self::Withdrawn => "withdrawn",
+            Self::Lapsed => "lapsed",
         }
     }
 }
@@ -63,7 +68,7 @@ impl FromStr for ApplicationState {
     type Err = Malformed;
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let found = Self::ALL.into_iter().find(|state| state.code() == text);
-        let no = || Malformed(format!("{text:?} is not applied, approved, rejected or withdrawn"));
+        let no = || Malformed(format!("{text:?} is not applied, approved, rejected, withdrawn or lapsed"));
         found.ok_or_else(no)
     }
 }
@@ -135,7 +140,7 @@ impl Kept for KeptApplication {
 
 impl Vault {
     /// Takes an application in: itself, and the token that its applicant reads it with, told this once. At
-    /// most 3 of a brand id are open, and 10,000 in all.
+    /// most 3 of a brand id are open, and 10,000 in all; one lapses after 30 days.
     pub fn apply(&self, new: NewApplication, now: Time) -> Result<(Application, String), Fault> {
         let NewApplication { brand, participant, currency, statements, contact } = new;
         let long = statements.iter().chain([&contact]).any(|text| text.len() > MAX_TEXT);
@@ -165,8 +170,21 @@ impl Vault {
             let brand = &kept.application.brand;
             let by = room::by_owner::<KeptApplication>(master, brand.as_str());
             let others = room::all::<KeptApplication>(tables, master, by)?;
-            let open = others.iter().filter(|other| other.record.application.state == state).count();
-            let in_all = room::count::<KeptApplication>(tables, master, state.code())?;
+            let mut open = others.iter().filter(|other| other.record.application.state == state).count();
+            let mut in_all = room::count::<KeptApplication>(tables, master, state.code())?;
+            if open >= OPEN_OF_BRAND || in_all >= OPEN_IN_ALL {
+                let by = room::by_state::<KeptApplication>(master, state.code());
+                for mut old in room::all::<KeptApplication>(tables, master, by)? {
+                    let application = &mut old.record.application;
+                    if application.created.plus_seconds(LAPSES) > now {
+                        continue;
+                    }
+                    (application.state, application.decided) = (ApplicationState::Lapsed, Some(now));
+                    open -= usize::from(application.brand == *brand);
+                    in_all -= 1;
+                    room::replace(tables, master, salts, &old)?;
+                }
+            }
             if open >= OPEN_OF_BRAND || in_all >= OPEN_IN_ALL {
                 return Err(Stop::Fault(Fault::TooManyOpen(brand.clone())));
             }
@@ -342,6 +360,25 @@ mod tests {
                 assert!(matches!(vault.apply(wrong, at(7)), Err(Fault::TooMuch(_))));
             }
         });
+    }
+
+    #[test]
+    fn an_application_that_nobody_decides_is_not_in_the_way_for_ever() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let vault = Vault::open(dir.path()).expect("a vault");
+        let ids = [1, 2, 2_000].map(|s| vault.apply(new("br_harvest"), at(s)).expect("taken").0.id);
+        let other = vault.apply(new("br_voyage"), at(1)).expect("taken").0.id;
+        assert!(matches!(vault.apply(new("br_harvest"), at(LAPSES)), Err(Fault::TooManyOpen(_))));
+        vault.apply(new("br_harvest"), at(LAPSES + 2)).expect("two lapsed");
+        let state = |id| vault.application(id).expect("read").expect("there").state;
+        assert_eq!(
+            ids.map(state),
+            [ApplicationState::Lapsed, ApplicationState::Lapsed, ApplicationState::Applied]
+        );
+        assert_eq!(state(other), ApplicationState::Lapsed);
+        assert!(matches!(vault.approve_application(ids[0], "a"), Err(Fault::Decided(_))));
+        vault.apply(new("br_harvest"), at(LAPSES + 3)).expect("the second place");
+        assert!(matches!(vault.apply(new("br_harvest"), at(LAPSES + 4)), Err(Fault::TooManyOpen(_))));
     }
 
     #[test]

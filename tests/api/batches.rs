@@ -112,9 +112,8 @@ fn what_a_till_queued_is_taken_in() {
     }
 }
 
-#[test]
-fn one_statement_signs_many_awards() {
-    let server = Server::founded(6);
+/// Three awards of HARVEST that one statement signs.
+pub fn signed_batch(server: &Server, jti: &str) -> Ask {
     let award = |n: usize, amount: u64| {
         encode(&Award {
             sub: server.world.holder(harvest(), n).account,
@@ -134,19 +133,24 @@ fn one_statement_signs_many_awards() {
     };
     let lines = vec![award(0, 5), award(1, 6), award(0, 7)];
     let brand = &server.world.brands[0];
-    let claims = server.world.batch(brand, harvest(), "batch-1", &lines, true, beginning());
+    let claims = server.world.batch(brand, harvest(), jti, &lines, true, beginning());
     let request = server.world.issue_batch(&brand.issuing[0], &claims, &lines);
     let body = request.lines.clone().expect("lines").to_vec();
-    let ask = Ask::post("/v1/awards:batch")
-        .body(NDJSON, body.clone())
-        .with("tallyhouse-batch", request.jws[0].clone());
+    Ask::post("/v1/awards:batch").body(NDJSON, body).with("tallyhouse-batch", request.jws[0].clone())
+}
+
+#[test]
+fn one_statement_signs_many_awards() {
+    let server = Server::founded(6);
+    let ask = signed_batch(&server, "batch-1");
     let first = server.ask(&ask);
     let answer = first.expect(201);
     assert_eq!((&answer["kind"], &answer["awarded"]), (&json!("points.batch"), &json!(3)));
     let again = server.ask(&ask);
     assert_eq!((again.expect(201), again.header("idempotency-replayed")), (answer, Some("true")));
     // Lines that are not those that were signed.
-    let other = Ask { body: [body, lines[0].clone()].concat(), ..ask };
+    let first = ask.body.split_inclusive(|byte| *byte == b'\n').next().expect("a line");
+    let other = Ask { body: [&ask.body[..], first].concat(), ..ask.clone() };
     server.ask(&other).refused(400, "batch_mismatch");
 }
 

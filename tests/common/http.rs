@@ -301,6 +301,7 @@ pub fn api_config() -> Api {
         per_address: 1_000_000,
         failures: 1_000_000,
         resolves: 1_000_000,
+        applications: 1_000_000,
         workers: 2,
         drain_seconds: 5,
         ..api

@@ -85,6 +85,7 @@ impl Server {
             per_address: most,
             failures: most,
             resolves: most,
+            applications: most,
             burst,
             ..config.api.clone()
         };
