@@ -18,13 +18,14 @@ fn limited(server: &Server, whom: Whom, role: Role, scopes: &[&str]) -> String {
     server.service().vault.create_api_key(new, now).expect("a key").1
 }
 
-/// A wallet with an account of HARVEST, opened by its own key.
+/// A wallet with an account of HARVEST that the brand opened, with a key of the holder's.
 fn member(server: &Server, n: usize) -> (WalletId, Holder) {
     let (vault, world) = (&server.service().vault, &server.world);
     let wallet = vault.create_wallet().expect("a wallet");
     let account = vault.ensure_accounts(&[(wallet, harvest())]).expect("an account")[0];
     let holder = Holder { account, ..world.holder(harvest(), n) };
-    let request = world.open_account(&server.fresh("open"), harvest(), &holder);
+    let ((brand, at), id) = (world.brand_of(harvest()), server.fresh("open"));
+    let request = world.open_account_by_brand(&id, &brand.issuing[at], harvest(), &holder);
     server.submit("/v1/accounts", &request).expect(201);
     (wallet, holder)
 }
