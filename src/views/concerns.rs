@@ -239,7 +239,11 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::super::Views;
+    use super::super::tests::{dump, id, story, take};
+    use crate::book::{Done, Name, Record, Shared, Used};
+    use crate::machine::{Effect, Kind as Entry};
     use crate::store::sqlite::{File, Kind, Mode};
+    use crate::types::{AccountId, Fingerprint};
     use diesel::connection::SimpleConnection;
     use diesel_migrations::MigrationHarness;
 
@@ -257,5 +261,30 @@ mod tests {
         assert_eq!(views.cursor().unwrap(), None, "it follows from the first entry");
         let reader = super::Reader::open(dir.path()).unwrap();
         assert_eq!(reader.units().unwrap().what, []);
+    }
+
+    #[test]
+    fn an_account_is_placed_by_its_first_movement_however_the_runs_are_cut() {
+        const CAM: AccountId = AccountId(9);
+        let mut story = story();
+        let named = |jti: &str| {
+            let mut done = Done::default();
+            let used = Used(1, 0, Fingerprint::of(jti.as_bytes()));
+            done.put(Name::UsedConsent(CAM, id(jti)), Some(std::sync::Arc::new(Record::Used(used))));
+            Effect { tag: None, done }
+        };
+        story.entry("2026-01-05T00:00:00Z", Entry::ConsentOpened, vec![named("before")]);
+        let given = story.part(CAM, "KINO", &[(Shared::Issuance, -5)]);
+        story.entry("2026-01-05T00:00:01Z", Entry::PointsIssued, vec![given]);
+        story.entry("2026-01-05T00:00:02Z", Entry::ConsentOpened, vec![named("behind")]);
+        let whole = tempfile::tempdir().unwrap();
+        take(&mut Views::open(whole.path()).unwrap(), &story.events).unwrap();
+        for cut in 1..4 {
+            let dir = tempfile::tempdir().unwrap();
+            for run in story.events.chunks(cut) {
+                take(&mut Views::open(dir.path()).unwrap(), run).unwrap();
+            }
+            assert_eq!(dump(dir.path()), dump(whole.path()), "in runs of {cut}");
+        }
     }
 }

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-fn id<T: std::str::FromStr>(text: &str) -> T {
+pub(super) fn id<T: std::str::FromStr>(text: &str) -> T {
     text.parse().unwrap_or_else(|_| panic!("{text:?}"))
 }
 
@@ -33,7 +33,7 @@ pub(super) const ANN: AccountId = AccountId(1 << 100);
 pub(super) const BOB: AccountId = AccountId(7);
 
 impl Story {
-    fn entry(&mut self, at: &str, kind: Kind, effects: Vec<Effect>) -> u64 {
+    pub(super) fn entry(&mut self, at: &str, kind: Kind, effects: Vec<Effect>) -> u64 {
         let seq = self.events.len() as u64;
         let hash = Hash::blake3(&seq.to_be_bytes());
         self.events.push(Event { seq, hash, at: id(at), kind, effects });
@@ -41,7 +41,7 @@ impl Story {
     }
 
     /// A holder's part: what each shared account got, and so what the holder lost.
-    fn part(&mut self, account: AccountId, unit: &str, to: &[(Shared, i64)]) -> Effect {
+    pub(super) fn part(&mut self, account: AccountId, unit: &str, to: &[(Shared, i64)]) -> Effect {
         let (unit, asset) = (id(unit), Asset::Unit(id(unit)));
         let leg = |place, amount, after| Leg { place, asset, amount, after };
         let moved: i64 = -to.iter().map(|(_, amount)| amount).sum::<i64>();
@@ -200,7 +200,7 @@ fn columns(connection: &mut SqliteConnection, table: &str) -> Vec<String> {
 }
 
 /// Every row of every table as text.
-fn dump(dir: &Path) -> String {
+pub(super) fn dump(dir: &Path) -> String {
     let mut file = raw(dir);
     let mut all = String::new();
     for table in TABLES.split(' ') {
@@ -368,30 +368,6 @@ fn any_cut_gives_the_same_bytes_also_across_restarts_and_after_a_wipe() {
     take(&mut views, &events).unwrap();
     drop(views);
     assert_eq!(dump(whole.path()), expected, "after a wipe");
-}
-
-#[test]
-fn an_account_is_placed_by_its_first_movement_however_the_runs_are_cut() {
-    const CAM: AccountId = AccountId(9);
-    let mut story = story();
-    let named = |jti: &str| {
-        let mut done = Done::default();
-        let used = crate::book::Used(1, 0, crate::types::Fingerprint::of(jti.as_bytes()));
-        done.put(Name::UsedConsent(CAM, id(jti)), Some(Arc::new(Record::Used(used))));
-        Effect { tag: None, done }
-    };
-    story.entry("2026-01-05T00:00:00Z", Kind::ConsentOpened, vec![named("before")]);
-    let given = story.part(CAM, "KINO", &[(Shared::Issuance, -5)]);
-    story.entry("2026-01-05T00:00:01Z", Kind::PointsIssued, vec![given]);
-    story.entry("2026-01-05T00:00:02Z", Kind::ConsentOpened, vec![named("behind")]);
-    let (whole, _) = told(&story.events);
-    for cut in 1..4 {
-        let dir = tempfile::tempdir().unwrap();
-        for run in story.events.chunks(cut) {
-            take(&mut Views::open(dir.path()).unwrap(), run).unwrap();
-        }
-        assert_eq!(dump(dir.path()), dump(whole.path()), "in runs of {cut}");
-    }
 }
 
 #[test]
