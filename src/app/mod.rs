@@ -52,6 +52,8 @@ pub struct Tuning {
     pub pace: Pace,
     /// Records that the writer keeps at hand.
     pub memory_rows: usize,
+    /// The Redis that nodes share balances through, if there is one.
+    pub redis: Option<String>,
 }
 
 impl Tuning {
@@ -77,7 +79,8 @@ impl Tuning {
             checkpoint: dir.join("checkpoint"),
             balances: config.cache.rows,
         };
-        Self { pace, memory_rows: config.writer.memory_rows }
+        let redis = Some(config.redis.clone()).filter(|url| !url.is_empty());
+        Self { pace, memory_rows: config.writer.memory_rows, redis }
     }
 }
 
@@ -212,6 +215,9 @@ impl Network {
             if genesis.driven && stores.read.tip().map_err(fault)?.is_some() { Time::default() } else { at };
         let core = Core::open(setup, stores, signer, &genesis, now)?;
         let engine = Engine::start(core, genesis.net(), tuning.pace.clone(), watched(genesis.driven))?;
+        if let Some(url) = &tuning.redis {
+            engine.share(url)?;
+        }
         let views = views::Reader::open(home).map_err(fault)?;
         Ok(Self { engine, views, genesis, dir: dir.into() })
     }
