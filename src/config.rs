@@ -246,7 +246,9 @@ impl Config {
         let mut whole = defaults()?;
         let given: Table = text.parse().map_err(ConfigError::Syntax)?;
         for (key, value) in leaves(&given) {
-            if is_empty(&value) && whole.keys().any(|known| known.split_once('.').is_some_and(|(section, _)| section == key)) {
+            if is_empty(&value)
+                && whole.keys().any(|known| known.split_once('.').is_some_and(|(section, _)| section == key))
+            {
                 continue;
             }
             if whole.insert(key.clone(), value).is_none() {
@@ -379,7 +381,8 @@ mod tests {
         assert_eq!(config.writer.queue, Config::default().writer.queue);
         assert_eq!(config.vault, Config::default().vault);
         assert_eq!(Config::parse("[writer]\n").expect("an empty section"), Config::default());
-        let shared = Config::parse("redis = \"redis://a:1\"\n[writer]\nqueue = 9").expect("without a section");
+        let shared =
+            Config::parse("redis = \"redis://a:1\"\n[writer]\nqueue = 9").expect("without a section");
         assert_eq!((shared.redis.as_str(), shared.writer.queue), ("redis://a:1", 9));
         assert_eq!(Config::parse("writer.max_batch = 64").expect("dotted").writer, config.writer);
         for public in ["", "https://points.example", "http://127.0.0.1:8710/", "http://[::1]:80"] {

@@ -90,11 +90,17 @@ impl Metrics {
         let commits = gauge("commits", "Durable commits since the start");
         let shared = Shared {
             hits: gauge("redis_hits", "Balances that were found in Redis since the start"),
-            misses: gauge("redis_misses", "Balances that Redis did not have, or not new enough, since the start"),
+            misses: gauge(
+                "redis_misses",
+                "Balances that Redis did not have, or not new enough, since the start",
+            ),
             errors: gauge("redis_errors", "Questions that Redis did not answer, or wrongly, since the start"),
             written: gauge("redis_written", "Values that the feeder wrote to Redis since the start"),
             filled: gauge("redis_filled", "Values that readers filled in since the start"),
-            open: gauge("redis_breaker_open", "1 while Redis is in trouble and not asked; 0 also if there is none"),
+            open: gauge(
+                "redis_breaker_open",
+                "1 while Redis is in trouble and not asked; 0 also if there is none",
+            ),
             behind: gauge("redis_entries_behind", "Entries of the log that Redis does not show yet"),
         };
         Self { registry, answered, problems, seconds, open, committed, state, views, commits, shared }

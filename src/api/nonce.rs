@@ -77,7 +77,8 @@ impl Nonces {
             Ok(true) => Ok(()),
             Ok(false) => Err(Code::SignatureReplayed.into()),
             Err(_) => {
-                let why = "whether this signature was used before cannot be told now; sign anew and try again";
+                let why =
+                    "whether this signature was used before cannot be told now; sign anew and try again";
                 Err(Problem::about(Code::Busy, why))
             }
         }

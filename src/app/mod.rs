@@ -4,6 +4,7 @@
 //! Promises: a folder that cannot be trusted (a log cut or restored too old, a foreign key) is not opened.
 //! Refuses to know: what commands mean.
 
+mod cached;
 mod founding;
 mod missing;
 mod pen;
@@ -12,6 +13,7 @@ mod report;
 mod serve;
 mod verify;
 
+pub use cached::{CacheReport, compare_cache};
 pub use founding::{BrandKeys, Joining, Operator, accept};
 pub use pen::{Pen, id_of};
 pub use rebuild::rebuild;

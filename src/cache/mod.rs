@@ -110,7 +110,9 @@ impl Balances {
     fn sharded(rows: usize, size: u64, shards: usize) -> Self {
         let half = (rows / shards / 2).max(1);
         Self {
-            shards: (0..shards).map(|_| RwLock::new(Shard { full: half, forgotten: size, ..Shard::default() })).collect(),
+            shards: (0..shards)
+                .map(|_| RwLock::new(Shard { full: half, forgotten: size, ..Shard::default() }))
+                .collect(),
             hasher: DefaultHashBuilder::default(),
             half,
             proved: AtomicU64::new(size),

@@ -34,7 +34,8 @@ impl Engine {
 impl Shared {
     /// Tells the cache what was committed.
     pub(super) fn feed(&self, commits: &[Arc<Commit>]) {
-        let (Some(first), Some(last), Some(remote)) = (commits.first(), commits.last(), self.remote.get()) else {
+        let (Some(first), Some(last), Some(remote)) = (commits.first(), commits.last(), self.remote.get())
+        else {
             return;
         };
         let to = Place { seq: last.event.seq, hash: last.event.hash };

@@ -7,7 +7,7 @@
 //! Refuses to know: who reads.
 //!
 //! A run of more values than fit into a script goes in pieces, the cursor with the last. Until then its values are
-//! newer than the cursor, and nobody believes them.
+//! newer than the cursor, and nobody believes them; the cursor says how far ahead they are.
 
 use super::link::{Link, is_lost};
 use super::wire::{CURSOR, Cursor, FED, FEED, Generation, How, Keys, Value};
@@ -176,19 +176,26 @@ impl Feeder<'_> {
         let text: Option<String> = get.query_async(connection).await?;
         let text = text.unwrap_or_default();
         let newest = self.source.newest().map_err(Trouble::Source)?;
-        if let Ok(found) = text.parse::<Cursor>() {
-            let seq = found.place.seq;
-            let near = !anew && seq <= newest.seq && newest.seq - seq <= FAR;
-            if near && self.source.hash(seq).map_err(Trouble::Source)? == Some(found.place.hash) {
-                self.shared.at(&found);
-                return Ok(found);
-            }
+        if let Ok(found) = text.parse::<Cursor>()
+            && !anew
+            && newest.seq.saturating_sub(found.place.seq) <= FAR
+            && self.has(Some(found.place))?
+            && self.has(found.ahead)?
+        {
+            self.shared.at(&found);
+            return Ok(found);
         }
         let generation = Generation(u64::from_le_bytes(clock::random()).max(1));
-        let first = Cursor { generation, place: newest };
+        let first = Cursor { generation, place: newest, ahead: None };
         self.write(connection, &text, &first, &[]).await?;
         self.shared.at(&first);
         Ok(first)
+    }
+
+    /// Whether the log has an entry, and not another one in its place.
+    fn has(&self, place: Option<Place>) -> Result<bool, Trouble> {
+        let Some(place) = place else { return Ok(true) };
+        Ok(self.source.hash(place.seq).map_err(Trouble::Source)? == Some(place.hash))
     }
 
     /// From a cursor to the end of all days.
@@ -229,23 +236,32 @@ impl Feeder<'_> {
     async fn take(
         &self,
         connection: &mut impl ConnectionLike,
-        cursor: Cursor,
+        mut cursor: Cursor,
         to: Place,
         changed: HashMap<AccountId, Changed>,
     ) -> Result<Cursor, Trouble> {
         let changed: Vec<(AccountId, Changed)> = changed.into_iter().collect();
-        let next = Cursor { place: to, ..cursor };
-        let was = cursor.to_string();
+        // State may show more than the entries that it was asked about.
+        let newest = changed.iter().map(|(_, (seq, _))| *seq).max().filter(|newest| *newest > to.seq);
+        let ahead = match newest {
+            Some(seq) => {
+                let hash = self.source.hash(seq).map_err(Trouble::Source)?;
+                Place { seq, hash: hash.ok_or_else(|| Trouble::Source(format!("no entry {seq}")))? }
+            }
+            None => to,
+        };
         let mut pieces = changed.chunks(PIECE).peekable();
-        if pieces.peek().is_none() {
-            self.write(connection, &was, &next, &[]).await?;
+        loop {
+            let piece = pieces.next().unwrap_or_default();
+            let last = pieces.peek().is_none();
+            let next = cursor.moved(if last { to } else { cursor.place }, ahead);
+            self.write(connection, &cursor.to_string(), &next, piece).await?;
+            cursor = next;
+            if last {
+                self.shared.at(&cursor);
+                return Ok(cursor);
+            }
         }
-        while let Some(piece) = pieces.next() {
-            let to = if pieces.peek().is_some() { &cursor } else { &next };
-            self.write(connection, &was, to, piece).await?;
-        }
-        self.shared.at(&next);
-        Ok(next)
     }
 
     /// Reads from log and state what the entries after the cursor changed, through `last` at least.

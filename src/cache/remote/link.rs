@@ -120,8 +120,8 @@ impl Target {
                 return Err("redis+sentinel://host:port,…/NAME: the master's name is missing".into());
             }
             let hosts = several.hosts.iter().map(|(host, port)| ConnectionAddr::Tcp((*host).into(), *port));
-            let mut client = SentinelClientBuilder::new(hosts, several.name, SentinelServerType::Master)
-                .map_err(text)?;
+            let mut client =
+                SentinelClientBuilder::new(hosts, several.name, SentinelServerType::Master).map_err(text)?;
             if let Some(user) = several.user {
                 client = client.set_client_to_redis_username(user);
             }

@@ -182,7 +182,9 @@ impl Remote {
     /// Puts there what a reader found in state on a miss, for two seconds; if something is there by now, that stays.
     pub fn fill(&self, id: AccountId, loaded: &Loaded) {
         let generation = self.shared.generation.load(Ordering::Acquire);
-        let (Some((changed, record)), Some(as_of)) = (&loaded.row, loaded.size.checked_sub(1)) else { return };
+        let (Some((changed, record)), Some(as_of)) = (&loaded.row, loaded.size.checked_sub(1)) else {
+            return;
+        };
         if self.link.is_open() || generation == 0 || self.fills.capacity() == 0 {
             return;
         }

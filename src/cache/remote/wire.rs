@@ -10,7 +10,7 @@
 //!
 //! | key | value | lives |
 //! |---|---|---|
-//! | `…cursor` | generation, seq, hash of the last entry that was fed | a day, unless it is written again |
+//! | `…cursor` | generation, seq and hash of the last entry that was fed, of the newest of values ahead of it if there are | a day, unless it is written again |
 //! | `…a:ACCOUNT` | generation, `f` (fed) or `m` (filled on a miss), seq of the change, seq as of which, record | an hour; 2 s |
 //! | `…n:NAME` | a nonce that was used | as long as its signature counts |
 //! | `…l:BUCKET` | the instant until which the bucket is drawn on | until it is full |
@@ -92,11 +92,26 @@ pub(super) struct Cursor {
     pub(super) generation: Generation,
     /// Everything through this entry was written.
     pub(super) place: Place,
+    /// Some of what came after it too, through this entry at most. It is written down because whoever goes on from
+    /// here must know that its log has that entry: a value of a tail that a log lost would be believed in time.
+    pub(super) ahead: Option<Place>,
+}
+
+impl Cursor {
+    /// The cursor after everything through `place`, and some through `ahead`, was written.
+    pub(super) fn moved(&self, place: Place, ahead: Place) -> Self {
+        let newest = self.ahead.filter(|known| known.seq > ahead.seq).unwrap_or(ahead);
+        Self { place, ahead: Some(newest).filter(|newest| newest.seq > place.seq), ..*self }
+    }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.generation, self.place.seq, self.place.hash)
+        write!(f, "{} {} {}", self.generation, self.place.seq, self.place.hash)?;
+        match &self.ahead {
+            Some(ahead) => write!(f, " {} {}", ahead.seq, ahead.hash),
+            None => Ok(()),
+        }
     }
 }
 
@@ -104,15 +119,16 @@ impl FromStr for Cursor {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let mut words = text.split(' ');
-        let mut word = || words.next().ok_or(());
-        let generation = word()?.parse()?;
-        let seq = word()?.parse().map_err(|_| ())?;
-        let hash = Hash::parse(word()?).map_err(|_| ())?;
-        match words.next() {
-            Some(_) => Err(()),
-            None => Ok(Self { generation, place: Place { seq, hash } }),
-        }
+        let place = |seq: &str, hash: &str| {
+            Ok(Place { seq: seq.parse().map_err(|_| ())?, hash: Hash::parse(hash).map_err(|_| ())? })
+        };
+        let words: Vec<&str> = text.split(' ').collect();
+        let (generation, at, ahead) = match words[..] {
+            [generation, seq, hash] => (generation, place(seq, hash)?, None),
+            [generation, seq, hash, ahead, its] => (generation, place(seq, hash)?, Some(place(ahead, its)?)),
+            _ => return Err(()),
+        };
+        Ok(Self { generation: generation.parse()?, place: at, ahead })
     }
 }
 
@@ -187,9 +203,9 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Writes values, and with the last piece of a run the cursor, all at once. KEYS: the cursor, then an account for
+/// Writes values and a cursor, all at once. KEYS: the cursor, then an account for
 /// each pair at the end of ARGV (seq of the change, value; an empty one takes it away). ARGV: the cursor that must be
-/// there (empty: none), the one that shall be (the same: only values), milliseconds that it and values live, the
+/// there (empty: none), the one that shall be, milliseconds that it and values live, the
 /// generation. Answers the cursor that it found; if it is not the expected one nothing was changed.
 ///
 /// Redis replicates what a script did as one MULTI, so a replica has all of it or nothing. A script that meets full
@@ -236,7 +252,7 @@ mod tests {
     const ONE: Generation = Generation(1);
 
     fn cursor(generation: Generation, seq: u64) -> Cursor {
-        Cursor { generation, place: Place { seq, hash: Hash([7; 32]) } }
+        Cursor { generation, place: Place { seq, hash: Hash([7; 32]) }, ahead: None }
     }
 
     #[test]
@@ -261,6 +277,14 @@ mod tests {
     fn what_is_not_of_the_form_is_not_there() {
         let fine = cursor(ONE, 12);
         assert_eq!(fine.to_string().parse(), Ok(fine));
+        let ahead = fine.moved(fine.place, Place { seq: 15, ..fine.place });
+        assert_eq!(ahead.to_string().parse(), Ok(ahead));
+        assert_eq!(
+            ahead.moved(Place { seq: 14, ..fine.place }, fine.place).ahead,
+            ahead.ahead,
+            "still ahead"
+        );
+        assert_eq!(ahead.moved(Place { seq: 15, ..fine.place }, fine.place).ahead, None, "reached");
         let text = fine.to_string();
         for wrong in ["", "1 2 3", &text[1..], &format!("{text} "), &text.replacen('1', "g", 1)] {
             assert_eq!(wrong.parse::<Cursor>(), Err(()), "{wrong:?}");
