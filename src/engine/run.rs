@@ -361,6 +361,9 @@ impl Engine {
                 self.shared.fail(fault("a thread of the engine panicked"));
             }
         }
+        if let Some(remote) = self.remote() {
+            remote.close();
+        }
     }
 }
 

@@ -62,6 +62,42 @@ fn values_of_a_lost_tail_are_not_believed() {
     stage.compared();
 }
 
+/// A slow reader: what it found in state is old by the time that it puts it there, and nothing else is there.
+#[test]
+fn what_a_reader_filled_in_proves_its_own_entry_only_and_lives_two_seconds() {
+    let mut stage = Stage::new(Redis::start());
+    let id = stage.accounts[0];
+    let key = stage.key(&format!("a:{id}"));
+    let old = stage.in_state(id);
+    stage.award_to(0);
+    stage.fed();
+    let fed = stage.shared(id).expect("fed");
+    assert_eq!(fed.1 + 1, stage.engine().progress().committed);
+    let fill = |stage: &Stage, is_there: &dyn Fn() -> bool| {
+        let (filled, begun) = (stage.figures().filled, Instant::now());
+        stage.engine().remote().expect("a Redis").fill(id, &old);
+        stage.until("never filled in", |figures| figures.filled > filled);
+        assert!(is_there() && begun.elapsed() < Duration::from_secs(1), "too slow to tell");
+    };
+    fill(&stage, &|| stage.shared(id) == Some(fed));
+
+    stage.redis.do_it(&["DEL", &key]);
+    fill(&stage, &|| stage.redis.ask::<i64>(&["PTTL", &key]) <= 2_000);
+    assert_eq!(stage.shared(id), Some((fed.0 - 1, old.size - 1)), "as old as it is");
+    let history = History::of(stage.engine(), &stage.accounts);
+    stage.read_shared(&history);
+    stage.read();
+    // The next change takes its place.
+    stage.award_to(0);
+    stage.fed();
+    assert_eq!(stage.shared(id).map(|(total, _)| total), Some(fed.0 + 1));
+
+    stage.redis.do_it(&["DEL", &key]);
+    fill(&stage, &|| true);
+    std::thread::sleep(Duration::from_millis(2_100));
+    assert_eq!(stage.shared(id), None, "after two seconds it is gone");
+}
+
 #[test]
 fn flushed() {
     let mut stage = Stage::new(Redis::start());

@@ -45,6 +45,11 @@ fn a_signature_counts_once_on_all_nodes_and_not_at_all_where_that_cannot_be_told
     one.ask(&first).refused(401, "signature_replayed");
     assert_eq!(two.ask(&signed()).status, 200);
 
+    redis.do_it(&["CONFIG", "SET", "maxmemory", "1"]);
+    two.ask(&signed()).refused(503, "busy");
+    redis.do_it(&["CONFIG", "SET", "maxmemory", "0"]);
+    until("signed reads count again", || two.ask(&signed()).status == 200);
+
     redis.signal("STOP");
     let replies: Vec<_> = (0..8).map(|_| two.ask(&signed())).collect();
     for reply in &replies {

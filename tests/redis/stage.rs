@@ -5,9 +5,11 @@ use crate::common::node::{How, Replay};
 use crate::common::redis::Redis;
 use crate::common::world::{World, beginning, id};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tallyhouse::app::{Network, Tuning, compare_cache};
-use tallyhouse::book::Name;
+use tallyhouse::book::{Name, Record};
+use tallyhouse::cache::Loaded;
 use tallyhouse::cache::remote::Figures;
 use tallyhouse::engine::Engine;
 use tallyhouse::machine::Request;
@@ -254,6 +256,15 @@ impl Stage {
         let loaded = self.runtime.block_on(self.engine().remote().expect("a Redis").get(id, 0))?;
         let record = loaded.row.expect("a record").1;
         Some((record.account().expect("an account").total().get(), loaded.size - 1))
+    }
+
+    /// What state says about an account.
+    pub fn in_state(&self, id: AccountId) -> Loaded {
+        let name = Name::Account(id);
+        let loaded = self.engine().read().load(&[name.to_string()]).expect("state");
+        let row = loaded.rows.first().expect("an account");
+        let record = Record::decode(&name, &row.value).expect("a record");
+        Loaded { size: loaded.cursor.expect("a cursor").seq + 1, row: Some((row.seq, Arc::new(record))) }
     }
 
     /// The cursor in Redis: its generation and entry.

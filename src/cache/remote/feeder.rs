@@ -125,7 +125,11 @@ impl Feeder<'_> {
             self.shared.feeding.store(false, Ordering::Release);
             self.shared.waiting.clear();
             match &trouble {
-                Trouble::Redis(e) => tracing::warn!("Redis is not fed: {e}"),
+                Trouble::Redis(e) => {
+                    // A master that is none any more still answers readers: they need a new connection, too.
+                    self.link.trip();
+                    tracing::warn!("Redis is not fed: {e}");
+                }
                 Trouble::Source(why) => tracing::warn!("Redis is not fed, its source cannot be read: {why}"),
                 Trouble::Moved | Trouble::Far => {}
             }

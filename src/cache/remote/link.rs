@@ -224,7 +224,8 @@ impl Link {
         self.errors.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn trip(&self) {
+    /// Nobody asks any more, until a new connection is there.
+    pub(super) fn trip(&self) {
         self.open.store(true, Ordering::Release);
         self.tripped.notify_one();
     }

@@ -106,7 +106,7 @@ impl Shared {
     }
 }
 
-/// Balances in Redis. Dropping it ends its threads.
+/// Balances in Redis. Dropping it closes it.
 pub struct Remote {
     keys: Keys,
     link: Arc<Link>,
@@ -208,6 +208,16 @@ impl Remote {
         Ok(set.is_some())
     }
 
+    /// Ends its threads: nothing is fed any more, and nothing is told.
+    pub fn close(&self) {
+        let _ = self.over.send(true);
+        for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            // A thread that died of a panic has said so.
+            let _ = thread.join();
+        }
+        self.link.trip();
+    }
+
     /// How it does.
     pub fn figures(&self) -> Figures {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -225,11 +235,7 @@ impl Remote {
 
 impl Drop for Remote {
     fn drop(&mut self) {
-        let _ = self.over.send(true);
-        for thread in self.threads.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            // A thread that died of a panic has said so.
-            let _ = thread.join();
-        }
+        self.close();
     }
 }
 
