@@ -79,7 +79,7 @@ impl Play {
             let account = *rng.pick(to);
             let mut ask = Ask::get(format!("/v1/accounts/{account}")).key(&self.secret);
             let known = self.known.load(Ordering::Acquire);
-            let demands = which % 2 == 0;
+            let demands = which.is_multiple_of(2);
             if demands {
                 ask = ask.with("min-seq", last.to_string());
             }

@@ -75,7 +75,7 @@ pub(super) enum Target {
     /// Whoever Sentinel says is the master. Asked anew for every connection.
     Sentinel(Box<Mutex<SentinelClient>>),
     /// A cluster. All keys of a network have one hash tag, so they are on one of its masters.
-    Cluster(ClusterClient),
+    Cluster(Box<ClusterClient>),
 }
 
 /// The parts of `redis+…://user:password@host:port,host:port/name`.
@@ -143,7 +143,7 @@ impl Target {
             if let Some(password) = several.password {
                 client = client.password(password);
             }
-            return Ok(Self::Cluster(client.build().map_err(text)?));
+            return Ok(Self::Cluster(Box::new(client.build().map_err(text)?)));
         }
         let info = url.into_connection_info().map_err(text)?;
         Ok(Self::One(Client::open(info).map_err(text)?))
