@@ -46,7 +46,7 @@ const BOUNDS: &[(&str, i64, i64)] = &[
 ];
 
 /// Keys whose value is a text.
-const TEXTS: &[&str] = &["api.listen", "api.public", "store.database"];
+const TEXTS: &[&str] = &["api.listen", "api.public", "redis", "store.database"];
 
 /// Everything that can be configured.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
@@ -54,6 +54,8 @@ const TEXTS: &[&str] = &["api.listen", "api.public", "store.database"];
 pub struct Config {
     /// Where log, state, views and vault are.
     pub store: Store,
+    /// The address of the Redis that nodes share; empty: there is none.
+    pub redis: String,
     /// The thread that decides and commits.
     pub writer: Writer,
     /// Those that follow the log.
@@ -244,7 +246,9 @@ impl Config {
         let mut whole = defaults()?;
         let given: Table = text.parse().map_err(ConfigError::Syntax)?;
         for (key, value) in leaves(&given) {
-            if is_empty(&value) && whole.keys().any(|known| known.split('.').next() == Some(&key)) {
+            if is_empty(&value)
+                && whole.keys().any(|known| known.split_once('.').is_some_and(|(section, _)| section == key))
+            {
                 continue;
             }
             if whole.insert(key.clone(), value).is_none() {
@@ -317,7 +321,10 @@ fn is_empty(value: &Value) -> bool {
 fn nest(leaves: BTreeMap<String, Value>) -> Table {
     let mut table = Table::new();
     for (dotted, value) in leaves {
-        let Some((section, key)) = dotted.split_once('.') else { continue };
+        let Some((section, key)) = dotted.split_once('.') else {
+            table.insert(dotted, value);
+            continue;
+        };
         let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
         if let Value::Table(keys) = section {
             keys.insert(key.to_owned(), value);
@@ -374,6 +381,9 @@ mod tests {
         assert_eq!(config.writer.queue, Config::default().writer.queue);
         assert_eq!(config.vault, Config::default().vault);
         assert_eq!(Config::parse("[writer]\n").expect("an empty section"), Config::default());
+        let shared =
+            Config::parse("redis = \"redis://a:1\"\n[writer]\nqueue = 9").expect("without a section");
+        assert_eq!((shared.redis.as_str(), shared.writer.queue), ("redis://a:1", 9));
         assert_eq!(Config::parse("writer.max_batch = 64").expect("dotted").writer, config.writer);
         for public in ["", "https://points.example", "http://127.0.0.1:8710/", "http://[::1]:80"] {
             let text = format!("[api]\npublic = \"{public}\"");
@@ -397,6 +407,10 @@ mod tests {
             ("[api]\npublic = \"points.example\"", "api.public = points.example: https://host"),
             ("[api]\npublic = \"https://points.example?x=\"", "without path and query"),
             ("[api]\npublic = \"https://points.example/api\"", "without path and query"),
+            ("redis = 6379", "redis = 6379: a text in quotation marks is wanted"),
+            ("redis.url = \"redis://a\"", "there is no key redis.url; did you mean"),
+            ("rediss = \"redis://a\"", "there is no key rediss; did you mean redis?"),
+            ("[redis]", "redis = {}: a text in quotation marks is wanted"),
             ("[writer", "TOML parse error at line 1"),
         ];
         for (text, wanted) in rows {

@@ -326,7 +326,8 @@ fn database(file: &File) -> Vec<String> {
         found.extend(file.words(&words, "the way to PostgreSQL is for the store"));
     }
     if folder != "cache" {
-        found.extend(file.words(&["redis"], "Redis is for the cache"));
+        // A setting may have that name; the crate is named before two colons, or imported.
+        found.extend(file.words(&["redis::", "use redis", "extern crate redis"], "Redis is for the cache"));
     }
     found
 }

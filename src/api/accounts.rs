@@ -103,13 +103,17 @@ fn moment(service: &Service, text: &str) -> Result<Moment, Problem> {
     Ok(moment)
 }
 
-/// The account of a path, newest, if the caller may see it.
-fn seen(service: &Service, caller: &Caller, id: &str) -> Result<(AccountId, book::Account), Problem> {
+/// The account of a path, newest, if the caller may see it; and the entry that it shows, or a later one.
+async fn seen(
+    service: &Service,
+    caller: &Caller,
+    id: &str,
+) -> Result<(AccountId, book::Account, u64), Problem> {
     let nothing = || Problem::about(Code::NotFound, "no such account, or it is not yours to see");
     let id: AccountId = id.parse().map_err(|_| nothing())?;
-    let record = service.engine.account(id)?;
-    service.may_see_account(caller, id, record.as_ref().map(|record| record.head.unit))?;
-    record.map(|record| (id, record)).ok_or_else(nothing)
+    let seen = service.engine.seen(id).await?;
+    service.may_see_account(caller, id, seen.account().map(|record| record.head.unit))?;
+    seen.account().map(|record| (id, record.clone(), seen.seq)).ok_or_else(nothing)
 }
 
 /// Show an account
@@ -126,9 +130,7 @@ pub async fn get(
 ) -> Result<HttpResponse, Problem> {
     let service = super::call::service(&request)?;
     service.wait_for(min_seq(request.headers())?).await?;
-    // Read before the account: what is shown is this entry or a later one, never an earlier.
-    let seq = service.engine.progress().committed.checked_sub(1);
-    let (id, mut record) = seen(&service, &caller, &id)?;
+    let (id, mut record, seq) = seen(&service, &caller, &id).await?;
     let unit = record.head.unit;
     if let Some(as_of) = query.into_inner().as_of {
         let moment = moment(&service, &as_of)?;
@@ -160,7 +162,7 @@ pub async fn get(
         lots: lots.collect(),
         at,
     };
-    Ok(json(seq, &Shown::Now(account)))
+    Ok(json(Some(seq), &Shown::Now(account)))
 }
 
 /// What an account is shown as.
@@ -213,7 +215,7 @@ pub async fn movements(
 ) -> Result<HttpResponse, Problem> {
     let service = super::call::service(&request)?;
     service.wait_for(min_seq(request.headers())?).await?;
-    let (id, _) = seen(&service, &caller, &id)?;
+    let (id, ..) = seen(&service, &caller, &id).await?;
     let list = format!("movements/{id}");
     let (limit, before) = (query.limit()?, query.place::<u64>(&list)?);
     let shown =

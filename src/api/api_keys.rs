@@ -155,7 +155,7 @@ fn roles(whom: &vault::Whom) -> &'static [Role] {
 #[utoipa::path(post, path = "/v1/api-keys", tag = "access", operation_id = "createApiKey", request_body = Wanted,
     responses((status = 201, description = "The key, with its secret.", body = Shown)))]
 pub async fn create(incoming: Incoming) -> Result<HttpResponse, Problem> {
-    let caller = incoming.caller()?;
+    let caller = incoming.caller().await?;
     let wanted: Wanted = incoming.json()?;
     let service = &incoming.service;
     let whom = owner(&caller, wanted.brand, wanted.wallet)?;
@@ -262,7 +262,7 @@ pub async fn get(
     params(("api_key" = String, Path, description = "Its id.", example = "ak_2vtb9m0e3d5w7q9x1z4k6p8r0c")),
     responses((status = 200, description = "The key, revoked.", body = Shown)))]
 pub async fn revoke(incoming: Incoming, id: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let caller = incoming.caller()?;
+    let caller = incoming.caller().await?;
     let service = &incoming.service;
     let key = found(service, &caller, &id)?;
     let key = service.vault.revoke_api_key(key.id, service.clock.now()).map_err(Problem::fault)?;

@@ -223,7 +223,7 @@ pub struct Approve {
     params(("application" = String, Path, description = "Its id.", example = "app_2vtb9m0e3d5w7q9x1z4k6p8r0c")),
     responses((status = 200, description = "How the application stands now.", body = Application)))]
 pub async fn approve(incoming: Incoming, id: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let caller = incoming.caller()?;
+    let caller = incoming.caller().await?;
     if caller.whom != Whom::Operator {
         return Err(Problem::about(Code::NotYours, "the operator approves applications"));
     }

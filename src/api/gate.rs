@@ -56,7 +56,7 @@ pub async fn pass<B: MessageBody + 'static>(
     let found = Route::find(method.as_str(), request.path()).map(|(route, _)| route);
     let operation = found.map_or("none", |route| route.id);
     let admitted = match &found {
-        Some(route) => admit(&data, request.request(), route),
+        Some(route) => admit(&data, request.request(), route).await,
         // Swagger's files, and what is not there at all.
         None => draw(&data, request.request(), &stranger(request.request())),
     };
@@ -169,14 +169,14 @@ pub fn stranger(request: &HttpRequest) -> Who {
 
 /// Takes one out of somebody's bucket; the answer's headers will say what is left.
 pub fn draw(service: &Service, request: &HttpRequest, who: &Who) -> Result<(), Problem> {
-    let left = service.limits.draw(who);
+    let left = service.limits.draw(who, service.engine.remote());
     request.extensions_mut().insert(left);
     left.granted()
 }
 
 /// [`draw`] for a look-up of a member.
 pub fn draw_resolve(service: &Service, request: &HttpRequest, caller: &Caller) -> Result<(), Problem> {
-    let left = service.limits.draw_resolve(&who(caller, request));
+    let left = service.limits.draw_resolve(&who(caller, request), service.engine.remote());
     request.extensions_mut().insert(left);
     left.granted()
 }
@@ -201,7 +201,7 @@ pub fn counts_still(service: &Service, caller: &Caller) -> Result<bool, Problem>
 
 /// Looks at credentials, as far as the head of the request shows them. A signature over a body is verified
 /// when the body is there, in `call`.
-fn admit(service: &Service, request: &HttpRequest, route: &Route) -> Result<(), Problem> {
+async fn admit(service: &Service, request: &HttpRequest, route: &Route) -> Result<(), Problem> {
     if matches!(route.id, "getHealth" | "getReadiness") {
         return Ok(());
     }
@@ -214,7 +214,7 @@ fn admit(service: &Service, request: &HttpRequest, route: &Route) -> Result<(), 
         service.limits.may_try(address(request))?;
     }
     let caller = match (signed, has_key) {
-        (true, _) if reads => Some(by_signature(service, &read_signed(service, request, &[])?)?),
+        (true, _) if reads => Some(by_signature(service, &read_signed(service, request, &[])?).await?),
         (true, _) => None,
         (false, true) => Some(by_api_key(service, request)?),
         (false, false) => None,
@@ -300,7 +300,7 @@ pub fn explained(no: Refused, message: &HttpMessage) -> Problem {
 }
 
 /// Who signed: verifies the signature, and that it is the first request with this nonce.
-pub fn by_signature(service: &Service, signed: &HttpSigned) -> Result<Caller, Problem> {
+pub async fn by_signature(service: &Service, signed: &HttpSigned) -> Result<Caller, Problem> {
     let kid = signed.kid();
     let (key, at) = service.key_now(kid)?;
     crate::network::is_active(&key, at).map_err(Refused::from)?;
@@ -310,7 +310,8 @@ pub fn by_signature(service: &Service, signed: &HttpSigned) -> Result<Caller, Pr
         let about = "created: before this node began to remember signatures; sign again";
         return Err(Refused::about(Refusal::SignatureStale, about).into());
     }
-    service.nonces.first(&key.owner, kid, signed.nonce(), signed.expires(), service.clock.now().seconds())?;
+    let (remote, now) = (service.engine.remote(), service.clock.now().seconds());
+    service.nonces.first(remote, &key.owner, kid, signed.nonce(), signed.expires(), now).await?;
     let whom = Whom::of(&key.owner);
     let no_role = || {
         Problem::about(Code::ScopeMissing, format!("keys of the purpose {} sign no requests", key.purpose))

@@ -138,7 +138,7 @@ impl From<&HeldKey> for Shown {
 #[utoipa::path(post, path = "/v1/held-keys", tag = "access", operation_id = "createHeldKey", request_body = Wanted,
     responses((status = 201, description = "The key to certify.", body = Shown)))]
 pub async fn create(incoming: Incoming) -> Result<HttpResponse, Problem> {
-    let caller = incoming.caller()?;
+    let caller = incoming.caller().await?;
     let wanted: Wanted = incoming.json()?;
     let Whom::Brand(brand) = caller.whom else {
         return Err(Problem::about(Code::NotYours, "keys are held for brands"));
@@ -205,7 +205,7 @@ pub struct Forgotten {
     params(("kid" = Kid, Path, description = "The key's thumbprint.")),
     responses((status = 200, description = "The network does not hold the key.", body = Forgotten)))]
 pub async fn forget(incoming: Incoming, kid: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let caller = incoming.caller()?;
+    let caller = incoming.caller().await?;
     let nothing = || Problem::about(Code::NotFound, "no such held key of yours");
     let Whom::Brand(brand) = caller.whom else {
         return Err(Problem::about(Code::NotYours, "keys are held for brands"));

@@ -3,11 +3,14 @@
 //! Owns: a bucket for each caller (an API key, a signing key, or an address for those who show neither), one
 //! for each address whose signatures fail, and the headers that tell how much is left.
 //! Promises: a look costs no more than a look-up; buckets that nobody draws on are forgotten.
+//! Where nodes share a Redis, what all of them granted counts: a bucket that they emptied together grants nothing until
+//! it has something again. Without an answer from there a node's own buckets hold.
 //! Refuses to know: what is asked for.
 //!
 //! Headers: `RateLimit-Policy` and `RateLimit` (IETF draft-ietf-httpapi-ratelimit-headers).
 
 use super::problem::{Code, Problem};
+use crate::cache::remote::{Bucket, Remote};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
@@ -29,6 +32,16 @@ pub enum Who {
     Address(IpAddr),
 }
 
+impl Who {
+    /// The bucket's name among nodes.
+    fn name(&self, policy: &str) -> String {
+        match self {
+            Self::Key(id) => format!("{policy}/key/{id}"),
+            Self::Address(address) => format!("{policy}/address/{address}"),
+        }
+    }
+}
+
 type Buckets<K> = RateLimiter<K, DashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
 
 /// All buckets.
@@ -42,6 +55,7 @@ pub struct Limits {
     resolves_per_second: u32,
     per_second: u32,
     strangers_per_second: u32,
+    burst: u32,
     blocked: Cache<IpAddr, Instant>,
     clock: DefaultClock,
     asked: AtomicU32,
@@ -95,6 +109,7 @@ impl Limits {
             resolves_per_second: rates.resolves,
             per_second: rates.per_key,
             strangers_per_second: rates.per_address,
+            burst: rates.burst,
             blocked: Cache::new(BLOCKED),
             clock: DefaultClock::default(),
             asked: AtomicU32::new(0),
@@ -102,7 +117,7 @@ impl Limits {
     }
 
     /// Takes one out of somebody's bucket. What is left goes into the answer's headers.
-    pub fn draw(&self, who: &Who) -> Left {
+    pub fn draw(&self, who: &Who, remote: Option<&Remote>) -> Left {
         // Now and then, those that are full again are forgotten.
         if self.asked.fetch_add(1, Ordering::Relaxed) % 65_536 == 65_535 {
             self.keys.retain_recent();
@@ -112,25 +127,44 @@ impl Limits {
             self.applicants.retain_recent();
         }
         match who {
-            Who::Key(_) => self.take(&self.keys, who, ("default", self.per_second, 1)),
-            Who::Address(_) => self.take(&self.strangers, who, ("default", self.strangers_per_second, 1)),
+            Who::Key(_) => self.take(&self.keys, who, ("default", self.per_second, 1), remote),
+            Who::Address(_) => {
+                self.take(&self.strangers, who, ("default", self.strangers_per_second, 1), remote)
+            }
         }
     }
 
     /// [`Limits::draw`] for a look-up of a member, which has a tighter bucket of its own.
-    pub fn draw_resolve(&self, who: &Who) -> Left {
-        self.take(&self.resolvers, who, ("resolve", self.resolves_per_second, 1))
+    pub fn draw_resolve(&self, who: &Who, remote: Option<&Remote>) -> Left {
+        self.take(&self.resolvers, who, ("resolve", self.resolves_per_second, 1), remote)
     }
 
-    /// [`Limits::draw`] for an application to join: a handful an hour, since anybody can sign one.
+    /// [`Limits::draw`] for an application to join: a handful an hour, since anybody can sign one. Each node counts its
+    /// own.
     pub fn draw_application(&self, who: &Who) -> Left {
-        self.take(&self.applicants, who, ("application", self.applications_per_hour, 3_600))
+        self.take(&self.applicants, who, ("application", self.applications_per_hour, 3_600), None)
     }
 
-    fn take(&self, buckets: &Buckets<Who>, who: &Who, policy: (&'static str, u32, u32)) -> Left {
-        let (policy, rate, window) = policy;
+    fn take(
+        &self,
+        buckets: &Buckets<Who>,
+        who: &Who,
+        (policy, rate, window): (&'static str, u32, u32),
+        remote: Option<&Remote>,
+    ) -> Left {
         match buckets.check_key(who) {
-            Ok(left) => Left { policy, rate, window, remaining: left.remaining_burst_capacity(), wait: None },
+            Ok(left) => {
+                let burst = rate.saturating_mul(self.burst);
+                match remote.and_then(|remote| remote.draw(Bucket { name: &who.name(policy), rate, burst })) {
+                    Some(wait) => {
+                        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+                        Left { policy, rate, window, remaining: 0, wait: Some(seconds) }
+                    }
+                    None => {
+                        Left { policy, rate, window, remaining: left.remaining_burst_capacity(), wait: None }
+                    }
+                }
+            }
             Err(until) => {
                 let wait = until.wait_time_from(self.clock.now());
                 let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);

@@ -5,6 +5,7 @@
 //! here.
 //! Refuses to know: who asked.
 
+use crate::cache::remote::Remote;
 use crate::engine::{Engine, Progress};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -42,6 +43,18 @@ pub struct Metrics {
     state: Gauge,
     views: Gauge,
     commits: Gauge,
+    shared: Shared,
+}
+
+/// The cache that nodes share.
+struct Shared {
+    hits: Gauge,
+    misses: Gauge,
+    errors: Gauge,
+    written: Gauge,
+    filled: Gauge,
+    open: Gauge,
+    behind: Gauge,
 }
 
 fn size(value: u64) -> i64 {
@@ -75,7 +88,22 @@ impl Metrics {
         let state = gauge("entries_in_state", "Entries that state shows");
         let views = gauge("entries_in_views", "Entries that the views show");
         let commits = gauge("commits", "Durable commits since the start");
-        Self { registry, answered, problems, seconds, open, committed, state, views, commits }
+        let shared = Shared {
+            hits: gauge("redis_hits", "Balances that were found in Redis since the start"),
+            misses: gauge(
+                "redis_misses",
+                "Balances that Redis did not have, or not new enough, since the start",
+            ),
+            errors: gauge("redis_errors", "Questions that Redis did not answer, or wrongly, since the start"),
+            written: gauge("redis_written", "Values that the feeder wrote to Redis since the start"),
+            filled: gauge("redis_filled", "Values that readers filled in since the start"),
+            open: gauge(
+                "redis_breaker_open",
+                "1 while Redis is in trouble and not asked; 0 also if there is none",
+            ),
+            behind: gauge("redis_entries_behind", "Entries of the log that Redis does not show yet"),
+        };
+        Self { registry, answered, problems, seconds, open, committed, state, views, commits, shared }
     }
 
     /// A request came in.
@@ -100,6 +128,15 @@ impl Metrics {
         self.state.set(size(state));
         self.views.set(size(views));
         self.commits.set(size(engine.commits()));
+        if let Some(figures) = engine.remote().map(Remote::figures) {
+            self.shared.hits.set(size(figures.hits));
+            self.shared.misses.set(size(figures.misses));
+            self.shared.errors.set(size(figures.errors));
+            self.shared.written.set(size(figures.written));
+            self.shared.filled.set(size(figures.filled));
+            self.shared.open.set(figures.is_open.into());
+            self.shared.behind.set(size(committed.saturating_sub(figures.fed)));
+        }
         let mut text = String::new();
         // Writing into a text does not fail.
         let _ = encode(&mut text, &self.registry);

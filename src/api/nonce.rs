@@ -2,13 +2,15 @@
 //!
 //! Owns: which nonces were seen, for as long as their signatures count.
 //! Promises: none is taken twice; if there is no room to remember one, it is not taken at all (it fails
-//! closed, since for these requests nothing else would notice the repeat). No key takes the room of the others, and
+//! closed, since for these requests nothing else would notice the repeat). Where nodes share a Redis it must be first
+//! there, too: if it cannot be asked the answer is 503, with Retry-After. No key takes the room of the others, and
 //! the keys of accounts, which anybody opens, have a room of their own.
 //! Refuses to know: writes to the log: their command id recognises them, for ever. What was signed before this node
 //! began: the gate does not let it come here.
 
 use super::problem::{Code, Problem};
 use crate::book::Principal;
+use crate::cache::remote::Remote;
 use crate::types::{Fingerprint, Kid};
 use hashbrown::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -55,9 +57,10 @@ impl Own {
 }
 
 impl Nonces {
-    /// Takes a nonce of somebody's key until `expires`, in Unix seconds.
-    pub fn first(
+    /// Takes a nonce of somebody's key until `expires`, in Unix seconds, on this node and on all that share `remote`.
+    pub async fn first(
         &self,
+        remote: Option<&Remote>,
         owner: &Principal,
         kid: Kid,
         nonce: &str,
@@ -66,8 +69,19 @@ impl Nonces {
     ) -> Result<(), Problem> {
         let room = if matches!(owner, Principal::Account(_)) { &self.holders } else { &self.known };
         let name = Fingerprint::of_all(&[&kid.0.0, nonce.as_bytes()]);
-        let mut seen = room.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.take(kid, name, expires, now)
+        room.0.lock().unwrap_or_else(PoisonError::into_inner).take(kid, name, expires, now)?;
+        let Some(remote) = remote else { return Ok(()) };
+        // Clocks of nodes differ a little.
+        let seconds = expires.saturating_sub(now).saturating_add(10);
+        match remote.is_first(&crate::types::hex(&name.0), seconds).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Code::SignatureReplayed.into()),
+            Err(_) => {
+                let why =
+                    "whether this signature was used before cannot be told now; sign anew and try again";
+                Err(Problem::about(Code::Busy, why))
+            }
+        }
     }
 }
 
@@ -105,6 +119,7 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
 
     fn key(n: u8) -> Kid {
         Kid(crate::types::Hash([n; 32]))
@@ -114,10 +129,17 @@ mod tests {
         Principal::Account("ac_00000000000000000000000000".parse().expect("an account"))
     }
 
+    /// Nothing is waited for where there is no Redis.
+    fn alone<T>(asked: impl Future<Output = T>) -> T {
+        asked.now_or_never().expect("at once")
+    }
+
     #[test]
     fn a_nonce_counts_once_for_each_key_while_its_signature_counts() {
         let nonces = Nonces::default();
-        let first = |key, nonce, expires, now| nonces.first(&Principal::Operator, key, nonce, expires, now);
+        let first = |key, nonce, expires, now| {
+            alone(nonces.first(None, &Principal::Operator, key, nonce, expires, now))
+        };
         assert!(first(key(1), "a", 300, 100).is_ok());
         assert_eq!(first(key(1), "a", 300, 101).expect_err("again").code(), "signature_replayed");
         assert!(first(key(2), "a", 300, 101).is_ok() && first(key(1), "b", 300, 101).is_ok());
@@ -127,7 +149,7 @@ mod tests {
     #[test]
     fn a_key_has_its_share_and_accounts_a_room_of_their_own() {
         let (nonces, own) = (Nonces::default(), account());
-        let first = |key, n: usize, now| nonces.first(&own, key, &n.to_string(), now + 300, now);
+        let first = |key, n: usize, now| alone(nonces.first(None, &own, key, &n.to_string(), now + 300, now));
         let code = |no: Result<(), Problem>| no.expect_err("no room").code();
         for n in 0..SHARE {
             first(key(0), n, 100).expect("room");
@@ -144,7 +166,7 @@ mod tests {
         for (owner, n) in
             [Principal::Operator, Principal::Brand("br_a".parse().expect("a brand"))].iter().zip(21..)
         {
-            assert!(nonces.first(owner, key(n), "x", 400, 100).is_ok());
+            assert!(alone(nonces.first(None, owner, key(n), "x", 400, 100)).is_ok());
         }
         // What does not count any more is forgotten: of one key, and of all.
         for n in 0..SHARE {

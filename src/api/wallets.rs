@@ -63,11 +63,12 @@ pub struct Wallet {
     accounts: Vec<Pocket>,
 }
 
-fn wallet(service: &Service, id: WalletId) -> Result<Wallet, Problem> {
+async fn wallet(service: &Service, id: WalletId) -> Result<Wallet, Problem> {
     let at = service.log_time()?;
     let mut accounts = vec![];
     for (unit, account) in service.vault.accounts(id).map_err(Problem::fault)? {
-        let Some(mut record) = service.engine.account(account)? else {
+        let seen = service.engine.seen(account).await?;
+        let Some(mut record) = seen.account().cloned() else {
             let zero = Points::ZERO;
             accounts.push(Pocket { unit, account, available: zero, held: zero, pending: zero, owed: zero });
             continue;
@@ -96,7 +97,7 @@ pub struct NewWallet {
 #[utoipa::path(post, path = "/v1/wallets", tag = "wallets", operation_id = "createWallet", request_body = NewWallet,
     responses((status = 201, description = "The wallet.", body = Wallet)))]
 pub async fn create(incoming: Incoming) -> Result<HttpResponse, Problem> {
-    let caller = incoming.caller()?;
+    let caller = incoming.caller().await?;
     if caller.whom != Whom::Operator {
         return Err(Problem::about(Code::NotYours, "the operator's consumer service makes wallets"));
     }
@@ -107,7 +108,7 @@ pub async fn create(incoming: Incoming) -> Result<HttpResponse, Problem> {
         None => Some(vault.create_wallet().map_err(vault_problem)?),
     };
     let id = made.ok_or_else(|| Problem::fault("no wallet was made"))?;
-    Ok(HttpResponse::Created().json(wallet(&incoming.service, id)?))
+    Ok(HttpResponse::Created().json(wallet(&incoming.service, id).await?))
 }
 
 /// List wallets
@@ -119,7 +120,7 @@ pub async fn create(incoming: Incoming) -> Result<HttpResponse, Problem> {
 pub async fn list(caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let service = super::call::service(&request)?;
     let items = match caller.whom {
-        Whom::Wallet(own) => vec![wallet(&service, own)?],
+        Whom::Wallet(own) => vec![wallet(&service, own).await?],
         _ => vec![],
     };
     Ok(json(None, &Page { items, next: None }))
@@ -139,8 +140,9 @@ pub async fn get(
     let service = super::call::service(&request)?;
     let id = look(&caller, &id)?;
     service.wait_for(super::reply::min_seq(request.headers())?).await?;
-    let seq = service.engine.progress().committed.checked_sub(1);
-    Ok(json(seq, &wallet(&service, id)?))
+    // Read before the accounts: what is shown of each is this entry or a later one.
+    let seq = service.engine.newest();
+    Ok(json(seq, &wallet(&service, id).await?))
 }
 
 /// An alias.
@@ -178,7 +180,7 @@ pub async fn aliases(
     params(("wallet" = String, Path, description = "Its id.", example = "wa_2vtb9m0e3d5w7q9x1z4k6p8r0c")),
     responses((status = 201, description = "The alias.", body = Alias)))]
 pub async fn add_alias(incoming: Incoming, id: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let caller = incoming.caller()?;
+    let caller = incoming.caller().await?;
     let id = look(&caller, &id)?;
     // Whether somebody has a name is told to nobody who guesses names.
     if caller.whom != Whom::Operator {
@@ -222,7 +224,7 @@ fn unit_there(service: &Service, unit: UnitCode) -> Result<(), Problem> {
     params(("wallet" = String, Path, description = "Its id.", example = "wa_2vtb9m0e3d5w7q9x1z4k6p8r0c")),
     responses((status = 201, description = "The account.", body = NamedAccount)))]
 pub async fn add_account(incoming: Incoming, id: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let caller = incoming.caller()?;
+    let caller = incoming.caller().await?;
     let id = look(&caller, &id)?;
     let WantedAccount { unit } = incoming.json()?;
     unit_there(&incoming.service, unit)?;
@@ -269,7 +271,7 @@ pub struct Member {
     request_body = Member,
     responses((status = 200, description = "The account.", body = NamedAccount)))]
 pub async fn resolve(incoming: Incoming) -> Result<HttpResponse, Problem> {
-    let caller = incoming.caller()?;
+    let caller = incoming.caller().await?;
     gate::draw_resolve(&incoming.service, &incoming.request, &caller)?;
     let Member { alias, unit } = incoming.json()?;
     let brand = caller.brand().ok_or(Code::NotYours)?.clone();

@@ -168,10 +168,10 @@ impl Incoming {
     }
 
     /// Who asks, where the body has no signature of its own that the log keeps.
-    pub fn caller(&self) -> Result<Caller, Problem> {
+    pub async fn caller(&self) -> Result<Caller, Problem> {
         if self.is_signed() {
             let signed = read_signed(&self.service, &self.request, &self.body)?;
-            let caller = by_signature(&self.service, &signed)?;
+            let caller = by_signature(&self.service, &signed).await?;
             gate::draw(&self.service, &self.request, &gate::who(&caller, &self.request))?;
             if let Some(scope) = self.route.scope {
                 caller.needs(scope)?;

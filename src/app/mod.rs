@@ -4,6 +4,7 @@
 //! Promises: a folder that cannot be trusted (a log cut or restored too old, a foreign key) is not opened.
 //! Refuses to know: what commands mean.
 
+mod cached;
 mod founding;
 mod missing;
 mod pen;
@@ -12,6 +13,7 @@ mod report;
 mod serve;
 mod verify;
 
+pub use cached::{CacheReport, compare_cache};
 pub use founding::{BrandKeys, Joining, Operator, accept};
 pub use pen::{Pen, id_of};
 pub use rebuild::rebuild;
@@ -52,6 +54,8 @@ pub struct Tuning {
     pub pace: Pace,
     /// Records that the writer keeps at hand.
     pub memory_rows: usize,
+    /// The Redis that nodes share balances through, if there is one.
+    pub redis: Option<String>,
 }
 
 impl Tuning {
@@ -77,7 +81,8 @@ impl Tuning {
             checkpoint: dir.join("checkpoint"),
             balances: config.cache.rows,
         };
-        Self { pace, memory_rows: config.writer.memory_rows }
+        let redis = Some(config.redis.clone()).filter(|url| !url.is_empty());
+        Self { pace, memory_rows: config.writer.memory_rows, redis }
     }
 }
 
@@ -212,6 +217,9 @@ impl Network {
             if genesis.driven && stores.read.tip().map_err(fault)?.is_some() { Time::default() } else { at };
         let core = Core::open(setup, stores, signer, &genesis, now)?;
         let engine = Engine::start(core, genesis.net(), tuning.pace.clone(), watched(genesis.driven))?;
+        if let Some(url) = &tuning.redis {
+            engine.share(url)?;
+        }
         let views = views::Reader::open(home).map_err(fault)?;
         Ok(Self { engine, views, genesis, dir: dir.into() })
     }

@@ -13,7 +13,10 @@
 //! loaded from, and proves no more, unless the cache itself knows that no change was missed. This one
 //! does: it shares its memory with its feeder, keeps what state lacks, and remembers what it forgot. So
 //! what it holds is always the newest, and nothing in it has to die of age. A cache in another process
-//! cannot know it: there a loaded value proves its own entry only, and lives two seconds.
+//! cannot know it: there a loaded value proves its own entry only, and lives two seconds. That one is [`remote`]:
+//! Redis, asked on a miss before state is. What it gives is taken if it is as new as whatever was forgotten here.
+
+pub mod remote;
 
 use crate::book::{Account, Record};
 use crate::types::AccountId;
@@ -45,6 +48,21 @@ pub struct Loaded {
     pub size: u64,
     /// The record and the entry that changed it last; `None` if there is none.
     pub row: Option<(u64, Arc<Record>)>,
+}
+
+/// An account was not at hand.
+#[derive(Clone, Copy, Debug)]
+pub struct Missed {
+    proved: u64,
+    forgotten: u64,
+}
+
+impl Missed {
+    /// Entries that must be shown by whoever is asked instead. An account that changed after them was at hand: so what
+    /// it was after them it was also after everything that was proved when it was looked for.
+    pub fn least(&self) -> u64 {
+        self.forgotten
+    }
 }
 
 /// Sizes below are numbers of entries: an entry's seq is one less, and 0 is nothing.
@@ -92,7 +110,9 @@ impl Balances {
     fn sharded(rows: usize, size: u64, shards: usize) -> Self {
         let half = (rows / shards / 2).max(1);
         Self {
-            shards: (0..shards).map(|_| RwLock::new(Shard { full: half, ..Shard::default() })).collect(),
+            shards: (0..shards)
+                .map(|_| RwLock::new(Shard { full: half, forgotten: size, ..Shard::default() }))
+                .collect(),
             hasher: DefaultHashBuilder::default(),
             half,
             proved: AtomicU64::new(size),
@@ -129,42 +149,57 @@ impl Balances {
 
     /// The account as of what is proved now, or later. `load` asks state, if it is not at hand.
     pub fn get<E>(&self, id: AccountId, load: impl FnOnce() -> Result<Loaded, E>) -> Result<Seen, E> {
+        match self.look(id) {
+            Ok(seen) => Ok(seen),
+            // Whatever was proved by now, and is not at hand, is in state.
+            Err(missed) => load().map(|loaded| self.keep(id, missed, loaded)),
+        }
+    }
+
+    /// The account as of what is proved now, or later, if it is at hand.
+    pub fn look(&self, id: AccountId) -> Result<Seen, Missed> {
         // Before looking: a change after this moment may be missed, one before it may not.
         let proved = self.size();
-        let shard = self.shard(id);
-        if let Some(known) = self.at_hand(shard, id) {
-            return Ok(Seen { seq: proved.saturating_sub(1), record: known.record });
+        match self.at_hand(self.shard(id), id) {
+            Ok(known) => Ok(Seen { seq: proved.saturating_sub(1), record: known.record }),
+            Err(forgotten) => Err(Missed { proved, forgotten }),
         }
-        // Whatever was proved by now, and is not at hand, is in state.
-        let Loaded { size, row } = load()?;
+    }
+
+    /// What was found elsewhere after a miss: by state, or, as of [`Missed::least`] entries, by anybody.
+    pub fn keep(&self, id: AccountId, missed: Missed, loaded: Loaded) -> Seen {
+        let Loaded { size, row } = loaded;
         let (changed, record) = row.map_or((0, None), |(seq, record)| (seq + 1, Some(record)));
         if record.is_some() {
-            let mut shard = write(shard);
+            let mut shard = write(self.shard(id));
             // If something newer came and went meanwhile, this is not the newest, and is not kept.
             if size >= shard.forgotten && !shard.old.contains_key(&id) {
                 shard.young.entry(id).or_insert_with(|| Known { size: changed, record: record.clone() });
                 self.turn(&mut shard);
             }
         }
-        Ok(Seen { seq: proved.max(size).saturating_sub(1), record })
+        Seen { seq: missed.proved.max(size).saturating_sub(1), record }
     }
 
-    fn at_hand(&self, shard: &RwLock<Shard>, id: AccountId) -> Option<Known> {
+    /// The record, or how much was forgotten where it would be.
+    fn at_hand(&self, shard: &RwLock<Shard>, id: AccountId) -> Result<Known, u64> {
         {
             let shard = read(shard);
             if let Some(known) = shard.young.get(&id) {
-                return Some(known.clone());
+                return Ok(known.clone());
             }
-            shard.old.get(&id)?;
+            if !shard.old.contains_key(&id) {
+                return Err(shard.forgotten);
+            }
         }
         let mut shard = write(shard);
         if let Some(known) = shard.young.get(&id) {
-            return Some(known.clone());
+            return Ok(known.clone());
         }
-        let known = shard.old.remove(&id)?;
+        let known = shard.old.remove(&id).ok_or(shard.forgotten)?;
         shard.young.insert(id, known.clone());
         self.turn(&mut shard);
-        Some(known)
+        Ok(known)
     }
 
     /// Begins a new generation, if the young one is full. What is pinned in the old one stays.

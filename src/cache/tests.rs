@@ -22,6 +22,8 @@ fn said(seen: &Seen) -> Option<u64> {
 struct Model {
     log: Vec<Vec<u8>>,
     shown: u64,
+    /// Entries that a cache behind this one was fed.
+    fed: u64,
 }
 
 impl Model {
@@ -32,8 +34,19 @@ impl Model {
     }
 
     fn load(&self, id: u8) -> Loaded {
-        let row = self.last_change(id, self.shown).map(|seq| (seq, record(seq)));
-        Loaded { size: self.shown, row }
+        self.loaded(id, self.shown)
+    }
+
+    /// What a cache that follows the log says, as far as it is. It holds some accounts only.
+    fn behind(&self, id: u8) -> Option<Loaded> {
+        let loaded = self.loaded(id, self.fed);
+        loaded.row.as_ref().filter(|(seq, _)| seq % 3 != 0)?;
+        Some(loaded)
+    }
+
+    fn loaded(&self, id: u8, size: u64) -> Loaded {
+        let row = self.last_change(id, size).map(|seq| (seq, record(seq)));
+        Loaded { size, row }
     }
 }
 
@@ -43,6 +56,9 @@ enum Act {
     Commit(Vec<u8>, bool),
     /// State takes over some of what it lacks.
     Show(u8),
+    /// The cache behind this one is fed some of what it lacks, or falls back.
+    Feed(u8),
+    Fall(u8),
     /// A reader asks. Should it miss, the first list happens before its load and the second after it,
     /// before it goes on.
     Get(u8, Vec<Act>, Vec<Act>),
@@ -53,6 +69,8 @@ fn act() -> impl Strategy<Value = Act> {
     let simple = prop_oneof![
         3 => (prop::collection::vec(id.clone(), 1..4), prop::bool::weighted(0.8)).prop_map(|(ids, proved)| Act::Commit(ids, proved)),
         2 => (1..5u8).prop_map(Act::Show),
+        2 => (1..9u8).prop_map(Act::Feed),
+        1 => (1..9u8).prop_map(Act::Fall),
         2 => id.clone().prop_map(|id| Act::Get(id, vec![], vec![])),
     ];
     simple.prop_recursive(3, 48, 8, move |inner| {
@@ -79,15 +97,25 @@ fn run(acts: &[Act], cache: &Balances, model: &RefCell<Model>) {
                 model.shown = (model.shown + u64::from(*more)).min(cache.size());
                 cache.show(model.shown);
             }
+            Act::Feed(more) => {
+                let mut model = model.borrow_mut();
+                model.fed = (model.fed + u64::from(*more)).min(cache.size());
+            }
+            Act::Fall(back) => {
+                let mut model = model.borrow_mut();
+                model.fed = model.fed.saturating_sub((*back).into());
+            }
             Act::Get(id, before, after) => {
                 let asked = cache.size();
-                let seen = cache.get(AccountId((*id).into()), || {
+                let account = AccountId((*id).into());
+                let seen = cache.look(account).unwrap_or_else(|missed| {
                     run(before, cache, model);
-                    let loaded = model.borrow().load(*id);
+                    let behind = model.borrow().behind(*id);
+                    let behind = behind.filter(|loaded| loaded.size >= missed.least());
+                    let loaded = behind.unwrap_or_else(|| model.borrow().load(*id));
                     run(after, cache, model);
-                    Ok::<_, Infallible>(loaded)
+                    cache.keep(account, missed, loaded)
                 });
-                let Ok(seen) = seen;
                 let model = model.borrow();
                 assert!(seen.seq + 1 >= asked, "as new as what was proved when it was asked for");
                 assert!(seen.seq < cache.size(), "nothing that is not proved");
@@ -108,7 +136,7 @@ proptest! {
         shards in 1..3usize,
     ) {
         let cache = Balances::sharded(rows, 1, shards);
-        let model = RefCell::new(Model { log: vec![vec![]], shown: 1 });
+        let model = RefCell::new(Model { log: vec![vec![]], shown: 1, fed: 1 });
         run(&acts, &cache, &model);
     }
 }

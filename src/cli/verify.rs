@@ -12,6 +12,7 @@ use std::time::Instant;
   tallyhouse verify                            the demo's network
   tallyhouse verify --data DIR --json          for programs; the exit code says it too
   tallyhouse verify --allow-undecided 2        two entries may rest on the operator's word
+  tallyhouse verify --cache --config node.toml every balance in Redis against state, also while the network runs
   tallyhouse verify --vkey 'points.example/demo+1f2e3d4c+AaBb…' --net 3f2a…   trust nothing in the folder
 What is checked, entry by entry: form and chain (BLAKE3), tree (RFC 6962) and signed checkpoints, every
 part against its root, every signature under the keys that the log itself had registered at that point,
@@ -37,6 +38,9 @@ pub struct Args {
     /// How many entries may rest on the operator's word, because their evidence was erased
     #[arg(long, value_name = "N", default_value_t = 0)]
     allow_undecided: u64,
+    /// Compare every balance in the configured Redis with state, and nothing else
+    #[arg(long, conflicts_with_all = ["vkey", "net", "no_signatures", "log_only"])]
+    cache: bool,
 }
 
 /// Options of `rebuild`.
@@ -65,6 +69,9 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     if let Some(gone) = ["state.sqlite", "views.sqlite"].iter().find(missing) {
         let anew = "is gone: `tallyhouse rebuild` makes it anew from the log";
         return Err(CliError::Fault(format!("{}: {anew}", home.dir().join(gone).display())));
+    }
+    if args.cache {
+        return cache(context);
     }
     if let Some(vkey) = &args.vkey {
         vkey.parse::<LogVerifier>().map_err(|e| CliError::Usage(format!("--vkey {vkey}: {e}")))?;
@@ -140,6 +147,37 @@ fn say(report: &Report, allowed: u64, seconds: f64, context: &mut Context<'_>) -
     }
     context.say(format!("  network {}", report.net))?;
     context.say(format!("  size {} root {}", report.size, report.root))
+}
+
+/// Compares Redis with state.
+fn cache(context: &mut Context<'_>) -> Result<Exit, CliError> {
+    let url = context.config()?.redis;
+    if url.is_empty() {
+        return Err(CliError::usage(
+            "no Redis is configured: `redis = \"redis://…\"` in the file of --config",
+        ));
+    }
+    let net = context.net(None)?;
+    let report = app::compare_cache(&*context.network()?.read()?, &url, net).map_err(CliError::Fault)?;
+    if context.json {
+        context.say_json(&report)?;
+    } else {
+        for finding in &report.findings {
+            context.say(format!("WRONG  {finding}"))?;
+        }
+        let verdict = if report.findings.is_empty() { "SAME" } else { "DIFFERENT" };
+        let fed =
+            report.fed.map_or_else(|| "nothing was fed".into(), |seq| format!("fed through entry {seq}"));
+        context.say(format!("{verdict}  {} balances in Redis are what state says", report.same))?;
+        context.say(format!(
+            "  {} differ; {} are older and say so; {} are taken by no reader",
+            report.findings.len(),
+            report.behind,
+            report.unread
+        ))?;
+        context.say(format!("  {fed}, of {} entries of the log", report.entries))?;
+    }
+    Ok(if report.findings.is_empty() { Exit::Ok } else { Exit::Refused })
 }
 
 /// Makes state and views anew.

@@ -8,6 +8,7 @@
 use super::Failure;
 use super::run::{Engine, Shared};
 use crate::book::{Account, Name, Record};
+use crate::cache::Seen;
 use crate::types::AccountId;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -106,6 +107,27 @@ impl Engine {
         let row = loaded.rows.first();
         let record = row.map(|row| Record::decode(name, &row.value)).transpose().map_err(fault)?;
         Ok((record.map(Arc::new), loaded.cursor.map(|place| place.seq)))
+    }
+
+    /// An account as of the newest commit, for tasks: what is not at hand is asked of the cache that nodes share,
+    /// if there is one, before state is.
+    pub async fn seen(&self, id: AccountId) -> Result<Seen, Failure> {
+        let balances = &self.shared.balances;
+        let missed = match balances.look(id) {
+            Ok(seen) => return Ok(seen),
+            Err(missed) => missed,
+        };
+        let Some(remote) = self.remote() else {
+            return Ok(balances.keep(id, missed, self.in_state(id)?));
+        };
+        let shared = remote.get(id, missed.least()).await;
+        // What is proved here is what is visible here.
+        if let Some(loaded) = shared.filter(|loaded| loaded.size <= balances.size()) {
+            return Ok(balances.keep(id, missed, loaded));
+        }
+        let loaded = self.in_state(id)?;
+        remote.fill(id, &loaded);
+        Ok(balances.keep(id, missed, loaded))
     }
 
     /// An account as of the newest commit.

@@ -17,6 +17,7 @@ mod memory;
 mod queue;
 mod run;
 mod runs;
+mod share;
 mod writer;
 
 pub use self::core::{Core, Rebuilder, Stores, catch_up};

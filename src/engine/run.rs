@@ -6,6 +6,7 @@ use super::runs::{Order, follow};
 use super::writer::{Job, Outcome, Writer};
 use super::{Commit, Failure, fault};
 use crate::book::{Name, Record};
+use crate::cache::remote::Remote;
 use crate::cache::{Balances, Loaded, Seen};
 use crate::machine::{Answer, Command, DryRun, Request, Snapshot};
 use crate::sign::PublicKey;
@@ -15,7 +16,7 @@ use hashbrown::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -59,6 +60,8 @@ pub struct Progress {
 pub(super) struct Shared {
     /// Accounts for readers, and how many entries are committed: what is proved here is what is visible.
     pub(super) balances: Balances,
+    /// Accounts for readers of several nodes.
+    pub(super) remote: OnceLock<Remote>,
     /// How many durable commits there were.
     commits: AtomicU64,
     /// Sizes, not seqs: 0 is nothing.
@@ -149,6 +152,7 @@ impl Engine {
         let followers = others.len() + 1;
         let shared = Arc::new(Shared {
             balances: Balances::new(pace.balances, size),
+            remote: OnceLock::new(),
             commits: AtomicU64::default(),
             followed: (0..followers).map(|_| AtomicU64::new(size)).collect(),
             waiting: (0..followers).map(|_| AtomicUsize::new(0)).collect(),
@@ -302,18 +306,20 @@ impl Engine {
     /// An account as of the newest commit. Unavailable if the log does not reach `min_seq` yet: nobody who
     /// knows of an entry is shown what was before it.
     pub fn balance(&self, id: AccountId, min_seq: u64) -> Result<Seen, Failure> {
-        let seen = self.shared.balances.get(id, || {
-            let name = Name::Account(id);
-            let loaded = self.read.load(&[name.to_string()]).map_err(fault)?;
-            let record =
-                |row: &store::Kept| Record::decode(&name, &row.value).map(|r| (row.seq, Arc::new(r)));
-            let row = loaded.rows.first().map(record).transpose().map_err(fault)?;
-            Ok(Loaded { size: loaded.cursor.map_or(0, |place| place.seq + 1), row })
-        })?;
+        let seen = self.shared.balances.get(id, || self.in_state(id))?;
         if seen.seq < min_seq {
             return Err(fault(format!("entry {min_seq} is not there; the newest is {}", seen.seq)));
         }
         Ok(seen)
+    }
+
+    /// What state says about an account.
+    pub(super) fn in_state(&self, id: AccountId) -> Result<Loaded, Failure> {
+        let name = Name::Account(id);
+        let loaded = self.read.load(&[name.to_string()]).map_err(fault)?;
+        let record = |row: &store::Kept| Record::decode(&name, &row.value).map(|r| (row.seq, Arc::new(r)));
+        let row = loaded.rows.first().map(record).transpose().map_err(fault)?;
+        Ok(Loaded { size: loaded.cursor.map_or(0, |place| place.seq + 1), row })
     }
 
     /// The newest checkpoint.
@@ -354,6 +360,9 @@ impl Engine {
             if thread.join().is_err() {
                 self.shared.fail(fault("a thread of the engine panicked"));
             }
+        }
+        if let Some(remote) = self.remote() {
+            remote.close();
         }
     }
 }
@@ -403,6 +412,7 @@ impl Shared {
             self.last_at.store(last.event.at.micros(), Ordering::Release);
             self.balances.prove(last.event.seq + 1);
         }
+        self.feed(commits);
     }
 }
 

@@ -279,6 +279,15 @@ pub fn unchunk(mut raw: &[u8]) -> Vec<u8> {
     body
 }
 
+/// What is not as by default in how a network is run.
+pub type Tune = Box<dyn Fn(&mut Tuning) + Send + Sync>;
+
+fn tuning(dir: &Path, tune: &Tune) -> Tuning {
+    let mut tuning = Tuning::at(dir);
+    tune(&mut tuning);
+    tuning
+}
+
 /// The test network, served.
 pub struct Server {
     pub world: World,
@@ -287,6 +296,7 @@ pub struct Server {
     service: Option<Arc<Service>>,
     home: Home,
     database: Option<String>,
+    tune: Tune,
     dir: tempfile::TempDir,
     stopper: Stopper,
     thread: Option<JoinHandle<()>>,
@@ -318,10 +328,15 @@ impl Server {
 
     /// A network in which these things were asked, at these times.
     pub fn of(world: World, asked: &[(Request, Time)], config: Api) -> Self {
+        Self::tuned(world, asked, config, Box::new(|_| {}))
+    }
+
+    /// The same, run otherwise.
+    pub fn tuned(world: World, asked: &[(Request, Time)], config: Api, tune: Tune) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let (genesis, key) = (world.genesis.clone(), &world.log.secret);
         let (home, database) = home(dir.path());
-        let network = Network::create(&home, genesis, key, beginning(), &Tuning::at(dir.path()));
+        let network = Network::create(&home, genesis, key, beginning(), &tuning(dir.path(), &tune));
         let network = network.unwrap_or_else(|e| panic!("{e}"));
         for (request, at) in asked {
             let _ = network.engine.ask(request, world.genesis.driven.then_some(*at));
@@ -335,6 +350,7 @@ impl Server {
             address,
             config,
             service,
+            tune,
             home,
             database,
             dir,
@@ -366,7 +382,8 @@ impl Server {
     pub fn restart(&mut self) {
         self.halt();
         self.service.take().expect("open").close().expect("closes");
-        let network = Network::open(&self.home, &self.world.log.secret, &Tuning::at(self.dir.path()));
+        let tuning = tuning(self.dir.path(), &self.tune);
+        let network = Network::open(&self.home, &self.world.log.secret, &tuning);
         let network = network.unwrap_or_else(|e| panic!("{e}"));
         let (address, service, stopper, thread) = serve(network, &self.home, &self.config);
         (self.address, self.service) = (address, Some(service));

@@ -11,6 +11,7 @@ pub mod node;
 pub mod ordered;
 pub mod process;
 pub mod reading;
+pub mod redis;
 pub mod rng;
 pub mod sandbox;
 pub mod served;

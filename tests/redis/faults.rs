@@ -1,0 +1,386 @@
+//! One fault at a time: what it does to answers (nothing), and how Redis comes to be right again.
+
+use crate::common::redis::Redis;
+use crate::stage::{HOLDERS, History, Stage};
+use std::time::{Duration, Instant};
+use tallyhouse::app::Network;
+use tallyhouse::app::Tuning;
+
+#[test]
+fn balances_are_answered_out_of_redis() {
+    let mut stage = Stage::new(Redis::start());
+    let hits = stage.read();
+    assert!(hits > 100, "{hits} of {HOLDERS}: what is at hand is not asked for");
+    let written = stage.figures().written;
+    stage.award_some(20);
+    stage.fed();
+    assert!(stage.read() > 100);
+    assert_eq!(stage.figures().written - written, 20, "what changed, and no more");
+    assert_eq!(stage.compared(), HOLDERS as u64);
+    let history = History::of(stage.engine(), &stage.accounts);
+    assert_eq!(stage.read_shared(&history), HOLDERS);
+    assert!(stage.redis.ask::<i64>(&["PTTL", &stage.key(&format!("a:{}", stage.accounts[0]))]) > 0, "a life");
+}
+
+#[test]
+fn an_entry_with_more_accounts_than_a_script_takes_arrives_whole() {
+    let mut stage = Stage::new(Redis::start());
+    for _ in 0..20 {
+        stage.award_all();
+        let history = History::of(stage.engine(), &stage.accounts);
+        stage.read_shared(&history);
+    }
+    stage.fed();
+    assert_eq!(stage.compared(), HOLDERS as u64);
+}
+
+/// A feeder that was cut off between two pieces, of a log whose tail was lost afterwards: when the new tail is as long,
+/// the values that were ahead would pass for those of the log.
+#[test]
+fn values_of_a_lost_tail_are_not_believed() {
+    let mut stage = Stage::new(Redis::start());
+    let (generation, seq) = stage.cursor().expect("a cursor");
+    stage.network.take().expect("open").close().expect("closes");
+    let (cursor, account) = (stage.key("cursor"), stage.key(&format!("a:{}", stage.accounts[0])));
+    let text: String = stage.redis.ask(&["GET", &cursor]);
+    let ahead = format!("{text} {} {}", seq + 10, "ab".repeat(32));
+    stage.redis.do_it(&["SET", &cursor, &ahead]);
+    let text: String = stage.redis.ask(&["GET", &account]);
+    let fields: Vec<&str> = text.splitn(5, ' ').collect();
+    assert_eq!(fields[0], generation);
+    let lost = format!("{generation} f {0} {0} {1}", seq + 10, fields[4].replacen(",1]", ",1000]", 1));
+    stage.redis.do_it(&["SET", &account, &lost]);
+    let mut tuning = Tuning::at(stage.dir());
+    crate::stage::tune(&mut tuning, &stage.url);
+    stage.network = Some(Network::open(stage.dir(), &stage.world.log.secret, &tuning).expect("opens"));
+    for _ in 0..20 {
+        stage.award_to(1);
+    }
+    stage.fed();
+    let history = History::of(stage.engine(), &stage.accounts);
+    stage.read_shared(&history);
+    stage.compared();
+}
+
+/// A slow reader: what it found in state is old by the time that it puts it there, and nothing else is there.
+#[test]
+fn what_a_reader_filled_in_proves_its_own_entry_only_and_lives_two_seconds() {
+    let mut stage = Stage::new(Redis::start());
+    let id = stage.accounts[0];
+    let key = stage.key(&format!("a:{id}"));
+    let old = stage.in_state(id);
+    stage.award_to(0);
+    stage.fed();
+    let fed = stage.shared(id).expect("fed");
+    assert_eq!(fed.1 + 1, stage.engine().progress().committed);
+    let fill = |stage: &Stage, is_there: &dyn Fn() -> bool| {
+        let (filled, begun) = (stage.figures().filled, Instant::now());
+        stage.engine().remote().expect("a Redis").fill(id, &old);
+        stage.until("never filled in", |figures| figures.filled > filled);
+        assert!(is_there() && begun.elapsed() < Duration::from_secs(1), "too slow to tell");
+    };
+    fill(&stage, &|| stage.shared(id) == Some(fed));
+
+    stage.redis.do_it(&["DEL", &key]);
+    fill(&stage, &|| stage.redis.ask::<i64>(&["PTTL", &key]) <= 2_000);
+    assert_eq!(stage.shared(id), Some((fed.0 - 1, old.size - 1)), "as old as it is");
+    let history = History::of(stage.engine(), &stage.accounts);
+    stage.read_shared(&history);
+    stage.read();
+    // The next change takes its place.
+    stage.award_to(0);
+    stage.fed();
+    assert_eq!(stage.shared(id).map(|(total, _)| total), Some(fed.0 + 1));
+
+    stage.redis.do_it(&["DEL", &key]);
+    fill(&stage, &|| true);
+    std::thread::sleep(Duration::from_millis(2_100));
+    assert_eq!(stage.shared(id), None, "after two seconds it is gone");
+}
+
+#[test]
+fn flushed() {
+    let mut stage = Stage::new(Redis::start());
+    let (generation, _) = stage.cursor().expect("a cursor");
+    for _ in 0..5 {
+        stage.redis.do_it(&["FLUSHALL"]);
+        stage.read();
+        stage.award_some(3);
+        stage.read();
+    }
+    stage.fed();
+    let begun = Instant::now();
+    while stage.cursor().is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "an idle network notices a flush, too");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (anew, _) = stage.cursor().expect("a cursor");
+    assert_ne!(generation, anew, "nobody knows what was there before");
+    stage.award_all();
+    stage.fed();
+    assert!(stage.read() > 100, "it fills again");
+    assert_eq!(stage.compared(), HOLDERS as u64);
+}
+
+/// The worst of flushes: values stay, and what says how old they are is gone.
+#[test]
+fn a_lost_cursor_makes_old_values_worthless() {
+    let mut stage = Stage::new(Redis::start());
+    // What would happen if the feeder saw the loss only after more was committed.
+    stage.redis.do_it(&["CLIENT", "PAUSE", "600", "WRITE"]);
+    stage.award_all();
+    stage.redis.do_it(&["CLIENT", "UNPAUSE"]);
+    stage.redis.do_it(&["DEL", &stage.key("cursor")]);
+    let history = History::of(stage.engine(), &stage.accounts);
+    for _ in 0..50 {
+        stage.read_shared(&history);
+    }
+    stage.fed();
+    stage.read_shared(&history);
+    stage.award_some(5);
+    stage.fed();
+    let history = History::of(stage.engine(), &stage.accounts);
+    let found = stage.read_shared(&history);
+    assert!(found < HOLDERS, "values of the lost generation are taken: {found}");
+    assert_eq!(stage.read_shared(&history), found);
+    stage.compared();
+}
+
+#[test]
+fn restarted_with_what_was_saved_before() {
+    let mut stage = Stage::new(Redis::start());
+    stage.redis.do_it(&["SAVE"]);
+    let (generation, before) = stage.cursor().expect("a cursor");
+    stage.award_some(30);
+    stage.fed();
+    stage.redis.kill();
+    stage.read();
+    stage.award_some(30);
+    stage.read();
+    stage.redis.start_again();
+    stage.read();
+    stage.fed();
+    let (after, seq) = stage.cursor().expect("a cursor");
+    assert_eq!((after, seq), (generation, stage.engine().newest().expect("entries")));
+    assert!(seq >= before + 60, "it went on from the older cursor that it found");
+    assert!(stage.read() > 100);
+    assert_eq!(stage.compared(), HOLDERS as u64, "nothing of the gap was left out");
+}
+
+#[test]
+fn restarted_empty() {
+    let mut stage = Stage::new(Redis::start());
+    for _ in 0..3 {
+        stage.redis.kill();
+        stage.read();
+        stage.award_some(3);
+        stage.redis.start_again();
+        stage.award_some(3);
+        stage.read();
+    }
+    stage.fed();
+    stage.award_all();
+    stage.fed();
+    assert!(stage.read() > 100);
+    assert_eq!(stage.compared(), HOLDERS as u64);
+}
+
+#[test]
+fn stopped_and_continued() {
+    let mut stage = Stage::new(Redis::start());
+    stage.redis.signal("STOP");
+    let begun = Instant::now();
+    for _ in 0..10 {
+        stage.award_some(1);
+        stage.read();
+    }
+    let figures = stage.figures();
+    assert!(figures.is_open, "{figures:?}");
+    // 5 readers that waited, and feeder and probes that tried again.
+    let tries = 10 + begun.elapsed().as_millis() as u64 / 500;
+    assert!(figures.errors <= tries, "each of {HOLDERS} readers pays: {figures:?}");
+    stage.redis.signal("CONT");
+    stage.fed();
+    assert!(stage.read() > 100);
+    assert_eq!(stage.compared(), HOLDERS as u64);
+}
+
+#[test]
+fn clients_are_cut_off() {
+    let mut stage = Stage::new(Redis::start());
+    for _ in 0..20 {
+        stage.redis.do_it(&["CLIENT", "KILL", "TYPE", "normal"]);
+        stage.award_some(2);
+        stage.read();
+    }
+    stage.fed();
+    assert!(stage.read() > 100);
+    assert_eq!(stage.compared(), HOLDERS as u64, "no run was left out or taken half");
+}
+
+#[test]
+fn full() {
+    let mut stage = Stage::new(Redis::start());
+    let (generation, before) = stage.cursor().expect("a cursor");
+    stage.redis.do_it(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    stage.redis.do_it(&["CONFIG", "SET", "maxmemory", "1"]);
+    for _ in 0..5 {
+        stage.award_some(5);
+        stage.read();
+    }
+    assert_eq!(stage.cursor(), Some((generation.clone(), before)), "nothing could be written");
+    stage.redis.do_it(&["CONFIG", "SET", "maxmemory", "0"]);
+    stage.fed();
+    assert_eq!(stage.cursor().expect("a cursor").0, generation);
+    assert!(stage.read() > 100);
+    assert_eq!(stage.compared(), HOLDERS as u64);
+}
+
+/// A Redis that throws away what it likes.
+#[test]
+fn evicting() {
+    let mut stage = Stage::new(Redis::start());
+    stage.redis.do_it(&["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]);
+    let used: String = stage.redis.ask(&["INFO", "memory"]);
+    let used = used.lines().find_map(|line| line.strip_prefix("used_memory:")).expect("a number").to_owned();
+    stage.redis.do_it(&["CONFIG", "SET", "maxmemory", &used]);
+    for _ in 0..10 {
+        stage.award_all();
+        stage.read();
+    }
+    stage.compared();
+}
+
+#[test]
+fn failed_over_to_a_replica_that_is_behind() {
+    let mut stage = Stage::new(Redis::start());
+    let mut replica = Redis::start();
+    replica.follow(&stage.redis);
+    stage.award_some(10);
+    stage.fed();
+    let (generation, _) = stage.cursor().expect("a cursor");
+    // Cut off here, it never sees what comes now.
+    replica.do_it(&["REPLICAOF", "NO", "ONE"]);
+    stage.award_all();
+    stage.award_some(10);
+    stage.fed();
+    let port = stage.redis.port;
+    stage.redis.kill();
+    replica.move_to(port);
+    stage.redis = replica;
+    let (same, behind) = stage.cursor().expect("the replica's cursor");
+    assert_eq!(same, generation);
+    stage.read();
+    stage.award_some(1);
+    stage.fed();
+    let (same, seq) = stage.cursor().expect("a cursor");
+    assert!(same == generation && seq > behind, "it goes on from the replica's cursor");
+    assert!(stage.read() > 100);
+    assert_eq!(stage.compared(), HOLDERS as u64, "what the replica lacked was written again");
+}
+
+#[test]
+fn sentinel_says_who_is_the_master() {
+    let master = Redis::start();
+    let replica = Redis::start();
+    replica.follow(&master);
+    let sentinel = Redis::sentinel(&master);
+    let url = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port);
+    let begun = Instant::now();
+    while !sentinel.ask::<String>(&["INFO", "sentinel"]).contains("slaves=1") {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the sentinel does not see the replica");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Where the master is, Sentinel says, so that comparing goes there as well.
+    let mut stage = Stage::at(master, url);
+    assert!(stage.read() > 100);
+    stage.redis.kill();
+    stage.read();
+    stage.award_some(5);
+    stage.redis = replica;
+    stage.fed();
+    let role: Vec<redis::Value> = stage.redis.ask(&["ROLE"]);
+    assert!(matches!(&role[0], redis::Value::BulkString(role) if role == b"master"), "{role:?}");
+    stage.award_all();
+    stage.fed();
+    assert!(stage.read() > 100);
+    assert_eq!(stage.compared(), HOLDERS as u64);
+}
+
+#[test]
+fn a_cluster_holds_a_network_in_one_slot() {
+    let redis = Redis::with(&["--cluster-enabled", "yes"]);
+    redis.do_it(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    let begun = Instant::now();
+    while !redis.ask::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok") {
+        assert!(begun.elapsed() < Duration::from_secs(20), "no cluster");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let url = format!("redis+cluster://127.0.0.1:{}", redis.port);
+    let mut stage = Stage::at(redis, url);
+    assert!(stage.read() > 100);
+    stage.award_all();
+    stage.fed();
+    assert!(stage.read() > 100);
+    assert_eq!(stage.compared(), HOLDERS as u64);
+}
+
+/// The node itself ends and comes back: Redis has a cursor of before, and the log went on without it.
+#[test]
+fn a_node_that_comes_back_goes_on_from_the_cursor() {
+    let mut stage = Stage::new(Redis::start());
+    let (generation, before) = stage.cursor().expect("a cursor");
+    stage.network.take().expect("open").close().expect("closes");
+    let alone = Tuning::at(stage.dir());
+    stage.network = Some(Network::open(stage.dir(), &stage.world.log.secret, &alone).expect("opens"));
+    stage.award_some(40);
+    stage.network.take().expect("open").close().expect("closes");
+    let mut tuning = Tuning::at(stage.dir());
+    crate::stage::tune(&mut tuning, &stage.url);
+    stage.network = Some(Network::open(stage.dir(), &stage.world.log.secret, &tuning).expect("opens"));
+    stage.fed();
+    let (same, seq) = stage.cursor().expect("a cursor");
+    assert!(same == generation && seq >= before + 40, "{same} {seq}");
+    assert_eq!(stage.compared(), HOLDERS as u64, "what was written while nobody fed Redis is there");
+    assert!(stage.read() > 100);
+}
+
+/// Another log under the same network's name, as after a restored copy: nothing of it is believed.
+#[test]
+fn what_another_log_left_is_not_believed() {
+    let mut stage = Stage::new(Redis::start());
+    for _ in 0..3 {
+        stage.award_all();
+    }
+    stage.fed();
+    let (generation, _) = stage.cursor().expect("a cursor");
+    // The same genesis and the same commands; but the salts, and so the hashes, are others.
+    let Stage { redis, network, .. } = stage;
+    network.expect("open").close().expect("closes");
+    let stage = Stage::new(redis);
+    assert_ne!(stage.cursor().expect("a cursor").0, generation);
+    assert!(stage.read() > 100);
+    assert_eq!(stage.compared(), HOLDERS as u64);
+}
+
+#[test]
+fn an_address_that_is_none_is_an_error_and_one_where_nobody_is_no() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let world = crate::common::world::World::new(5);
+    let open = |url: &str| {
+        let mut tuning = Tuning::at(dir.path());
+        tuning.redis = Some(url.to_owned());
+        let (genesis, at) = (world.genesis.clone(), crate::common::world::beginning());
+        if dir.path().join("log.sqlite").exists() {
+            Network::open(dir.path(), &world.log.secret, &tuning)
+        } else {
+            Network::create(dir.path(), genesis, &world.log.secret, at, &tuning)
+        }
+    };
+    let error = open("http://nowhere").err().expect("no address").to_string();
+    assert!(error.starts_with("redis: "), "{error}");
+    let port = crate::common::redis::free_port();
+    let network = open(&format!("redis://127.0.0.1:{port}")).expect("it opens without");
+    assert!(network.engine.remote().expect("configured").figures().is_open);
+    network.close().expect("closes");
+}
