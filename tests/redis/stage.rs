@@ -14,7 +14,7 @@ use tallyhouse::cache::remote::Figures;
 use tallyhouse::engine::Engine;
 use tallyhouse::machine::Request;
 use tallyhouse::sign::Award;
-use tallyhouse::store::StoredPart;
+use tallyhouse::store::{Home, StoredPart};
 use tallyhouse::types::{AccountId, UnitCode, encode};
 
 /// Accounts: many more than are kept at hand, and more than the feeder writes at once.
@@ -152,7 +152,8 @@ impl Stage {
         let mut tuning = Tuning::at(dir.path());
         tune(&mut tuning, &url);
         let (genesis, key) = (world.genesis.clone(), &world.log.secret);
-        let network = Network::create(dir.path(), genesis, key, beginning(), &tuning).expect("a network");
+        let network = Network::create(&Home::new(dir.path(), None), genesis, key, beginning(), &tuning)
+            .expect("a network");
         for request in world.founding() {
             network.engine.ask(&request, Some(beginning())).expect("founding");
         }
@@ -170,6 +171,10 @@ impl Stage {
 
     pub fn dir(&self) -> &std::path::Path {
         self.dir.path()
+    }
+
+    pub fn home(&self) -> Home {
+        Home::new(self.dir.path(), None)
     }
 
     fn ask(&self, request: &Request) -> u64 {
