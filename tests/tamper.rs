@@ -239,3 +239,25 @@ fn what_was_moved_taken_away_or_rewritten_as_a_whole_is_found() {
     let report = verify(gone.path(), &Options::default(), &mut |_, _| {}).expect("no fault");
     assert!(report.finding.is_none() && !report.outside, "{report:?}");
 }
+
+#[test]
+fn a_checkpoint_that_somebody_kept_is_held_against_the_log() {
+    let (dir, tour) = network();
+    let newest = std::fs::read_to_string(dir.path().join("checkpoint")).expect("a checkpoint");
+    let held = |kept: &str| {
+        let checkpoints = vec![("mine".to_owned(), kept.to_owned())];
+        let options = Options { checkpoints, ..Options::default() };
+        let report = verify(dir.path(), &options, &mut |_, _| {}).expect("no fault");
+        report.finding.map(|finding| finding.to_string())
+    };
+    assert_eq!(held(&newest), None);
+    let signer = tallyhouse::log::LogSigner::of(&tour.world.genesis.origin, &tour.world.log.secret);
+    let signer = signer.expect("a signer");
+    let other = tallyhouse::types::Hash([7; 32]);
+    let rewritten = held(&signer.sign(5, other)).expect("another history");
+    assert!(rewritten.contains("mine") && rewritten.contains("rewritten"), "{rewritten}");
+    let cut = held(&signer.sign(100_000, other)).expect("a longer one");
+    assert!(cut.contains("mine") && cut.contains("cut"), "{cut}");
+    let forged = held(&newest.replace('\n', " \n")).expect("no checkpoint");
+    assert!(forged.contains("mine"), "{forged}");
+}

@@ -20,11 +20,13 @@ pub struct Options {
     pub net: Option<String>,
     /// Compare with the live state and views.
     pub compare: bool,
+    /// Checkpoints of this log that somebody kept, each with a name for it: the log must contain what they signed.
+    pub checkpoints: Vec<(String, String)>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { signatures: true, vkey: None, net: None, compare: true }
+        Self { signatures: true, vkey: None, net: None, compare: true, checkpoints: vec![] }
     }
 }
 

@@ -438,8 +438,8 @@ struct Against {
     net: Hash,
     key: LogVerifier,
     driven: bool,
-    /// The checkpoint beside the database.
-    outside: Option<Checkpoint>,
+    /// Checkpoints that are not the database's: the file beside it, and those that somebody kept. Each with its name.
+    outside: Vec<(String, Checkpoint)>,
 }
 
 impl Against {
@@ -461,24 +461,32 @@ impl Against {
             return Err(wrong("entry 0", format!("genesis names the log key {named}, not the one given")));
         }
         let key: LogVerifier = taken.parse().map_err(|e| wrong("entry 0", format!("log key: {e}")))?;
-        let outside = match std::fs::read_to_string(dir.join("checkpoint")) {
-            Ok(text) => Some(key.verify(&text).map_err(|e| wrong("checkpoint file", e))?),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+        let mut outside = vec![];
+        match std::fs::read_to_string(dir.join("checkpoint")) {
+            Ok(text) => {
+                let signed = key.verify(&text).map_err(|e| wrong("checkpoint file", e))?;
+                outside.push(("checkpoint file".to_owned(), signed));
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(wrong("checkpoint file", e)),
-        };
-        report.outside = outside.is_some();
+        }
+        report.outside = !outside.is_empty();
+        for (name, text) in &options.checkpoints {
+            let signed = key.verify(text).map_err(|e| wrong(name, e))?;
+            outside.push((name.clone(), signed));
+        }
         Ok(Self { net: genesis.net(), key, driven: genesis.driven, outside })
     }
 
-    /// The log had the root that was signed when it had that size.
+    /// The log had the roots that were signed when it had that size.
     fn outside(&self, size: u64, chain: &Chain) -> Result<(), Halt> {
-        match &self.outside {
-            Some(outside) if outside.size == size && outside.root != chain.root() => {
+        for (name, outside) in self.outside.iter().filter(|(_, outside)| outside.size == size) {
+            if outside.root != chain.root() {
                 let what = format!("signs another root over the first {size} entries: the log was rewritten");
-                Err(wrong("checkpoint file", what))
+                return Err(wrong(name, what));
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 }
 
@@ -504,12 +512,12 @@ fn check_end(tip: &TipRecord, chain: &Chain, against: &Against, report: &mut Rep
     if signed.size != report.size || signed.root != chain.root() {
         return Err(wrong("tip, checkpoint", "signs another size or root"));
     }
-    if let Some(outside) = against.outside.as_ref().filter(|outside| outside.size > report.size) {
+    if let Some((name, outside)) = against.outside.iter().find(|(_, outside)| outside.size > report.size) {
         let what = format!(
             "signs {} entries, the log has {}: it was cut or restored too old",
             outside.size, report.size
         );
-        return Err(wrong("checkpoint file", what));
+        return Err(wrong(name, what));
     }
     let ahead = crate::clock::now().plus_seconds(AHEAD);
     if let Some(last) = chain.last_at().filter(|at| !against.driven && *at > ahead) {

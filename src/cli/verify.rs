@@ -4,6 +4,7 @@ use super::context::{CliError, Context, Exit};
 use crate::app::{self, Options, Report, Undecided};
 use crate::log::LogVerifier;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Options of `verify`.
@@ -11,6 +12,7 @@ use std::time::Instant;
 #[command(after_help = "Examples:
   tallyhouse verify                            the demo's network
   tallyhouse verify --data DIR --json          for programs; the exit code says it too
+  tallyhouse verify --checkpoint june.txt      and it still has what it had in June
   tallyhouse verify --allow-undecided 2        two entries may rest on the operator's word
   tallyhouse verify --cache --config node.toml every balance in Redis against state, also while the network runs
   tallyhouse verify --vkey 'points.example/demo+1f2e3d4c+AaBb…' --net 3f2a…   trust nothing in the folder
@@ -38,6 +40,9 @@ pub struct Args {
     /// How many entries may rest on the operator's word, because their evidence was erased
     #[arg(long, value_name = "N", default_value_t = 0)]
     allow_undecided: u64,
+    /// A checkpoint of this log that you kept, or a proof in JSON: the log must contain what it signed; may stand often
+    #[arg(long = "checkpoint", value_name = "FILE")]
+    checkpoints: Vec<PathBuf>,
     /// Compare every balance in the configured Redis with state, and nothing else
     #[arg(long, conflicts_with_all = ["vkey", "net", "no_signatures", "log_only"])]
     cache: bool,
@@ -62,6 +67,17 @@ pub(super) fn bar(what: &'static str) -> ProgressBar {
     bar
 }
 
+/// A checkpoint that somebody kept, alone or in a proof.
+fn kept(file: &Path) -> Result<(String, String), CliError> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|e| CliError::Usage(format!("{name}: {e}")))?;
+    let proof: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+    let inside = proof.as_ref().map(|proof| proof.get("proof").unwrap_or(proof));
+    let inside = inside.and_then(|proof| proof.get("checkpoint")?.as_str());
+    let text = inside.map_or_else(|| text.clone(), str::to_owned);
+    Ok((name, text))
+}
+
 /// Verifies.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let home = context.network()?;
@@ -76,8 +92,9 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     if let Some(vkey) = &args.vkey {
         vkey.parse::<LogVerifier>().map_err(|e| CliError::Usage(format!("--vkey {vkey}: {e}")))?;
     }
-    let options =
-        Options { signatures: !args.no_signatures, vkey: args.vkey, net: args.net, compare: !args.log_only };
+    let checkpoints = args.checkpoints.iter().map(|file| kept(file)).collect::<Result<_, _>>()?;
+    let (signatures, compare) = (!args.no_signatures, !args.log_only);
+    let options = Options { signatures, vkey: args.vkey, net: args.net, compare, checkpoints };
     let begun = Instant::now();
     let progress = bar("verify");
     let report = app::verify(&home, &options, &mut |done, of| {

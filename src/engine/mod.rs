@@ -14,6 +14,7 @@ mod erase;
 mod follow;
 mod fresh;
 mod memory;
+mod pace;
 mod queue;
 mod run;
 mod runs;
@@ -25,8 +26,9 @@ pub use dry::{DryPart, DryRun};
 pub use follow::{Follower, StateFollower, state_root};
 pub use fresh::{Level, Newest};
 pub use memory::{Changes, Memory, load};
+pub use pace::{Pace, Progress};
 pub use queue::{Handle, Ticket};
-pub use run::{Engine, Pace, Progress};
+pub use run::Engine;
 pub use writer::{Job, Outcome, Writer, open_entry};
 
 use crate::book::{Name, Record};

@@ -1,6 +1,7 @@
 //! The engine with threads: one for the writer, one for each follower.
 
 use super::core::Core;
+use super::pace::{Pace, Progress};
 use super::queue::{Handle, Message, Ticket};
 use super::runs::{Order, follow};
 use super::writer::{Job, Outcome, Writer};
@@ -13,49 +14,12 @@ use crate::sign::PublicKey;
 use crate::store;
 use crate::types::{AccountId, Hash, Kid, Time};
 use hashbrown::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
-
-/// How an engine runs.
-#[derive(Clone, Debug)]
-pub struct Pace {
-    /// Commands that may wait in the queue.
-    pub queue: usize,
-    /// Commands in one commit.
-    pub max_batch: usize,
-    /// Lines of batches in one commit.
-    pub max_lines: usize,
-    /// Changed records that may wait for state; beyond it the writer waits.
-    pub pinned_rows: usize,
-    /// Changed records in one run of a follower; at most half of `pinned_rows`.
-    pub rows_per_run: usize,
-    /// How long a follower lets changes gather before it writes fewer than that.
-    pub linger: Duration,
-    /// How long a wait for followers may take before commands are answered "unavailable".
-    pub patience: Duration,
-    /// How often the newest checkpoint is written beside the database.
-    pub publish: Duration,
-    /// Where it is written.
-    pub checkpoint: PathBuf,
-    /// Accounts kept at hand for readers.
-    pub balances: usize,
-}
-
-/// How far everybody is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Progress {
-    /// Entries committed.
-    pub committed: u64,
-    /// Entries that state shows.
-    pub state: u64,
-    /// Entries that the slowest other follower shows.
-    pub views: u64,
-}
 
 pub(super) struct Shared {
     /// Accounts for readers, and how many entries are committed: what is proved here is what is visible.

@@ -7,7 +7,8 @@
 
 use super::away::{PATIENCE, PAUSE};
 use super::follow::{Follower, state_root};
-use super::run::{Pace, Shared};
+use super::pace::Pace;
+use super::run::Shared;
 use super::{Commit, Failure};
 use crate::machine::Snapshot;
 use crate::store;

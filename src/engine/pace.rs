@@ -1,0 +1,42 @@
+//! Pace: how an engine runs, and how far everybody in it is.
+//!
+//! Owns: the numbers. Promises: nothing; they are kept where they are used. Refuses to know: what runs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How an engine runs.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    /// Commands that may wait in the queue.
+    pub queue: usize,
+    /// Commands in one commit.
+    pub max_batch: usize,
+    /// Lines of batches in one commit.
+    pub max_lines: usize,
+    /// Changed records that may wait for state; beyond it the writer waits.
+    pub pinned_rows: usize,
+    /// Changed records in one run of a follower; at most half of `pinned_rows`.
+    pub rows_per_run: usize,
+    /// How long a follower lets changes gather before it writes fewer than that.
+    pub linger: Duration,
+    /// How long a wait for followers may take before commands are answered "unavailable".
+    pub patience: Duration,
+    /// How often the newest checkpoint is written beside the database.
+    pub publish: Duration,
+    /// Where it is written.
+    pub checkpoint: PathBuf,
+    /// Accounts kept at hand for readers.
+    pub balances: usize,
+}
+
+/// How far everybody is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Progress {
+    /// Entries committed.
+    pub committed: u64,
+    /// Entries that state shows.
+    pub state: u64,
+    /// Entries that the slowest other follower shows.
+    pub views: u64,
+}
