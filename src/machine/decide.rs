@@ -34,7 +34,11 @@ pub fn decide(mut draft: Draft, command: &Command) -> Result<Decision, Stop> {
         }
     }
     let principal = principal(&mut draft, command)?;
-    known(&mut draft, &principal, &command.asked)?;
+    // Whoever brings a key that nobody knows yet has asked for nothing before, and learns nothing of the ids of whom they
+    // claim to be.
+    if draft.get(&Name::Key(command.asked.kid))?.is_some() {
+        known(&mut draft, &principal, &command.asked)?;
+    }
     check_purposes(&mut draft, command)?;
     let mut outcome = Outcome::default();
     run(&mut draft, command, &mut outcome)?;

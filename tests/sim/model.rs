@@ -335,6 +335,7 @@ impl Model {
     fn decide(&mut self, ask: &Ask) -> Result<Said, Stop> {
         let asker = self.asker(ask).ok_or(Refusal::KeyUnknown)?;
         if let Some(cid) = &ask.cid
+            && self.keys.contains_key(&ask.signer)
             && let Some((content, told)) = self.told.get(&(asker, cid.clone()))
         {
             return Err(match told {
