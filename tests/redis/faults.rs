@@ -53,7 +53,7 @@ fn values_of_a_lost_tail_are_not_believed() {
     stage.redis.do_it(&["SET", &account, &lost]);
     let mut tuning = Tuning::at(stage.dir());
     crate::stage::tune(&mut tuning, &stage.url);
-    stage.network = Some(Network::open(&stage.home(), &stage.world.log.secret, &tuning).expect("opens"));
+    stage.network = Some(Network::open(stage.home(), &stage.world.log.secret, &tuning).expect("opens"));
     for _ in 0..20 {
         stage.award_to(1);
     }
@@ -332,12 +332,12 @@ fn a_node_that_comes_back_goes_on_from_the_cursor() {
     let (generation, before) = stage.cursor().expect("a cursor");
     stage.network.take().expect("open").close().expect("closes");
     let alone = Tuning::at(stage.dir());
-    stage.network = Some(Network::open(&stage.home(), &stage.world.log.secret, &alone).expect("opens"));
+    stage.network = Some(Network::open(stage.home(), &stage.world.log.secret, &alone).expect("opens"));
     stage.award_some(40);
     stage.network.take().expect("open").close().expect("closes");
     let mut tuning = Tuning::at(stage.dir());
     crate::stage::tune(&mut tuning, &stage.url);
-    stage.network = Some(Network::open(&stage.home(), &stage.world.log.secret, &tuning).expect("opens"));
+    stage.network = Some(Network::open(stage.home(), &stage.world.log.secret, &tuning).expect("opens"));
     stage.fed();
     let (same, seq) = stage.cursor().expect("a cursor");
     assert!(same == generation && seq >= before + 40, "{same} {seq}");
@@ -372,9 +372,9 @@ fn an_address_that_is_none_is_an_error_and_one_where_nobody_is_no() {
         tuning.redis = Some(url.to_owned());
         let (genesis, at) = (world.genesis.clone(), crate::common::world::beginning());
         if dir.path().join("log.sqlite").exists() {
-            Network::open(&Home::new(dir.path(), None), &world.log.secret, &tuning)
+            Network::open(Home::new(dir.path(), None), &world.log.secret, &tuning)
         } else {
-            Network::create(&Home::new(dir.path(), None), genesis, &world.log.secret, at, &tuning)
+            Network::create(Home::new(dir.path(), None), genesis, &world.log.secret, at, &tuning)
         }
     };
     let error = open("http://nowhere").err().expect("no address").to_string();

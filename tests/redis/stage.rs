@@ -152,7 +152,7 @@ impl Stage {
         let mut tuning = Tuning::at(dir.path());
         tune(&mut tuning, &url);
         let (genesis, key) = (world.genesis.clone(), &world.log.secret);
-        let network = Network::create(&Home::new(dir.path(), None), genesis, key, beginning(), &tuning)
+        let network = Network::create(Home::new(dir.path(), None), genesis, key, beginning(), &tuning)
             .expect("a network");
         for request in world.founding() {
             network.engine.ask(&request, Some(beginning())).expect("founding");
