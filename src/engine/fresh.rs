@@ -8,7 +8,8 @@
 use super::Failure;
 use super::run::{Engine, Shared};
 use crate::book::{Account, Name, Record};
-use crate::cache::Seen;
+use crate::cache::{Loaded, Seen};
+use crate::store;
 use crate::types::AccountId;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -107,6 +108,15 @@ impl Engine {
         let row = loaded.rows.first();
         let record = row.map(|row| Record::decode(name, &row.value)).transpose().map_err(fault)?;
         Ok((record.map(Arc::new), loaded.cursor.map(|place| place.seq)))
+    }
+
+    /// What state says about an account.
+    pub(super) fn in_state(&self, id: AccountId) -> Result<Loaded, Failure> {
+        let name = Name::Account(id);
+        let loaded = self.read.load(&[name.to_string()]).map_err(fault)?;
+        let record = |row: &store::Kept| Record::decode(&name, &row.value).map(|r| (row.seq, Arc::new(r)));
+        let row = loaded.rows.first().map(record).transpose().map_err(fault)?;
+        Ok(Loaded { size: loaded.cursor.map_or(0, |place| place.seq + 1), row })
     }
 
     /// An account as of the newest commit, for tasks: what is not at hand is asked of the cache that nodes share,

@@ -8,7 +8,7 @@ use super::writer::{Job, Outcome, Writer};
 use super::{Commit, Failure, fault};
 use crate::book::{Name, Record};
 use crate::cache::remote::Remote;
-use crate::cache::{Balances, Loaded, Seen};
+use crate::cache::{Balances, Seen};
 use crate::machine::{Answer, Command, DryRun, Request, Snapshot};
 use crate::sign::PublicKey;
 use crate::store;
@@ -275,15 +275,6 @@ impl Engine {
             return Err(fault(format!("entry {min_seq} is not there; the newest is {}", seen.seq)));
         }
         Ok(seen)
-    }
-
-    /// What state says about an account.
-    pub(super) fn in_state(&self, id: AccountId) -> Result<Loaded, Failure> {
-        let name = Name::Account(id);
-        let loaded = self.read.load(&[name.to_string()]).map_err(fault)?;
-        let record = |row: &store::Kept| Record::decode(&name, &row.value).map(|r| (row.seq, Arc::new(r)));
-        let row = loaded.rows.first().map(record).transpose().map_err(fault)?;
-        Ok(Loaded { size: loaded.cursor.map_or(0, |place| place.seq + 1), row })
     }
 
     /// The newest checkpoint.

@@ -242,6 +242,13 @@ impl Stage {
         hits
     }
 
+    /// Reads all accounts until enough of them came out of Redis: on a machine that is busy some answers of Redis come
+    /// too late for a reader.
+    #[track_caller]
+    pub fn read_out_of_redis(&self) {
+        self.until("Redis is not asked, or has nothing", |_| self.read() > 100);
+    }
+
     /// What Redis alone says, as another node would see it.
     #[track_caller]
     pub fn read_shared(&self, history: &History) -> usize {
@@ -261,6 +268,20 @@ impl Stage {
         let loaded = self.runtime.block_on(self.engine().remote().expect("a Redis").get(id, 0))?;
         let record = loaded.row.expect("a record").1;
         Some((record.account().expect("an account").total().get(), loaded.size - 1))
+    }
+
+    /// [`Stage::shared`] of a Redis that is well: an answer that came too late is asked for again.
+    pub fn shared_surely(&self, id: AccountId) -> Option<(u64, u64)> {
+        for _ in 0..200 {
+            let errors = self.figures().errors;
+            let shared = self.shared(id);
+            let figures = self.figures();
+            if shared.is_some() || (figures.errors == errors && !figures.is_open) {
+                return shared;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("no answer: {:?}", self.figures());
     }
 
     /// What state says about an account.
