@@ -152,7 +152,7 @@ pub(super) fn step(scene: &Scene) -> Result<Vec<Guess>, Broken> {
         all.push(Guess::command(asked, body));
     }
     let brand = Principal::Brand(had.brand.clone());
-    let held = scene.has_limit(Measure::AssertedDay);
+    let held = scene.counted(Measure::AssertedDay);
     let caps = held.then_some(HeldCaps { per_account_day: MAX_INT, per_day: MAX_INT });
     let asked = scene.asked(had.by).filter(|_| scene.command().is_some_and(|(who, ..)| *who == brand));
     all.extend(asked.map(|asked| Guess::act(asked, brand, Act::Step(asks, caps))));

@@ -57,7 +57,7 @@ fn token(scene: &Scene, iss: &BrandId, jti: &Ident, budget: &Budget, terms: Term
     let amount = Points::new(issued.ok()?)?;
     let sub = scene.account().unwrap_or(SOMEBODY);
     // Off the hour's count is what a window for old receipts lets in.
-    let counted = scene.has_limit(Measure::IssuedHour);
+    let counted = scene.counted(Measure::IssuedHour);
     let occurred_at = budget.backfill.map(|(from, _)| from).filter(|_| !counted);
     let receipt = scene.puts().find_map(|(name, _)| match name {
         Name::UsedRef(_, till, number) => Some((till.clone(), number.clone())),

@@ -99,8 +99,12 @@ impl<'a> Scene<'a> {
         kids
     }
 
-    pub fn has_limit(&self, wanted: Measure) -> bool {
-        self.puts().any(|(name, _)| matches!(name, Name::Limit(_, _, measure) if *measure == wanted))
+    /// Whether something was counted. A count that begins at nothing is recorded too, and counts nothing.
+    pub fn counted(&self, wanted: Measure) -> bool {
+        self.puts().any(|(name, record)| {
+            let used = record.limit().is_some_and(|limit| limit.used > 0);
+            used && matches!(name, Name::Limit(_, _, measure) if *measure == wanted)
+        })
     }
 
     /// The first account that it changed, or counted against.
