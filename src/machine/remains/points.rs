@@ -35,10 +35,9 @@ pub(super) fn issued(scene: &Scene) -> Result<Vec<Guess>, Broken> {
     let offset = unit.as_deref().and_then(Record::unit).map_or(0, |unit| unit.offset);
     let sub = scene.account();
     let grown = scene.grown(sub.unwrap_or(SOMEBODY))?;
-    let terms: Vec<Terms> = match grown.as_slice() {
-        [] => vec![Terms::of_none(scene)],
-        grown => grown.iter().map(|bucket| Terms::of(scene, bucket, offset)).collect(),
-    };
+    // A lot may have grown by what a hold that ended gave back; then the token's own points may be gone at once.
+    let mut terms: Vec<Terms> = grown.iter().map(|bucket| Terms::of(scene, bucket, offset)).collect();
+    terms.push(Terms::of_none(scene));
     let mut all = vec![];
     for terms in terms {
         let Some(token) = token(scene, iss, jti, &budget, terms) else { continue };
