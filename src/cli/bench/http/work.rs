@@ -227,29 +227,9 @@ mod tests {
     fn payments_and_awards_are_what_the_machine_takes() {
         let orders = orders(false);
         let net = orders.world.net;
-        let (line, fields, body) = parts(&orders.payment(7));
-        assert_eq!(line, "POST /v1/payments");
-        let field =
-            |name: &str| fields.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str());
-        let signed = HttpFields {
-            method: "POST",
-            target_uri: "http://127.0.0.1:8710/v1/payments",
-            content_type: field("content-type"),
-            content_digest: field("content-digest"),
-            idempotency_key: field("idempotency-key"),
-            authorization: None,
-            signature_input: field("signature-input").expect("signed"),
-            signature: field("signature").expect("signed"),
-            body: &body,
-        };
-        let signed = signed.read().expect("a signed request");
-        signed.fresh(orders.world.now()).expect("fresh");
-        signed.verify(&orders.world.till().public()).expect("signed by the till");
-        let consents = vec![field("tallyhouse-consents").expect("a consent").to_owned()];
-        Command::read_unsigned(&Request::signed(signed.message().clone(), consents), net).expect("a payment");
-
-        // Under an open consent the till signs alone; with the code before it, the holder too.
+        // Under an open consent the till signs alone; else a holder signed something too.
         for (bytes, path, with) in [
+            (orders.payment(7), "/v1/payments", true),
             (orders.show(7), "/v1/consents", true),
             (orders.shown(7, &[ConsentId { seq: 5, part: 0 }; 100]), "/v1/payments", false),
         ] {
@@ -270,6 +250,7 @@ mod tests {
                 body: &body,
             };
             let signed = signed.read().expect("a signed request");
+            signed.fresh(orders.world.now()).expect("fresh");
             signed.verify(&orders.world.till().public()).expect("signed by the till");
             let more = field("tallyhouse-consents").map(str::to_owned).into_iter().collect();
             Command::read_unsigned(&Request::signed(signed.message().clone(), more), net).expect("a command");
