@@ -7,22 +7,23 @@
 
 mod common;
 
+use common::place::Place;
 use common::trade::Trade;
 use common::world::{beginning, id};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use tallyhouse::app::{Network, Tuning};
+use tallyhouse::app::Network;
 use tallyhouse::book::{Name, Record};
 use tallyhouse::engine::{DryRun, Engine, Failure, Level, open_entry};
 use tallyhouse::log::Envelope;
 use tallyhouse::machine::{Event, concerned_by};
 use tallyhouse::types::Refusal;
 
-fn network(trade: &Trade) -> (tempfile::TempDir, Network) {
-    let dir = tempfile::tempdir().expect("a folder");
-    let (world, tuning) = (&trade.world, Tuning::at(dir.path()));
-    let network = Network::create(dir.path(), world.genesis.clone(), &world.log.secret, beginning(), &tuning);
-    (dir, network.unwrap_or_else(|e| panic!("{e}")))
+fn network(trade: &Trade) -> (Place, Network) {
+    let (place, world) = (Place::new(), &trade.world);
+    let (genesis, key) = (world.genesis.clone(), &world.log.secret);
+    let network = Network::create(&place.home, genesis, key, beginning(), &place.tuning());
+    (place, network.unwrap_or_else(|e| panic!("{e}")))
 }
 
 /// All of state as it is kept, and where the log ends.
@@ -60,7 +61,7 @@ fn a_dry_run_says_what_the_commit_does_and_leaves_nothing_behind() {
     let mut met: BTreeMap<String, u32> = BTreeMap::new();
     for seed in [2, 3] {
         let trade = Trade::signed(seed, 120);
-        let (_dir, network) = network(&trade);
+        let (_place, network) = network(&trade);
         let engine = &network.engine;
         for (step, (request, at)) in trade.node.asked.iter().enumerate() {
             let Ok(command) = engine.check(request) else { continue };
@@ -105,7 +106,7 @@ fn a_dry_run_says_what_the_commit_does_and_leaves_nothing_behind() {
 #[test]
 fn a_dry_run_keeps_to_the_time_of_the_log() {
     let mut trade = Trade::signed(5, 0);
-    let (_dir, network) = network(&trade);
+    let (_place, network) = network(&trade);
     for (request, at) in &trade.node.asked {
         network.engine.ask(request, Some(*at)).expect("founds");
     }
@@ -125,7 +126,7 @@ fn a_dry_run_keeps_to_the_time_of_the_log() {
 #[test]
 fn records_are_as_new_as_they_say_and_a_task_waits_for_an_entry() {
     let trade = Trade::signed(8, 40);
-    let (_dir, network) = network(&trade);
+    let (_place, network) = network(&trade);
     let engine = &network.engine;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     for (request, at) in &trade.node.asked {

@@ -4,17 +4,17 @@
 mod common;
 
 use common::node::{How, Replay};
+use common::place::Place;
 use common::rng::Rng;
 use common::tour::Tour;
 use common::world::{World, beginning, id};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tallyhouse::app::{Network, Options, Report, Tuning, verify};
+use tallyhouse::app::{Network, Options, Report, verify};
 use tallyhouse::engine::{Core, Engine, Failure, Point, Setup, StateFollower, Stores};
 use tallyhouse::log::{LogSigner, leaf_hash};
 use tallyhouse::machine::Answer;
-use tallyhouse::store::{Log, Read, Reader, Sqlite, StoredPart};
+use tallyhouse::store::{Faces, StoredPart};
 use tallyhouse::types::{Hash, Refusal, Time};
 
 fn at(minute: u64) -> Time {
@@ -22,12 +22,11 @@ fn at(minute: u64) -> Time {
 }
 
 /// A founded network with an account that its holder opened, and points on it: the entries of both.
-fn scene(seed: u64) -> (tempfile::TempDir, World, u64, u64) {
-    let (dir, world) = (tempfile::tempdir().expect("a folder"), World::new(seed));
-    let key = &world.log.secret;
-    let tuning = Tuning::at(dir.path());
+fn scene(seed: u64) -> (Place, World, u64, u64) {
+    let (place, world) = (Place::new(), World::new(seed));
+    let (genesis, key) = (world.genesis.clone(), &world.log.secret);
     let network =
-        Network::create(dir.path(), world.genesis.clone(), key, beginning(), &tuning).expect("a network");
+        Network::create(&place.home, genesis, key, beginning(), &place.tuning()).expect("a network");
     for request in world.founding() {
         network.engine.ask(&request, Some(beginning())).expect("founding");
     }
@@ -38,22 +37,22 @@ fn scene(seed: u64) -> (tempfile::TempDir, World, u64, u64) {
     let award = world.issue(&world.brands[0].issuing[0], &token);
     let awarded = network.engine.ask(&award, Some(at(2))).expect("awarded").seq;
     network.close().expect("closed");
-    (dir, world, opened, awarded)
+    (place, world, opened, awarded)
 }
 
-fn parts(dir: &Path, seq: u64) -> Vec<StoredPart> {
-    Reader::open(dir).expect("a reader").read_parts(seq).expect("parts")
+fn parts(place: &Place, seq: u64) -> Vec<StoredPart> {
+    place.home.read().expect("a reader").read_parts(seq).expect("parts")
 }
 
-fn leaf(dir: &Path, seq: u64, part: usize) -> Hash {
-    match &parts(dir, seq)[part] {
+fn leaf(place: &Place, seq: u64, part: usize) -> Hash {
+    match &parts(place, seq)[part] {
         StoredPart::Whole(bytes) => leaf_hash(bytes),
         StoredPart::Erased(leaf) => *leaf,
     }
 }
 
-fn checked(dir: &Path) -> Report {
-    verify(dir, &Options::default(), &mut |_, _| {}).expect("no fault")
+fn checked(place: &Place) -> Report {
+    verify(&place.home, &Options::default(), &mut |_, _| {}).expect("no fault")
 }
 
 fn refused(asked: Result<Answer, Failure>) -> Refusal {
@@ -65,10 +64,10 @@ fn refused(asked: Result<Answer, Failure>) -> Refusal {
 
 #[test]
 fn what_the_operator_has_erased_is_gone_and_accounted_for() {
-    let (dir, world, opened, awarded) = scene(31);
-    let (dir, key) = (dir.path(), &world.log.secret);
-    let (leaf, effects) = (leaf(dir, opened, 0), leaf(dir, opened, 1));
-    let network = Network::open(dir, key, &Tuning::at(dir)).expect("opens");
+    let (place, world, opened, awarded) = scene(31);
+    let (place, key) = (&place, &world.log.secret);
+    let (leaf, effects) = (leaf(place, opened, 0), leaf(place, opened, 1));
+    let network = Network::open(&place.home, key, &place.tuning()).expect("opens");
     let ask =
         |cid: &str, seq, part, leaf| network.engine.ask(&world.erase(cid, seq, part, leaf), Some(at(5)));
     // Not with another hash, not what is no evidence, not what is not there or is public.
@@ -91,16 +90,16 @@ fn what_the_operator_has_erased_is_gone_and_accounted_for() {
         Some(at(5)),
     );
     assert_eq!(refused(no), Refusal::EvidenceMissing);
-    assert!(matches!(parts(dir, opened)[0], StoredPart::Whole(_)), "nothing of it did anything");
+    assert!(matches!(parts(place, opened)[0], StoredPart::Whole(_)), "nothing of it did anything");
 
     let answer = ask("one", opened, 0, leaf).expect("erased");
-    assert_eq!(parts(dir, opened)[0], StoredPart::Erased(leaf));
+    assert_eq!(parts(place, opened)[0], StoredPart::Erased(leaf));
     // Asked again it is the same answer; asked anew it is there already.
     let again = ask("one", opened, 0, leaf).expect("the same");
     assert_eq!((again.seq, again.replayed), (answer.seq, true));
     assert_eq!(refused(ask("two", opened, 0, leaf)), Refusal::AlreadyExists);
     network.close().expect("closed");
-    let report = checked(dir);
+    let report = checked(place);
     assert_eq!(report.finding, None);
     assert_eq!((report.erased, report.undecided), (1, 1));
     let one = &report.undecided_entries[0];
@@ -108,32 +107,35 @@ fn what_the_operator_has_erased_is_gone_and_accounted_for() {
     assert!(report.level.ends_with("but for 1 entry whose evidence was erased"), "{}", report.level);
 
     // An award tells how much it moved.
-    let network = Network::open(dir, key, &Tuning::at(dir)).expect("opens");
-    network.engine.ask(&world.erase("three", awarded, 0, self::leaf(dir, awarded, 0)), None).expect("erased");
+    let network = Network::open(&place.home, key, &place.tuning()).expect("opens");
+    network
+        .engine
+        .ask(&world.erase("three", awarded, 0, self::leaf(place, awarded, 0)), None)
+        .expect("erased");
     network.close().expect("closed");
-    let report = checked(dir);
+    let report = checked(place);
     assert_eq!((report.finding, report.undecided), (None, 2));
     assert_eq!(report.undecided_entries[1].moved.get("HARVEST"), Some(&500));
 }
 
 #[test]
 fn what_is_missing_and_nobody_says_so_is_named() {
-    let (dir, world, opened, awarded) = scene(32);
-    let dir = dir.path();
-    let (leaf, other) = (leaf(dir, opened, 0), leaf(dir, awarded, 0));
-    let erase = |seq, leaf| Sqlite::open(dir).expect("stores").log.erase_part(seq, 0, leaf).expect("erased");
+    let (place, world, opened, awarded) = scene(32);
+    let place = &place;
+    let (leaf, other) = (leaf(place, opened, 0), leaf(place, awarded, 0));
+    let erase = |seq, leaf| place.home.open().expect("stores").log.erase_part(seq, 0, leaf).expect("erased");
     erase(opened, leaf);
-    let finding = checked(dir).finding.expect("it is missing");
+    let finding = checked(place).finding.expect("it is missing");
     assert_eq!(finding.place, format!("entry {opened}"));
     let what = format!("part 0 of entry {opened} is missing, and no entry says that it was erased");
     assert_eq!(finding.what, what);
     // Said afterwards, it counts; and of one part it says nothing of another.
-    let network = Network::open(dir, &world.log.secret, &Tuning::at(dir)).expect("opens");
+    let network = Network::open(&place.home, &world.log.secret, &place.tuning()).expect("opens");
     network.engine.ask(&world.erase("late", opened, 0, leaf), None).expect("said");
     network.close().expect("closed");
-    assert_eq!(checked(dir).finding, None);
+    assert_eq!(checked(place).finding, None);
     erase(awarded, other);
-    assert_eq!(checked(dir).finding.expect("it is missing").place, format!("entry {awarded}"));
+    assert_eq!(checked(place).finding.expect("it is missing").place, format!("entry {awarded}"));
 }
 
 #[test]
@@ -145,55 +147,57 @@ fn whatever_evidence_is_gone_the_rest_gives_the_same_state() {
 }
 
 /// Opens the network without its other followers; once `armed` it dies when an entry is on disk.
-fn fragile(world: &World, dir: &Path, armed: Arc<AtomicBool>) -> Engine {
+fn fragile(world: &World, place: &Place, armed: Arc<AtomicBool>) -> Engine {
     let dies = move |point| point == Point::AfterAppend && armed.load(Ordering::SeqCst);
-    let Sqlite { log, state, reader } = Sqlite::open(dir).expect("stores");
-    let state = StateFollower::new(Box::new(state), None).expect("a follower");
-    let stores =
-        Stores { log: Box::new(log), read: Arc::new(reader), state: Box::new(state), others: vec![] };
+    let Faces { log, state, reader } = place.home.open().expect("stores");
+    let state = StateFollower::new(state, None).expect("a follower");
+    let stores = Stores { log, read: reader, state: Box::new(state), others: vec![] };
     let mut rng = Rng::new(9);
     let salts = Box::new(move || u128::from(rng.next()).to_be_bytes());
     let setup = Setup { memory_rows: 1_000, salts, crash: Some(Arc::new(dies)) };
     let signer = LogSigner::of(&world.genesis.origin, &world.log.secret).expect("a signer");
     let core = Core::open(setup, stores, signer, &world.genesis, Time::default()).expect("opens");
-    Engine::start(core, world.net, Tuning::at(dir).pace, || Ok(beginning())).expect("starts")
+    Engine::start(core, world.net, place.tuning().pace, || Ok(beginning())).expect("starts")
 }
 
 #[test]
 fn what_was_said_and_not_done_is_done_at_the_next_opening() {
-    let (dir, world, opened, _) = scene(33);
-    let dir = dir.path();
-    let leaf = leaf(dir, opened, 0);
+    let (place, world, opened, _) = scene(33);
+    let place = &place;
+    let leaf = leaf(place, opened, 0);
     let armed = Arc::new(AtomicBool::new(false));
-    let engine = fragile(&world, dir, armed.clone());
+    let engine = fragile(&world, place, armed.clone());
     armed.store(true, Ordering::SeqCst);
     let died = engine.ask(&world.erase("one", opened, 0, leaf), None);
     assert!(matches!(died, Err(Failure::Unavailable(_))), "{died:?}");
     drop(engine);
-    assert!(matches!(parts(dir, opened)[0], StoredPart::Whole(_)), "it died between the two");
+    assert!(matches!(parts(place, opened)[0], StoredPart::Whole(_)), "it died between the two");
 
     // Whoever opens it next, with whatever hurry, does it first; and a second time does no harm.
     for _ in 0..2 {
-        let network = Network::open(dir, &world.log.secret, &Tuning::at(dir)).expect("opens");
-        assert_eq!(parts(dir, opened)[0], StoredPart::Erased(leaf));
+        let network = Network::open(&place.home, &world.log.secret, &place.tuning()).expect("opens");
+        assert_eq!(parts(place, opened)[0], StoredPart::Erased(leaf));
         network.close().expect("closed");
     }
-    let report = checked(dir);
+    let report = checked(place);
     assert_eq!((report.finding, report.erased), (None, 1));
 }
 
 #[test]
 fn the_exit_code_says_how_much_rests_on_the_operators_word() {
-    let (dir, world, _, awarded) = scene(34);
-    let dir = dir.path();
-    let network = Network::open(dir, &world.log.secret, &Tuning::at(dir)).expect("opens");
-    network.engine.ask(&world.erase("one", awarded, 0, leaf(dir, awarded, 0)), None).expect("erased");
+    let (place, world, _, awarded) = scene(34);
+    let place = &place;
+    let network = Network::open(&place.home, &world.log.secret, &place.tuning()).expect("opens");
+    network.engine.ask(&world.erase("one", awarded, 0, leaf(place, awarded, 0)), None).expect("erased");
     network.close().expect("closed");
     let run = |options: &[&str]| {
         let program = env!("CARGO_BIN_EXE_tallyhouse");
-        let out =
-            std::process::Command::new(program).arg("--data").arg(dir).arg("verify").args(options).output();
-        let out = out.expect("it runs");
+        let mut command = std::process::Command::new(program);
+        command.arg("--data").arg(place.dir()).arg("verify").args(options);
+        if let Some(database) = &place.database {
+            command.args(["--database", database]);
+        }
+        let out = command.output().expect("it runs");
         (out.status.code(), String::from_utf8(out.stdout).expect("text"))
     };
     let (code, said) = run(&[]);

@@ -6,13 +6,14 @@ mod common;
 
 use common::carried::unsigned;
 use common::http::{Ask, Reply, now};
+use common::place::Place;
 use common::process::{Process, Wire, found};
 use common::rng::Rng;
 use common::world::{Holder, World, id, money, points};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tallyhouse::app::{Network, Options, Tuning, verify};
+use tallyhouse::app::{Network, Options, verify};
 use tallyhouse::payments::Authorise;
 use tallyhouse::sign::{PaymentConsent, Typ};
 use tallyhouse::types::UnitCode;
@@ -133,15 +134,16 @@ impl Hammer {
 
 #[test]
 fn one_account_under_the_hammer() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let place = Place::new();
     let world = World::real(51);
     let holder = world.holder(unit(), 0);
     let (brand, at) = world.brand_of(unit());
     let all = POINTS * COVERED as u64;
     let token = world.token(brand, unit(), "all-points", holder.account, all, tallyhouse::clock::now());
     let award = world.alone(world.statement(&brand.issuing[at], Typ::PointToken, &token));
-    found(&world, dir.path(), &[world.open_account("open", unit(), &holder), award]);
-    let mut server = Process::start(dir.path(), "[api]\nper_key = 1000000\nper_address = 1000000\n");
+    found(&world, &place.home, &[world.open_account("open", unit(), &holder), award]);
+    let config = place.config("[api]\nper_key = 1000000\nper_address = 1000000\n");
+    let mut server = Process::start(place.dir(), &config);
     let hammer = Hammer { world, holder, nonces: AtomicU64::default(), deadline: now() + 3_600 };
 
     let begun = Instant::now();
@@ -172,12 +174,12 @@ fn one_account_under_the_hammer() {
         })
         .collect();
     assert_eq!(paid.len(), COVERED, "as many payments as there were points for, each one told once");
-    check(&hammer, dir.path(), &paid);
+    check(&hammer, &place, &paid);
 }
 
 /// What the log says: after each payment there is less by exactly what it took, and never less than nothing.
-fn check(hammer: &Hammer, dir: &std::path::Path, paid: &BTreeSet<(u64, String)>) {
-    let network = Network::open(dir, &hammer.world.log.secret, &Tuning::at(dir)).expect("opens");
+fn check(hammer: &Hammer, place: &Place, paid: &BTreeSet<(u64, String)>) {
+    let network = Network::open(&place.home, &hammer.world.log.secret, &place.tuning()).expect("opens");
     let account = network.engine.account(hammer.holder.account).expect("read").expect("an account");
     assert_eq!(account.total().get(), 0);
     network.engine.settle().expect("followed");
@@ -194,6 +196,6 @@ fn check(hammer: &Hammer, dir: &std::path::Path, paid: &BTreeSet<(u64, String)>)
     let moved = payments.iter().map(|one| (one.seq, one.payment.expect("a payment").to_string()));
     assert_eq!(moved.collect::<BTreeSet<_>>(), *paid, "what was told is what happened");
     network.close().expect("closes");
-    let report = verify(dir, &Options::default(), &mut |_, _| {}).expect("no fault");
+    let report = verify(&place.home, &Options::default(), &mut |_, _| {}).expect("no fault");
     assert_eq!(report.finding, None);
 }

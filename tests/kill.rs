@@ -5,18 +5,22 @@
 
 mod common;
 
+use common::place::Place;
 use common::rng::Rng;
 use common::world::{World, beginning, id};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tallyhouse::app::{Network, Options, Tuning, verify};
 use tallyhouse::machine::Request;
+use tallyhouse::store::Home;
 use tallyhouse::types::{Time, UnitCode};
 
 const FOLDER: &str = "TALLYHOUSE_KILL_FOLDER";
+/// The addresses of database and Redis, if they are in use.
+const DATABASE: &str = "TALLYHOUSE_KILL_DATABASE";
+const REDIS: &str = "TALLYHOUSE_KILL_REDIS";
 const FROM: &str = "TALLYHOUSE_KILL_FROM";
 const KILLS: u64 = 20;
 /// Answers awaited at a time, so that a commit holds several commands.
@@ -38,13 +42,12 @@ fn award(world: &World, n: u64) -> Request {
     world.issue(&brand.issuing[0], &token)
 }
 
-fn open(world: &World, dir: &Path) -> Network {
-    let tuning = Tuning::at(dir);
-    if dir.join("log.sqlite").exists() {
-        return Network::open(dir, &world.log.secret, &tuning).expect("it opens after every kill");
+fn open(world: &World, home: &Home, redis: Option<String>) -> Network {
+    let (key, tuning) = (&world.log.secret, Tuning { redis, ..Tuning::at(home.dir()) });
+    if home.exists().expect("looked for") {
+        return Network::open(home, key, &tuning).expect("it opens after every kill");
     }
-    let genesis = world.genesis.clone();
-    let network = Network::create(dir, genesis, &world.log.secret, beginning(), &tuning).expect("a network");
+    let network = Network::create(home, world.genesis.clone(), key, beginning(), &tuning).expect("a network");
     for request in world.founding() {
         network.engine.ask(&request, Some(beginning())).expect("founding");
     }
@@ -57,7 +60,9 @@ fn the_load() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
     let from: u64 = std::env::var(FROM).expect("where to begin").parse().expect("a number");
     let world = World::new(9);
-    let network = open(&world, Path::new(&folder));
+    let database = std::env::var(DATABASE).ok().map(|text| text.parse().expect("an address"));
+    let home = Home::new(folder.as_ref(), database);
+    let network = open(&world, &home, std::env::var(REDIS).ok());
     let mut waiting = std::collections::VecDeque::new();
     for n in from.. {
         let command = network.engine.check(&award(&world, n)).expect("well formed");
@@ -74,10 +79,12 @@ fn the_load() {
 }
 
 /// Runs the load until it is killed; what it was answered, by number.
-fn run_and_kill(dir: &Path, from: u64, after: Duration) -> BTreeMap<u64, u64> {
+fn run_and_kill(place: &Place, from: u64, after: Duration) -> BTreeMap<u64, u64> {
     let mut load = Command::new(std::env::current_exe().expect("this binary"))
         .args(["the_load", "--exact", "--nocapture", "--test-threads=1"])
-        .env(FOLDER, dir)
+        .env(FOLDER, place.dir())
+        .envs(place.database.as_ref().map(|address| (DATABASE, address)))
+        .envs(place.redis.as_ref().map(|url| (REDIS, url)))
         .env(FROM, from.to_string())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -114,18 +121,18 @@ fn what_was_answered_survives_twenty_kills_and_happened_once() {
     let seed = std::env::var("KILL_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261_121);
     println!("seed {seed}; KILL_SEED={seed} repeats the moments of the kills");
     let mut rng = Rng::new(seed);
-    let dir = tempfile::tempdir().expect("a folder");
+    let place = Place::new();
     let mut answered: BTreeMap<u64, u64> = BTreeMap::new();
     let mut next = 0;
     for _ in 0..KILLS {
-        let got = run_and_kill(dir.path(), next, Duration::from_millis(rng.range(1, 120)));
+        let got = run_and_kill(&place, next, Duration::from_millis(rng.range(1, 120)));
         // The next round begins where answers stopped: what was on its way then is asked again.
         next = got.keys().next_back().map_or(next, |n| n + 1);
         answered.extend(got);
     }
     assert!(answered.len() > 100, "only {} answers", answered.len());
     let world = World::new(9);
-    let network = open(&world, dir.path());
+    let network = open(&world, &place.home, place.redis.clone());
     // A client that asks again gets the first answer again, and everything it was told is so.
     let begun = Instant::now();
     for (n, seq) in &answered {
@@ -143,7 +150,7 @@ fn what_was_answered_survives_twenty_kills_and_happened_once() {
     assert_eq!(points, issued, "accounts have what was issued");
     assert!(issued >= answered.len() as u64, "an answered award is missing");
     network.close().expect("a clean end");
-    let report = verify(dir.path(), &Options::default(), &mut |_, _| {}).expect("no fault");
+    let report = verify(&place.home, &Options::default(), &mut |_, _| {}).expect("no fault");
     assert_eq!(report.finding, None);
 }
 

@@ -4,17 +4,16 @@
 mod common;
 
 use common::carried::unsigned;
-use common::cluster;
 use common::http::{Ask, Reply, now};
+use common::place::Place;
 use common::process::{Process, Wire, found};
 use common::rng::Rng;
 use common::world::{World, id};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tallyhouse::app::{Network, Options, Tuning, verify};
+use tallyhouse::app::{Network, Options, verify};
 use tallyhouse::log::{LogVerifier, Proof, leaf_hash, root_of, vkey};
-use tallyhouse::store::Home;
 use tallyhouse::types::{Time, UnitCode};
 
 const ROUNDS: usize = 6;
@@ -77,28 +76,24 @@ fn read(reply: &Reply, proof: bool) -> Told {
 
 #[test]
 fn what_clients_were_told_before_a_kill_is_so_after_it() {
-    let dir = tempfile::tempdir().expect("a folder");
-    kill(&dir.path().into(), "");
+    kill(&Place::new());
 }
 
 #[test]
 fn what_clients_were_told_before_a_kill_is_so_after_it_in_a_database() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let address = cluster::shared().database();
-    let home = Home::new(dir.path(), Some(address.parse().expect("an address")));
-    kill(&home, &format!("[store]\ndatabase = \"{address}\"\n"));
+    kill(&Place::in_database());
 }
 
-fn kill(home: &Home, config: &str) {
+fn kill(place: &Place) {
     let seed = std::env::var("KILL_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261_125);
     println!("seed {seed}; KILL_SEED={seed} repeats the moments of the kills");
     let mut rng = Rng::new(seed);
-    let dir = home.dir();
+    let dir = place.dir();
     let world = World::real(31);
-    found(&world, home, &[]);
+    found(&world, &place.home, &[]);
     let load =
         Load { world, unit: id("TWIN"), began: tallyhouse::clock::now(), nonces: AtomicU64::default() };
-    let config = &format!("{config}[api]\nper_key = 1000000\nper_address = 1000000\n");
+    let config = &place.config("[api]\nper_key = 1000000\nper_address = 1000000\n");
     let mut history: BTreeMap<String, Told> = BTreeMap::new();
     let mut unknown = 0;
     for round in 0..ROUNDS {
@@ -145,7 +140,7 @@ fn kill(home: &Home, config: &str) {
     server.signal("TERM");
     let status = server.ended(Duration::from_secs(40)).expect("it ends");
     assert!(status.success(), "{status}: {}", server.errors());
-    check(&load.world, home, &history);
+    check(&load.world, place, &history);
 }
 
 /// After a start: what nobody was told is asked for again, and a share of what they were told.
@@ -167,8 +162,8 @@ fn ask_again(load: &Load, server: &Process, history: &mut BTreeMap<String, Told>
 }
 
 /// What the log says to what was told.
-fn check(world: &World, home: &Home, history: &BTreeMap<String, Told>) {
-    let network = Network::open(home, &world.log.secret, &Tuning::at(home.dir())).expect("opens");
+fn check(world: &World, place: &Place, history: &BTreeMap<String, Told>) {
+    let network = Network::open(&place.home, &world.log.secret, &place.tuning()).expect("opens");
     let (read, mut entries) = (network.engine.read(), vec![]);
     loop {
         let more = read.read_envelopes(entries.len() as u64, 1_000).expect("read");
@@ -204,6 +199,6 @@ fn check(world: &World, home: &Home, history: &BTreeMap<String, Told>) {
     assert!(proofs > 20, "only {proofs} proofs");
     println!("{} commands, {proofs} proofs, {} entries", history.len(), entries.len());
     network.close().expect("closes");
-    let report = verify(home, &Options::default(), &mut |_, _| {}).expect("no fault");
+    let report = verify(&place.home, &Options::default(), &mut |_, _| {}).expect("no fault");
     assert_eq!(report.finding, None);
 }

@@ -5,18 +5,18 @@ mod common;
 
 use common::carried::{ADDRESS, unsigned};
 use common::http::{Ask, Reply, api_config, now};
+use common::place::Place;
 use common::process::{Wire, found};
 use common::world::{World, id};
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tallyhouse::app::{Network, Options, Tuning, running, serve_until, verify};
+use tallyhouse::app::{Network, Options, running, serve_until, verify};
 use tallyhouse::clock::{self, Clock};
 use tallyhouse::engine::{Core, Engine, Failure, Point, Setup, StateFollower, Stores};
 use tallyhouse::log::LogSigner;
-use tallyhouse::store::Sqlite;
+use tallyhouse::store::Faces;
 use tallyhouse::types::UnitCode;
 use tallyhouse::vault::Vault;
 
@@ -25,22 +25,21 @@ fn unit() -> UnitCode {
 }
 
 /// The network of a folder; once `armed`, the thread that reaches the point panics.
-fn open(world: &World, dir: &Path, point: Point, armed: Arc<AtomicBool>) -> Network {
+fn open(world: &World, place: &Place, point: Point, armed: Arc<AtomicBool>) -> Network {
     let crash = move |at: Point| {
         assert!(!(at == point && armed.load(Ordering::SeqCst)), "a panic, as the test wants");
         false
     };
     let crash: Arc<dyn Fn(Point) -> bool + Send + Sync> = Arc::new(crash);
-    let Sqlite { log, state, reader } = Sqlite::open(dir).expect("opens");
-    let state = StateFollower::new(Box::new(state), Some(crash.clone())).expect("a follower");
-    let stores =
-        Stores { log: Box::new(log), read: Arc::new(reader), state: Box::new(state), others: vec![] };
+    let Faces { log, state, reader } = place.home.open().expect("opens");
+    let state = StateFollower::new(state, Some(crash.clone())).expect("a follower");
+    let stores = Stores { log, read: reader, state: Box::new(state), others: vec![] };
     let setup = Setup { memory_rows: 1_000, salts: Box::new(clock::salts()), crash: Some(crash) };
     let signer = LogSigner::of(&world.genesis.origin, &world.log.secret).expect("a signer");
     let core = Core::open(setup, stores, signer, &world.genesis, clock::now()).expect("opens");
-    let engine = Engine::start(core, world.net, Tuning::at(dir).pace, || Ok(clock::now())).expect("starts");
-    let views = tallyhouse::views::Reader::open(dir).expect("views");
-    Network { engine, views, genesis: world.genesis.clone(), dir: dir.into() }
+    let engine = Engine::start(core, world.net, place.tuning().pace, || Ok(clock::now())).expect("starts");
+    let views = tallyhouse::views::Reader::open(&place.home).expect("views");
+    Network { engine, views, genesis: world.genesis.clone(), dir: place.dir().into() }
 }
 
 fn award(world: &World, to: SocketAddr, name: &str) -> std::io::Result<Reply> {
@@ -52,12 +51,12 @@ fn award(world: &World, to: SocketAddr, name: &str) -> std::io::Result<Reply> {
 }
 
 fn dies_in_order(point: Point, seed: u64) {
-    let dir = tempfile::tempdir().expect("a folder");
+    let place = Place::new();
     let world = World::real(seed);
-    found(&world, dir.path(), &[]);
+    found(&world, &place.home, &[]);
     let armed = Arc::new(AtomicBool::new(false));
-    let network = open(&world, dir.path(), point, armed.clone());
-    let vault = Vault::open(dir.path()).expect("a vault");
+    let network = open(&world, &place, point, armed.clone());
+    let vault = Vault::open(&place.home).expect("a vault");
     let api = api_config();
     let service = network.into_service(vault, &api, ADDRESS.into(), Clock::Real).expect("a service");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -84,12 +83,12 @@ fn dies_in_order(point: Point, seed: u64) {
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     drop(stopper);
 
-    let network = Network::open(dir.path(), &world.log.secret, &Tuning::at(dir.path())).expect("opens");
+    let network = Network::open(&place.home, &world.log.secret, &place.tuning()).expect("opens");
     let account = network.engine.account(world.holder(unit(), 0).account).expect("read").expect("an account");
     let most = if point == Point::BeforeAppend { 1 } else { 2 };
     assert_eq!(account.total().get(), most, "{point:?}");
     network.close().expect("closes");
-    let report = verify(dir.path(), &Options::default(), &mut |_, _| {}).expect("no fault");
+    let report = verify(&place.home, &Options::default(), &mut |_, _| {}).expect("no fault");
     assert_eq!(report.finding, None);
 }
 

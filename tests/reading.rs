@@ -6,38 +6,37 @@
 
 mod common;
 
+use common::place::Place;
 use common::reading::{Book, brand_reader};
 use common::trade::Trade;
 use common::world::beginning;
 use std::collections::BTreeSet;
-use tallyhouse::app::{Network, Tuning};
+use tallyhouse::app::Network;
 use tallyhouse::book::Record;
 use tallyhouse::log::{LogVerifier, leaf_hash, vkey};
 use tallyhouse::machine::{Kind, Reader, bodies, concerned, issuer, may_read};
 use tallyhouse::reading::{Entries, Sort, What, list};
-use tallyhouse::store::{Log, Sqlite};
 use tallyhouse::tiles::Hashes;
 use tallyhouse::types::AccountId;
 
-/// A day that happened in a data folder, closed.
-fn day(seed: u64) -> (Trade, tempfile::TempDir, LogVerifier) {
+/// A day that happened in a network, which is closed.
+fn day(seed: u64) -> (Trade, Place, LogVerifier) {
     let trade = Trade::signed(seed, 80);
-    let dir = tempfile::tempdir().expect("a folder");
+    let place = Place::new();
     let (genesis, key) = (trade.world.genesis.clone(), &trade.world.log.secret);
     let log = vkey(&genesis.origin, genesis.log.as_bytes()).parse().expect("a key");
-    let network = Network::create(dir.path(), genesis, key, beginning(), &Tuning::at(dir.path()));
+    let network = Network::create(&place.home, genesis, key, beginning(), &place.tuning());
     let network = network.unwrap_or_else(|e| panic!("{e}"));
     for (request, at) in &trade.node.asked {
         let _ = network.engine.ask(request, Some(*at));
     }
     network.close().expect("closes");
-    (trade, dir, log)
+    (trade, place, log)
 }
 
-fn entries(dir: &std::path::Path, log: &LogVerifier) -> Entries {
-    let read: std::sync::Arc<dyn tallyhouse::store::Read> =
-        std::sync::Arc::new(tallyhouse::store::Reader::open(dir).expect("opens"));
-    Entries::new(read.clone(), Hashes::open(dir, read), log.clone())
+fn entries(place: &Place, log: &LogVerifier) -> Entries {
+    let read = place.home.read().expect("opens");
+    Entries::new(read.clone(), Hashes::open(place.dir(), read), log.clone())
 }
 
 /// Where the parts stand that the rule gives to a reader.
@@ -53,9 +52,9 @@ fn ruled(whole: &[Vec<u8>], reader: &Reader, book: &Book<'_>) -> Vec<u32> {
 
 #[test]
 fn everybody_sees_and_proves_what_is_theirs_and_nothing_else() {
-    let (trade, dir, log) = day(4);
-    let (world, entries) = (&trade.world, entries(dir.path(), &log));
-    let views = tallyhouse::views::Reader::open(dir.path()).expect("opens");
+    let (trade, place, log) = day(4);
+    let (world, entries) = (&trade.world, entries(&place, &log));
+    let views = tallyhouse::views::Reader::open(&place.home).expect("opens");
     let book = Book(&trade.node.state);
     let all = entries.entries(0, usize::MAX, usize::MAX, &Reader::Operator).expect("read");
     let whole = |seq: usize| -> Vec<Vec<u8>> {
@@ -131,15 +130,15 @@ fn everybody_sees_and_proves_what_is_theirs_and_nothing_else() {
 
 #[test]
 fn an_erased_part_is_shown_as_gone_and_proofs_hold_without_it() {
-    let (trade, dir, log) = day(6);
+    let (trade, place, log) = day(6);
     let paid = trade.payments.first().expect("paid").0.seq;
     let shop = brand_reader(&trade.world.brands[trade.payments[0].1]);
-    let before = entries(dir.path(), &log).entry(paid, &Reader::Operator).expect("read").expect("there");
+    let before = entries(&place, &log).entry(paid, &Reader::Operator).expect("read").expect("there");
     let What::Whole(consent) = &before.parts[1].what else { panic!("whole") };
-    let mut stores = Sqlite::open(dir.path()).expect("opens");
+    let mut stores = place.home.open().expect("opens");
     stores.log.erase_part(paid, 1, leaf_hash(consent)).expect("erased");
     drop(stores);
-    let entries = entries(dir.path(), &log);
+    let entries = entries(&place, &log);
     let seen = entries.entry(paid, &shop).expect("read").expect("there");
     assert_eq!(seen.parts.iter().find(|part| part.index == 1).map(|part| &part.what), Some(&What::Erased));
     for reader in [&Reader::Operator, &shop] {
@@ -154,8 +153,8 @@ fn an_erased_part_is_shown_as_gone_and_proofs_hold_without_it() {
 
 #[test]
 fn lists_come_in_pages_and_hold_what_state_holds() {
-    let (trade, dir, _) = day(8);
-    let read = tallyhouse::store::Reader::open(dir.path()).expect("opens");
+    let (trade, place, _) = day(8);
+    let read = place.home.read().expect("opens");
     let sorts = [
         (Sort::Brands, "brand/"),
         (Sort::Participants, "participant/"),
@@ -173,7 +172,7 @@ fn lists_come_in_pages_and_hold_what_state_holds() {
         for limit in [1, 2, expected.len(), 1_000] {
             let (mut listed, mut after, mut pages) = (vec![], String::new(), 0);
             loop {
-                let page = list(&read, sort, &after, limit).expect("read");
+                let page = list(&*read, sort, &after, limit).expect("read");
                 assert!(page.as_of.is_some() && page.items.len() <= limit);
                 listed.extend(page.items.into_iter().map(|item| (item.name.to_string(), item.record)));
                 pages += 1;

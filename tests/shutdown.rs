@@ -5,13 +5,13 @@ mod common;
 
 use common::carried::{ADDRESS, unsigned};
 use common::http::{Ask, now};
+use common::place::Place;
 use common::process::{Process, Wire, found};
 use common::world::{World, id};
 use std::net::TcpStream;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tallyhouse::app::{Network, Options, Tuning, verify};
+use tallyhouse::app::{Network, Options, verify};
 use tallyhouse::sign::HttpMessage;
 use tallyhouse::types::UnitCode;
 
@@ -44,8 +44,8 @@ fn client(world: &World, server: &Process, name: &str, answered: &AtomicU64) {
     }
 }
 
-fn issued(world: &World, dir: &Path) -> u64 {
-    let network = Network::open(dir, &world.log.secret, &Tuning::at(dir)).expect("opens");
+fn issued(world: &World, place: &Place) -> u64 {
+    let network = Network::open(&place.home, &world.log.secret, &place.tuning()).expect("opens");
     let (mut next, mut count) = (0, 0);
     loop {
         let envelopes = network.engine.read().read_envelopes(next, 1_000).expect("read");
@@ -55,7 +55,7 @@ fn issued(world: &World, dir: &Path) -> u64 {
         count += texts.filter(|text| text.contains("\"kind\":\"points.issued\"")).count() as u64;
     }
     network.close().expect("closes");
-    let report = verify(dir, &Options::default(), &mut |_, _| {}).expect("no fault");
+    let report = verify(&place.home, &Options::default(), &mut |_, _| {}).expect("no fault");
     assert_eq!(report.finding, None);
     count
 }
@@ -73,11 +73,11 @@ fn stream(world: &World, server: &Process, which: usize) -> Wire {
 }
 
 fn ends_in_order(signal: &str, seed: u64) {
-    let dir = tempfile::tempdir().expect("a folder");
+    let place = Place::new();
     let world = World::real(seed);
-    found(&world, dir.path(), &[]);
+    found(&world, &place.home, &[]);
     let config = format!("[api]\nlead_ms = 400\ndrain_seconds = {DRAIN}\nper_key = 1000000\n");
-    let mut server = Process::start(dir.path(), &config);
+    let mut server = Process::start(place.dir(), &place.config(&config));
     let mut idle: Vec<Wire> = (0..50).map(|_| Wire::connect(server.address).expect("connects")).collect();
     for wire in &mut idle {
         assert_eq!(wire.ask(&Ask::get("/healthz")).expect("an answer").status, 200);
@@ -115,7 +115,7 @@ fn ends_in_order(signal: &str, seed: u64) {
     assert!(status.success(), "{status}: {}", server.errors());
     let answered = answered.load(Ordering::SeqCst);
     assert!(answered > 20, "only {answered} answers");
-    assert_eq!(issued(&world, dir.path()), answered, "what took effect was answered, and nothing else");
+    assert_eq!(issued(&world, &place), answered, "what took effect was answered, and nothing else");
 }
 
 #[test]
@@ -130,10 +130,10 @@ fn a_keyboard_ends_it_in_order() {
 
 #[test]
 fn one_that_idles_ends_at_once() {
-    let dir = tempfile::tempdir().expect("a folder");
+    let place = Place::new();
     let world = World::real(43);
-    found(&world, dir.path(), &[]);
-    let mut server = Process::start(dir.path(), "[api]\nlead_ms = 0\n");
+    found(&world, &place.home, &[]);
+    let mut server = Process::start(place.dir(), &place.config("[api]\nlead_ms = 0\n"));
     let mut idle: Vec<Wire> = (0..10).map(|_| Wire::connect(server.address).expect("connects")).collect();
     for wire in &mut idle {
         assert_eq!(wire.ask(&Ask::get("/healthz")).expect("an answer").status, 200);

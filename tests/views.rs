@@ -6,6 +6,7 @@
 
 mod common;
 
+use common::place::Place;
 use common::reading::{Book, brand_reader};
 use common::trade::Trade;
 use proptest::prelude::*;
@@ -17,10 +18,10 @@ use tallyhouse::views::{
     DayFlow, Filter, ListedPayment, Moment, Obligation, Reader, Span, Views, What, difference,
 };
 
-/// Views of these events in a folder of their own, taken in runs of these lengths, over and over.
-fn views_of(events: &[Event], runs: &[usize]) -> (tempfile::TempDir, Reader) {
-    let dir = tempfile::tempdir().expect("a folder");
-    let mut views = Views::open(dir.path()).expect("views");
+/// Views of these events in a place of their own, taken in runs of these lengths, over and over.
+fn views_of(events: &[Event], runs: &[usize]) -> (Place, Reader) {
+    let place = Place::new();
+    let mut views = Views::open(&place.home).expect("views");
     let (mut rest, mut lengths) = (events, runs.iter().cycle());
     while !rest.is_empty() {
         let (run, later) = rest.split_at((*lengths.next().expect("endless")).min(rest.len()));
@@ -28,8 +29,8 @@ fn views_of(events: &[Event], runs: &[usize]) -> (tempfile::TempDir, Reader) {
         rest = later;
     }
     drop(views);
-    let reader = Reader::open(dir.path()).expect("readable");
-    (dir, reader)
+    let reader = Reader::open(&place.home).expect("readable");
+    (place, reader)
 }
 
 #[test]
@@ -38,7 +39,7 @@ fn views_say_what_the_state_says() {
     for seed in 1..5 {
         let trade = Trade::new(seed, 250);
         let events = trade.events();
-        let (_dir, reader) = views_of(&events, &[7]);
+        let (_place, reader) = views_of(&events, &[7]);
         let last = events.last().expect("some");
         assert_eq!(
             reader.cursor().expect("read").map(|place| (place.seq, place.hash)),

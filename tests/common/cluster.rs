@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// is lost when the machine crashes does not matter here.
 const KEEPER: &str = r#"
 set -eu
-bin=$1 dir=$2 port=$3
+bin=$1 dir=$2 port=$3 source=$4 how=$5
 cd "$dir"
 run() {
     if [ "$(id -u)" = 0 ]; then
@@ -29,8 +29,14 @@ run() {
 }
 if [ "$(id -u)" = 0 ]; then chown postgres "$dir"; fi
 trap 'rm -rf "$dir"' EXIT
+if [ -n "$source" ]; then
+    # Unquoted: an option, or nothing.
+    (run "$bin/pg_basebackup" -d "$source" -D "$dir/data" -X stream -c fast --no-sync $how >"$dir/copy.log" 2>&1) ||
+        { cat "$dir/copy.log"; exit 1; }
+else
 (run "$bin/initdb" -D "$dir/data" -U tally --auth=trust --no-sync -E UTF8 --locale=C.UTF-8 --locale-provider=icu --icu-locale=en >"$dir/initdb.log" 2>&1) ||
     { cat "$dir/initdb.log"; exit 1; }
+fi
 start() {
     (run "$bin/postgres" -D "$dir/data" -k "$dir" -p "$port" -c listen_addresses=127.0.0.1 -c fsync=off \
         -c max_connections=300 -c shared_buffers=64MB -c lc_messages=C >>"$dir/server.log" 2>&1) &
@@ -75,7 +81,7 @@ pub fn shared() -> &'static Cluster {
 }
 
 /// The folder of the newest server programs that are installed.
-fn programs() -> PathBuf {
+pub fn programs() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let bins = versions.map(|version| version.path().join("bin")).filter(|bin| bin.join("initdb").exists());
     let number = |bin: &PathBuf| {
@@ -91,6 +97,24 @@ fn programs() -> PathBuf {
 impl Cluster {
     /// A server of one's own, for tests that stop it.
     pub fn start() -> Self {
+        Self::of("", "")
+    }
+
+    /// A server that follows another one and waits for nothing but to be promoted. Nobody waits for it.
+    pub fn standby_of(other: &Self) -> Self {
+        Self::of(&other.source(), "--write-recovery-conf")
+    }
+
+    /// A server that begins with a base backup of another one, made now.
+    pub fn copy_of(other: &Self) -> Self {
+        Self::of(&other.source(), "")
+    }
+
+    fn source(&self) -> String {
+        format!("host={} port={} user=tally", self.dir.display(), self.port)
+    }
+
+    fn of(source: &str, how: &str) -> Self {
         let bin = programs();
         let mut last = String::new();
         // Somebody else may take the port before the server does.
@@ -99,7 +123,12 @@ impl Cluster {
                 TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
             let dir = tempfile::Builder::new().prefix("tallyhouse-pg-").tempdir().expect("a folder").keep();
             let mut command = Command::new("sh");
-            command.args(["-c", KEEPER, "keeper"]).arg(&bin).arg(&dir).arg(port.to_string());
+            command
+                .args(["-c", KEEPER, "keeper"])
+                .arg(&bin)
+                .arg(&dir)
+                .arg(port.to_string())
+                .args([source, how]);
             // What interrupts the tests at the terminal must not interrupt who cleans up after them.
             std::os::unix::process::CommandExt::process_group(&mut command, 0);
             let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell");
@@ -145,8 +174,18 @@ impl Cluster {
     pub fn database(&self) -> String {
         let name = format!("t{}", self.next.fetch_add(1, Ordering::Relaxed));
         self.sql("postgres", &format!("CREATE DATABASE {name}"));
+        self.address(&name)
+    }
+
+    /// The address of a database that is there by this name.
+    pub fn address(&self, database: &str) -> String {
         let socket = self.dir.display().to_string().replace('/', "%2F");
-        format!("postgres://tally@{socket}:{}/{name}", self.port)
+        format!("postgres://tally@{socket}:{}/{}", self.port, Self::name(database))
+    }
+
+    /// The port that it listens on, at 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The same address by TCP.

@@ -6,6 +6,7 @@
 //! Refuses to know: what requests mean.
 
 use super::carried::ADDRESS;
+use super::place::Place;
 use super::world::{Key, World, beginning};
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -21,7 +22,6 @@ use tallyhouse::clock::Clock;
 use tallyhouse::config::{Api, Config};
 use tallyhouse::machine::{Request, Role};
 use tallyhouse::sign::HttpMessage;
-use tallyhouse::store::Home;
 use tallyhouse::types::Time;
 use tallyhouse::vault::{NewApiKey, Vault, Whom};
 
@@ -282,8 +282,8 @@ pub fn unchunk(mut raw: &[u8]) -> Vec<u8> {
 /// What is not as by default in how a network is run.
 pub type Tune = Box<dyn Fn(&mut Tuning) + Send + Sync>;
 
-fn tuning(dir: &Path, tune: &Tune) -> Tuning {
-    let mut tuning = Tuning::at(dir);
+fn tuning(place: &Place, tune: &Tune) -> Tuning {
+    let mut tuning = place.tuning();
     tune(&mut tuning);
     tuning
 }
@@ -294,10 +294,8 @@ pub struct Server {
     pub address: SocketAddr,
     pub config: Api,
     service: Option<Arc<Service>>,
-    home: Home,
-    database: Option<String>,
+    place: Place,
     tune: Tune,
-    dir: tempfile::TempDir,
     stopper: Stopper,
     thread: Option<JoinHandle<()>>,
     count: AtomicU64,
@@ -333,41 +331,28 @@ impl Server {
 
     /// The same, run otherwise.
     pub fn tuned(world: World, asked: &[(Request, Time)], config: Api, tune: Tune) -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
+        let place = Place::new();
         let (genesis, key) = (world.genesis.clone(), &world.log.secret);
-        let (home, database) = home(dir.path());
-        let network = Network::create(&home, genesis, key, beginning(), &tuning(dir.path(), &tune));
+        let network = Network::create(&place.home, genesis, key, beginning(), &tuning(&place, &tune));
         let network = network.unwrap_or_else(|e| panic!("{e}"));
         for (request, at) in asked {
             let _ = network.engine.ask(request, world.genesis.driven.then_some(*at));
         }
         // Everybody sees what was asked before the first request comes.
         network.engine.settle().expect("the followers follow");
-        let (address, service, stopper, thread) = serve(network, &home, &config);
+        let (address, service, stopper, thread) = serve(network, &place, &config);
         let (service, thread) = (Some(service), Some(thread));
-        Self {
-            world,
-            address,
-            config,
-            service,
-            tune,
-            home,
-            database,
-            dir,
-            stopper,
-            thread,
-            count: AtomicU64::new(0),
-        }
+        Self { world, address, config, service, tune, place, stopper, thread, count: AtomicU64::new(0) }
     }
 
     /// The data folder.
     pub fn dir(&self) -> &Path {
-        self.dir.path()
+        self.place.dir()
     }
 
     /// The address of its database, if it is in one.
     pub fn database(&self) -> Option<&str> {
-        self.database.as_deref()
+        self.place.database.as_deref()
     }
 
     /// Stops the server in order, without closing the network.
@@ -382,10 +367,10 @@ impl Server {
     pub fn restart(&mut self) {
         self.halt();
         self.service.take().expect("open").close().expect("closes");
-        let tuning = tuning(self.dir.path(), &self.tune);
-        let network = Network::open(&self.home, &self.world.log.secret, &tuning);
+        let tuning = tuning(&self.place, &self.tune);
+        let network = Network::open(&self.place.home, &self.world.log.secret, &tuning);
         let network = network.unwrap_or_else(|e| panic!("{e}"));
-        let (address, service, stopper, thread) = serve(network, &self.home, &self.config);
+        let (address, service, stopper, thread) = serve(network, &self.place, &self.config);
         (self.address, self.service) = (address, Some(service));
         (self.stopper, self.thread) = (stopper, Some(thread));
     }
@@ -463,19 +448,8 @@ pub fn now() -> u64 {
 
 type Started = (SocketAddr, Arc<Service>, Stopper, JoinHandle<()>);
 
-/// Where a test's network is kept: in its folder or, with `TEST_STORE=postgres`, in a database of its own.
-pub fn home(dir: &Path) -> (Home, Option<String>) {
-    match std::env::var("TEST_STORE").as_deref() {
-        Ok("postgres") => {
-            let address = super::cluster::shared().database();
-            (Home::new(dir, Some(address.parse().expect("an address"))), Some(address))
-        }
-        _ => (dir.into(), None),
-    }
-}
-
-fn serve(network: Network, home: &Home, config: &Api) -> Started {
-    let vault = Vault::open(home).expect("a vault");
+fn serve(network: Network, place: &Place, config: &Api) -> Started {
+    let vault = Vault::open(&place.home).expect("a vault");
     let service = network.into_service(vault, config, ADDRESS.into(), Clock::Real).expect("a service");
     let service = Arc::new(service);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

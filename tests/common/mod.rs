@@ -7,8 +7,11 @@
 pub mod carried;
 pub mod cluster;
 pub mod http;
+pub mod load;
 pub mod node;
 pub mod ordered;
+pub mod patroni;
+pub mod place;
 pub mod process;
 pub mod reading;
 pub mod redis;

@@ -9,6 +9,7 @@ use redis::{Cmd, Connection, FromRedisValue};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 /// Longest that a test waits for a server.
@@ -19,6 +20,47 @@ pub struct Redis {
     pub port: u16,
     arguments: Vec<String>,
     dir: tempfile::TempDir,
+}
+
+/// Databases of the shared one.
+pub const DATABASES: u32 = 4_096;
+
+/// Starts the server, and waits for its standard input to end: it outlives every test and no program. A server that is
+/// told by a signal to end would save what it has.
+const KEEPER: &str = r#"
+port=$1 dir=$2 databases=$3
+trap 'rm -rf "$dir"' EXIT
+redis-server --save '' --appendonly no --bind 127.0.0.1 --daemonize no --port "$port" --dir "$dir" --databases "$databases" \
+    >"$dir/log" 2>&1 &
+pid=$!
+until redis-cli -p "$port" ping 2>/dev/null | grep -q PONG; do
+    kill -0 "$pid" 2>/dev/null || { cat "$dir/log"; exit 1; }
+    sleep 0.02
+done
+echo ready
+cat >/dev/null
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null
+"#;
+
+static SHARED: LazyLock<(u16, Child)> = LazyLock::new(|| {
+    let port = free_port();
+    let dir = tempfile::Builder::new().prefix("tallyhouse-redis-").tempdir().expect("a folder").keep();
+    let mut command = Command::new("sh");
+    command.args(["-c", KEEPER, "keeper", &port.to_string()]).arg(&dir).arg(DATABASES.to_string());
+    // What interrupts the tests at the terminal must not interrupt who cleans up after them.
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell");
+    let mut said = String::new();
+    let mut answers = std::io::BufReader::new(child.stdout.take().expect("its output"));
+    std::io::BufRead::read_line(&mut answers, &mut said).expect("its output");
+    assert_eq!(said, "ready\n", "redis-server does not run: apt install redis-server; ./test does it");
+    (port, child)
+});
+
+/// The port of the server that this program's tests share; each uses a database of its own.
+pub fn shared() -> u16 {
+    SHARED.0
 }
 
 /// A port that nobody listens on.

@@ -4,8 +4,8 @@
 //! remembers.
 //! Promises: whatever died, the next answer and all balances are the model's.
 
-use super::super::common::http::home;
 use super::super::common::node::{How, Replay, State};
+use super::super::common::place::Place;
 use super::super::common::rng::Rng;
 use super::super::common::world::{World, beginning};
 use super::ask::Ask;
@@ -20,7 +20,7 @@ use tallyhouse::engine::{Core, Crash, Failure, Follower, Job, Point, Setup, Stat
 use tallyhouse::log::LogSigner;
 use tallyhouse::machine::{Answer, Command, Request};
 use tallyhouse::sign::PublicKey;
-use tallyhouse::store::{Faces, Home, Read, StoredPart};
+use tallyhouse::store::{Faces, Read, StoredPart};
 use tallyhouse::types::{Hash, Kid, Refusal, Refused, Time};
 
 /// Rounds between two comparisons of everything.
@@ -53,8 +53,7 @@ impl Fate {
 
 struct Real<'w> {
     world: &'w World,
-    home: Home,
-    _dir: tempfile::TempDir,
+    place: Place,
     core: Option<Core>,
     fate: Arc<Fate>,
     rng: Rng,
@@ -62,20 +61,16 @@ struct Real<'w> {
 }
 
 fn open<'w>(world: &'w World, cast: &Cast) -> Real<'w> {
-    // Memory if there is some: what is tested is where it dies, not the disk.
-    let base = std::path::Path::new("/dev/shm");
-    let base = if base.is_dir() { base.to_path_buf() } else { std::env::temp_dir() };
     let brands = world.brands.iter().flat_map(|brand| {
         let tills = brand.tills.iter().map(|till| &till.key);
         tills.chain(&brand.issuing).chain([&brand.root])
     });
     let holders = cast.holders.values().flatten().map(|holder| &holder.key);
     let all = brands.chain(holders).chain(&cast.spare).chain(&world.roots).chain([&world.log]);
-    let dir = tempfile::tempdir_in(base).expect("a folder");
     Real {
         world,
-        home: home(dir.path()).0,
-        _dir: dir,
+        // What is tested is where it dies, not the disk.
+        place: Place::in_memory(),
         core: None,
         fate: Arc::new(Fate {
             chance: AtomicU64::new(0),
@@ -106,7 +101,7 @@ impl Real<'_> {
             salts: Box::new(move || salts.salt()),
             crash: Some(crash.clone()),
         };
-        let Faces { log, state, reader } = self.home.open().map_err(|e| e.to_string())?;
+        let Faces { log, state, reader } = self.place.home.open().map_err(|e| e.to_string())?;
         let mut state = StateFollower::new(state, Some(crash)).map_err(|e| e.to_string())?;
         if self.rng.chance(2) {
             // As if the state had been lost, or restored from nothing.

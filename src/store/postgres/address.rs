@@ -10,16 +10,19 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 /// How long connecting may take, unless the address says otherwise.
 const CONNECT: Duration = Duration::from_secs(5);
+/// The same for each of several hosts: one that lost its power does not refuse, and another one may be the primary.
+const CONNECT_EACH: Duration = Duration::from_secs(2);
 /// How long sent bytes may go unacknowledged before a connection counts as lost.
 const SILENCE: Duration = Duration::from_secs(20);
 /// How long an idle connection may be silent before the other side is asked whether it is still there.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// An address: `postgres://user:password@host:port/database?sslmode=…`.
+/// An address: `postgres://user:password@host:port,host:port/database?sslmode=…`. Of several hosts the first that
+/// takes writes is connected to.
 #[derive(Clone)]
 pub struct Address {
     pub(super) config: Config,
@@ -40,13 +43,18 @@ impl FromStr for Address {
         if config.get_hosts().is_empty() {
             return Err(wrong(&"it names no host"));
         }
+        let several = config.get_hosts().len() > 1;
+        // Of several hosts the one is wanted that takes writes: reads are as current as writes.
+        if several && !text.contains("target_session_attrs=") {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
         config.ssl_mode(match mode {
             Mode::Disable => SslMode::Disable,
             Mode::Prefer => SslMode::Prefer,
             Mode::Require | Mode::VerifyCa | Mode::VerifyFull => SslMode::Require,
         });
         if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT);
+            config.connect_timeout(if several { CONNECT_EACH } else { CONNECT });
         }
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(SILENCE);
@@ -135,6 +143,19 @@ mod tests {
         let own: Address = "postgres://h/d?connect_timeout=9&sslmode=require".parse().unwrap();
         assert_eq!(own.config.get_connect_timeout(), Some(&Duration::from_secs(9)));
         assert_eq!(own.config.get_ssl_mode(), SslMode::Require);
+    }
+
+    #[test]
+    fn of_several_hosts_the_primary_is_wanted() {
+        let read = |text: &str| text.parse::<Address>().unwrap();
+        let several = read("postgres://tally@a:5433,b:5434,c/points?sslmode=disable");
+        assert_eq!(several.to_string(), "postgres://a:5433,b:5434,c:5432/points");
+        assert_eq!(several.config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
+        assert_eq!(several.config.get_connect_timeout(), Some(&CONNECT_EACH));
+        let any = read("postgres://a,b/points?target_session_attrs=any&connect_timeout=9");
+        assert_eq!(any.config.get_target_session_attrs(), TargetSessionAttrs::Any);
+        assert_eq!(any.config.get_connect_timeout(), Some(&Duration::from_secs(9)));
+        assert_eq!(read("postgres://a/d").config.get_target_session_attrs(), TargetSessionAttrs::Any);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// How long a server may take from the first byte until it is ready for questions.
+/// How long a server may take from the first byte until it is ready for questions; each of several.
 const GREETING: Duration = Duration::from_secs(10);
 
 /// A database that a network is kept in; its clones share one driver.
@@ -59,14 +59,16 @@ impl Database {
         let unreachable = |why: String| Fault::Unreachable { path: name.clone(), why };
         let driver = self.driver()?;
         let Address { config, tls, .. } = Address::clone(&self.address);
+        let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(1);
         let task = async move {
             let (client, connection) = config.connect(tls.connect()).await.map_err(|e| cause(&e))?;
             let made = AsyncPgConnection::try_from_client_and_connection(client, connection);
             made.await.map_err(|e| e.to_string())
         };
+        let greeting = GREETING.saturating_mul(hosts);
         let task = async move {
-            let late = |_| Err(format!("no answer within {} s", GREETING.as_secs()));
-            tokio::time::timeout(GREETING, task).await.unwrap_or_else(late)
+            let late = |_| Err(format!("no answer within {} s", greeting.as_secs()));
+            tokio::time::timeout(greeting, task).await.unwrap_or_else(late)
         };
         let connection = driver.run(task).and_then(|made| made).map_err(unreachable)?;
         let mut session =
