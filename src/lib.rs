@@ -13,6 +13,7 @@
 //! - [`prices`]: published values, acceptance
 //! - [`points`]: tokens, batches
 //! - [`payments`]: consents, authorise, capture, void, refund
+//! - [`clearing`]: netting, instructions, set-off
 //! - [`machine`]: kinds, commands, evidence; decide, answer, verify
 //!
 //! Shell (the only code that can fail for outside reasons):
@@ -134,6 +135,19 @@ pub mod points;
     )
 )]
 pub mod payments;
+#[cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::float_arithmetic,
+        clippy::panic
+    )
+)]
+pub mod clearing;
 #[cfg_attr(
     not(test),
     deny(
