@@ -13,8 +13,9 @@
 //! - [`prices`]: published values, acceptance
 //! - [`points`]: tokens, batches
 //! - [`payments`]: consents, authorise, capture, void, refund
-//! - [`clearing`]: netting, instructions, set-off
+//! - [`clearing`]: netting, instructions, set-off, matching of bank statements
 //! - [`machine`]: kinds, commands, evidence; decide, answer, verify
+//! - [`formats`]: what banks and accountants read and write
 //!
 //! Shell (the only code that can fail for outside reasons):
 //!
@@ -161,6 +162,19 @@ pub mod clearing;
     )
 )]
 pub mod machine;
+#[cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::float_arithmetic,
+        clippy::panic
+    )
+)]
+pub mod formats;
 
 pub mod config;
 pub mod clock;

@@ -179,6 +179,18 @@ impl Date {
         }
     }
 
+    /// From year, month (1 to 12) and day of the month; `None` if there is no such day from 1970 to 9999.
+    pub fn of(year: i32, month: u32, day: u32) -> Option<Self> {
+        let within = (1970..=9999).contains(&year);
+        NaiveDate::from_ymd_opt(year, month, day).filter(|_| within).map(Self::from_civil)
+    }
+
+    /// Year, month (1 to 12) and day of the month.
+    pub fn ymd(self) -> (i32, u32, u32) {
+        let day = self.civil();
+        (day.year(), day.month(), day.day())
+    }
+
     /// Days since 1970-01-01, for windows of limits.
     pub fn number(self) -> u64 {
         u64::try_from(self.0).unwrap_or(0)
