@@ -125,3 +125,39 @@ fn what_was_signed_elsewhere_is_handed_in() {
     assert_eq!(run("submit nonsense", "").status.code(), Some(1));
     assert_eq!(run("submit @missing.txt", "").status.code(), Some(2));
 }
+
+#[test]
+fn the_files_for_production_are_what_the_program_and_systemd_take() {
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let node =
+        tallyhouse::config::Config::load(Some(&config.join("production.toml"))).expect("a configuration");
+    let address: tallyhouse::store::Address = node
+        .store
+        .database
+        .replace("verify-full", "disable")
+        .replace("&sslrootcert=/etc/tallyhouse/database-ca.pem", "")
+        .parse()
+        .expect("an address");
+    assert_eq!(address.to_string().matches("example").count(), 3, "three servers: {address}");
+    assert!(node.redis.starts_with("rediss://") && node.api.public.starts_with("https://"));
+    // Each unit starts the program as it can be started.
+    let dir = tempfile::tempdir().expect("a folder");
+    for name in ["tallyhouse.service", "tallyhouse-backup.service", "tallyhouse-backup.timer"] {
+        let text = std::fs::read_to_string(config.join(name)).expect("a unit");
+        if let Some(line) = text.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/bin/tallyhouse "))
+        {
+            let help = tallyhouse(dir.path(), &format!("{line} --help"), "");
+            assert!(help.status.success(), "{line}: {}", String::from_utf8_lossy(&help.stderr));
+        }
+        let unit = text.replace("/usr/bin/tallyhouse", env!("CARGO_BIN_EXE_tallyhouse"));
+        std::fs::write(dir.path().join(name), unit).expect("written");
+    }
+    // A machine without systemd cannot look at them.
+    let mut look = Command::new("systemd-analyze");
+    look.arg("verify").current_dir(dir.path());
+    look.args(["./tallyhouse.service", "./tallyhouse-backup.service", "./tallyhouse-backup.timer"]);
+    if let Ok(said) = look.output() {
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(!said.contains("tallyhouse"), "{said}");
+    }
+}

@@ -4,21 +4,27 @@
 //! Promises: a folder that cannot be trusted (a log cut or restored too old, a foreign key) is not opened.
 //! Refuses to know: what commands mean.
 
+mod backup;
 mod cached;
+mod exported;
 mod founding;
 mod missing;
 mod pen;
 mod rebuild;
 mod report;
 mod serve;
+mod tail;
 mod verify;
 
+pub use backup::{Made, Other, backup, copy, recover};
 pub use cached::{CacheReport, compare_cache};
+pub use exported::Exported;
 pub use founding::{BrandKeys, Joining, Operator, accept};
 pub use pen::{Pen, id_of};
 pub use rebuild::rebuild;
 pub use report::{Finding, Options, Report, Undecided};
 pub use serve::{public_address, running, serve, serve_until};
+pub use tail::{Mirror, StoreMirror, Taken, Untaken};
 pub use verify::verify;
 
 use crate::clock;
@@ -262,13 +268,14 @@ fn guard_fork(dir: &Path, read: &dyn Read, genesis: &Genesis) -> Result<(), Fail
     if outside.size == size && tree.is_some_and(|tree| tree.root() != outside.root) {
         return Err(fault(format!(
             "the log has another root than the checkpoint that was published over its {size} entries: it was \
-             rewritten. Restore it, or recover it from a mirror; nothing was changed."
+             rewritten. Restore a copy that is older than that and recover it; nothing was changed."
         )));
     }
     if outside.size > size {
         return Err(fault(format!(
             "the log has {size} entries, but a checkpoint over {} was published: this copy is too old. \
-             Restore a newer one, or recover the tail from a mirror; nothing was changed.",
+             Restore a newer one, or give it the entries that it lacks with `tallyhouse recover --from COPY`; nothing was \
+             changed.",
             outside.size
         )));
     }

@@ -1,12 +1,26 @@
 //! Rebuilding: state and views thrown away and made again from the log.
 
 use super::ViewsFollower;
-use crate::engine::{Failure, Follower, Rebuilder, StateFollower, catch_up};
-use crate::store::{Faces, Home};
+use crate::engine::{Failure, Follower, Rebuilder, StateFollower, catch_up, wipe_stranger};
+use crate::store::{Faces, Home, Read};
 use crate::views;
+use std::sync::Arc;
 
 fn fault(e: impl std::fmt::Display) -> Failure {
     Failure::Unavailable(e.to_string())
+}
+
+/// Brings state and views to the end of the log, as an opening would. Gives the reader back.
+pub(super) fn follow(home: &Home, faces: Faces) -> Result<Arc<dyn Read>, Failure> {
+    let Faces { log: _log, state, reader } = faces;
+    let mut state = StateFollower::new(state, None)?;
+    wipe_stranger(&mut state, &*reader)?;
+    let mut rebuilder = Rebuilder::new();
+    while rebuilder.step(&*reader, &mut state)? {}
+    let mut views = ViewsFollower(views::Views::open(home).map_err(fault)?);
+    wipe_stranger(&mut views, &*reader)?;
+    catch_up(&mut views, &*reader)?;
+    Ok(reader)
 }
 
 /// Makes state and views anew. Returns how many entries the log has.

@@ -122,6 +122,15 @@ impl From<crate::store::Fault> for CliError {
     }
 }
 
+impl From<crate::app::Untaken> for CliError {
+    fn from(e: crate::app::Untaken) -> Self {
+        match e {
+            crate::app::Untaken::Refused(why) => Self::Refused(why),
+            crate::app::Untaken::Fault(why) => Self::Fault(why),
+        }
+    }
+}
+
 impl From<crate::vault::Fault> for CliError {
     fn from(e: crate::vault::Fault) -> Self {
         use crate::vault::Fault;

@@ -2,7 +2,8 @@
 
 use super::context::{CliError, Context, Exit};
 use super::folder::{Folder, bar};
-use crate::store::{Read, StoredPart};
+use crate::app::Exported;
+use crate::store::{Read, StoredPart, TipRecord};
 use crate::tiles::{Site, publish};
 use crate::types::{Hash, encode};
 use serde::Serialize;
@@ -24,6 +25,7 @@ One line an envelope, its exact bytes: the BLAKE3 of a line (without its line fe
   head -1 envelopes.ndjson | tr -d '\\n' | b3sum
 With --parts each envelope is followed by its parts: {\"seq\":n,\"index\":i,\"part\":\"<its exact text>\"}, or
 {\"seq\":n,\"index\":i,\"erased\":\"<its leaf hash>\"}. Parts are not public: only those concerned may have them.
+To a file and to the log's end, its signed checkpoint is written beside it: FILE.checkpoint. `recover` reads both.
 
 --static writes the public log in the layout of C2SP tlog-tiles: checkpoint, tile/<L>/<N>[.p/<W>],
 tile/entries/<N>[.p/<W>]; again later, it adds what is new. The log's verifier key goes beside the folder, into
@@ -60,12 +62,18 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
         told(&made, site, context)?;
         return Ok(Exit::Ok);
     }
-    let range = Range::of(&*folder.read, args.from, args.to)?;
+    // As of now: the log may grow meanwhile.
+    let tip = folder.read.tip()?;
+    let to = args.to.or(tip.as_ref().map(|tip| tip.seq));
+    let range = Range::of(&*folder.read, args.from, to)?;
     match &args.out {
         Some(path) => to_file(&*folder.read, range, args.parts, path, &mut progress)?,
         None => lines(&*folder.read, range, args.parts, context.out, &mut progress)?,
     }
     bar.finish_and_clear();
+    if let (Some(path), true) = (&args.out, args.parts) {
+        keep_checkpoint(tip, range, path)?;
+    }
     if let Some(path) = &args.out {
         let entries = range.end.saturating_sub(range.start);
         context.say(format!("{}: {entries} entries", path.display()))?;
@@ -151,6 +159,15 @@ fn to_file(
     let file = out.into_inner().map_err(|e| at(&temporary)(e.into_error()))?;
     file.sync_all().map_err(at(&temporary))?;
     std::fs::rename(&temporary, path).map_err(at(path))
+}
+
+/// Puts the checkpoint beside an export that goes to the end of the log, so that `recover` can tell that it is whole.
+fn keep_checkpoint(tip: Option<TipRecord>, range: Range, path: &Path) -> Result<(), CliError> {
+    if let Some(tip) = tip.filter(|tip| tip.seq.checked_add(1) == Some(range.end)) {
+        let beside = Exported::checkpoint_path(path);
+        std::fs::write(&beside, tip.checkpoint).map_err(at(&beside))?;
+    }
+    Ok(())
 }
 
 /// Writes the lines, a page of entries at a time.

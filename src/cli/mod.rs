@@ -7,9 +7,11 @@
 //! Refuses to know: what the verbs do. A new one is a file with `Args` and `run`, a variant of [`Verb`]
 //! and a line in `dispatch`.
 
+pub mod backup;
 pub mod balance;
 pub mod bench;
 mod context;
+pub mod copy;
 pub mod demo;
 pub mod explain;
 pub mod export;
@@ -20,6 +22,7 @@ pub mod import;
 pub mod keys;
 pub mod migrate;
 pub mod proof;
+pub mod recover;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
@@ -104,6 +107,12 @@ pub enum Verb {
     Rebuild(verify::RebuildArgs),
     /// Bring the schemas of a PostgreSQL database up to date
     Migrate(migrate::Args),
+    /// Keep a second copy of the network in a folder, checked as it is made
+    Backup(backup::Args),
+    /// Move the network to another store, checking it on the way
+    Copy(copy::Args),
+    /// Give a network restored from an older copy the entries that it lacks
+    Recover(recover::Args),
     /// Measure what this hardware carries
     Bench(bench::Args),
 }
@@ -128,6 +137,9 @@ fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
         Verb::Verify(args) => verify::run(args, context),
         Verb::Rebuild(args) => verify::rebuild(args, context),
         Verb::Migrate(args) => migrate::run(args, context),
+        Verb::Backup(args) => backup::run(args, context),
+        Verb::Copy(args) => copy::run(args, context),
+        Verb::Recover(args) => recover::run(args, context),
         Verb::Bench(args) => bench::run(args, context),
     }
 }

@@ -76,17 +76,7 @@ impl Core {
     /// one, starts from nothing.
     fn recover(&mut self) -> Result<(), Failure> {
         for follower in std::iter::once(&mut self.state).chain(&mut self.others) {
-            let Some(cursor) = follower.cursor()? else {
-                // Without a cursor nothing that it keeps can be placed.
-                follower.wipe()?;
-                continue;
-            };
-            let there = self.read.read_envelopes(cursor.seq, 1).map_err(fault)?;
-            let same =
-                there.first().is_some_and(|e| e.seq == cursor.seq && Envelope::hash(&e.bytes) == cursor.hash);
-            if !same {
-                follower.wipe()?;
-            }
+            wipe_stranger(&mut **follower, &*self.read)?;
         }
         loop {
             let next = self.state.cursor()?.map_or(0, |place| place.seq + 1);
@@ -163,6 +153,17 @@ impl Core {
     pub fn read(&self) -> &Arc<dyn store::Read> {
         &self.read
     }
+}
+
+/// A follower that is ahead of the log, or followed another one, starts from nothing.
+pub fn wipe_stranger(follower: &mut dyn Follower, read: &dyn store::Read) -> Result<(), Failure> {
+    let Some(cursor) = follower.cursor()? else {
+        // Without a cursor nothing that it keeps can be placed.
+        return follower.wipe();
+    };
+    let there = read.read_envelopes(cursor.seq, 1).map_err(fault)?;
+    let same = there.first().is_some_and(|e| e.seq == cursor.seq && Envelope::hash(&e.bytes) == cursor.hash);
+    if same { Ok(()) } else { follower.wipe() }
 }
 
 /// Makes state anew from the log, a stretch of entries at a time.

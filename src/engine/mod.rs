@@ -21,7 +21,7 @@ mod runs;
 mod share;
 mod writer;
 
-pub use self::core::{Core, Rebuilder, Stores, catch_up};
+pub use self::core::{Core, Rebuilder, Stores, catch_up, wipe_stranger};
 pub use dry::{DryPart, DryRun};
 pub use follow::{Follower, StateFollower, state_root};
 pub use fresh::{Level, Newest};

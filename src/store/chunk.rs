@@ -7,7 +7,7 @@
 //! Promises: unpacking gives back what was packed, for any parts without line feeds.
 //! Refuses to know: what a part says, and what its leaf hash is.
 
-use super::port::StoredPart;
+use super::port::{Line, StoredPart};
 use crate::types::{Hash, Malformed};
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::compress_bound;
@@ -46,14 +46,28 @@ impl Packer {
     }
 
     /// Packs an entry's parts, handing each chunk to `take` as it is full.
-    pub(super) fn pack(&mut self, parts: &[Vec<u8>], mut take: impl FnMut(Chunk)) -> Result<(), Malformed> {
+    pub(super) fn pack<'a>(
+        &mut self,
+        parts: impl ExactSizeIterator<Item = Line<'a>>,
+        mut take: impl FnMut(Chunk),
+    ) -> Result<(), Malformed> {
         if parts.len() > PARTS_MOST {
             return Err(Malformed(format!("{} parts; an entry has {PARTS_MOST} at most", parts.len())));
         }
         let mut first = 0;
         self.lines.clear();
-        for (index, part) in parts.iter().enumerate() {
-            fit(part).map_err(|why| Malformed(format!("part {index} {why}")))?;
+        for (index, part) in parts.enumerate() {
+            let gone;
+            let part = match part {
+                Line::Whole(part) => {
+                    fit(part).map_err(|why| Malformed(format!("part {index} {why}")))?;
+                    part
+                }
+                Line::Erased(leaf) => {
+                    gone = line_of(leaf);
+                    &gone
+                }
+            };
             let after = self.lines.len().saturating_add(part.len());
             if after >= FULL && !self.lines.is_empty() {
                 take(Chunk { first, bytes: self.seal()? });
@@ -90,9 +104,7 @@ impl Packer {
                 return Err(Malformed(format!("it was erased before, with the leaf {before}")));
             } else {
                 found = true;
-                self.lines.extend_from_slice(ERASED.0);
-                self.lines.extend_from_slice(leaf.to_string().as_bytes());
-                self.lines.extend_from_slice(ERASED.1);
+                self.lines.extend_from_slice(&line_of(leaf));
             }
             self.lines.push(b'\n');
         }
@@ -171,6 +183,10 @@ fn part(line: &[u8]) -> StoredPart {
     erased(line).map_or_else(|| StoredPart::Whole(line.to_vec()), StoredPart::Erased)
 }
 
+fn line_of(leaf: Hash) -> Vec<u8> {
+    [ERASED.0, leaf.to_string().as_bytes(), ERASED.1].concat()
+}
+
 fn erased(line: &[u8]) -> Option<Hash> {
     let digits = line.strip_prefix(ERASED.0)?.strip_suffix(ERASED.1)?;
     Hash::parse(std::str::from_utf8(digits).ok()?).ok()
@@ -183,7 +199,7 @@ mod tests {
 
     fn pack(parts: &[Vec<u8>]) -> Result<Vec<Chunk>, Malformed> {
         let mut chunks = Vec::new();
-        Packer::new().unwrap().pack(parts, |c| chunks.push(c))?;
+        Packer::new().unwrap().pack(parts.iter().map(|part| Line::Whole(part)), |c| chunks.push(c))?;
         Ok(chunks)
     }
 

@@ -8,7 +8,7 @@
 
 use super::chunk::{Packer, Unpacker};
 use super::fault::Fault;
-use super::port::{NewEntry, StoredEntry};
+use super::port::{Incoming, StoredEntry};
 
 /// A chunk's id is its entry's seq times this, plus the index of its first part.
 const STRIDE: i64 = 16_384;
@@ -40,16 +40,16 @@ pub(super) fn place_of(id: i64) -> (i64, i64) {
 }
 
 /// The chunks of entries, with their ids.
-pub(super) fn pack(packer: &mut Packer, entries: &[NewEntry]) -> Result<Vec<(i64, Vec<u8>)>, Fault> {
+pub(super) fn pack(packer: &mut Packer, entries: &[impl Incoming]) -> Result<Vec<(i64, Vec<u8>)>, Fault> {
     let mut rows = Vec::with_capacity(entries.len());
     for entry in entries {
-        let first = first_id(entry.seq)?;
+        let first = first_id(entry.seq())?;
         packer
-            .pack(&entry.parts, |chunk| {
+            .pack(entry.lines(), |chunk| {
                 let part = i64::try_from(chunk.first).unwrap_or(i64::MAX);
                 rows.push((first.saturating_add(part), chunk.bytes));
             })
-            .map_err(|why| Fault::Unfit(format!("entry {}: {why}", entry.seq)))?;
+            .map_err(|why| Fault::Unfit(format!("entry {}: {why}", entry.seq())))?;
     }
     Ok(rows)
 }

@@ -112,6 +112,50 @@ pub struct Loaded {
     pub rows: Vec<Kept>,
 }
 
+/// A part on its way into the log.
+pub(super) enum Line<'a> {
+    Whole(&'a [u8]),
+    Erased(Hash),
+}
+
+/// An entry on its way into the log, new or of another copy of it.
+pub(super) trait Incoming {
+    fn seq(&self) -> u64;
+    fn envelope(&self) -> &[u8];
+    fn lines(&self) -> impl ExactSizeIterator<Item = Line<'_>>;
+}
+
+impl Incoming for NewEntry {
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    fn envelope(&self) -> &[u8] {
+        &self.envelope
+    }
+
+    fn lines(&self) -> impl ExactSizeIterator<Item = Line<'_>> {
+        self.parts.iter().map(|part| Line::Whole(part))
+    }
+}
+
+impl Incoming for StoredEntry {
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    fn envelope(&self) -> &[u8] {
+        &self.envelope
+    }
+
+    fn lines(&self) -> impl ExactSizeIterator<Item = Line<'_>> {
+        self.parts.iter().map(|part| match part {
+            StoredPart::Whole(bytes) => Line::Whole(bytes),
+            StoredPart::Erased(leaf) => Line::Erased(*leaf),
+        })
+    }
+}
+
 /// The writer's hand on the log.
 pub trait Log: Send {
     /// Whether a fault may be one of the way to the log: then asking for the tip finds another way, and tells what
@@ -129,6 +173,14 @@ pub trait Log: Send {
         &mut self,
         from: Option<Place>,
         entries: &[NewEntry],
+        tip: &TipRecord,
+    ) -> Result<(), AppendError>;
+
+    /// [`Log::append`] for entries of another copy of this log: what is erased there is erased here.
+    fn copy(
+        &mut self,
+        from: Option<Place>,
+        entries: &[StoredEntry],
         tip: &TipRecord,
     ) -> Result<(), AppendError>;
 
@@ -191,15 +243,15 @@ pub trait Read: Send + Sync {
 }
 
 /// Whether the entries follow `from` one by one and end at the tip.
-pub(super) fn follows(from: Option<Place>, entries: &[NewEntry], tip: &TipRecord) -> Result<(), Fault> {
+pub(super) fn follows(from: Option<Place>, entries: &[impl Incoming], tip: &TipRecord) -> Result<(), Fault> {
     let unfit = |why: String| Err(Fault::Unfit(why));
     let mut next = match from {
         Some(place) => place.seq.saturating_add(1),
         None => 0,
     };
     for entry in entries {
-        if entry.seq != next {
-            return unfit(format!("entry {} comes where {next} should", entry.seq));
+        if entry.seq() != next {
+            return unfit(format!("entry {} comes where {next} should", entry.seq()));
         }
         next = next.saturating_add(1);
     }

@@ -25,6 +25,8 @@ const MARK: i32 = i32::from_be_bytes(*b"THva");
 
 /// Names in one look-up, rows in one insert.
 const MANY: usize = 500;
+/// Rows read at a time where all of them are.
+const PAGE: i64 = 5_000;
 
 diesel::table! {
     vault (id) {
@@ -317,6 +319,36 @@ impl Tables<'_> {
     pub(super) fn accounts_of(&mut self, wallet: i64) -> Result<Vec<AccountRow>, Stop> {
         let query = account::table.filter(account::wallet.eq(wallet));
         Ok(on!(&mut self.link, c => query.select(AccountRow::as_select()).load(c))?)
+    }
+
+    /// The fingerprint of the key that is needed, if there is anything at all.
+    pub(super) fn needed(&mut self) -> Result<Option<Vec<u8>>, Stop> {
+        let needed = vault::table.find(1).select(vault::fingerprint);
+        Ok(on!(&mut self.link, c => needed.first(c)).optional()?)
+    }
+
+    /// Wallets after one, in the order of their numbers: all of them, page by page.
+    pub(super) fn page_of_wallets(&mut self, after: i64) -> Result<Vec<WalletRow>, Stop> {
+        let page = wallet::table.filter(wallet::id.gt(after)).order(wallet::id).limit(PAGE);
+        Ok(on!(&mut self.link, c => page.select(WalletRow::as_select()).load(c))?)
+    }
+
+    /// The same of aliases.
+    pub(super) fn page_of_aliases(&mut self, after: &[u8]) -> Result<Vec<AliasRow>, Stop> {
+        let page = alias::table.filter(alias::blind.gt(after.to_vec())).order(alias::blind).limit(PAGE);
+        Ok(on!(&mut self.link, c => page.select(AliasRow::as_select()).load(c))?)
+    }
+
+    /// The same of accounts.
+    pub(super) fn page_of_accounts(&mut self, after: &[u8]) -> Result<Vec<AccountRow>, Stop> {
+        let page = account::table.filter(account::slot.gt(after.to_vec())).order(account::slot).limit(PAGE);
+        Ok(on!(&mut self.link, c => page.select(AccountRow::as_select()).load(c))?)
+    }
+
+    /// The same of records.
+    pub(super) fn page_of_records(&mut self, after: &[u8]) -> Result<Vec<RecordRow>, Stop> {
+        let page = record::table.filter(record::name.gt(after.to_vec())).order(record::name).limit(PAGE);
+        Ok(on!(&mut self.link, c => page.select(RecordRow::as_select()).load(c))?)
     }
 
     pub(super) fn add_wallets(&mut self, rows: &[WalletRow]) -> Result<(), Stop> {

@@ -12,6 +12,7 @@
 
 mod apikey;
 mod application;
+mod copy;
 mod fault;
 mod file;
 mod held;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use apikey::{ApiKey, NewApiKey, Presented, Whom};
 pub use application::{Application, ApplicationState, NewApplication};
+pub use copy::{Copied, copy};
 pub use fault::Fault;
 pub use held::{HeldKey, Holder, Signer};
 pub use id::{ApiKeyId, ApplicationId, WalletId};

@@ -2,15 +2,19 @@
 //! their own durable answer, and signed batches of awards.
 
 mod awards;
+mod bed;
+mod beside;
 mod http;
 mod payments;
 mod world;
 
-use crate::app::{Options, Tuning, verify};
+use crate::app::{Options, verify};
 use crate::cli::{CliError, Context, Exit};
-use crate::config::Config;
+use crate::store::{Address, Home};
+use bed::{Bed, size_of};
+use beside::Beside;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 use world::World;
 
@@ -23,10 +27,13 @@ use world::World;
   tallyhouse bench --http 64 --payers 100000 --presign     payments over HTTP, signed by a till
   tallyhouse bench --http 64 --work reads,awards
   tallyhouse bench --http 64 --rate 5000 --seconds 10      an open loop
+  tallyhouse bench --http 64 --work reads --dead-redis     what a Redis that does not answer costs those who read
+  tallyhouse bench --database postgres://… --redis redis://… --beside    files and that, side by side
   tallyhouse bench --prepare data/bench                    then, while `tallyhouse --data data/bench serve` runs:
   tallyhouse bench --http 64 --url http://127.0.0.1:8710 --network data/bench
-Everything is measured on a network made for it in a folder of its own, which is removed afterwards.
-Durable: an answer is given after its commit reached the disk (SQLite synchronous=FULL).")]
+Everything is measured on a network made for it in a folder of its own, which is removed afterwards, or in a database,
+which must be empty and is emptied afterwards. Durable: an answer is given after its commit reached the disk (SQLite
+synchronous=FULL; PostgreSQL as its settings say, which are printed).")]
 pub struct Args {
     /// Numbers of independent callers, each waiting for its own payment.
     #[arg(long, value_delimiter = ',', default_value = "1,8,32,128,1024", value_parser = callers)]
@@ -49,6 +56,12 @@ pub struct Args {
     /// Where to measure: a folder on the disk in question.
     #[arg(long)]
     folder: Option<PathBuf>,
+    /// Balances are shared through this Redis
+    #[arg(long, value_name = "redis://…")]
+    redis: Option<String>,
+    /// Measure on files and without a Redis too, and print both side by side
+    #[arg(long)]
+    beside: bool,
     #[command(flatten)]
     http: http::Args,
 }
@@ -76,7 +89,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 pub struct Figures {
     version: &'static str,
     machine: String,
-    durability: &'static str,
+    durability: String,
     payments: Vec<payments::Figure>,
     awards: Option<awards::Figure>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -128,15 +141,10 @@ fn machine() -> String {
     format!("{cores} x {}", model.trim_start_matches([' ', '\t', ':']))
 }
 
-fn size_of(dir: &Path) -> u64 {
-    let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    files.filter_map(|file| file.metadata().ok()).filter(|meta| meta.is_file()).map(|meta| meta.len()).sum()
-}
-
-fn verified(what: &'static str, dir: &Path, signatures: bool) -> Result<Verified, String> {
+fn verified(what: &'static str, home: &Home, signatures: bool) -> Result<Verified, String> {
     let begun = Instant::now();
     let options = Options { signatures, ..Options::default() };
-    let report = verify(dir, &options, &mut |_, _| {})?;
+    let report = verify(home, &options, &mut |_, _| {})?;
     if let Some(finding) = report.finding {
         return Err(format!("the measured log does not verify: {finding}"));
     }
@@ -154,20 +162,45 @@ fn verified(what: &'static str, dir: &Path, signatures: bool) -> Result<Verified
 
 /// Measures and prints.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
+    let config = context.config()?;
+    // Where a server that runs keeps its network is its own affair.
+    let home = context.home()?;
+    let database = home.database().filter(|_| !args.http.drives_another());
+    let database = database.map(|database| database.address().clone());
     if let Some(dir) = args.http.prepare() {
-        let secret = http::prepare(dir, &context.config()?, args.payers).map_err(CliError::Fault)?;
-        let dir = dir.display();
+        let home = Home::new(dir, database);
+        let secret = http::prepare(&home, &config, args.payers).map_err(CliError::Fault)?;
         context.say(format!(
-            "{dir} holds a network with {} accounts that pay; --api-key {secret} reads them",
+            "{} holds a network with {} accounts that pay; --api-key {secret} reads them",
+            home.shown(),
             args.payers
         ))?;
         return Ok(Exit::Ok);
     }
     let base = args.folder.clone().unwrap_or_else(std::env::temp_dir);
     let dir = base.join(format!("tallyhouse-bench-{}", std::process::id()));
-    let figures = measure(&args, &dir, &context.config()?);
-    let _ = std::fs::remove_dir_all(&dir);
-    let figures = figures.map_err(CliError::Fault)?;
+    let redis = args.redis.as_deref().unwrap_or(&config.redis);
+    let bed = |database: Option<Address>, redis: &str| {
+        Bed::new(dir.clone(), database, &config, redis).map_err(CliError::Usage)
+    };
+    let measured = |bed: &Bed| {
+        let figures = measure(&args, bed);
+        let cleared = bed.clear();
+        figures.and_then(|figures| cleared.map(|()| figures)).map_err(CliError::Fault)
+    };
+    let wanted = bed(database, redis)?;
+    if args.beside {
+        let files = bed(None, "")?;
+        let names = [files.name(), wanted.name()];
+        let both = Beside { names, columns: [measured(&files)?, measured(&wanted)?] };
+        if context.json {
+            context.say_json(&both)?
+        } else {
+            write!(context.out, "{both}")?
+        }
+        return Ok(Exit::Ok);
+    }
+    let figures = measured(&wanted)?;
     if context.json {
         context.say_json(&figures)?;
     } else {
@@ -176,61 +209,59 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
-fn measure(args: &Args, dir: &Path, config: &Config) -> Result<Figures, String> {
+fn measure(args: &Args, bed: &Bed) -> Result<Figures, String> {
     let mut figures = Figures {
         version: env!("CARGO_PKG_VERSION"),
         machine: machine(),
-        durability: "SQLite WAL, synchronous=FULL: one fsync a commit, before any answer",
+        durability: bed.durability()?,
         ..Figures::default()
     };
     if args.http.is_wanted() {
-        let dir = dir.join("http");
+        let home = bed.room("http")?;
         let extent = http::Extent {
             seconds: args.seconds,
             payers: args.payers,
             accounts: args.accounts,
             lines: args.lines.into(),
         };
-        figures.http = args.http.measure(&dir, config, extent)?;
+        figures.http = args.http.measure(&home, &bed.config, extent)?;
         figures.memory_mib.http = most_memory();
-        if dir.exists() {
-            figures.verify.push(verified("http", &dir, true)?);
+        if home.exists().map_err(|e| e.to_string())? {
+            figures.verify.push(verified("http", &home, true)?);
             figures.memory_mib.verify = most_memory();
         }
         return Ok(figures);
     }
     let callers: Vec<usize> = args.callers.iter().copied().filter(|n| *n > 0).collect();
     if !callers.is_empty() {
-        let dir = dir.join("payments");
-        let tuning = Tuning::of(config, &dir);
+        let home = bed.room("payments")?;
+        let tuning = bed.tuning(&home);
         let world = World::new(true);
-        let network = world.found(&dir, &tuning).map_err(|e| e.to_string())?;
+        let network = world.found(&home, &tuning).map_err(|e| e.to_string())?;
         figures.memory_mib.idle = memory("VmRSS");
         payments::prepare(&world, &network, args.payers)?;
         most_memory();
         network.close().map_err(|e| e.to_string())?;
         // Opened anew: no account is at hand.
-        let network = world.reopen(&dir, &tuning).map_err(|e| e.to_string())?;
+        let network = world.reopen(&home, &tuning).map_err(|e| e.to_string())?;
         figures.payments = payments::measure(&world, &network, &callers, args.seconds, args.payers)?;
         figures.memory_mib.payments = most_memory();
         network.close().map_err(|e| e.to_string())?;
-        figures.verify.push(verified("payments", &dir, false)?);
-        figures.verify.push(verified("payments", &dir, true)?);
+        figures.verify.push(verified("payments", &home, false)?);
+        figures.verify.push(verified("payments", &home, true)?);
         figures.memory_mib.verify = most_memory();
-        let _ = std::fs::remove_dir_all(&dir);
     }
     if args.awards > 0 {
-        let dir = dir.join("awards");
-        std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
-        let tuning = Tuning::of(config, &dir);
+        let home = bed.room("awards")?;
+        let tuning = bed.tuning(&home);
         let world = World::new(true);
-        let network = world.found(&dir, &tuning).map_err(|e| e.to_string())?;
+        let network = world.found(&home, &tuning).map_err(|e| e.to_string())?;
         let mut figure = awards::measure(&world, &network, args.awards, args.lines as usize, args.accounts)?;
         figures.memory_mib.awards = most_memory();
         network.close().map_err(|e| e.to_string())?;
-        figure.bytes_per_award = size_of(&dir) as f64 / args.awards as f64;
+        figure.bytes_per_award = size_of(&home)? as f64 / args.awards as f64;
         figures.awards = Some(figure);
-        figures.verify.push(verified("awards", &dir, false)?);
+        figures.verify.push(verified("awards", &home, false)?);
         figures.memory_mib.verify = figures.memory_mib.verify.max(most_memory());
     }
     Ok(figures)

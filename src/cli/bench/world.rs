@@ -7,10 +7,10 @@ use crate::engine::Failure;
 use crate::log::{leaf_hash, root_of};
 use crate::machine::{CurrencySetting, Genesis, Request};
 use crate::sign::{SecretKey, Typ, sign};
+use crate::store::Home;
 use crate::types::{AccountId, ConsentId, Hash, Time, b64, encode};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::path::Path;
 use std::sync::Arc;
 
 /// Where the driven clock of the measured network stands, in Unix seconds: 2026-01-01.
@@ -104,9 +104,9 @@ impl World {
     }
 
     /// Founds the network and all that payments and awards need.
-    pub(super) fn found(&self, dir: &Path, tuning: &Tuning) -> Result<Network, Failure> {
+    pub(super) fn found(&self, home: &Home, tuning: &Tuning) -> Result<Network, Failure> {
         let start = self.at().unwrap_or_else(clock::now);
-        let network = Network::create(dir, self.genesis.clone(), &self.log, start, tuning)?;
+        let network = Network::create(home, self.genesis.clone(), &self.log, start, tuning)?;
         for request in self.founding() {
             network.engine.ask(&request, self.at())?;
         }
@@ -114,8 +114,8 @@ impl World {
     }
 
     /// Opens it again, with nothing in memory.
-    pub(super) fn reopen(&self, dir: &Path, tuning: &Tuning) -> Result<Network, Failure> {
-        Network::open(dir, &self.log, tuning)
+    pub(super) fn reopen(&self, home: &Home, tuning: &Tuning) -> Result<Network, Failure> {
+        Network::open(home, &self.log, tuning)
     }
 
     fn command(&self, key: &SecretKey, cid: &str, kind: &str, args: Value) -> String {

@@ -9,7 +9,7 @@
 use super::super::chunk::{Packer, Unpacker};
 use super::super::fault::{AppendError, Fault};
 use super::super::page::{chunk_id, first_id, integer, pack, place_of};
-use super::super::port::{Log, NewEntry, Place, TipRecord, follows};
+use super::super::port::{Incoming, Log, NewEntry, Place, StoredEntry, TipRecord, follows};
 use super::super::tables::{parts, tip};
 use super::driver::PgConnection;
 use super::schema::claim;
@@ -78,6 +78,35 @@ impl PostgresLog {
             answer => answer,
         }
     }
+
+    fn take(
+        &mut self,
+        from: Option<Place>,
+        entries: &[impl Incoming],
+        tip: &TipRecord,
+    ) -> Result<(), AppendError> {
+        follows(from, entries, tip)?;
+        let (ids, chunks): (Vec<_>, Vec<_>) = pack(&mut self.packer, entries)?.into_iter().unzip();
+        let mut seqs = Vec::with_capacity(entries.len());
+        for entry in entries {
+            seqs.push(integer(entry.seq())?);
+        }
+        let append = Append {
+            from: match &from {
+                Some(place) => Some((integer(place.seq)?, &place.hash.0)),
+                None => None,
+            },
+            to: integer(tip.seq)?,
+            tip,
+            seqs,
+            envelopes: entries.iter().map(|entry| entry.envelope()).collect(),
+            ids,
+            chunks,
+        };
+        let moved: i64 =
+            self.with(|session| session.run("append entries", |connection| append.get_result(connection)))?;
+        if moved == 1 { Ok(()) } else { Err(AppendError::Deposed) }
+    }
 }
 
 impl Log for PostgresLog {
@@ -95,27 +124,16 @@ impl Log for PostgresLog {
         entries: &[NewEntry],
         tip: &TipRecord,
     ) -> Result<(), AppendError> {
-        follows(from, entries, tip)?;
-        let (ids, chunks): (Vec<_>, Vec<_>) = pack(&mut self.packer, entries)?.into_iter().unzip();
-        let mut seqs = Vec::with_capacity(entries.len());
-        for entry in entries {
-            seqs.push(integer(entry.seq)?);
-        }
-        let append = Append {
-            from: match &from {
-                Some(place) => Some((integer(place.seq)?, &place.hash.0)),
-                None => None,
-            },
-            to: integer(tip.seq)?,
-            tip,
-            seqs,
-            envelopes: entries.iter().map(|entry| entry.envelope.as_slice()).collect(),
-            ids,
-            chunks,
-        };
-        let moved: i64 =
-            self.with(|session| session.run("append entries", |connection| append.get_result(connection)))?;
-        if moved == 1 { Ok(()) } else { Err(AppendError::Deposed) }
+        self.take(from, entries, tip)
+    }
+
+    fn copy(
+        &mut self,
+        from: Option<Place>,
+        entries: &[StoredEntry],
+        tip: &TipRecord,
+    ) -> Result<(), AppendError> {
+        self.take(from, entries, tip)
     }
 
     fn erase_part(&mut self, seq: u64, index: usize, leaf: Hash) -> Result<(), Fault> {

@@ -63,6 +63,18 @@ impl Database {
         schema::filled(&mut session, schema::Schema::Log, "tip")
     }
 
+    /// What a server says of itself and of what a commit waits for.
+    pub fn described(&self) -> Result<String, Fault> {
+        let mut session = self.connect(Purpose::Log)?;
+        schema::described(&mut session)
+    }
+
+    /// Bytes that the tables and indexes of a network take.
+    pub fn size(&self) -> Result<u64, Fault> {
+        let mut session = self.connect(Purpose::Log)?;
+        schema::size(&mut session)
+    }
+
     /// Removes everything that a network left in it. It must not be open.
     pub fn clear(&self) -> Result<(), Fault> {
         schema::clear(self)

@@ -175,6 +175,29 @@ pub(super) fn clear(database: &Database) -> Result<(), Fault> {
     Ok(())
 }
 
+/// What the server says of itself, and what a commit of the log waits for.
+pub(super) fn described(session: &mut Session) -> Result<String, Fault> {
+    session.run("ask the server about itself", |connection| {
+        let text = "SELECT format('PostgreSQL %s: fsync %s, synchronous_commit %s, synchronous standbys: %s', \
+                    split_part(current_setting('server_version'), ' ', 1), current_setting('fsync'), \
+                    current_setting('synchronous_commit'), \
+                    coalesce(nullif(current_setting('synchronous_standby_names'), ''), 'none'))";
+        diesel::dsl::sql::<Text>(text).get_result(connection)
+    })
+}
+
+/// Bytes of the tables of all schemas, their indexes and what is stored beside them.
+pub(super) fn size(session: &mut Session) -> Result<u64, Fault> {
+    let names = Schema::ALL.map(|schema| format!("'{}'", schema.name())).join(", ");
+    let sum = format!(
+        "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_catalog.pg_class c \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname IN ({names})"
+    );
+    let size: i64 = session
+        .run("look at what it takes", |connection| diesel::dsl::sql::<BigInt>(&sum).get_result(connection))?;
+    Ok(u64::try_from(size).unwrap_or_default())
+}
+
 fn lock(connection: &mut PgConnection, key: i64) -> QueryResult<()> {
     connection.batch_execute(&format!("SELECT pg_advisory_lock({key})"))
 }

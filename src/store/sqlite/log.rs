@@ -7,7 +7,7 @@
 use super::super::chunk::{Packer, Unpacker};
 use super::super::fault::{AppendError, Fault};
 use super::super::page::{chunk_id, first_id, integer, pack, place_of};
-use super::super::port::{Log, NewEntry, Place, TipRecord, follows};
+use super::super::port::{Incoming, Log, NewEntry, Place, StoredEntry, TipRecord, follows};
 use super::super::rows::{Cells, Tuple};
 use super::super::tables::{parts, tip};
 use super::file::{File, Kind};
@@ -118,17 +118,11 @@ impl SqliteLog {
             .named()
             .fault("empty the write-ahead file", diesel::result::Error::QueryBuilderError(held.into())))
     }
-}
 
-impl Log for SqliteLog {
-    fn tip(&mut self) -> Result<Option<TipRecord>, Fault> {
-        read_tip(&mut self.file)
-    }
-
-    fn append(
+    fn take(
         &mut self,
         from: Option<Place>,
-        entries: &[NewEntry],
+        entries: &[impl Incoming],
         tip: &TipRecord,
     ) -> Result<(), AppendError> {
         follows(from, entries, tip)?;
@@ -136,7 +130,7 @@ impl Log for SqliteLog {
         let chunks: Vec<PartsRow> = chunks.into_iter().map(|(id, bytes)| PartsRow { id, bytes }).collect();
         let mut rows = Vec::with_capacity(entries.len());
         for entry in entries {
-            rows.push(EntryRow { seq: integer(entry.seq)?, envelope: &entry.envelope });
+            rows.push(EntryRow { seq: integer(entry.seq())?, envelope: entry.envelope() });
         }
         let to = integer(tip.seq)?;
         let from = match from {
@@ -152,7 +146,7 @@ impl Log for SqliteLog {
         });
         match done {
             Ok(()) => {
-                let envelopes = entries.iter().map(|e| e.envelope.len());
+                let envelopes = entries.iter().map(|e| e.envelope().len());
                 let bytes: usize = chunks.iter().map(|c| c.bytes.len()).chain(envelopes).sum();
                 let page = usize::try_from(Kind::Log.page()).unwrap_or(usize::MAX);
                 self.keeper.wrote(bytes.saturating_add(page.saturating_mul(PAGES_A_COMMIT)));
@@ -161,6 +155,30 @@ impl Log for SqliteLog {
             Err(Ended::Deposed) => Err(AppendError::Deposed),
             Err(Ended::Broken(source)) => Err(self.file.named().fault("append entries", source).into()),
         }
+    }
+}
+
+impl Log for SqliteLog {
+    fn tip(&mut self) -> Result<Option<TipRecord>, Fault> {
+        read_tip(&mut self.file)
+    }
+
+    fn append(
+        &mut self,
+        from: Option<Place>,
+        entries: &[NewEntry],
+        tip: &TipRecord,
+    ) -> Result<(), AppendError> {
+        self.take(from, entries, tip)
+    }
+
+    fn copy(
+        &mut self,
+        from: Option<Place>,
+        entries: &[StoredEntry],
+        tip: &TipRecord,
+    ) -> Result<(), AppendError> {
+        self.take(from, entries, tip)
     }
 
     fn erase_part(&mut self, seq: u64, index: usize, leaf: Hash) -> Result<(), Fault> {

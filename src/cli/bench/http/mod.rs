@@ -5,6 +5,7 @@
 //! Refuses to know: who runs the server.
 
 mod client;
+mod dead;
 mod hello;
 mod load;
 mod server;
@@ -18,6 +19,7 @@ pub use work::Work;
 use super::world::World;
 use crate::clock;
 use crate::config::Config;
+use crate::store::Home;
 use client::Connection;
 use load::{Maker, Plan, Tally, run};
 use serde::Serialize;
@@ -47,6 +49,9 @@ pub struct Args {
     /// Everything concerns one account
     #[arg(long, requires = "http")]
     hot: bool,
+    /// Measure reads also with a Redis that refuses, and with one that is silent
+    #[arg(long, requires = "http", conflicts_with_all = ["url", "prepare"])]
+    dead_redis: bool,
     /// Drive a server that runs: `tallyhouse serve` of a network made with --prepare
     #[arg(long, requires_all = ["http", "network"])]
     url: Option<String>,
@@ -87,13 +92,23 @@ impl Args {
         !self.http.is_empty()
     }
 
+    /// Whether a server is driven that somebody else runs.
+    pub(super) fn drives_another(&self) -> bool {
+        self.url.is_some()
+    }
+
     /// Where a network is only to be made.
     pub(super) fn prepare(&self) -> Option<&Path> {
         self.prepare.as_deref()
     }
 
-    /// Measures, on a network made for it in `dir` or at the server that runs.
-    pub(super) fn measure(&self, dir: &Path, config: &Config, extent: Extent) -> Result<Vec<Figure>, String> {
+    /// Measures, on a network made for it at `home` or at the server that runs.
+    pub(super) fn measure(
+        &self,
+        home: &Home,
+        config: &Config,
+        extent: Extent,
+    ) -> Result<Vec<Figure>, String> {
         let target = |url: &str, secret: &str| Target {
             url: url.into(),
             secret: secret.into(),
@@ -103,8 +118,11 @@ impl Args {
             let secret = self.api_key.as_deref().unwrap_or_default();
             return self.load(extent, Prepared::world_of(network)?, &target(url, secret));
         }
-        let prepared = Prepared::make(dir, config, extent.payers)?;
-        let server = Server::start(dir, &prepared, config)?;
+        let prepared = Prepared::make(home, config, extent.payers)?;
+        if self.dead_redis {
+            return dead::measure(self, home, &prepared, config, extent);
+        }
+        let server = Server::start(home, &prepared, config)?;
         let figures = self.load(extent, prepared.world.clone(), &target(&server.url, &prepared.secret));
         server.stop()?;
         figures
@@ -145,8 +163,8 @@ impl Args {
 }
 
 /// Makes a network to be served, and says what reads it.
-pub(super) fn prepare(dir: &Path, config: &Config, payers: u64) -> Result<String, String> {
-    Ok(Prepared::make(dir, config, payers)?.secret)
+pub(super) fn prepare(home: &Home, config: &Config, payers: u64) -> Result<String, String> {
+    Ok(Prepared::make(home, config, payers)?.secret)
 }
 
 /// A server that runs.
@@ -162,8 +180,8 @@ pub(super) struct Target {
 /// What a load came to.
 #[derive(Serialize, Debug)]
 pub struct Figure {
-    work: &'static str,
-    connections: usize,
+    pub(super) work: &'static str,
+    pub(super) connections: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     offered_per_second: Option<f64>,
     presigned: bool,
@@ -171,19 +189,19 @@ pub struct Figure {
     requests: usize,
     seconds: f64,
     /// Requests that were answered with a success.
-    accepted_per_second: f64,
+    pub(super) accepted_per_second: f64,
     /// Entries between the first and the last that an answer named.
     #[serde(skip_serializing_if = "Option::is_none")]
     committed_per_second: Option<f64>,
     /// Lines of batches in requests that succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
-    lines_per_second: Option<f64>,
-    p50_ms: f64,
+    pub(super) lines_per_second: Option<f64>,
+    pub(super) p50_ms: f64,
     p90_ms: f64,
-    p99_ms: f64,
+    pub(super) p99_ms: f64,
     max_ms: f64,
     /// How many requests failed, by status; 0 is a broken connection.
-    errors: BTreeMap<u16, u64>,
+    pub(super) errors: BTreeMap<u16, u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_error: Option<String>,
 }
@@ -336,7 +354,7 @@ pub(super) fn table(figures: &[Figure], f: &mut std::fmt::Formatter<'_>) -> std:
             )?;
         }
     }
-    Ok(())
+    dead::compared(figures, f)
 }
 
 #[cfg(test)]
@@ -420,7 +438,7 @@ mod tests {
     fn a_server_of_our_own_takes_all_that_is_asked_of_it() {
         let dir = tempfile::tempdir().expect("a folder");
         let args = typed("--http 3 --work payments,tokens,awards,reads").expect("options");
-        let figures = args.measure(dir.path(), &Config::default(), EXTENT).expect("figures");
+        let figures = args.measure(&dir.path().into(), &Config::default(), EXTENT).expect("figures");
         for row in &figures {
             assert!(row.errors.is_empty() && row.requests > 0, "{row:?}");
             assert!(row.accepted_per_second > 0.0 && row.p50_ms > 0.0, "{row:?}");
@@ -429,5 +447,18 @@ mod tests {
         assert_eq!(works, ["payments", "tokens", "awards", "reads", "hello"]);
         let report = crate::app::verify(dir.path(), &Default::default(), &mut |_, _| {}).expect("no fault");
         assert_eq!(report.finding, None);
+    }
+
+    #[test]
+    fn reads_go_on_while_the_redis_that_is_configured_does_not_answer() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let args = typed("--http 2 --work reads --dead-redis").expect("options");
+        let extent = Extent { payers: 50, ..EXTENT };
+        let figures = args.measure(&dir.path().into(), &Config::default(), extent).expect("figures");
+        assert_eq!(figures.iter().map(|row| row.work).collect::<Vec<_>>(), ["reads", "refused", "silent"]);
+        assert!(
+            figures.iter().all(|row| row.errors.is_empty() && row.accepted_per_second > 0.0),
+            "{figures:?}"
+        );
     }
 }

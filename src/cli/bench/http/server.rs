@@ -12,6 +12,7 @@ use crate::app::{Network, Tuning, public_address, running, serve_until};
 use crate::clock::{self, Clock};
 use crate::config::{Api, Config};
 use crate::engine::Failure;
+use crate::store::Home;
 use crate::vault::{KeyFolder, NewApiKey, Owner, Vault, Whom};
 use std::net::TcpListener;
 use std::path::Path;
@@ -34,12 +35,12 @@ fn text(e: impl std::fmt::Display) -> String {
 
 impl Prepared {
     /// Founds a network in an empty folder, with accounts that can pay, such that `serve` can open it.
-    pub(super) fn make(dir: &Path, config: &Config, payers: u64) -> Result<Self, String> {
-        let keys = KeyFolder::at(dir);
+    pub(super) fn make(home: &Home, config: &Config, payers: u64) -> Result<Self, String> {
+        let keys = KeyFolder::at(home.dir());
         let master = keys.create(&Owner::Operator, &MASTER.parse().map_err(text)?).map_err(text)?;
         let world = Arc::new(World::of(&master, false));
         keys.put(&Owner::Operator, &"log".parse().map_err(text)?, world.log()).map_err(text)?;
-        let network = world.found(dir, &Tuning::of(config, dir)).map_err(text)?;
+        let network = world.found(home, &Tuning::of(config, home.dir())).map_err(text)?;
         payments::prepare(&world, &network, payers)?;
         network.close().map_err(text)?;
         let now = clock::now();
@@ -51,7 +52,7 @@ impl Prepared {
             expires: now.plus_seconds(300 * 86_400),
             live: false,
         };
-        let (_, secret) = Vault::open(dir).map_err(text)?.create_api_key(key, now).map_err(text)?;
+        let (_, secret) = Vault::open(home).map_err(text)?.create_api_key(key, now).map_err(text)?;
         Ok(Self { world, secret })
     }
 
@@ -72,10 +73,10 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Serves the network of a folder at a free port of this machine.
-    pub(super) fn start(dir: &Path, prepared: &Prepared, config: &Config) -> Result<Self, String> {
-        let network: Network = prepared.world.reopen(dir, &Tuning::of(config, dir)).map_err(text)?;
-        let vault = Vault::open(dir).map_err(text)?;
+    /// Serves the network at a free port of this machine.
+    pub(super) fn start(home: &Home, prepared: &Prepared, config: &Config) -> Result<Self, String> {
+        let network: Network = prepared.world.reopen(home, &Tuning::of(config, home.dir())).map_err(text)?;
+        let vault = Vault::open(home).map_err(text)?;
         let listener = TcpListener::bind("127.0.0.1:0").map_err(text)?;
         // What is measured is the machine, not the limits.
         let (most, burst) = (1_000_000, 60);
