@@ -68,6 +68,7 @@ impl Hammer {
         // A shop of another brand, so that every payment books a debt.
         let brand = &self.world.brands[1];
         let claims = PaymentConsent {
+            offer: None,
             aud: self.world.net,
             jti: id(&format!("consent-{name}")),
             account: self.holder.account,
@@ -83,6 +84,7 @@ impl Hammer {
         };
         let consent = self.world.consent(&self.holder.key, &claims);
         let args = Authorise {
+            offer: None,
             amount: money(AMOUNT),
             currency: id("EUR"),
             deadline: self.deadline,

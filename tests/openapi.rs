@@ -229,6 +229,9 @@ fn reads(route: &Route, args: &str) -> Result<(), serde_json::Error> {
         "capturePayment" => read::<p::Capture>(args),
         "voidPayment" => read::<p::Void>(args),
         "refundPayment" => read::<p::Refund>(args),
+        "makeOffer" => read::<p::MakeOffer>(args),
+        "cancelOffer" => read::<p::CancelOffer>(args),
+        "exchange" => read::<p::AgreeExchange>(args),
         id => panic!("{id} takes JSON, and nothing here reads it"),
     }
 }

@@ -64,6 +64,7 @@ codes stand at `/v1/refusals`.";
         (name = "accounts", description = "Accounts and what moves on them."),
         (name = "awards", description = "How points come into being."),
         (name = "payments", description = "Points pay bills."),
+        (name = "offers", description = "Amounts that are fixed before anybody agrees; exchange."),
         (name = "settlement", description = "What participants owe each other."),
         (name = "log", description = "Entries, proofs, events, the public log."),
         (name = "wallets", description = "People's sets of accounts."),
@@ -119,6 +120,11 @@ codes stand at `/v1/refusals`.";
         super::batches::payments,
         super::consents::open,
         super::consents::get,
+        super::offers::make,
+        super::offers::cancel,
+        super::offers::exchange,
+        super::offers::get,
+        super::offers::get_exchange,
         super::payments::authorise,
         super::payments::capture,
         super::payments::void,
@@ -306,7 +312,7 @@ fn success(answer: &mut Value, route: &Route, pages: bool, example: &Value) {
     if waits(route) || route.id == "getNetwork" {
         names.push("TallyhouseSeq");
     }
-    if matches!(route.id, "authorisePayment" | "openConsent") {
+    if matches!(route.id, "authorisePayment" | "openConsent" | "makeOffer" | "exchange") {
         names.push("Location");
     }
     if pages {
@@ -321,6 +327,11 @@ fn success(answer: &mut Value, route: &Route, pages: bool, example: &Value) {
             }
             if kind == Kind::ConsentOpened {
                 done["consent"] = json!("con_15756.0");
+            }
+            match kind {
+                Kind::OfferMade => done["offer"] = example.clone(),
+                Kind::ExchangeMade => done["exchange"] = json!("exc_15756.0"),
+                _ => {}
             }
             done
         }

@@ -29,7 +29,9 @@ fn purpose(kind: Kind) -> Option<Purpose> {
         | Kind::PaymentAuthorised
         | Kind::PaymentCaptured
         | Kind::PaymentVoided
-        | Kind::PaymentRefunded => Some(Purpose::Till),
+        | Kind::PaymentRefunded
+        | Kind::OfferMade
+        | Kind::OfferCancelled => Some(Purpose::Till),
         _ => None,
     }
 }

@@ -44,6 +44,7 @@ mod freezes;
 mod held;
 mod keys;
 mod network;
+mod offers;
 mod operations;
 mod payments;
 mod reference;

@@ -297,6 +297,8 @@ pub struct Acceptance {
     version: u64,
     /// The units, its own aside.
     units: Vec<book::AcceptedUnit>,
+    /// For whose points it gives points of its own.
+    exchange: Vec<book::ExchangeAccepted>,
 }
 
 /// Show what a brand accepts
@@ -309,7 +311,7 @@ pub async fn acceptance(request: HttpRequest, id: web::Path<String>) -> Result<H
     let id = id.parse().map_err(|_| nothing("brand"))?;
     one(&request, Name::Acceptance(id), "list: the brand published none", |name, record| {
         let (Name::Acceptance(brand), Record::Acceptance(list)) = (name, record) else { return None };
-        Some(Acceptance { brand, version: list.version, units: list.units })
+        Some(Acceptance { brand, version: list.version, units: list.units, exchange: list.exchange })
     })
     .await
 }
@@ -341,6 +343,9 @@ pub struct Unit {
     /// Fewest points in a payment.
     #[serde(skip_serializing_if = "Option::is_none")]
     min_spend: Option<Points>,
+    /// Most points in which one shop's brand may offer bills in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offer_cap: Option<Points>,
     /// Nothing new while true.
     frozen: bool,
 }
@@ -358,6 +363,7 @@ fn unit(name: Name, record: Record) -> Option<Unit> {
         grace_days: unit.grace_days,
         issue_cap: unit.issue_cap,
         min_spend: unit.min_spend,
+        offer_cap: unit.offer_cap,
         frozen: unit.frozen,
     })
 }

@@ -3,7 +3,7 @@
 use super::problem::{Code, Problem};
 use super::{
     accounts, api_keys, applications, awards, batches, brands, budgets, consents, docs, entries, erasures,
-    freezes, held, keys, network, operations, payments, reference, settlement, tiles, units, wallets,
+    freezes, held, keys, network, offers, operations, payments, reference, settlement, tiles, units, wallets,
 };
 use crate::machine::{Method, Route};
 use actix_web::http::header::ALLOW;
@@ -50,6 +50,8 @@ fn public(config: &mut web::ServiceConfig) {
         .route("/v1/accounts/{account}", web::get().to(accounts::get))
         .route("/v1/accounts/{account}/movements", web::get().to(accounts::movements))
         .route("/v1/consents/{consent}", web::get().to(consents::get))
+        .route("/v1/offers/{offer}", web::get().to(offers::get))
+        .route("/v1/exchanges/{exchange}", web::get().to(offers::get_exchange))
         .route("/v1/payments", web::get().to(payments::list))
         .route("/v1/payments/{payment}", web::get().to(payments::get))
         .route("/v1/obligations", web::get().to(settlement::obligations))
@@ -79,6 +81,9 @@ fn written(config: &mut web::ServiceConfig) {
         .route("/v1/awards:batch", web::post().to(batches::awards))
         .route("/v1/payments:batch", web::post().to(batches::payments))
         .route("/v1/consents", web::post().to(consents::open))
+        .route("/v1/offers", web::post().to(offers::make))
+        .route("/v1/offers/cancellations", web::post().to(offers::cancel))
+        .route("/v1/exchanges", web::post().to(offers::exchange))
         .route("/v1/payments", web::post().to(payments::authorise))
         .route("/v1/captures", web::post().to(payments::capture))
         .route("/v1/voids", web::post().to(payments::void))

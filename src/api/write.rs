@@ -361,6 +361,12 @@ impl Incoming {
         if let Some(consent) = &answer.consent {
             reply.insert_header((LOCATION, format!("/v1/consents/{consent}")));
         }
+        if let Some(offered) = &answer.offer {
+            reply.insert_header((LOCATION, format!("/v1/offers/{}", offered.offer)));
+        }
+        if let Some(exchange) = &answer.exchange {
+            reply.insert_header((LOCATION, format!("/v1/exchanges/{exchange}")));
+        }
         let proof = match self.wants_proof() {
             true => {
                 reply.insert_header(("preference-applied", "return=proof"));

@@ -3,7 +3,7 @@
 //! Available, pending and held are functions of the lots, the holds and the instant; they are stored
 //! nowhere. Lots stay in spending order: earliest `until` first, never last.
 
-use crate::types::{Date, Kid, Month, PaymentId, Points, Refusal, Time, UnitCode};
+use crate::types::{Date, HoldId, Kid, Month, Points, Refusal, Time, UnitCode};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
@@ -67,12 +67,12 @@ pub struct Lot(
     pub Points,
 );
 
-/// Points reserved for a payment.
+/// Points reserved for a payment or an offer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hold {
-    /// The payment.
-    pub payment: PaymentId,
+    /// What for.
+    pub of: HoldId,
     /// When they are free again.
     pub until: Time,
     /// What is reserved, in spending order.
@@ -104,7 +104,7 @@ pub struct Account {
     pub head: Head,
     /// Free points, in spending order.
     pub lots: Vec<Lot>,
-    /// Reserved points, in order of payment.
+    /// Reserved points, in the order of what they are for.
     pub holds: Vec<Hold>,
 }
 
@@ -137,7 +137,7 @@ impl Account {
         self.lots.iter().filter(pending).fold(Points::ZERO, |total, lot| total.plus(lot.1).unwrap_or(total))
     }
 
-    /// Points reserved for payments.
+    /// Points reserved.
     pub fn held(&self) -> Points {
         self.holds.iter().fold(Points::ZERO, |total, hold| total.plus(sum(&hold.lots)).unwrap_or(total))
     }
@@ -206,25 +206,25 @@ impl Account {
         Ok(draw_from(&mut self.lots, points, |lot| lot.0.spendable(today)))
     }
 
-    /// Reserves points for a payment until a deadline.
-    pub fn hold(&mut self, payment: PaymentId, until: Time, points: Points, at: Time) -> Result<(), Refusal> {
+    /// Reserves points until a deadline.
+    pub fn hold(&mut self, of: HoldId, until: Time, points: Points, at: Time) -> Result<(), Refusal> {
         if self.holds.len() >= MAX_HOLDS {
             return Err(Refusal::TooManyHolds);
         }
         let lots = self.draw(points, at)?;
-        let place = self.holds.partition_point(|hold| hold.payment < payment);
-        self.holds.insert(place, Hold { payment, until, lots });
+        let place = self.holds.partition_point(|hold| hold.of < of);
+        self.holds.insert(place, Hold { of, until, lots });
         Ok(())
     }
 
-    /// The hold of a payment.
-    pub fn hold_of(&self, payment: PaymentId) -> Option<&Hold> {
-        self.holds.iter().find(|hold| hold.payment == payment)
+    /// The hold for a payment or an offer.
+    pub fn hold_of(&self, of: HoldId) -> Option<&Hold> {
+        self.holds.iter().find(|hold| hold.of == of)
     }
 
-    /// Takes up to `points` out of a payment's hold, in spending order.
-    pub fn draw_held(&mut self, payment: PaymentId, points: Points) -> Vec<Lot> {
-        let Some(hold) = self.holds.iter_mut().find(|hold| hold.payment == payment) else {
+    /// Takes up to `points` out of a hold, in spending order.
+    pub fn draw_held(&mut self, of: HoldId, points: Points) -> Vec<Lot> {
+        let Some(hold) = self.holds.iter_mut().find(|hold| hold.of == of) else {
             return vec![];
         };
         let taken = draw_from(&mut hold.lots, points, |_| true);
@@ -232,9 +232,9 @@ impl Account {
         taken
     }
 
-    /// Gives what a payment still holds back to the free lots. Never refused, see [`Account::put_back`].
-    pub fn release(&mut self, payment: PaymentId) {
-        let Some(place) = self.holds.iter().position(|hold| hold.payment == payment) else {
+    /// Gives what is still held back to the free lots. Never refused, see [`Account::put_back`].
+    pub fn release(&mut self, of: HoldId) {
+        let Some(place) = self.holds.iter().position(|hold| hold.of == of) else {
             return;
         };
         for lot in self.holds.remove(place).lots {
@@ -263,8 +263,8 @@ impl Account {
     /// Books what is due at `at`: first the holds whose deadline has come go back, then lots whose last
     /// day is over leave. Returns how many points expired.
     pub fn settle(&mut self, at: Time) -> Points {
-        while let Some(payment) = self.holds.iter().find(|hold| hold.until <= at).map(|hold| hold.payment) {
-            self.release(payment);
+        while let Some(of) = self.holds.iter().find(|hold| hold.until <= at).map(|hold| hold.of) {
+            self.release(of);
         }
         let gone: Vec<Lot> = self.lots.iter().filter(|lot| self.over(lot, at)).copied().collect();
         if !gone.is_empty() {
@@ -384,7 +384,7 @@ mod tests {
             for act in acts {
                 let at = start.plus_seconds(days * 86_400);
                 wanted -= account.settle(at).get();
-                let payment = |p| PaymentId { seq: p, part: 0 };
+                let payment = |p| HoldId::Payment(PaymentId { seq: p, part: 0 });
                 match act {
                     // What is past its date is never given or put back; that is the draft's business.
                     Act::Give(until, from, n) if until.is_none_or(|u| u64::from(u) > days + 1) => {

@@ -6,7 +6,7 @@
 use super::account::{Account, Bucket, Head, Hold, Lot};
 use super::name::Name;
 use super::record::Record;
-use crate::types::{AccountId, Asset, Malformed, ParticipantId, PaymentId, Points, UnitCode};
+use crate::types::{AccountId, Asset, HoldId, Malformed, ParticipantId, Points, UnitCode};
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -198,9 +198,9 @@ pub struct Done {
     /// Lots after: `[account, bucket, points]`; 0 points: the lot is gone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lots: Vec<(AccountId, Bucket, Points)>,
-    /// Holds after: `[account, payment, hold]`; null: the hold is gone.
+    /// Holds after: `[account, payment or offer, hold]`; null: the hold is gone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub holds: Vec<(AccountId, PaymentId, Option<Hold>)>,
+    pub holds: Vec<(AccountId, HoldId, Option<Hold>)>,
     /// All other records after.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) put: Vec<Put>,
@@ -251,8 +251,8 @@ impl Done {
         for (id, bucket, points) in &self.lots {
             change_account(state, *id, |account| account.set_lot(*bucket, *points))?;
         }
-        for (id, payment, hold) in &self.holds {
-            change_account(state, *id, |account| account.set_hold(*payment, hold.clone()))?;
+        for (id, of, hold) in &self.holds {
+            change_account(state, *id, |account| account.set_hold(*of, hold.clone()))?;
         }
         for Put(name, record) in &self.put {
             state.store(name.clone(), record.clone());
@@ -304,9 +304,9 @@ impl Account {
         }
     }
 
-    fn set_hold(&mut self, payment: PaymentId, hold: Option<Hold>) {
-        self.holds.retain(|have| have.payment != payment);
-        let place = self.holds.partition_point(|have| have.payment < payment);
+    fn set_hold(&mut self, of: HoldId, hold: Option<Hold>) {
+        self.holds.retain(|have| have.of != of);
+        let place = self.holds.partition_point(|have| have.of < of);
         if let Some(hold) = hold {
             self.holds.insert(place, hold);
         }

@@ -9,8 +9,8 @@ use super::change::{Done, Leg, Place};
 use super::name::Name;
 use super::record::{self, Record};
 use crate::types::{
-    AccountId, Asset, BrandId, ConsentId, Currency, MAX_INT, ParticipantId, PaymentId, Refusal, Refused,
-    Time, UnitCode,
+    AccountId, Asset, BrandId, CauseId, ConsentId, Currency, MAX_INT, OfferId, ParticipantId, PaymentId,
+    Refusal, Refused, Time, UnitCode,
 };
 use hashbrown::DefaultHashBuilder;
 use indexmap::IndexMap;
@@ -78,8 +78,8 @@ pub enum PartKey {
 pub struct PartOut {
     /// Who it is for.
     pub key: PartKey,
-    /// The payment that an obligation belongs to, and the cycle it falls into.
-    pub tag: Option<(PaymentId, u64)>,
+    /// What an obligation is for, and the cycle it falls into.
+    pub tag: Option<(CauseId, u64)>,
     /// What it records.
     pub done: Done,
 }
@@ -95,7 +95,7 @@ pub struct Effects {
 
 struct Part {
     key: PartKey,
-    tag: Option<(PaymentId, u64)>,
+    tag: Option<(CauseId, u64)>,
     legs: Vec<Leg>,
     /// Records this part changed, with their value before it did.
     touched: Vec<(Name, Option<Arc<Record>>)>,
@@ -210,6 +210,8 @@ impl<'a> Draft<'a> {
         account(id: AccountId) = Name::Account(id), Account, Refused::about(Refusal::AccountUnknown, id);
         /// A payment.
         payment(id: PaymentId) = Name::Payment(id), record::Payment, Refused::about(Refusal::PaymentUnknown, id);
+        /// An offer.
+        offer(id: OfferId) = Name::Offer(id), super::offer::Offer, Refused::about(Refusal::OfferUnknown, id);
         /// A unit's share of a payment.
         share(id: PaymentId, unit: UnitCode) = Name::Share(id, unit), record::Share, Stop::Bug(format!("{id} has no share of {unit}"));
         /// A consent that stays open.
@@ -296,20 +298,21 @@ impl<'a> Draft<'a> {
         self.leg(part, to, Asset::Unit(unit), amount)
     }
 
-    /// Books what `debtor` owes `creditor` for a payment: `amount` more (less if negative), both legs.
+    /// Books what `debtor` owes `creditor`: `amount` more (less if negative), both legs. The one way in which an
+    /// obligation comes about.
     pub fn owe(
         &mut self,
         debtor: &ParticipantId,
         creditor: &ParticipantId,
         currency: Currency,
         amount: i64,
-        payment: PaymentId,
+        cause: CauseId,
     ) -> Result<(), Stop> {
         let cycle = self.cycle()?.open;
         let (first, second) = if debtor < creditor { (debtor, creditor) } else { (creditor, debtor) };
         let part = self.part(PartKey::Pair(first.clone(), second.clone()));
         if let Some(open) = self.parts.get_mut(part) {
-            open.tag = Some((payment, cycle));
+            open.tag = Some((cause, cycle));
         }
         let minus = amount.checked_neg().ok_or(Refusal::AmountTooLarge)?;
         let (has, owes) =
@@ -546,11 +549,11 @@ fn account_changes(done: &mut Done, id: AccountId, before: Option<&Account>, aft
         done.lots.push((id, lot.0, lot.1));
     }
     let had = before.map_or(&[][..], |account| &account.holds);
-    for hold in had.iter().filter(|hold| after.hold_of(hold.payment).is_none()) {
-        done.holds.push((id, hold.payment, None));
+    for hold in had.iter().filter(|hold| after.hold_of(hold.of).is_none()) {
+        done.holds.push((id, hold.of, None));
     }
     for hold in after.holds.iter().filter(|hold| !had.contains(hold)) {
-        done.holds.push((id, hold.payment, Some(hold.clone())));
+        done.holds.push((id, hold.of, Some(hold.clone())));
     }
 }
 

@@ -27,6 +27,10 @@ pub enum Measure {
     ReturnedDay,
     /// Money's worth of one unit accepted in a day.
     AcceptedDay,
+    /// Money's worth of one unit exchanged into another in a day.
+    ExchangedDay,
+    /// Points of one unit that a shop's brand offered bills in, in a minute.
+    OfferedMinute,
     /// Points or money that held keys of one brand moved for one account in a day.
     AssertedAccountDay,
     /// Points or money that held keys of one brand moved in a day.
@@ -35,7 +39,7 @@ pub enum Measure {
     RefusedHour,
 }
 
-const MEASURES: [(Measure, &str); 10] = [
+const MEASURES: [(Measure, &str); 12] = [
     (Measure::Issued, "issued"),
     (Measure::IssuedHour, "issued-hour"),
     (Measure::TakenHour, "taken-hour"),
@@ -43,21 +47,25 @@ const MEASURES: [(Measure, &str); 10] = [
     (Measure::ReturnedHour, "returned-hour"),
     (Measure::ReturnedDay, "returned-day"),
     (Measure::AcceptedDay, "accepted-day"),
+    (Measure::ExchangedDay, "exchanged-day"),
+    (Measure::OfferedMinute, "offered-minute"),
     (Measure::AssertedAccountDay, "asserted-account-day"),
     (Measure::AssertedDay, "asserted-day"),
     (Measure::RefusedHour, "refused-hour"),
 ];
 
 impl Measure {
-    /// The number of the window that `at` falls into. Hours are floor(at / 3600 s); days begin at the
+    /// The number of the window that `at` falls into. Hours are floor(at / 3600 s), minutes floor(at / 60 s); days begin at the
     /// given offset from UTC in minutes.
     pub fn window(self, at: Time, offset: i16) -> u64 {
         match self {
             Self::Issued => 0,
+            Self::OfferedMinute => at.seconds() / 60,
             Self::IssuedHour | Self::TakenHour | Self::ReturnedHour | Self::RefusedHour => at.hour(),
             Self::TakenDay
             | Self::ReturnedDay
             | Self::AcceptedDay
+            | Self::ExchangedDay
             | Self::AssertedAccountDay
             | Self::AssertedDay => at.date(offset).number(),
         }

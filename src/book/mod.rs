@@ -12,6 +12,7 @@ mod draft;
 mod limit;
 mod moves;
 mod name;
+mod offer;
 mod record;
 
 pub use account::{Account, Bucket, Head, Hold, Lot, MAX_HOLDS, MAX_LOTS, Origin};
@@ -19,8 +20,9 @@ pub use change::{Apply, Done, Leg, Place, Shared};
 pub use draft::{Draft, Effects, Found, Of, PartKey, PartOut, Source, Stop, changed};
 pub use limit::{Asserted, Draw, Limit, Measure};
 pub use name::{Name, Principal};
+pub use offer::{BillTerms, Exchange, ExchangeTerms, Offer, OfferState, OfferTerms, OfferedShare};
 pub use record::{
-    Acceptance, AcceptedUnit, Brand, Budget, Command, Consent, Cycle, Erased, Expiry, KeyRecord, KeyState,
-    Network, Participant, Payment, Price, Prices, Record, Root, Share, ShareTerms, Shown, Term, Tick,
-    TillTerms, Unit, Used,
+    Acceptance, AcceptedUnit, Brand, Budget, Command, Consent, Cycle, Erased, ExchangeAccepted, Expiry,
+    KeyRecord, KeyState, Network, Participant, Payment, Price, Prices, Record, Root, Share, ShareTerms,
+    Shown, Term, Tick, TillTerms, Unit, Used,
 };

@@ -3,7 +3,7 @@
 use super::account::{Bucket, Lot, Origin};
 use super::change::Shared;
 use super::draft::{Draft, Stop};
-use crate::types::{AccountId, PaymentId, Points, Refusal, Time, UnitCode};
+use crate::types::{AccountId, HoldId, Points, Refusal, Time, UnitCode};
 
 impl Draft<'_> {
     /// Issues points to an account: what it owes is repaid first, and what is past its date already
@@ -33,40 +33,41 @@ impl Draft<'_> {
         self.reroute(id, unit, Shared::Issuance, to, points.signed())
     }
 
-    /// Reserves points for a payment until its deadline.
+    /// Reserves points for a payment or an offer until its deadline.
     pub fn hold(
         &mut self,
         id: AccountId,
-        payment: PaymentId,
+        of: impl Into<HoldId>,
         until: Time,
         points: Points,
     ) -> Result<(), Stop> {
         let at = self.at;
-        self.change(id, |account| account.hold(payment, until, points, at))
+        self.change(id, |account| account.hold(of.into(), until, points, at))
     }
 
-    /// Gives back what a payment still holds; what is past its date expires in the same entry.
-    pub fn release(&mut self, id: AccountId, unit: UnitCode, payment: PaymentId) -> Result<(), Stop> {
+    /// Gives back what is still held; what is past its date expires in the same entry.
+    pub fn release(&mut self, id: AccountId, unit: UnitCode, of: impl Into<HoldId>) -> Result<(), Stop> {
         let at = self.at;
         let expired = self.change(id, |account| {
-            account.release(payment);
+            account.release(of.into());
             Ok(account.settle(at))
         })?;
         self.transfer(id, unit, Shared::Expired, expired.signed())
     }
 
-    /// Spends points: out of the payment's hold, then, if that is short by rounding, out of the
+    /// Takes points, for a shared account: out of the hold, then, if that is short by rounding, out of the
     /// account. Returns the lots, in the order of taking.
     pub fn take(
         &mut self,
         id: AccountId,
         unit: UnitCode,
-        payment: PaymentId,
+        of: impl Into<HoldId>,
         points: Points,
+        to: Shared,
     ) -> Result<Vec<Lot>, Stop> {
         let at = self.at;
         let taken = self.change(id, |account| {
-            let mut taken = account.draw_held(payment, points);
+            let mut taken = account.draw_held(of.into(), points);
             let have = taken.iter().fold(Points::ZERO, |sum, lot| sum.plus(lot.1).unwrap_or(sum));
             let short = points.minus(have).ok_or(Refusal::AmountTooLarge)?;
             if !short.is_zero() {
@@ -74,7 +75,7 @@ impl Draft<'_> {
             }
             Ok(taken)
         })?;
-        self.transfer(id, unit, Shared::Redeemed, points.signed())?;
+        self.transfer(id, unit, to, points.signed())?;
         Ok(taken)
     }
 
@@ -131,7 +132,7 @@ mod tests {
     struct One(Account);
 
     const ID: AccountId = AccountId(7);
-    const PAYMENT: PaymentId = PaymentId { seq: 3, part: 0 };
+    const PAYMENT: HoldId = HoldId::Payment(crate::types::PaymentId { seq: 3, part: 0 });
 
     impl Source for One {
         fn find(&self, name: &Name) -> Found {

@@ -3,7 +3,8 @@
 use super::change::Shared;
 use super::limit::Measure;
 use crate::types::{
-    AccountId, BrandId, ConsentId, Currency, Ident, Kid, Malformed, ParticipantId, PaymentId, UnitCode,
+    AccountId, BrandId, ConsentId, Currency, ExchangeId, Ident, Kid, Malformed, OfferId, ParticipantId,
+    PaymentId, UnitCode,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -75,12 +76,16 @@ pub enum Name {
     Cycle,
     /// A part that was erased on request: its entry and its place in that.
     Erased(u64, u16),
+    /// An exchange, as the holder of the points that were given up knows it.
+    Exchange(ExchangeId),
     /// A key.
     Key(Kid),
     /// What has been drawn on a limit; the brand is the one whose limit it is.
     Limit(BrandId, Ident, Measure),
     /// The network: genesis' content.
     Network,
+    /// An offer, as whoever made it knows it.
+    Offer(OfferId),
     /// What stands between two participants, in the order of their ids: what the first has from the second.
     Pair(ParticipantId, ParticipantId, Currency),
     /// A participant.
@@ -115,6 +120,8 @@ impl Name {
         match self {
             Self::Payment(id) | Self::Share(id, _) => Some(id.seq),
             Self::Consent(id) | Self::Shown(id) => Some(id.seq),
+            Self::Offer(id) => Some(id.seq),
+            Self::Exchange(id) => Some(id.seq),
             _ => None,
         }
     }
@@ -131,9 +138,11 @@ impl fmt::Display for Name {
             Self::Consent(consent) => write!(f, "consent/{consent}"),
             Self::Cycle => f.write_str("cycle"),
             Self::Erased(seq, part) => write!(f, "erased/{seq}.{part}"),
+            Self::Exchange(exchange) => write!(f, "exchange/{exchange}"),
             Self::Key(kid) => write!(f, "key/{kid}"),
             Self::Limit(brand, subject, measure) => write!(f, "limit/{brand}/{subject}/{measure}"),
             Self::Network => f.write_str("network"),
+            Self::Offer(offer) => write!(f, "offer/{offer}"),
             Self::Pair(a, b, currency) => write!(f, "pair/{a}:{b}/{currency}"),
             Self::Participant(participant) => write!(f, "participant/{participant}"),
             Self::Payment(payment) => write!(f, "payment/{payment}"),
@@ -170,11 +179,13 @@ impl FromStr for Name {
                 // One spelling each: no leading zeros or plus signs.
                 return if name.to_string() == text { Ok(name) } else { Err(no()) };
             }
+            ["exchange", exchange] => Self::Exchange(exchange.parse()?),
             ["key", kid] => Self::Key(kid.parse()?),
             ["limit", brand, subject, measure] => {
                 Self::Limit(brand.parse()?, subject.parse()?, measure.parse()?)
             }
             ["network"] => Self::Network,
+            ["offer", offer] => Self::Offer(offer.parse()?),
             ["pair", pair, currency] => {
                 let (a, b) = pair.split_once(':').ok_or_else(no)?;
                 Self::Pair(a.parse()?, b.parse()?, currency.parse()?)

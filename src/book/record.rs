@@ -3,6 +3,7 @@
 use super::account::{Account, Lot};
 use super::limit::Limit;
 use super::name::Name;
+use super::offer::{Exchange, Offer};
 use crate::sign::{HeldCaps, PublicKey, Purpose, Sale, TillLimits};
 use crate::types::{
     BrandId, Currency, Date, Fingerprint, Hash, Ident, Kid, Malformed, Money, ParticipantId, Points, Rate,
@@ -206,6 +207,9 @@ pub struct Unit {
     /// Fewest points in one payment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_spend: Option<Points>,
+    /// Most points in which one shop's brand may offer bills in a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offer_cap: Option<Points>,
     /// Nothing new while true.
     pub frozen: bool,
 }
@@ -256,14 +260,30 @@ pub struct AcceptedUnit {
     pub per_day: Option<Sale>,
 }
 
+/// For whose points a brand gives points of a unit of its own.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeAccepted {
+    /// The unit of its own.
+    pub into: UnitCode,
+    /// The key whose budget the points that are got draw on.
+    pub budget: Kid,
+    /// The units that are given up for it, each with the most worth of it that is taken a day.
+    #[serde(deserialize_with = "crate::sign::objects")]
+    pub units: Vec<AcceptedUnit>,
+}
+
 /// Whose units a brand takes, its own aside.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Acceptance {
     /// A higher version replaces a lower one.
     pub version: u64,
-    /// The units.
+    /// The units that are taken for payment.
     pub units: Vec<AcceptedUnit>,
+    /// What is taken for exchange.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub exchange: Vec<ExchangeAccepted>,
 }
 
 /// What one unit bears of a payment, as both sides of the obligation know it.
@@ -473,9 +493,11 @@ records! {
     Consent(Consent) = Name::Consent(_), consent;
     Cycle(Cycle) = Name::Cycle, cycle;
     Erased(Erased) = Name::Erased(..), erased;
+    Exchange(Exchange) = Name::Exchange(_), exchange;
     Key(KeyRecord) = Name::Key(_), key;
     Limit(Limit) = Name::Limit(..), limit;
     Network(Network) = Name::Network, network;
+    Offer(Offer) = Name::Offer(_), offer;
     Participant(Participant) = Name::Participant(_), participant;
     Payment(Payment) = Name::Payment(_), payment;
     Prices(Prices) = Name::Prices(_), prices;

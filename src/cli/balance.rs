@@ -8,7 +8,7 @@ use crate::book::{Account, Bucket, Lot, Name, Origin, Record};
 use crate::clock;
 use crate::log::Envelope;
 use crate::store::Read;
-use crate::types::{AccountId, Date, Month, PaymentId, Points, Time, UnitCode};
+use crate::types::{AccountId, Date, HoldId, Month, Points, Time, UnitCode};
 use serde::Serialize;
 
 /// Options of `balance`.
@@ -60,7 +60,7 @@ struct LotLine {
 
 #[derive(Serialize, Debug, PartialEq, Eq)]
 struct HoldLine {
-    payment: PaymentId,
+    of: HoldId,
     points: Points,
     until: Time,
 }
@@ -183,7 +183,7 @@ fn describe(id: AccountId, mut account: Account, scale: u8, seq: u64, at: Time) 
         holds: account
             .holds
             .iter()
-            .map(|hold| HoldLine { payment: hold.payment, points: sum(&hold.lots), until: hold.until })
+            .map(|hold| HoldLine { of: hold.of, points: sum(&hold.lots), until: hold.until })
             .collect(),
         seq,
         at,
@@ -221,12 +221,7 @@ fn say(balance: &Balance, context: &mut Context<'_>) -> Result<(), CliError> {
         context.say(format!("  {:>16} {until}{from}", points(lot.points)))?;
     }
     for hold in &balance.holds {
-        context.say(format!(
-            "  {:>16} held for {} until {}",
-            points(hold.points),
-            hold.payment,
-            hold.until
-        ))?;
+        context.say(format!("  {:>16} held for {} until {}", points(hold.points), hold.of, hold.until))?;
     }
     context.say(format!("as of entry {}, {}", balance.seq, balance.at))
 }

@@ -33,7 +33,7 @@ fn a_balance_counts_what_state_does_not_show_yet() {
         let sums = ["available", "held", "pending", "owed", "scale", "seq"].map(|sum| balance[sum].clone());
         assert_eq!(sums, [9_345, 2_000, 0, 0, 2, 9].map(Value::from), "state at {state}");
         assert_eq!(balance["lots"][0]["until"], "2027-12-31");
-        assert_eq!(balance["holds"][0]["payment"], "pay_4.0");
+        assert_eq!(balance["holds"][0]["of"], "pay_4.0");
     }
 }
 

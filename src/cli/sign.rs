@@ -418,6 +418,7 @@ mod tests {
     fn a_payment_as_statements_carries_its_consents() {
         let (dir, keys) = keys(&["br_a/till-1", "br_a/holder"]);
         let consent = PaymentConsent {
+            offer: None,
             aud: net(NET).expect("an id"),
             jti: "c-1".parse().expect("an id"),
             account: "ac_0123456789abcdefghjkmnpqrs".parse().expect("an account"),

@@ -9,7 +9,10 @@ use crate::network::{
     Asked, DefineUnit, EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount,
     RegisterBrand, RegisterParticipant, RevokeKey,
 };
-use crate::payments::{Authorise, Capture, Code, Consent, Given, OpenConsent, Refund, Void};
+use crate::payments::{
+    AgreeExchange, Authorise, CancelOffer, Capture, Code, Consent, Given, MakeOffer, OpenConsent, Refund,
+    Void,
+};
 use crate::points::{Batch, Lines};
 use crate::prices::{PublishAcceptance, PublishPrices};
 use crate::sign::{
@@ -75,6 +78,9 @@ pub enum Body {
     Capture(Capture),
     Void(Void),
     Refund(Refund),
+    MakeOffer(MakeOffer),
+    CancelOffer(CancelOffer),
+    Exchange(AgreeExchange),
 }
 
 impl Body {
@@ -103,6 +109,9 @@ impl Body {
             Self::Capture(_) => Kind::PaymentCaptured,
             Self::Void(_) => Kind::PaymentVoided,
             Self::Refund(_) => Kind::PaymentRefunded,
+            Self::MakeOffer(_) => Kind::OfferMade,
+            Self::CancelOffer(_) => Kind::OfferCancelled,
+            Self::Exchange(_) => Kind::ExchangeMade,
         }
     }
 
@@ -112,7 +121,8 @@ impl Body {
         let points = matches!(self, Self::Issue(_) | Self::Batch(_));
         let payment =
             matches!(self, Self::Authorise(..) | Self::Capture(_) | Self::Void(_) | Self::Refund(_));
-        !(points || payment || matches!(self, Self::OpenConsent(..)))
+        let offer = matches!(self, Self::MakeOffer(_) | Self::CancelOffer(_));
+        !(points || payment || offer || matches!(self, Self::OpenConsent(..)))
     }
 
     /// Takes a holder's statement in that belongs to the command.
@@ -414,6 +424,9 @@ pub(super) fn read_args(kind: Kind, args: Args) -> Result<Body, Refused> {
         Kind::PaymentCaptured => Body::Capture(args.read()?),
         Kind::PaymentVoided => Body::Void(args.read()?),
         Kind::PaymentRefunded => Body::Refund(args.read()?),
+        Kind::OfferMade => Body::MakeOffer(args.read()?),
+        Kind::OfferCancelled => Body::CancelOffer(args.read()?),
+        Kind::ExchangeMade => Body::Exchange(args.read()?),
         Kind::Genesis
         | Kind::Term
         | Kind::KeyCertified

@@ -46,7 +46,8 @@ pub fn decide(mut draft: Draft, command: &Command) -> Result<Decision, Stop> {
     let Effects { parts, records } = draft.finish()?;
     let kind = command.body.kind();
     let entry = assemble(kind, command, &parts, &outcome.verdicts)?;
-    let answer = Answer::new(seq, at, kind, outcome.payment, &outcome.verdicts);
+    let puts = parts.iter().flat_map(|part| part.done.puts());
+    let answer = Answer::new(seq, at, kind, outcome.payment, &outcome.verdicts).offering(puts);
     Ok(Decision { entry, answer, parts, records })
 }
 
@@ -164,6 +165,9 @@ pub(super) fn run(draft: &mut Draft, command: &Command, outcome: &mut Outcome) -
             outcome.payment = Some(args.payment);
             payments::refund(draft, asked, args)
         }
+        Body::MakeOffer(args) => payments::make_offer(draft, asked, args).map(drop),
+        Body::CancelOffer(args) => payments::cancel_offer(draft, asked, args),
+        Body::Exchange(args) => payments::exchange(draft, asked, args).map(drop),
     }
 }
 
@@ -220,6 +224,7 @@ pub fn hints(source: &dyn Source, command: &Command) -> Vec<Name> {
             }
         }
         Body::Authorise(args, consents) => {
+            names.extend(args.offer.map(Name::Offer));
             for under in args.under.iter().flatten() {
                 names.extend([Name::Consent(under.consent), Name::Shown(under.consent)]);
                 if let Found::Known(record) = source.find(&Name::Shown(under.consent))
@@ -237,6 +242,21 @@ pub fn hints(source: &dyn Source, command: &Command) -> Vec<Name> {
         Body::Capture(args) => names.push(Name::Payment(args.payment)),
         Body::Void(args) => names.push(Name::Payment(args.payment)),
         Body::Refund(args) => names.push(Name::Payment(args.payment)),
+        Body::MakeOffer(args) => {
+            names.extend(holder(source, command.asked.kid).map(Name::Account));
+            let units = args.payment.iter().flat_map(|bill| bill.shares.iter().map(|share| share.unit));
+            let units = units.chain(args.exchange.as_ref().map(|wanted| wanted.to));
+            names.extend(units.flat_map(|unit| [Name::Unit(unit), Name::Prices(unit)]));
+        }
+        Body::CancelOffer(args) => {
+            names.push(Name::Offer(args.offer));
+            names.extend(holder(source, command.asked.kid).map(Name::Account));
+        }
+        Body::Exchange(args) => {
+            names.push(Name::Offer(args.offer));
+            let kids = std::iter::once(command.asked.kid).chain(command.asked.approvals.iter().copied());
+            names.extend(kids.filter_map(|kid| holder(source, kid)).map(Name::Account));
+        }
         Body::OpenAccount(args) => names.extend([Name::Account(args.account), Name::Unit(args.unit)]),
         Body::FreezeAccount(args) => names.push(Name::Account(args.account)),
         _ => {}

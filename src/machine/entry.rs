@@ -2,11 +2,13 @@
 
 use super::command::{Body, Command};
 use super::kind::Kind;
-use crate::book::{Done, Name, PartKey, PartOut, Stop};
+use crate::book::{Done, Name, OfferTerms, PartKey, PartOut, Record, Stop};
 use crate::log::{self, Envelope, PartsRef};
 use crate::points::{Lines, Verdict};
 use crate::sign::{HttpMessage, Jws};
-use crate::types::{ConsentId, Hash, Malformed, PaymentId, Time, decode, encode};
+use crate::types::{
+    CauseId, ConsentId, ExchangeId, Hash, Malformed, OfferId, PaymentId, Time, decode, encode,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -30,6 +32,9 @@ pub struct PartBody {
     /// The payment that an obligation belongs to.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub payment: Option<PaymentId>,
+    /// The exchange that an obligation belongs to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub exchange: Option<ExchangeId>,
     /// The cycle that an obligation falls into.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cycle: Option<u64>,
@@ -51,6 +56,8 @@ struct Writing<'a> {
     verdict: Option<Verdict>,
     #[serde(skip_serializing_if = "Option::is_none")]
     payment: Option<PaymentId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exchange: Option<ExchangeId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cycle: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,6 +130,15 @@ fn said(jws: &Jws) -> Vec<u8> {
     [b"{\"jws\":\"", jws.text().as_bytes(), b"\"}"].concat()
 }
 
+/// A tag as a part has it: what an obligation is for, each sort in a member of its own, and its cycle.
+pub(super) fn tagged(tag: Option<(CauseId, u64)>) -> (Option<PaymentId>, Option<ExchangeId>, Option<u64>) {
+    match tag {
+        None => (None, None, None),
+        Some((CauseId::Payment(payment), cycle)) => (Some(payment), None, Some(cycle)),
+        Some((CauseId::Exchange(exchange), cycle)) => (None, Some(exchange), Some(cycle)),
+    }
+}
+
 /// Puts a decided command into the form of its kind.
 pub(super) fn assemble(
     kind: Kind,
@@ -161,7 +177,7 @@ pub(super) fn assemble(
             body.line = Some(std::str::from_utf8(line).map_err(|_| Stop::Bug("a line is not text".into()))?);
             body.verdict = Some(*verdict);
         }
-        (body.payment, body.cycle) = part.tag.unzip();
+        (body.payment, body.exchange, body.cycle) = tagged(part.tag);
         bodies.push(encode(&body));
     }
     Ok(EntryBody { kind, public: None, parts: bodies })
@@ -206,11 +222,11 @@ pub fn seal(
     Ok(Sealed { seq, at, hash: Envelope::hash(&bytes), leaf: log::leaf_hash(&bytes), envelope: bytes, parts })
 }
 
-/// The effects of one part, with the payment and cycle that an obligation is tagged with.
+/// The effects of one part, with what an obligation is for and its cycle.
 #[derive(Debug, Clone)]
 pub struct Effect {
-    /// Payment and cycle.
-    pub tag: Option<(PaymentId, u64)>,
+    /// Cause and cycle.
+    pub tag: Option<(CauseId, u64)>,
     /// What the part records.
     pub done: Done,
 }
@@ -245,7 +261,8 @@ impl PartBody {
 
     /// What the part records, if it records effects.
     pub(super) fn effect(self) -> Option<Effect> {
-        let tag = self.payment.zip(self.cycle);
+        let payment = self.payment.map(CauseId::Payment);
+        let tag = payment.or(self.exchange.map(CauseId::Exchange)).zip(self.cycle);
         self.done.map(|done| Effect { tag, done })
     }
 }
@@ -289,6 +306,19 @@ pub struct LineVerdict {
     pub verdict: Verdict,
 }
 
+/// An offer, for whoever asked for it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Offered {
+    /// Its id.
+    pub offer: OfferId,
+    /// What a consent to it repeats, hexadecimal: SHA-256 of the canonical JSON of `offer`, `terms` and `until`.
+    pub hash: Hash,
+    /// What is offered.
+    pub terms: OfferTerms,
+    /// First instant at which it can no longer be agreed to.
+    pub until: Time,
+}
+
 /// What the caller of a command is told: a function of its entry, so the same for every repeat.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Answer {
@@ -304,6 +334,12 @@ pub struct Answer {
     /// The consent that it opened.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub consent: Option<ConsentId>,
+    /// The offer that it made.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub offer: Option<Offered>,
+    /// The exchange that it made.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub exchange: Option<ExchangeId>,
     /// For a batch: how many lines gave points.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub awarded: Option<u64>,
@@ -324,7 +360,27 @@ impl Answer {
         let awarded = (kind == Kind::PointsBatch)
             .then(|| u64::try_from(verdicts.len().saturating_sub(others.len())).unwrap_or(u64::MAX));
         let consent = (kind == Kind::ConsentOpened).then_some(ConsentId { seq, part: 0 });
-        Self { seq, kind: kind.text().into(), at, payment, consent, awarded, others, replayed: false }
+        let exchange = (kind == Kind::ExchangeMade).then_some(ExchangeId { seq, part: 0 });
+        let (kind, offer) = (kind.text().into(), None);
+        Self { seq, kind, at, payment, consent, offer, exchange, awarded, others, replayed: false }
+    }
+
+    /// The same, with the offer that the entry made, if it made one.
+    pub(super) fn offering<'a>(self, puts: impl Iterator<Item = (&'a Name, Option<&'a Record>)>) -> Self {
+        if self.kind != Kind::OfferMade.text() {
+            return self;
+        }
+        let mut puts = puts;
+        let offer = puts.find_map(|(name, record)| match (name, record) {
+            (Name::Offer(id), Some(Record::Offer(offer))) => Some(Offered {
+                offer: *id,
+                hash: offer.hash(*id),
+                terms: offer.terms.clone(),
+                until: offer.until,
+            }),
+            _ => None,
+        });
+        Self { offer, ..self }
     }
 }
 
@@ -337,12 +393,12 @@ pub fn bodies<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Result<Vec<PartBody>
 pub fn answer(envelope: &Envelope, parts: &[PartBody]) -> Result<Answer, Malformed> {
     let kind: Kind = envelope.kind.parse()?;
     let verdicts: Vec<Verdict> = parts.iter().filter_map(|part| part.verdict).collect();
-    let puts = parts.iter().filter_map(|part| part.done.as_ref()).flat_map(Done::puts);
-    let payment = puts.into_iter().find_map(|(name, _)| match name {
+    let puts = || parts.iter().filter_map(|part| part.done.as_ref()).flat_map(Done::puts);
+    let payment = puts().find_map(|(name, _)| match name {
         Name::Payment(id) => Some(*id),
         _ => None,
     });
-    Ok(Answer::new(envelope.seq, envelope.at, kind, payment, &verdicts))
+    Ok(Answer::new(envelope.seq, envelope.at, kind, payment, &verdicts).offering(puts()))
 }
 
 #[cfg(test)]

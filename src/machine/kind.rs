@@ -63,6 +63,9 @@ kinds! {
     PaymentCaptured "payment.captured" false "payment.capture" "Points of a payment are taken."
     PaymentVoided "payment.voided" false "payment.void" "What a payment still holds is released."
     PaymentRefunded "payment.refunded" false "payment.refund" "Points of a payment are given back."
+    OfferMade "offer.made" false "offer.make" "A payment or an exchange is offered: its amounts are fixed for a minute."
+    OfferCancelled "offer.cancelled" false "offer.cancel" "An offer is taken back; what it held is free again."
+    ExchangeMade "exchange.made" false "exchange.agree" "Points of one unit become points of another, as offered."
     Tick "tick" false "" "Due work is swept: holds past their deadline, lots past their date."
     Refused "refused" false "" "Commands were refused for good: their ids are spent."
 }

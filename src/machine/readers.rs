@@ -194,6 +194,14 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
             all.push(owner.unwrap_or(Concerned::Key(*kid)));
         }
         Name::Budget(kid) => all.push(Concerned::Key(*kid)),
+        Name::Offer(_) => {
+            let offer = record.and_then(Record::offer);
+            all.extend(offer.map(|offer| owned(&offer.by)));
+        }
+        Name::Exchange(_) => {
+            let exchange = record.and_then(Record::exchange);
+            all.extend(exchange.map(|exchange| Concerned::Account(exchange.account)));
+        }
         Name::Payment(_) => {
             let payment = record.and_then(Record::payment);
             all.extend(payment.map(|payment| Concerned::Brand(payment.brand.clone())));

@@ -68,8 +68,9 @@ texts! { Scope "scope" "What may be asked for."
     AccountsWrite "accounts:write" "Open accounts."
     AccountsResolve "accounts:resolve" "Ask for the account behind a member number of one's own unit."
     AwardsWrite "awards:write" "Give points, within the budget of the key that signs."
-    PaymentsRead "payments:read" "Read payments."
+    PaymentsRead "payments:read" "Read payments, offers and exchanges."
     PaymentsWrite "payments:write" "Authorise, capture, void and refund payments."
+    OffersWrite "offers:write" "Have bills and exchanges offered, take offers back, and agree to exchanges."
     EntriesRead "entries:read" "Follow the entries that concern oneself."
     SettlementRead "settlement:read" "Read obligations, and the flows of units."
     BudgetsRead "budgets:read" "Read budgets and what was drawn on them."
@@ -111,6 +112,7 @@ impl Scope {
             | Self::AwardsWrite
             | Self::PaymentsRead
             | Self::PaymentsWrite
+            | Self::OffersWrite
             | Self::EntriesRead
             | Self::SettlementRead
             | Self::BudgetsRead
@@ -161,6 +163,7 @@ impl Role {
                 AwardsWrite,
                 PaymentsRead,
                 PaymentsWrite,
+                OffersWrite,
                 EntriesRead,
                 SettlementRead,
                 BudgetsRead,
@@ -189,6 +192,7 @@ impl Role {
                 AwardsWrite,
                 PaymentsRead,
                 PaymentsWrite,
+                OffersWrite,
                 EntriesRead,
                 BudgetsRead,
             ],
@@ -196,6 +200,7 @@ impl Role {
                 AccountsRead,
                 AccountsWrite,
                 PaymentsRead,
+                OffersWrite,
                 EntriesRead,
                 FreezesWrite,
                 WalletsRead,

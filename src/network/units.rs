@@ -68,6 +68,9 @@ pub struct DefineUnit {
     /// Fewest points in a payment.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub min_spend: Option<Points>,
+    /// Most points in which one shop's brand may offer bills in a minute, which is as long as an offer lives.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub offer_cap: Option<Points>,
 }
 
 /// Most days or months that an expiry policy may name: a hundred years.
@@ -133,6 +136,7 @@ pub fn define_unit(draft: &mut Draft, asked: &Asked, args: &DefineUnit) -> Resul
         grace_days: args.grace_days,
         issue_cap: args.issue_cap,
         min_spend: args.min_spend,
+        offer_cap: args.offer_cap,
         frozen,
     };
     draft.put(PartKey::Public, name, Some(Record::Unit(unit)))
@@ -155,6 +159,7 @@ mod tests {
             grace_days: 0,
             issue_cap: None,
             min_spend: None,
+            offer_cap: None,
         }
     }
 

@@ -3,21 +3,25 @@
 use super::capture::{Step, step};
 use super::consent::{Agreed, Consent, Under, by_code, by_signature, draw};
 use super::limits::{Way, draw_held, draw_till};
+use super::offer::{not_offered, take_bill};
 use super::till;
-use crate::book::{Draft, Name, Of, PartKey, Payment, Record, Share, ShareTerms, Stop, TillTerms, Unit};
+use crate::book::{
+    BillTerms, Draft, Name, Of, OfferedShare, PartKey, Payment, Record, Share, ShareTerms, Stop, TillTerms,
+    Unit,
+};
 use crate::network::Asked;
 use crate::prices::{accept, price_now};
 use crate::sign::{Sale, optional_objects};
 use crate::types::{
-    AccountId, BrandId, Currency, Ident, Money, ParticipantId, PaymentId, Points, Rate, Refusal, Refused,
-    Time, UnitCode,
+    AccountId, BrandId, Currency, Ident, Money, OfferId, ParticipantId, PaymentId, Points, Rate, Refusal,
+    Refused, Time, UnitCode,
 };
 use serde::{Deserialize, Serialize};
 
 /// How long points may be held, in seconds: 30 days.
-const LONGEST_HOLD: u64 = 30 * 86_400;
+pub(super) const LONGEST_HOLD: u64 = 30 * 86_400;
 /// Most units in one payment.
-const MOST_SHARES: usize = 16;
+pub(super) const MOST_SHARES: usize = 16;
 
 /// `payment.authorise`, signed by a till.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -35,6 +39,10 @@ pub struct Authorise {
     /// Capture all of it at once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub capture: bool,
+    /// The offer that this is, if it was offered before: everything is then as it was offered, and each consent repeats
+    /// the offer's hash.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub offer: Option<OfferId>,
     /// Shares under consents that were opened at this till before; a share under a signed consent stands in that.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_objects")]
     pub under: Option<Vec<Under>>,
@@ -64,6 +72,10 @@ pub fn authorise(
         return Err(Refused::about(Refusal::BrandFrozen, &brand).into());
     }
     check_bill(draft, args, consents)?;
+    let offered = match args.offer {
+        Some(offer) => Some(take_bill(draft, &brand, terms, offer, args, consents)?),
+        None => not_offered(consents).map(|()| None)?,
+    };
     let sale = Sale { amount: args.amount, currency: args.currency };
     draw_till(draft, asked.kid, &brand, terms, Way::Take, &sale)?;
     let deadline = Time::from_seconds(args.deadline).ok_or(Refusal::AmountTooLarge)?;
@@ -78,7 +90,10 @@ pub fn authorise(
     draw_held(draft, &brand, &key, &sale, agreed.iter().map(|one| (one.account, one.amount)))?;
     let mut shares = Vec::with_capacity(agreed.len());
     for one in agreed {
-        let share = hold_share(draft, &bill, args.currency, one)?;
+        let share = match &offered {
+            Some(offered) => hold_offered(draft, &bill, args.currency, one, offered)?,
+            None => hold_share(draft, &bill, args.currency, one)?,
+        };
         if shares.iter().any(|have: &ShareTerms| have.unit == share.unit) {
             return Err(
                 Refused::about(Refusal::SharesMismatch, format!("{} stands twice", share.unit)).into()
@@ -149,40 +164,82 @@ pub(super) fn spendable(draft: &mut Draft, id: AccountId) -> Result<(UnitCode, O
     Ok((code, unit))
 }
 
-/// Holds the points of one share: P = ceil(X / rate) at the home price in the issuer's own
-/// shops and at the till price elsewhere; O = floor(X · settle / rate).
+/// What a share of a bill comes to: P = ceil(X / rate) at the home price in the issuer's own shops and at the till price
+/// elsewhere; O = floor(X · settle / rate).
+pub(super) fn share_of(
+    draft: &mut Draft,
+    shop: &BrandId,
+    participant: &ParticipantId,
+    code: UnitCode,
+    unit: &Unit,
+    sale: &Sale,
+) -> Result<OfferedShare, Stop> {
+    let price = price_now(draft, code, sale.currency)?;
+    let rate = if unit.brand == *shop { price.home } else { price.till };
+    let points = rate.points_ceil(sale.amount).ok_or(Refusal::AmountTooLarge)?;
+    if points.is_zero() || unit.min_spend.is_some_and(|least| points < least) {
+        let least = unit.min_spend.unwrap_or(Points::new(1).unwrap_or_default());
+        return Err(Refused::about(Refusal::AmountTooSmall, format!("at least {least} {code}")).into());
+    }
+    let issuer = draft.brand(&unit.brand)?.participant.clone();
+    let obligation = owed(&issuer, participant, sale.amount, price.settle, rate)?;
+    Ok(OfferedShare { unit: code, amount: sale.amount, points, obligation, issuer, price: price.version })
+}
+
+/// Holds the points of one share at today's prices.
 fn hold_share(
     draft: &mut Draft,
     bill: &Bill,
     currency: Currency,
     agreed: Agreed,
 ) -> Result<ShareTerms, Stop> {
-    let Agreed { account, amount, .. } = agreed;
-    let (code, unit) = spendable(draft, account)?;
-    let at_home = unit.brand == *bill.brand;
-    let price = price_now(draft, code, currency)?;
-    if !at_home {
-        accept(draft, bill.brand, code, unit.offset, &Sale { amount, currency })?;
+    let (code, unit) = spendable(draft, agreed.account)?;
+    let sale = Sale { amount: agreed.amount, currency };
+    // No acceptance of a unit without a price.
+    price_now(draft, code, currency)?;
+    if unit.brand != *bill.brand {
+        accept(draft, bill.brand, code, unit.offset, &sale, false)?;
     }
-    let rate = if at_home { price.home } else { price.till };
-    let points = rate.points_ceil(amount).ok_or(Refusal::AmountTooLarge)?;
-    if points.is_zero() || unit.min_spend.is_some_and(|least| points < least) {
-        let least = unit.min_spend.unwrap_or(Points::new(1).unwrap_or_default());
-        return Err(Refused::about(Refusal::AmountTooSmall, format!("at least {least} {code}")).into());
+    let terms = share_of(draft, bill.brand, &bill.till.participant, code, &unit, &sale)?;
+    hold_points(draft, bill, agreed, terms)
+}
+
+/// Holds the points of one share as they were offered.
+fn hold_offered(
+    draft: &mut Draft,
+    bill: &Bill,
+    currency: Currency,
+    agreed: Agreed,
+    offered: &BillTerms,
+) -> Result<ShareTerms, Stop> {
+    let (code, unit) = spendable(draft, agreed.account)?;
+    let terms = offered.shares.iter().find(|share| share.unit == code && share.amount == agreed.amount);
+    let terms =
+        terms.ok_or_else(|| Refused::about(Refusal::OfferMismatch, format!("the share of {code}")))?;
+    if unit.brand != *bill.brand {
+        let sale = Sale { amount: agreed.amount, currency };
+        accept(draft, bill.brand, code, unit.offset, &sale, true)?;
     }
+    hold_points(draft, bill, agreed, terms.clone())
+}
+
+fn hold_points(
+    draft: &mut Draft,
+    bill: &Bill,
+    agreed: Agreed,
+    terms: OfferedShare,
+) -> Result<ShareTerms, Stop> {
+    let OfferedShare { unit, amount, points, obligation, issuer, price } = terms;
     if points > agreed.points {
-        return Err(Refused::about(Refusal::ConsentExceeded, format!("{points} {code} are needed")).into());
+        return Err(Refused::about(Refusal::ConsentExceeded, format!("{points} {unit} are needed")).into());
     }
     if let Some(id) = agreed.open {
         draw(draft, bill.brand, id, points)?;
     }
-    let issuer = draft.brand(&unit.brand)?.participant.clone();
-    let obligation = owed(&issuer, &bill.till.participant, amount, price.settle, rate)?;
-    draft.hold(account, bill.id, bill.deadline, points)?;
-    let share = Record::Share(Share { account, taken: vec![] });
-    draft.put(PartKey::Holder(account), Name::Share(bill.id, code), Some(share))?;
-    let (consent, price) = (agreed.consent, price.version);
-    Ok(ShareTerms { unit: code, consent, amount, points, obligation, issuer, price })
+    draft.hold(agreed.account, bill.id, bill.deadline, points)?;
+    let share = Record::Share(Share { account: agreed.account, taken: vec![] });
+    draft.put(PartKey::Holder(agreed.account), Name::Share(bill.id, unit), Some(share))?;
+    Ok(ShareTerms { unit, consent: agreed.consent, amount, points, obligation, issuer, price })
 }
 
 fn owed(

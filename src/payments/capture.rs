@@ -3,7 +3,7 @@
 use super::limits::{Way, draw_held, draw_till};
 use super::own_payment;
 use crate::book::{
-    Draft, KeyRecord, Lot, Name, PartKey, Payment, Record, Share, ShareTerms, Stop, TillTerms,
+    Draft, KeyRecord, Lot, Name, PartKey, Payment, Record, Share, ShareTerms, Shared, Stop, TillTerms,
 };
 use crate::network::Asked;
 use crate::sign::{HeldCaps, Sale};
@@ -185,7 +185,7 @@ pub(super) fn step(draft: &mut Draft, id: PaymentId, payment: &mut Payment, what
         let (had, has) =
             (points_at(terms, before, payment.amount)?, points_at(terms, after, payment.amount)?);
         if let Some(more) = has.minus(had) {
-            let taken = draft.take(share.account, terms.unit, id, more)?;
+            let taken = draft.take(share.account, terms.unit, id, more, Shared::Redeemed)?;
             for lot in taken {
                 join(&mut share.taken, lot);
             }
@@ -232,7 +232,7 @@ fn book_obligation(
     let has = obligation_at(terms, after, payment.amount)?.signed();
     match has.checked_sub(had) {
         Some(0) => Ok(()),
-        Some(change) => draft.owe(&terms.issuer, &payment.participant, payment.currency, change, id),
+        Some(change) => draft.owe(&terms.issuer, &payment.participant, payment.currency, change, id.into()),
         None => Err(Refusal::AmountTooLarge.into()),
     }
 }
@@ -325,7 +325,7 @@ mod tests {
                 let bucket = Bucket(Some(day), None, month, Origin::Earned);
                 account.give(Lot(bucket, Points::new(part).expect("fits")), at(1)).expect("room");
             }
-            account.hold(ID, at(1_000), Points::new(points[n]).expect("fits"), at(1)).expect("enough");
+            account.hold(ID.into(), at(1_000), Points::new(points[n]).expect("fits"), at(1)).expect("enough");
             state.put(Name::Account(HOLDERS[n]), Record::Account(account));
             state.put(Name::Share(ID, code), Record::Share(Share { account: HOLDERS[n], taken: vec![] }));
             state.put(Name::Unit(code), Record::Unit(unit_of(code)));

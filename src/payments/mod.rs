@@ -1,4 +1,4 @@
-//! Payments: consents, authorise, capture, void, refund.
+//! Payments: consents, offers, authorise, capture, void, refund; exchange.
 //!
 //! Owns: a payment's numbers (authorised, captured, refunded, deadline) and what each step books.
 //! Promises: with n = captured − refunded, a share stands at points(n) = ceil(P·n/X) and
@@ -8,11 +8,17 @@
 mod authorise;
 mod capture;
 mod consent;
+mod exchange;
 mod limits;
+mod offer;
 
 pub use authorise::{Authorise, authorise};
 pub use capture::{Asks, Capture, Refund, Void, capture, refund, step_by_some_till, void};
 pub use consent::{Code, Consent, Given, OpenConsent, Under, open_consent};
+pub use exchange::{AgreeExchange, exchange};
+pub use offer::{
+    CancelOffer, MakeOffer, OFFER_LIFE, WantedExchange, WantedPayment, WantedShare, cancel_offer, make_offer,
+};
 
 use crate::book::{Draft, KeyRecord, Of, Payment, Principal, Stop};
 use crate::network::{Asked, signer};

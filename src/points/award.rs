@@ -262,6 +262,18 @@ impl Issuer {
         Ok(Bucket(until, from, day.month(), origin))
     }
 
+    /// Gives points that were got by exchange: they draw on the budget like all that come into being, and begin today.
+    fn exchange(&mut self, draft: &mut Draft, account: AccountId, points: Points) -> Result<(), Stop> {
+        // The key does not sign here, so what it signs for the network has no part in it.
+        self.held = None;
+        let after = self.draw(points.get(), false, draft.at)?;
+        let day = draft.at.date(self.unit.offset);
+        let bucket = Bucket(self.unit.expiry.until(day), None, day.month(), Origin::Exchanged);
+        draft.give(account, self.code, Lot(bucket, points))?;
+        self.drawn = after;
+        Ok(())
+    }
+
     /// Writes what was drawn into the brand's part.
     pub(super) fn close(self, draft: &mut Draft) -> Result<(), Stop> {
         let Drawn { issued, hour, asserted: today, .. } = self.drawn;
@@ -327,6 +339,20 @@ pub fn use_token(draft: &mut Draft, iss: &BrandId, jti: &Ident, asked: &Asked) -
             draft.put(PartKey::Brand(iss.clone()), name, Some(used))
         }
     }
+}
+
+/// Gives an account points that were got by exchange, within the budget of a key of their brand.
+pub fn issue_exchanged(
+    draft: &mut Draft,
+    budget: Kid,
+    code: UnitCode,
+    account: AccountId,
+    points: Points,
+) -> Result<(), Stop> {
+    let brand = draft.unit(code)?.brand.clone();
+    let mut issuer = Issuer::open(draft, budget, &brand, code)?;
+    issuer.exchange(draft, account, points)?;
+    issuer.close(draft)
 }
 
 /// Takes a token in.

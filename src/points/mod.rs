@@ -8,5 +8,5 @@
 mod award;
 mod batch;
 
-pub use award::{AwardLine, Verdict, issue, use_token};
+pub use award::{AwardLine, Verdict, issue, issue_exchanged, use_token};
 pub use batch::{Batch, Lines, MAX_LINES, take_batch};

@@ -5,12 +5,18 @@
 //! the version it was made with.
 //! Refuses to know: whose points are spent.
 
+mod exchange;
+
+pub use exchange::{ExchangePrices, Fixed, draw_exchange, exchange_prices, exchange_terms, exchanged};
+
 use crate::book::{
-    Acceptance, AcceptedUnit, Draft, Draw, Measure, Name, PartKey, Price, Prices, Principal, Record, Stop,
+    Acceptance, AcceptedUnit, Draft, Draw, ExchangeAccepted, Measure, Name, PartKey, Price, Prices,
+    Principal, Record, Stop,
 };
 use crate::network::{Asked, signer};
-use crate::sign::{Purpose, Sale, objects};
+use crate::sign::{Purpose, Sale, objects, optional_objects};
 use crate::types::{BrandId, Currency, Rate, Refusal, Refused, UnitCode};
+use exchange::{check_exchange, check_list};
 use serde::{Deserialize, Serialize};
 
 /// Most versions that are kept: in force and announced.
@@ -92,21 +98,26 @@ pub fn publish_prices(draft: &mut Draft, asked: &Asked, args: &PublishPrices) ->
     draft.put(PartKey::Public, name, Some(Record::Prices(prices)))
 }
 
-/// Versions that can never apply again leave state; the log keeps them. The newest stays in any case,
-/// since the next one counts on from it.
+/// Versions that can never apply again leave state; the log keeps them. The newest in each currency stays in any case:
+/// the next one counts on from it, and it says whether prices have ended.
 fn forget_replaced(prices: &mut Prices, now: u64) {
     let all = prices.versions.clone();
-    let newest = all.last().map(|price| price.version);
     prices.versions.retain(|price| {
-        let over = price.until.is_some_and(|until| until <= now);
-        let replaced = all.iter().any(|other| {
-            other.version > price.version
-                && other.currency == price.currency
-                && other.from <= now
-                && other.until.is_none()
-        });
-        Some(price.version) == newest || !(replaced || over)
+        let newest = !all.iter().any(|o| o.currency == price.currency && o.version > price.version);
+        newest || can_apply(price, &all, now)
     });
+}
+
+/// Whether a version is in force or announced: it has not ended, and none that has no end has replaced it.
+fn can_apply(price: &Price, all: &[Price], now: u64) -> bool {
+    let over = price.until.is_some_and(|until| until <= now);
+    let replaced = all.iter().any(|other| {
+        other.version > price.version
+            && other.currency == price.currency
+            && other.from <= now
+            && other.until.is_none()
+    });
+    !(over || replaced)
 }
 
 /// The price of a unit that applies now: of the versions in force the latest.
@@ -116,13 +127,12 @@ pub fn price_now(draft: &mut Draft, unit: UnitCode, currency: Currency) -> Resul
     let in_force = |price: &&Price| {
         price.currency == currency && price.from <= now && price.until.is_none_or(|until| now < until)
     };
-    prices
-        .versions
-        .iter()
-        .rev()
-        .find(in_force)
-        .cloned()
-        .ok_or_else(|| Refused::about(Refusal::NoPrice, format!("{unit} in {currency}")).into())
+    prices.versions.iter().rev().find(in_force).cloned().ok_or_else(|| {
+        let newest = prices.versions.iter().rfind(|price| price.currency == currency);
+        let ended = newest.is_some_and(|price| price.until.is_some_and(|until| until <= now));
+        let code = if ended { Refusal::PriceStale } else { Refusal::NoPrice };
+        Refused::about(code, format!("{unit} in {currency}")).into()
+    })
 }
 
 /// `acceptance.publish`, signed by the brand's root: whose units it takes from now on.
@@ -136,49 +146,63 @@ pub struct PublishAcceptance {
     /// The units; its own are taken anyway.
     #[serde(deserialize_with = "objects")]
     pub units: Vec<AcceptedUnit>,
+    /// For whose points it gives points of its own, by unit.
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_objects")]
+    pub exchange: Option<Vec<ExchangeAccepted>>,
 }
 
 /// Publishes what a brand accepts.
 pub fn publish_acceptance(draft: &mut Draft, asked: &Asked, args: &PublishAcceptance) -> Result<(), Stop> {
     root_of_unit(draft, asked, &args.brand)?;
-    let distinct =
-        args.units.iter().enumerate().all(|(at, a)| !args.units.iter().take(at).any(|b| b.unit == a.unit));
-    if args.units.len() > MOST_UNITS || !distinct {
-        return Err(Refused::about(Refusal::SettingInvalid, "units: each once, at most 1,000").into());
-    }
-    for accepted in &args.units {
-        draft.unit(accepted.unit)?;
-        if let Some(most) = &accepted.per_day
-            && !draft.network()?.currencies.contains(&most.currency)
-        {
-            return Err(Refused::about(Refusal::SettingInvalid, format!("currency {}", most.currency)).into());
-        }
-    }
+    check_list(draft, &args.units)?;
+    let exchange = args.exchange.clone().unwrap_or_default();
+    check_exchange(draft, &args.brand, &exchange)?;
     let name = Name::Acceptance(args.brand.clone());
     let next =
         draft.get(&name)?.as_deref().and_then(Record::acceptance).map_or(1, |a| a.version.saturating_add(1));
     if args.version != next {
         return Err(Refused::about(Refusal::SerialStale, format!("the next version is {next}")).into());
     }
-    let record = Acceptance { version: args.version, units: args.units.clone() };
+    let record = Acceptance { version: args.version, units: args.units.clone(), exchange };
     draft.put(PartKey::Public, name, Some(Record::Acceptance(record)))
 }
 
-/// Counts `amount` against what a shop's brand takes of a unit a day; refused if it does not take it.
+/// Whether a list of what is taken names a unit.
+fn listed(units: &[AcceptedUnit], unit: UnitCode) -> Option<&AcceptedUnit> {
+    units.iter().find(|accepted| accepted.unit == unit)
+}
+
+/// Refused if a shop's brand does not take a unit.
+pub fn accepts(draft: &mut Draft, shop: &BrandId, unit: UnitCode) -> Result<(), Stop> {
+    let list = draft.get(&Name::Acceptance(shop.clone()))?;
+    let accepted = list.as_deref().and_then(Record::acceptance);
+    match accepted.and_then(|list| listed(&list.units, unit)) {
+        Some(_) => Ok(()),
+        None => Err(Refused::about(Refusal::UnitNotAccepted, format!("{unit} at {shop}")).into()),
+    }
+}
+
+/// Counts `amount` against what a shop's brand takes of a unit a day; refused if it does not take it, unless it was
+/// `offered` when it still did.
 pub fn accept(
     draft: &mut Draft,
     shop: &BrandId,
     unit: UnitCode,
     offset: i16,
     amount: &Sale,
+    offered: bool,
 ) -> Result<(), Stop> {
     let list = draft.get(&Name::Acceptance(shop.clone()))?;
     let accepted = list.as_deref().and_then(Record::acceptance);
-    let accepted = accepted.and_then(|a| a.units.iter().find(|accepted| accepted.unit == unit));
-    let Some(accepted) = accepted else {
-        return Err(Refused::about(Refusal::UnitNotAccepted, format!("{unit} at {shop}")).into());
+    let accepted = accepted.and_then(|list| listed(&list.units, unit));
+    let per_day = match (accepted, offered) {
+        (Some(accepted), _) => &accepted.per_day,
+        (None, true) => &None,
+        (None, false) => {
+            return Err(Refused::about(Refusal::UnitNotAccepted, format!("{unit} at {shop}")).into());
+        }
     };
-    match &accepted.per_day {
+    match per_day {
         None => Ok(()),
         Some(most) if most.currency != amount.currency => {
             let only = format!("{unit} at {shop}: in {} only", most.currency);
@@ -245,5 +269,7 @@ mod tests {
     #[test]
     fn the_newest_version_stays_and_counts_on() {
         assert_eq!(kept(vec![price(7, 10, Some(20), "EUR")], 99), [7]);
+        let both = vec![price(7, 10, Some(20), "EUR"), price(8, 10, Some(20), "CHF")];
+        assert_eq!(kept(both, 99), [7, 8], "in each currency");
     }
 }

@@ -305,6 +305,9 @@ pub struct PaymentConsent {
     pub points: Points,
     /// Until when the points may be held, at the most.
     pub deadline: u64,
+    /// The hash of the offer that it agrees to, hexadecimal, if it does.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub offer: Option<Hash>,
     /// When it was made; of no effect.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub iat: Option<u64>,

@@ -51,6 +51,19 @@ impl Points {
         self.0.checked_sub(less.0).map(Self)
     }
 
+    /// floor(self · a / b): the points of a unit at price `b` that so many points of a unit at price `a` give. One
+    /// division over the exact product; `None` if it does not fit.
+    pub fn reprice_floor(self, a: Rate, b: Rate) -> Option<Self> {
+        let (quotient, _) = reprice(self.0, a, b)?;
+        Self::new(quotient)
+    }
+
+    /// ceil(self · a / b): the same, rounded up.
+    pub fn reprice_ceil(self, a: Rate, b: Rate) -> Option<Self> {
+        let (quotient, exact) = reprice(self.0, a, b)?;
+        Self::new(if exact { quotient } else { quotient.checked_add(1)? })
+    }
+
     /// ceil(self · n / of): the part of an amount that belongs to `n` out of `of`. `None` if `of` is 0.
     pub fn share_ceil(self, n: u64, of: u64) -> Option<Self> {
         mul_div_ceil(self.0, n, of).and_then(Self::new)
@@ -127,18 +140,8 @@ impl Money {
     /// floor(self · a / b) for two prices of the same unit: what is owed at price `a` for an amount
     /// that was counted at price `b`. One division over the exact product; `None` if it does not fit.
     pub fn reprice_floor(self, a: Rate, b: Rate) -> Option<Self> {
-        let up = u128::from(a.num).checked_mul(u128::from(b.den))?;
-        let down = u128::from(a.den).checked_mul(u128::from(b.num))?;
-        // Prices have at most 15 digits, so `up` and `down` have at most 100 bits; with an amount of 53
-        // bits the product can pass 128 bits. Split the amount: x·up/down = (q·down + r)·x/down.
-        let (whole, rest) = (up.checked_div(down)?, up.checked_rem(down)?);
-        let x = u128::from(self.0);
-        let high = whole.checked_mul(x)?;
-        let low = match rest.checked_mul(x) {
-            Some(product) => product.checked_div(down)?,
-            None => long_mul_div_floor(rest, x, down)?,
-        };
-        high.checked_add(low).and_then(|v| u64::try_from(v).ok()).and_then(Self::new)
+        let (quotient, _) = reprice(self.0, a, b)?;
+        Self::new(quotient)
     }
 }
 
@@ -166,8 +169,25 @@ impl<'de> Deserialize<'de> for Money {
     }
 }
 
-/// floor(x·a/m) where x·a does not fit 128 bits: schoolbook shift-and-subtract over the bits of `a`.
-fn long_mul_div_floor(x: u128, a: u128, m: u128) -> Option<u128> {
+/// floor(x · a / b) for two prices, and whether nothing was rounded away.
+fn reprice(x: u64, a: Rate, b: Rate) -> Option<(u64, bool)> {
+    let up = u128::from(a.num).checked_mul(u128::from(b.den))?;
+    let down = u128::from(a.den).checked_mul(u128::from(b.num))?;
+    // Prices have at most 15 digits, so `up` and `down` have at most 100 bits; with an amount of 53
+    // bits the product can pass 128 bits. Split the amount: x·up/down = (q·down + r)·x/down.
+    let (whole, rest) = (up.checked_div(down)?, up.checked_rem(down)?);
+    let x = u128::from(x);
+    let high = whole.checked_mul(x)?;
+    let (low, left) = match rest.checked_mul(x) {
+        Some(product) => (product.checked_div(down)?, product.checked_rem(down)?),
+        None => long_mul_div(rest, x, down)?,
+    };
+    let quotient = high.checked_add(low).and_then(|v| u64::try_from(v).ok())?;
+    Some((quotient, left == 0))
+}
+
+/// floor(x·a/m) and what is left, where x·a does not fit 128 bits: schoolbook shift-and-subtract over the bits of `a`.
+fn long_mul_div(x: u128, a: u128, m: u128) -> Option<(u128, u128)> {
     // Invariant: x·(bits of a seen so far) = quotient·m + rest, rest < m.
     let (mut quotient, mut rest) = (0u128, 0u128);
     for bit in (0..128u32).rev() {
@@ -179,7 +199,7 @@ fn long_mul_div_floor(x: u128, a: u128, m: u128) -> Option<u128> {
         quotient = quotient.checked_add(rest.checked_div(m)?)?;
         rest = rest.checked_rem(m)?;
     }
-    Some(quotient)
+    Some((quotient, rest))
 }
 
 fn mul_div_floor(x: u64, n: u64, of: u64) -> Option<u64> {

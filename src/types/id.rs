@@ -134,6 +134,72 @@ place_id! {
     ConsentId, "con_"
 }
 
+place_id! {
+    /// An offer: `off_<seq>.<part>`, the place in the log where it was made.
+    OfferId, "off_"
+}
+place_id! {
+    /// An exchange: `exc_<seq>.<part>`, the place in the log where it happened.
+    ExchangeId, "exc_"
+}
+
+/// An id that is one of several sorts of place ids; the prefix tells them apart.
+macro_rules! either_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $($(#[$line:meta])* $variant:ident($id:ident, $prefix:literal)),*) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$line])* $variant($id),)* }
+
+        impl $name {
+            /// The entry that made it.
+            pub fn seq(self) -> u64 {
+                match self { $(Self::$variant(id) => id.seq,)* }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Malformed;
+            fn from_str(text: &str) -> Result<Self, Malformed> {
+                $(if text.starts_with($prefix) {
+                    return text.parse().map(Self::$variant);
+                })*
+                Err(Malformed(format!(concat!("{:?} is not the id of ", $what), text)))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self { $(Self::$variant(id) => id.fmt(f),)* }
+            }
+        }
+
+        $(impl From<$id> for $name {
+            fn from(id: $id) -> Self {
+                Self::$variant(id)
+            }
+        })*
+
+        text_serde!($name);
+    };
+}
+
+either_id! {
+    /// What points are held for.
+    HoldId, "a payment or an offer",
+    /// A payment.
+    Payment(PaymentId, "pay_"),
+    /// An offer that nobody has agreed to yet.
+    Offer(OfferId, "off_")
+}
+either_id! {
+    /// What an obligation is for.
+    CauseId, "a payment or an exchange",
+    /// A payment: its captures, refunds and fees.
+    Payment(PaymentId, "pay_"),
+    /// An exchange.
+    Exchange(ExchangeId, "exc_")
+}
+
 /// A consumer's account of one unit: `ac_` and 26 characters of Crockford's base32 (lower case),
 /// 128 random bits with no time in them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -309,6 +375,13 @@ mod tests {
         assert!("pay_+42.0".parse::<PaymentId>().is_err());
         assert_eq!("pay_42.0".parse::<PaymentId>(), Ok(PaymentId { seq: 42, part: 0 }));
         assert!("br_".parse::<BrandId>().is_err());
+        for text in ["pay_42.0", "off_42.1"] {
+            assert_eq!(text.parse::<HoldId>().map(|id| id.to_string()), Ok(text.to_owned()));
+        }
+        assert_eq!("exc_7.0".parse::<CauseId>().map(CauseId::seq), Ok(7));
+        for text in ["exc_42.0", "42.0", "off_042.0", ""] {
+            assert!(text.parse::<HoldId>().is_err(), "{text}");
+        }
         assert!("br_a:b".parse::<BrandId>().is_err());
         assert!("HAR".parse::<UnitCode>().is_err());
         assert!("1HARVEST".parse::<UnitCode>().is_err());

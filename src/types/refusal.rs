@@ -106,6 +106,7 @@ refusals! {
     AccountUnknown "account_unknown" FixRequest false "There is no such account."
     PaymentUnknown "payment_unknown" FixRequest false "There is no such payment."
     ConsentUnknown "consent_unknown" OtherTender false "There is no such consent open at this till. Ask the customer to show a code."
+    OfferUnknown "offer_unknown" FixRequest false "There is no such offer, or it is somebody else's."
     TargetUnknown "target_unknown" FixRequest false "There is no such key."
     AlreadyExists "already_exists" FixRequest true "Something of this name is there already, with other content."
     SerialStale "serial_stale" FixRequest true "A version with this number or a higher one is in force. Take the next number."
@@ -122,7 +123,9 @@ refusals! {
     // Settings.
     SettingInvalid "setting_invalid" FixRequest true "A setting is out of its range, or may not be changed after creation."
     NoPrice "no_price" CallIssuer true "The unit has no price in this currency in force now."
-    UnitNotAccepted "unit_not_accepted" OtherTender true "This shop's brand does not accept this unit."
+    PriceStale "price_stale" CallIssuer true "The unit's prices in this currency have ended, and no later version is in force."
+    ExchangePaused "exchange_paused" OtherTender true "Nothing is exchanged into this unit now: a version of its prices that is in force or announced would pay more for a point than another one charges for it."
+    UnitNotAccepted "unit_not_accepted" OtherTender true "This brand does not accept this unit: for payment, or for exchange into its own."
     // Limits.
     BudgetMissing "budget_missing" CallIssuer true "The key has no budget: the brand's root must sign one."
     BudgetExpired "budget_expired" CallIssuer true "The key's budget has ended."
@@ -132,6 +135,8 @@ refusals! {
     TillLimitExceeded "till_limit_exceeded" OtherTender true "The till's limit per transaction, hour or day does not allow this."
     AssertedLimitExceeded "asserted_limit_exceeded" OtherTender true "The key is held by the network, and its certificate does not let it move as much, for one account or in all, within a day."
     AcceptanceCapExceeded "acceptance_cap_exceeded" OtherTender true "The shop's brand has taken as much of this unit today as it wants to."
+    OfferLimitExceeded "offer_limit_exceeded" Retry true "The shop's brand has offered bills in as many points of this unit within the minute as the unit allows. Try again in the next minute."
+    TooManyOffers "too_many_offers" OtherTender true "The account has three offers open. Agree to one, cancel one, or wait a minute."
     // Amounts.
     AmountTooSmall "amount_too_small" FixRequest true "The amount is below the minimum."
     AmountTooLarge "amount_too_large" FixRequest true "The amount is above the maximum, or a sum would pass 2^53 - 1."
@@ -141,6 +146,8 @@ refusals! {
     InsufficientPoints "insufficient_points" OtherTender true "The account has too few spendable points."
     TooManyLots "too_many_lots" CallIssuer true "The account holds points of more than 64 kinds of lots. A coarser expiry policy is needed."
     TooManyHolds "too_many_holds" OtherTender true "The account has 64 payments open. Capture or void some first."
+    OfferClosed "offer_closed" OtherTender true "The offer was agreed to or cancelled, or its deadline has passed. Ask for a new one."
+    OfferMismatch "offer_mismatch" FixRequest true "This is not what was offered: the hash, an amount or a date differs."
     PaymentClosed "payment_closed" FixRequest true "The payment is captured, voided or past its deadline."
     CaptureExceeded "capture_exceeded" FixRequest true "More would be captured than was authorised."
     RefundExceeded "refund_exceeded" FixRequest true "More would be refunded than was captured."

@@ -118,6 +118,9 @@ fn kind_code(kind: Kind) -> i64 {
         Kind::Refused => 25,
         Kind::ConsentOpened => 26,
         Kind::EvidenceErased => 27,
+        Kind::OfferMade => 28,
+        Kind::OfferCancelled => 29,
+        Kind::ExchangeMade => 30,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::store::base::{Link, insert, on};
 use crate::store::named::Named;
 use crate::store::page::at_most;
 use crate::store::rows::{Cells, Tuple};
-use crate::types::{Asset, Currency, ParticipantId};
+use crate::types::{Asset, CauseId, Currency, ParticipantId};
 use diesel::prelude::*;
 use std::collections::BTreeMap;
 
@@ -55,7 +55,10 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn take(&mut self, entry: &Entry) -> Result<(), String> {
         for effect in &entry.event.effects {
-            let shop = effect.tag.and_then(|(id, _)| entry.payment(id)).map(|payment| &payment.participant);
+            let shop = match effect.tag {
+                Some((CauseId::Payment(id), _)) => entry.payment(id).map(|payment| &payment.participant),
+                _ => None,
+            };
             for leg in &effect.done.legs {
                 if let (Place::Pair(creditor, debtor), Asset::Money(currency)) = (&leg.place, leg.asset)
                     && is_creditors(leg, creditor, shop)

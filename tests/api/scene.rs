@@ -50,6 +50,7 @@ pub fn authorise(
     let holder = world.holder(unit, n);
     let deadline = beginning().seconds() + 86_400;
     let claims = PaymentConsent {
+        offer: None,
         aud: world.net,
         jti: id(&jti),
         account: holder.account,
@@ -65,6 +66,7 @@ pub fn authorise(
     };
     let consents = vec![world.consent(&holder.key, &claims)];
     let args = Authorise {
+        offer: None,
         amount: money(amount),
         currency: id("EUR"),
         deadline,

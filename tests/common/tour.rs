@@ -162,10 +162,18 @@ impl Tour {
             let shop: &Brand = &world.brands[2];
             let total = shares.iter().map(|(_, amount)| *amount).sum();
             let reference = Some(id(&format!("bill-{cid}")));
-            let args =
-                Authorise { amount: money(total), currency: eur, deadline, reference, capture, under: None };
+            let args = Authorise {
+                offer: None,
+                amount: money(total),
+                currency: eur,
+                deadline,
+                reference,
+                capture,
+                under: None,
+            };
             let consents = shares.iter().map(|(holder, amount)| {
                 let claims = PaymentConsent {
+                    offer: None,
                     aud: world.net,
                     jti: id(&format!("consent-{cid}")),
                     account: holder.account,
@@ -278,6 +286,7 @@ impl Tour {
         let answer = self.submit(|world, cid| {
             let till = &world.brands[1].tills[0].key;
             let args = Authorise {
+                offer: None,
                 amount: money(500),
                 currency: id("EUR"),
                 deadline,
@@ -286,6 +295,7 @@ impl Tour {
                 under: None,
             };
             let claims = PaymentConsent {
+                offer: None,
                 aud: world.net,
                 jti: id("consent-http"),
                 account: polar.account,
@@ -337,12 +347,21 @@ impl Tour {
         let deadline = now.seconds() + 3_600;
         let args = |amount, under| {
             let reference = None;
-            Authorise { amount: money(amount), currency: eur, deadline, reference, capture: true, under }
+            Authorise {
+                offer: None,
+                amount: money(amount),
+                currency: eur,
+                deadline,
+                reference,
+                capture: true,
+                under,
+            }
         };
         self.submit(|world, cid| world.authorise(till(world), cid, &args(4_000, under(4_000)), vec![]));
         self.submit(|world, cid| {
             let shop = &world.brands[2];
             let claims = PaymentConsent {
+                offer: None,
                 aud: world.net,
                 jti: id("consent-both"),
                 account: polar.account,

@@ -135,6 +135,7 @@ impl Trade {
             let holder = self.world.holder(unit, self.rng.index(3));
             let jti = self.fresh("consent");
             let claims = PaymentConsent {
+                offer: None,
                 aud: self.world.net,
                 jti: id(&jti),
                 account: holder.account,
@@ -151,6 +152,7 @@ impl Trade {
             consents.push(self.world.consent(&holder.key, &claims));
         }
         let args = Authorise {
+            offer: None,
             amount: money(total),
             currency: id("EUR"),
             deadline,

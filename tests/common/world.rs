@@ -116,6 +116,7 @@ fn unit(
     grace_days: u32,
 ) -> DefineUnit {
     DefineUnit {
+        offer_cap: None,
         unit: id(code),
         version: 1,
         scale,
@@ -545,7 +546,7 @@ impl World {
         for brand in &self.brands {
             let others = self.units().filter(|unit| brand.units.iter().all(|own| own.unit != unit.unit));
             let units = others.map(|unit| AcceptedUnit { unit: unit.unit, per_day: None }).collect();
-            let args = PublishAcceptance { brand: brand.id.clone(), version: 1, units };
+            let args = PublishAcceptance { exchange: None, brand: brand.id.clone(), version: 1, units };
             all.push(self.publish_acceptance(&brand.root, &format!("found-accept-{}", brand.id), &args));
         }
         all

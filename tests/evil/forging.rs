@@ -384,6 +384,7 @@ fn evidence_that_is_left_is_held_against_the_effects() {
     // Statements of another sort, of another network, or of nobody who could be concerned.
     let holder = world.holder(id("HARVEST"), 0);
     let consent = |aud| PaymentConsent {
+        offer: None,
         aud,
         jti: id("c-9"),
         account: holder.account,

@@ -32,6 +32,7 @@ impl Bill<'_> {
     pub fn args(&self) -> Authorise {
         let deadline = self.now.seconds() + 3_600;
         Authorise {
+            offer: None,
             amount: money(self.amount),
             currency: id("EUR"),
             deadline,
@@ -43,6 +44,7 @@ impl Bill<'_> {
 
     pub fn consent(&self, world: &World) -> PaymentConsent {
         PaymentConsent {
+            offer: None,
             aud: world.net,
             jti: id(&format!("consent-{}", self.cid)),
             account: self.holder.account,
@@ -141,7 +143,7 @@ pub fn story(world: &World) -> PureNode {
         unit,
         per_day: Some(Sale { amount: money(50_000), currency: "EUR".parse().expect("a currency") }),
     }];
-    let accept = PublishAcceptance { brand: kino.id.clone(), version: 2, units };
+    let accept = PublishAcceptance { exchange: None, brand: kino.id.clone(), version: 2, units };
     ok(&mut node, &world.publish_acceptance(&kino.root, "accept-2", &accept), next());
     ok(&mut node, &world.set_budget(&harvest.root, &world.budget(harvest.issuing[0].kid, unit, 2)), next());
     let frozen = FreezeUnit { unit, frozen: true };

@@ -193,7 +193,8 @@ impl Table {
         let per_day = row.get("cap").map(cap);
         let units = row.words[3..].iter();
         let units = units.map(|unit| AcceptedUnit { unit: id(unit), per_day: per_day.clone() }).collect();
-        let args = PublishAcceptance { brand: id(row.word(1)), version: number(row.word(2)), units };
+        let args =
+            PublishAcceptance { exchange: None, brand: id(row.word(1)), version: number(row.word(2)), units };
         self.command(row, &format!("root:{}", row.word(1)), "acceptance.publish", &args)
     }
 
@@ -310,6 +311,7 @@ impl Table {
         let amount = money(number(row.word(2)));
         let reference = row.get("ref").map(id);
         let args = Authorise {
+            offer: None,
             amount,
             currency: id(currency),
             deadline,
@@ -324,6 +326,7 @@ impl Table {
             };
             let jti = row.get("jti").map_or_else(|| format!("jti-{}-{n}", self.count), str::to_owned);
             let claims = PaymentConsent {
+                offer: None,
                 aud: self.world.net,
                 jti: id(&jti),
                 account: self.holder(holder).account,

@@ -286,7 +286,7 @@ impl<'w> Generator<'w> {
                 units.push(AcceptedUnit { unit, per_day });
             }
         }
-        let mut args = PublishAcceptance { brand: brand.id.clone(), version, units };
+        let mut args = PublishAcceptance { exchange: None, brand: brand.id.clone(), version, units };
         match self.rng.below(16) {
             0 => args.version += 1,
             1 => args.units.push(AcceptedUnit { unit: Self::unknown_unit(), per_day: None }),

@@ -219,6 +219,7 @@ impl<'w> Generator<'w> {
         };
         let shop = &self.world.brands[brand];
         let mut args = Authorise {
+            offer: None,
             amount: money(0),
             currency: id("EUR"),
             deadline,
@@ -258,6 +259,7 @@ impl<'w> Generator<'w> {
             }
             let holder = &self.cast.holders[&unit][n];
             let consent = PaymentConsent {
+                offer: None,
                 aud: self.world.net,
                 jti: id(&self.fresh("consent")),
                 account: holder.account,

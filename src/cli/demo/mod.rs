@@ -236,6 +236,7 @@ fn joining(brand: &Brand, pen: &Pen, plan: &Plan) -> Result<Joining, String> {
         participant: t.participant.clone(),
         currency,
         unit: DefineUnit {
+            offer_cap: None,
             unit: t.unit,
             version: 1,
             scale: t.scale,

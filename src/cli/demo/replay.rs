@@ -407,7 +407,15 @@ impl<'a> Replay<'a> {
         let deadline = self.now.seconds() + HOLD;
         let later = capture == CaptureWhen::Later;
         let reference = Some(receipt.number.clone());
-        let args = Authorise { amount: hold, currency, deadline, reference, capture: !later, under: None };
+        let args = Authorise {
+            offer: None,
+            amount: hold,
+            currency,
+            deadline,
+            reference,
+            capture: !later,
+            under: None,
+        };
         let pen = self.cast.pen;
         let mut jws = vec![pen.command(&till.key, &cid, Kind::PaymentAuthorised, &args)];
         let mut borne = vec![];
@@ -457,6 +465,7 @@ impl<'a> Replay<'a> {
         let own = member.purses.get(share.which).ok_or("no account")?;
         let issuer: &Brand = self.cast.brand(own.brand)?;
         let claims = PaymentConsent {
+            offer: None,
             aud: net,
             jti: id_of(&["consent", cid.as_str(), issuer.terms.unit.as_str()]),
             account: own.account,

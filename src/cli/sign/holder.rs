@@ -47,6 +47,9 @@ pub(super) struct Consent {
     /// Until when the points may be held
     #[arg(long, default_value = "15m")]
     deadline: When,
+    /// The hash of the offer that is agreed to, as the offer says it
+    #[arg(long, value_parser = net)]
+    offer: Option<Hash>,
     /// Until when the consent is taken, 5 minutes ahead at the most
     #[arg(long, default_value = "4m")]
     exp: When,
@@ -122,6 +125,7 @@ impl Consent {
             currency: self.currency,
             points: self.points,
             deadline: self.deadline.seconds(now),
+            offer: self.offer,
             iat: Some(now.seconds()),
             exp: self.exp.seconds(now),
         };

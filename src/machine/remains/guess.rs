@@ -9,7 +9,7 @@ use super::super::decide::Outcome;
 use super::super::kind::Kind;
 use super::super::verify::Broken;
 use super::scene::Scene;
-use super::{accounts, payments, points};
+use super::{accounts, offers, payments, points};
 use crate::book::{Account, Draft, KeyRecord, KeyState, Principal, Stop};
 use crate::network::{Asked, FreezeAccount, OpenAccount, give_key, keyless, set_frozen, set_state};
 use crate::payments::{Asks, step_by_some_till};
@@ -133,6 +133,9 @@ pub(super) fn guesses(scene: &Scene) -> Result<Vec<Guess>, Broken> {
         Kind::PointsBatch => points::batch(scene),
         Kind::ConsentOpened => payments::opened(scene),
         Kind::PaymentAuthorised => payments::authorised(scene),
+        Kind::OfferMade => offers::made(scene),
+        Kind::OfferCancelled => offers::cancelled(scene),
+        Kind::ExchangeMade => offers::exchanged(scene),
         Kind::PaymentCaptured | Kind::PaymentVoided | Kind::PaymentRefunded => payments::step(scene),
         _ => Ok(vec![]),
     }

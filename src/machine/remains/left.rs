@@ -119,7 +119,10 @@ impl Left {
                 audience(claims.aud, net).map_err(refused)?;
                 self.code = Some(given(jws, claims));
             }
-            (Kind::AccountOpened | Kind::AccountFrozen | Kind::AccountKeyRevoked, Typ::Approval) => {
+            (
+                Kind::AccountOpened | Kind::AccountFrozen | Kind::AccountKeyRevoked | Kind::ExchangeMade,
+                Typ::Approval,
+            ) => {
                 if self.http.is_some() {
                     return Err(bad("an approval of a signed request"));
                 }

@@ -9,6 +9,7 @@
 mod accounts;
 mod guess;
 mod left;
+mod offers;
 mod payments;
 mod points;
 mod scene;
@@ -16,7 +17,7 @@ mod scene;
 pub(super) use left::Left;
 
 use super::decide::{Outcome, known, may_sign, principal, record_id, run};
-use super::entry::{Effect, PartBody, bodies};
+use super::entry::{Effect, PartBody, bodies, tagged};
 use super::http::typ_of;
 use super::kind::Kind;
 use super::verify::{Broken, Records, Stored};
@@ -39,7 +40,7 @@ pub(super) fn check_remains(
 ) -> Result<(Records, Vec<Effect>), Broken> {
     let recorded = effects(entry, left)?;
     let fits = match kind {
-        Kind::ConsentOpened => left.statements == 2,
+        Kind::ConsentOpened | Kind::ExchangeMade => left.statements == 2,
         Kind::PaymentAuthorised | Kind::AccountOpened | Kind::AccountFrozen | Kind::AccountKeyRevoked => {
             left.statements > 0
         }
@@ -129,8 +130,8 @@ fn recorded_as(
     let mut all = Vec::with_capacity(parts.len());
     for part in parts {
         let done = (!part.done.is_empty()).then(|| part.done.clone());
-        let (payment, cycle) = part.tag.unzip();
-        let mut body = PartBody { payment, cycle, done, ..PartBody::default() };
+        let (payment, exchange, cycle) = tagged(part.tag);
+        let mut body = PartBody { payment, exchange, cycle, done, ..PartBody::default() };
         if let PartKey::Line(_) = part.key {
             let (line, verdict) = lines.next().ok_or_else(|| Stop::Bug("more parts than lines".into()))?;
             body.line = std::str::from_utf8(line).ok().map(str::to_owned);

@@ -5,11 +5,11 @@ use super::super::kind::Kind;
 use super::super::verify::Broken;
 use super::guess::{Act, Guess};
 use super::scene::Scene;
-use crate::book::{Measure, Name, Payment, Principal, Record, ShareTerms};
+use crate::book::{Measure, Name, Offer, Payment, Principal, Record, ShareTerms};
 use crate::network::Asked;
 use crate::payments::{Asks, Authorise, Capture, Code, Consent, Given, OpenConsent, Refund, Under, Void};
 use crate::sign::{HeldCaps, PaymentConsent, SpendCode};
-use crate::types::{AccountId, Hash, Kid, MAX_INT, PaymentId};
+use crate::types::{AccountId, Hash, Kid, MAX_INT, OfferId, PaymentId};
 
 /// The limits of a till.
 const TILL: [Measure; 4] =
@@ -62,6 +62,7 @@ pub(super) fn authorised(scene: &Scene) -> Result<Vec<Guess>, Broken> {
         let Some(consent) = consent else { return Ok(vec![]) };
         consents.push(consent);
     }
+    let offer = taken(scene).map(|(id, _)| id);
     let args = match &scene.left.first {
         Some((_, Body::Authorise(args, _))) => args.clone(),
         _ => {
@@ -76,11 +77,20 @@ pub(super) fn authorised(scene: &Scene) -> Result<Vec<Guess>, Broken> {
                 deadline: payment.deadline.seconds(),
                 reference: payment.reference.clone(),
                 capture: !payment.captured.is_zero(),
+                offer,
                 under: (!under.is_empty()).then_some(under),
             }
         }
     };
     Ok(vec![Guess::command(asked, Body::Authorise(args, consents))])
+}
+
+/// The offer that was agreed to.
+fn taken<'a>(scene: &Scene<'a>) -> Option<(OfferId, &'a Offer)> {
+    scene.puts().find_map(|(name, record)| match name {
+        Name::Offer(id) => Some((*id, record.offer()?)),
+        _ => None,
+    })
 }
 
 /// A consent that its holder would have had to sign for this share.
@@ -111,13 +121,14 @@ fn agreed(
         currency: payment.currency,
         points: share.points,
         deadline: payment.deadline.seconds(),
+        offer: taken(scene).map(|(id, offer)| offer.hash(id)),
         iat: None,
         exp: scene.at.seconds().saturating_add(1),
     };
     Ok(Some(Given { kid, fingerprint: used.2, claims }))
 }
 
-fn key_of(scene: &Scene, account: AccountId) -> Result<Option<Kid>, Broken> {
+pub(super) fn key_of(scene: &Scene, account: AccountId) -> Result<Option<Kid>, Broken> {
     let record = scene.before(&Name::Account(account))?;
     Ok(record.as_deref().and_then(Record::account).and_then(|account| account.head.key))
 }

@@ -1,0 +1,149 @@
+//! Offers and exchanges: terms that are fixed before anybody agrees, and what became of them.
+//!
+//! Owns: the records, and the hash over an offer that its consent repeats.
+//! Promises: all that the hash covers is in the record and never changes; only the state does.
+//! Refuses to know: how the amounts were found.
+
+use super::name::Principal;
+use crate::types::{
+    Currency, Hash, Ident, Kid, Money, OfferId, ParticipantId, Points, Time, UnitCode, encode,
+};
+use serde::{Deserialize, Serialize};
+
+/// What became of an offer. Past its deadline an open one is as good as cancelled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OfferState {
+    /// It can be agreed to until its deadline.
+    Open,
+    /// It was agreed to.
+    Taken,
+    /// Whoever made it took it back.
+    Cancelled,
+}
+
+/// An exchange as it is offered, and as it then happens.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeTerms {
+    /// The unit that is given up.
+    pub from: UnitCode,
+    /// The unit that is got.
+    pub to: UnitCode,
+    /// The currency of its prices.
+    pub currency: Currency,
+    /// Points that are given up.
+    pub source: Points,
+    /// Points that are got.
+    pub target: Points,
+    /// What the points that are given up are worth, floor(source · settle): an obligation, unless both units are one
+    /// participant's.
+    pub worth: Money,
+    /// Who owes it: the participant of the unit that is given up.
+    pub debtor: ParticipantId,
+    /// Who is owed it: the participant of the unit that is got.
+    pub creditor: ParticipantId,
+    /// The version of prices whose `settle` was applied.
+    pub settle_price: u64,
+    /// The version of prices whose `issue` was applied.
+    pub issue_price: u64,
+    /// The key whose budget the points that are got draw on.
+    pub budget: Kid,
+}
+
+/// What one unit bears of a bill that is offered.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OfferedShare {
+    /// The unit.
+    pub unit: UnitCode,
+    /// Its share of the bill.
+    pub amount: Money,
+    /// The points that it takes in full.
+    pub points: Points,
+    /// What the issuer's participant owes for it in full.
+    pub obligation: Money,
+    /// The issuer's participant.
+    pub issuer: ParticipantId,
+    /// The version of the prices that was applied.
+    pub price: u64,
+}
+
+/// A bill as it is offered.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BillTerms {
+    /// The shop's legal entity.
+    pub participant: ParticipantId,
+    /// The currency of its amounts.
+    pub currency: Currency,
+    /// What is to be paid with points.
+    pub amount: Money,
+    /// Until when it can be captured, in Unix seconds.
+    pub deadline: u64,
+    /// The shop's receipt number.
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none", default)]
+    pub reference: Option<Ident>,
+    /// Whether all of it is captured at once.
+    pub capture: bool,
+    /// The split that is proposed: one for each unit.
+    pub shares: Vec<OfferedShare>,
+}
+
+/// What is offered.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum OfferTerms {
+    /// Points of one unit for points of another.
+    Exchange(ExchangeTerms),
+    /// Points for a bill.
+    Payment(BillTerms),
+}
+
+/// A payment or exchange that nobody has agreed to yet: all amounts are fixed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Offer {
+    /// Whose it is: a holder's for an exchange, a shop's brand's for a payment.
+    pub by: Principal,
+    /// The key that asked for it.
+    pub key: Kid,
+    /// What is offered.
+    pub terms: OfferTerms,
+    /// First instant at which it can no longer be agreed to.
+    pub until: Time,
+    /// What became of it.
+    pub state: OfferState,
+}
+
+impl Offer {
+    /// What a consent repeats: SHA-256 of the canonical JSON of id, terms and deadline. The network stands in the
+    /// consent itself.
+    pub fn hash(&self, id: OfferId) -> Hash {
+        #[derive(Serialize)]
+        struct Offered<'a> {
+            offer: OfferId,
+            terms: &'a OfferTerms,
+            until: Time,
+        }
+        Hash::sha256(&encode(&Offered { offer: id, terms: &self.terms, until: self.until }))
+    }
+
+    /// Whether it can be agreed to at `at`.
+    pub fn open(&self, at: Time) -> bool {
+        self.state == OfferState::Open && at < self.until
+    }
+}
+
+/// An exchange that happened, as the holder of the points that were given up knows it. It does not say whose the
+/// points are that were got: only their own holder and brand read that.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exchange {
+    /// The offer that was agreed to.
+    pub offer: OfferId,
+    /// Whose points were given up.
+    pub account: crate::types::AccountId,
+    /// Its terms.
+    pub terms: ExchangeTerms,
+}

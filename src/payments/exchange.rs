@@ -1,0 +1,83 @@
+//! Exchange: an offer is agreed to, and points of one unit become points of another, in one entry.
+//!
+//! Owns: who must agree, and what is booked: points are taken from one account, the obligation between the units'
+//! participants, points for the other account.
+//! Promises: it happens exactly as it was offered, once. What a brand reads of it names no account of another brand's:
+//! the account that gets the points is known by the key that approves, not by a name in the command.
+//! Refuses to know: prices; the offer has the amounts.
+
+use super::authorise::spendable;
+use super::offer::{close, obtainable, own_offer};
+use crate::book::{Draft, Exchange, Name, OfferState, OfferTerms, PartKey, Principal, Record, Shared, Stop};
+use crate::network::{Asked, signer};
+use crate::points::issue_exchanged;
+use crate::prices::draw_exchange;
+use crate::sign::{Purpose, Sale};
+use crate::types::{AccountId, ExchangeId, Hash, OfferId, Refusal, Refused, UnitCode};
+use serde::{Deserialize, Serialize};
+
+/// `exchange.agree`, signed by the key of the account that gives points up, approved by the key of the account that
+/// gets the others.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgreeExchange {
+    /// Which offer.
+    pub offer: OfferId,
+    /// Its hash, hexadecimal: what is agreed to.
+    pub hash: Hash,
+}
+
+/// Exchanges points as offered.
+pub fn exchange(draft: &mut Draft, asked: &Asked, args: &AgreeExchange) -> Result<ExchangeId, Stop> {
+    let key = signer(draft, asked.kid, &[Purpose::Account])?;
+    let Principal::Account(account) = key.owner else {
+        return Err(Refused::about(Refusal::KeyOwner, asked.kid).into());
+    };
+    let offer = own_offer(draft, args.offer, &Principal::Account(account))?;
+    let OfferTerms::Exchange(terms) = offer.terms.clone() else {
+        return Err(Refused::about(Refusal::OfferMismatch, "a payment is offered").into());
+    };
+    if offer.hash(args.offer) != args.hash {
+        return Err(Refused::about(Refusal::OfferMismatch, "hash").into());
+    }
+    close(draft, args.offer, offer, OfferState::Taken)?;
+    if draft.network()?.frozen {
+        return Err(Refusal::NetworkFrozen.into());
+    }
+    spendable(draft, account)?;
+    let brand = obtainable(draft, terms.to)?;
+    let receiver = receiver(draft, asked, terms.to)?;
+    let offset = draft.unit(terms.to)?.offset;
+    let id = ExchangeId { seq: draft.seq, part: 0 };
+    draft.take(account, terms.from, args.offer, terms.source, Shared::Exchanged)?;
+    let record = Exchange { offer: args.offer, account, terms: terms.clone() };
+    draft.put(PartKey::Holder(account), Name::Exchange(id), Some(Record::Exchange(record)))?;
+    if terms.debtor != terms.creditor {
+        let owed = terms.worth.signed();
+        draft.owe(&terms.debtor, &terms.creditor, terms.currency, owed, id.into())?;
+    }
+    let worth = Sale { amount: terms.worth, currency: terms.currency };
+    draw_exchange(draft, &brand, terms.from, terms.to, offset, &worth)?;
+    issue_exchanged(draft, terms.budget, terms.to, receiver, terms.target)?;
+    Ok(id)
+}
+
+/// The account whose key approved: of the unit that is got, and not frozen.
+fn receiver(draft: &mut Draft, asked: &Asked, to: UnitCode) -> Result<AccountId, Stop> {
+    let [approval] = asked.approvals.as_slice() else {
+        let about = "the key of the account that gets the points signs an approval";
+        return Err(Refused::about(Refusal::EvidenceMissing, about).into());
+    };
+    let key = signer(draft, *approval, &[Purpose::Account])?;
+    let Principal::Account(account) = key.owner else {
+        return Err(Refused::about(Refusal::KeyOwner, approval).into());
+    };
+    let head = &draft.account(account)?.head;
+    if head.unit != to {
+        return Err(Refused::about(Refusal::KeyOwner, format!("{approval}: no key of {to}")).into());
+    }
+    if head.frozen {
+        return Err(Refusal::AccountFrozen.into());
+    }
+    Ok(account)
+}
