@@ -88,6 +88,7 @@ impl Log {
             grace_days: 0,
             issue_cap: None,
             min_spend: None,
+            offer_cap: None,
             frozen: false,
         };
         let mut done = Done::default();

@@ -128,7 +128,8 @@ fn resigned(world: &World, keys: &[(Role, &Key)], jws: &[Jws], at: usize, thief:
 #[test]
 fn nobody_signs_for_another() {
     let (world, _, honest) = stage();
-    let holders: Vec<_> = (0..3).map(|n| world.holder(id("HARVEST"), n)).collect();
+    let mut holders: Vec<_> = (0..3).map(|n| world.holder(id("HARVEST"), n)).collect();
+    holders.push(world.holder(id("KINO"), 0));
     let mut keys = cast(world);
     keys.extend(holders.iter().enumerate().map(|(n, holder)| (Role::Holder(n), &holder.key)));
     let mut tried = 0;
@@ -150,6 +151,10 @@ fn nobody_signs_for_another() {
                 honest.caught(seq, &with_evidence(entry, &forged), &how);
                 // A code names nobody: another holder's, with the effects that fit, is that holder's own.
                 if jws[at].typ() == Typ::SpendCode && matches!(role, Role::Holder(_)) {
+                    continue;
+                }
+                // What somebody has offered is theirs: with the effects that fit, another till's bill, say, is its own.
+                if entry.body.kind == Kind::OfferMade && matches!(role, Role::Till(_) | Role::Holder(_)) {
                     continue;
                 }
                 // Effects that would fit do not help: it is the decision itself that says no.

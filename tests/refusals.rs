@@ -9,7 +9,7 @@ use reader::Table;
 use std::collections::BTreeSet;
 use tallyhouse::types::Refusal;
 
-const TABLES: [(&str, &str); 8] = [
+const TABLES: [(&str, &str); 9] = [
     ("evidence", include_str!("refusals/evidence.txt")),
     ("network", include_str!("refusals/network.txt")),
     ("points", include_str!("refusals/points.txt")),
@@ -18,6 +18,7 @@ const TABLES: [(&str, &str); 8] = [
     ("thieves", include_str!("refusals/thieves.txt")),
     ("http", include_str!("refusals/http.txt")),
     ("held", include_str!("refusals/held.txt")),
+    ("offers", include_str!("refusals/offers.txt")),
 ];
 
 /// What this release's pure code cannot say of a request that is kept: a digest is compared where the request
@@ -63,6 +64,11 @@ fn every_row_of_http() {
 #[test]
 fn every_row_of_held() {
     Table::play(TABLES[7]);
+}
+
+#[test]
+fn every_row_of_offers() {
+    Table::play(TABLES[8]);
 }
 
 #[test]

@@ -384,7 +384,7 @@ mod tests {
             for act in acts {
                 let at = start.plus_seconds(days * 86_400);
                 wanted -= account.settle(at).get();
-                let payment = |p| HoldId::Payment(PaymentId { seq: p, part: 0 });
+                let payment = |p| HoldId::Payment(crate::types::PaymentId { seq: p, part: 0 });
                 match act {
                     // What is past its date is never given or put back; that is the draft's business.
                     Act::Give(until, from, n) if until.is_none_or(|u| u64::from(u) > days + 1) => {

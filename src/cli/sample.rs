@@ -71,6 +71,7 @@ fn harvest() -> Unit {
         grace_days: 0,
         issue_cap: None,
         min_spend: None,
+        offer_cap: None,
         frozen: false,
     }
 }
@@ -99,14 +100,14 @@ fn story(seq: u64) -> Option<(&'static str, Vec<Done>)> {
         lots: vec![(account, bucket(), points(amount))],
         ..Done::default()
     };
-    let hold = Hold { payment: PAYMENT, until: at(5_000), lots: vec![Lot(bucket(), points(3_000))] };
+    let hold = Hold { of: PAYMENT.into(), until: at(5_000), lots: vec![Lot(bucket(), points(3_000))] };
     match seq {
         2 => Some(("points.batch", vec![given(OTHER, 777), given(ACCOUNT, 12_345)])),
         4 => Some((
             "payment.authorised",
             vec![Done {
                 lots: vec![(ACCOUNT, bucket(), points(9_345))],
-                holds: vec![(ACCOUNT, PAYMENT, Some(hold))],
+                holds: vec![(ACCOUNT, PAYMENT.into(), Some(hold))],
                 ..Done::default()
             }],
         )),
@@ -116,7 +117,7 @@ fn story(seq: u64) -> Option<(&'static str, Vec<Done>)> {
                 legs: moved(ACCOUNT, -1_000, 11_345, Shared::Redeemed),
                 holds: vec![(
                     ACCOUNT,
-                    PAYMENT,
+                    PAYMENT.into(),
                     Some(Hold { lots: vec![Lot(bucket(), points(2_000))], ..hold }),
                 )],
                 ..Done::default()

@@ -88,7 +88,7 @@ mod tests {
         account.lots = (0..64).map(|n| lot(day("9000-01-01", n), Some(day("2029-01-01", n)))).collect();
         account.holds = (0..64u16)
             .map(|n| Hold {
-                payment: PaymentId { seq: MAX_INT - 64 + u64::from(n), part: 65_535 },
+                of: PaymentId { seq: MAX_INT - 64 + u64::from(n), part: 65_535 }.into(),
                 until: now,
                 lots: (0..64).map(|k| lot(day("9100-01-01", u32::from(n) * 64 + k), None)).collect(),
             })

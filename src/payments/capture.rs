@@ -359,6 +359,7 @@ mod tests {
             grace_days: 5,
             issue_cap: None,
             min_spend: None,
+            offer_cap: None,
             frozen: false,
         }
     }

@@ -86,6 +86,7 @@ fn unit(code: &str, brand: &str, offset: i16) -> Effect {
         grace_days: 0,
         issue_cap: None,
         min_spend: None,
+        offer_cap: None,
         frozen: false,
     };
     let mut done = Done::default();
@@ -132,7 +133,7 @@ fn owed(payment: PaymentId, cycle: u64, amount: i64) -> Effect {
         Leg { place, asset, amount, after: None }
     };
     let legs = vec![leg("pa_kino", "pa_harvest", amount), leg("pa_harvest", "pa_kino", -amount)];
-    Effect { tag: Some((payment, cycle)), done: Done { legs, ..Done::default() } }
+    Effect { tag: Some((payment.into(), cycle)), done: Done { legs, ..Done::default() } }
 }
 
 /// Awards, one of which repays what is owed; a payment, a refund that comes late; a sweep.

@@ -9,7 +9,9 @@ use super::world::{Brand, Holder, Key, Till, World, beginning, id, money, points
 use std::collections::BTreeMap;
 use tallyhouse::book::KeyState;
 use tallyhouse::machine::{Answer, Kind, Request};
-use tallyhouse::payments::{Authorise, OpenConsent, Under};
+use tallyhouse::payments::{
+    AgreeExchange, Authorise, MakeOffer, OpenConsent, Under, WantedExchange, WantedPayment, WantedShare,
+};
 use tallyhouse::sign::{Award, HeldCaps, PaymentConsent, Sale, SaleLine, SpendCode};
 use tallyhouse::types::{PaymentId, Refusal, Time, UnitCode, encode};
 
@@ -38,6 +40,7 @@ impl Tour {
         tour.freezing(&harvest);
         tour.over_http();
         tour.shown(&harvest);
+        tour.offers(&harvest, &kino);
         tour.due(&harvest);
         tour.erased();
         tour.node.snapshot(tour.now);
@@ -381,6 +384,69 @@ impl Tour {
                 till(world),
                 now,
             )
+        });
+    }
+
+    /// Offers: an exchange that is agreed to, one that is taken back, and a bill.
+    fn offers(&mut self, harvest: &Holder, kino: &Holder) {
+        let eur = id("EUR");
+        let want = |source, target| MakeOffer {
+            exchange: Some(WantedExchange { to: id("KINO"), currency: eur, source, target }),
+            payment: None,
+        };
+        let two = [want(Some(points(500)), None), want(None, Some(points(300)))];
+        let [first, second] = two.map(|args| {
+            let answer = self.submit(|world, cid| world.make_offer(&harvest.key, cid, &args));
+            answer.offer.expect("an offer")
+        });
+        let args = AgreeExchange { offer: first.offer, hash: first.hash };
+        self.submit(|world, cid| world.agree_exchange(&harvest.key, &kino.key, cid, &args));
+        self.submit(|world, cid| world.cancel_offer(&harvest.key, cid, second.offer));
+        let deadline = self.now.seconds() + 3_600;
+        let share = |unit, amount| WantedShare { unit: id(unit), amount: money(amount) };
+        let bill = WantedPayment {
+            amount: money(5_000),
+            currency: eur,
+            deadline,
+            reference: Some(id("bill-offered")),
+            capture: true,
+            shares: vec![share("HARVEST", 3_000), share("KINO", 2_000)],
+        };
+        let args = MakeOffer { exchange: None, payment: Some(bill) };
+        let now = self.now.plus_seconds(1);
+        let answer = self.submit(|world, cid| {
+            world.over_http(&world.make_offer(till(world), cid, &args), till(world), now)
+        });
+        let offered = answer.offer.expect("an offer");
+        self.submit(|world, cid| {
+            let args = Authorise {
+                amount: money(5_000),
+                currency: eur,
+                deadline,
+                reference: Some(id("bill-offered")),
+                capture: true,
+                offer: Some(offered.offer),
+                under: None,
+            };
+            let consents = [(harvest, 3_000), (kino, 2_000)].map(|(holder, amount)| {
+                let claims = PaymentConsent {
+                    aud: world.net,
+                    jti: id(&format!("consent-{cid}")),
+                    account: holder.account,
+                    payee: world.brands[2].id.clone(),
+                    payment: id(cid),
+                    till: None,
+                    amount: money(amount),
+                    currency: eur,
+                    points: points(1_000),
+                    deadline,
+                    offer: Some(offered.hash),
+                    iat: None,
+                    exp: now.seconds() + 200,
+                };
+                world.consent(&holder.key, &claims)
+            });
+            world.authorise(till(world), cid, &args, consents.to_vec())
         });
     }
 

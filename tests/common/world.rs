@@ -8,22 +8,24 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
-use tallyhouse::book::{AcceptedUnit, Expiry, KeyState};
+use tallyhouse::book::{AcceptedUnit, ExchangeAccepted, Expiry, KeyState};
 use tallyhouse::log::{leaf_hash, root_of};
 use tallyhouse::machine::{CurrencySetting, Genesis, Request};
 use tallyhouse::network::{
     DefineUnit, EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount,
     RegisterBrand, RegisterParticipant, RevokeKey,
 };
-use tallyhouse::payments::{Authorise, Capture, OpenConsent, Refund, Void};
+use tallyhouse::payments::{
+    AgreeExchange, Authorise, CancelOffer, Capture, MakeOffer, OpenConsent, Refund, Void,
+};
 use tallyhouse::prices::{PublishAcceptance, PublishPrices};
 use tallyhouse::sign::{
     Approval, Award, CommandClaims, KeyBudget, KeyCert, OnLineError, PaymentConsent, PointBatch, PointToken,
     PublicKey, Purpose, SecretKey, SpendCode, TillClaims, TillLimits, Typ, sign,
 };
 use tallyhouse::types::{
-    AccountId, BrandId, Currency, Hash, Ident, Kid, Money, ParticipantId, PaymentId, Points, Rate, Time,
-    UnitCode, b64, encode,
+    AccountId, BrandId, Currency, Hash, Ident, Kid, Money, OfferId, ParticipantId, PaymentId, Points, Rate,
+    Time, UnitCode, b64, encode,
 };
 
 /// Parses an id, a date or the like that the test itself wrote.
@@ -507,6 +509,21 @@ impl World {
         Request::of([vec![first], consents].concat())
     }
 
+    pub fn make_offer(&self, key: &Key, cid: &str, args: &MakeOffer) -> Request {
+        self.alone(self.command(key, cid, "offer.make", args))
+    }
+
+    pub fn cancel_offer(&self, key: &Key, cid: &str, offer: OfferId) -> Request {
+        self.alone(self.command(key, cid, "offer.cancel", &CancelOffer { offer }))
+    }
+
+    /// The holder of the points that are given up agrees; the key of the account that gets the others approves.
+    pub fn agree_exchange(&self, key: &Key, receiver: &Key, cid: &str, args: &AgreeExchange) -> Request {
+        let first = self.command(key, cid, "exchange.agree", args);
+        let approval = self.approve(receiver, &first);
+        Request::of(vec![first, approval])
+    }
+
     pub fn capture(&self, till: &Key, cid: &str, payment: PaymentId, amount: u64, last: bool) -> Request {
         let args = Capture { payment, amount: money(amount), last };
         self.alone(self.command(till, cid, "payment.capture", &args))
@@ -545,8 +562,15 @@ impl World {
         }
         for brand in &self.brands {
             let others = self.units().filter(|unit| brand.units.iter().all(|own| own.unit != unit.unit));
-            let units = others.map(|unit| AcceptedUnit { unit: unit.unit, per_day: None }).collect();
-            let args = PublishAcceptance { exchange: None, brand: brand.id.clone(), version: 1, units };
+            let listed = |unit: &DefineUnit| AcceptedUnit { unit: unit.unit, per_day: None };
+            let units = others.map(listed).collect();
+            let exchange = brand.units.iter().zip(&brand.issuing).map(|(own, key)| ExchangeAccepted {
+                into: own.unit,
+                budget: key.kid,
+                units: self.units().filter(|unit| unit.unit != own.unit).map(listed).collect(),
+            });
+            let exchange = Some(exchange.collect());
+            let args = PublishAcceptance { brand: brand.id.clone(), version: 1, units, exchange };
             all.push(self.publish_acceptance(&brand.root, &format!("found-accept-{}", brand.id), &args));
         }
         all

@@ -5,7 +5,9 @@ use crate::common::world::{Holder, World, beginning, id, money, points};
 use tallyhouse::book::{AcceptedUnit, KeyState};
 use tallyhouse::machine::{Answer, Request};
 use tallyhouse::network::{FreezeBrand, FreezeUnit};
-use tallyhouse::payments::{Authorise, OpenConsent, Under};
+use tallyhouse::payments::{
+    AgreeExchange, Authorise, MakeOffer, OpenConsent, Under, WantedExchange, WantedPayment, WantedShare,
+};
 use tallyhouse::prices::PublishAcceptance;
 use tallyhouse::sign::{PaymentConsent, Sale, SpendCode};
 use tallyhouse::types::{PaymentId, Refusal, Time};
@@ -175,5 +177,52 @@ pub fn story(world: &World) -> PureNode {
         &world.issue(&harvest.issuing[0], &world.token(harvest, unit, "t3", ada.account, 7, now)),
         now,
     );
+    offers(world, &mut node);
     node
+}
+
+/// Two exchanges offered, one of them agreed to; a bill offered, agreed to and captured; one taken back.
+fn offers(world: &World, node: &mut PureNode) {
+    let (harvest, kino) = (&world.brands[0], &world.brands[1]);
+    let (ada, cara) = (world.holder(id("HARVEST"), 0), world.holder(id("KINO"), 0));
+    let till = &kino.tills[1].key;
+    let mut t = 201;
+    let mut next = || {
+        t += 1;
+        beginning().plus_seconds(t * 60)
+    };
+    ok(node, &world.open_account("open-cara", id("KINO"), &cara), next());
+    let want = |source| MakeOffer {
+        exchange: Some(WantedExchange { to: id("KINO"), currency: id("EUR"), source, target: None }),
+        payment: None,
+    };
+    let now = next();
+    let made = ok(node, &world.make_offer(&ada.key, "offer-1", &want(Some(points(210)))), now);
+    let made = made.offer.expect("an offer");
+    let args = AgreeExchange { offer: made.offer, hash: made.hash };
+    ok(node, &world.agree_exchange(&ada.key, &cara.key, "exchange-1", &args), now.plus_seconds(5));
+    let made = ok(node, &world.make_offer(&ada.key, "offer-2", &want(Some(points(50)))), next());
+    let offer = made.offer.expect("an offer").offer;
+    ok(node, &world.cancel_offer(&ada.key, "cancel-2", offer), made.at.plus_seconds(9));
+    let now = next();
+    let bill = Bill { cid: "pay-9", shop: "br_kino", holder: &ada, amount: 2_000, most: 500, now };
+    let args = bill.args();
+    let wanted = WantedPayment {
+        amount: args.amount,
+        currency: args.currency,
+        deadline: args.deadline,
+        reference: None,
+        capture: false,
+        shares: vec![WantedShare { unit: harvest.units[0].unit, amount: args.amount }],
+    };
+    let made = ok(
+        node,
+        &world.make_offer(till, "offer-3", &MakeOffer { exchange: None, payment: Some(wanted) }),
+        now,
+    );
+    let made = made.offer.expect("an offer");
+    let consent = PaymentConsent { offer: Some(made.hash), ..bill.consent(world) };
+    let args = Authorise { offer: Some(made.offer), ..args };
+    let consents = vec![world.consent(&ada.key, &consent)];
+    ok(node, &world.authorise(till, "pay-9", &args, consents), now.plus_seconds(7));
 }

@@ -21,6 +21,8 @@
 
 #[path = "carrier.rs"]
 mod carrier;
+#[path = "haggling.rs"]
+mod haggling;
 #[path = "verbs.rs"]
 mod verbs;
 
@@ -29,7 +31,7 @@ use crate::common::world::{Holder, Key, World, beginning, id};
 use std::collections::{BTreeMap, HashMap};
 use tallyhouse::book::Name;
 use tallyhouse::machine::{Answer, Request};
-use tallyhouse::types::{ConsentId, PaymentId, Refused, Time};
+use tallyhouse::types::{ConsentId, OfferId, PaymentId, Refused, Time};
 
 /// A row without its status.
 pub struct Row<'a> {
@@ -72,6 +74,7 @@ pub struct Table {
     pub now: Time,
     pub payments: HashMap<String, PaymentId>,
     pub consents: HashMap<String, ConsentId>,
+    pub offers: HashMap<String, OfferId>,
     pub count: usize,
     last: Option<Request>,
     answers: Vec<Answer>,
@@ -89,6 +92,7 @@ impl Table {
             now,
             payments: HashMap::new(),
             consents: HashMap::new(),
+            offers: HashMap::new(),
             count: 0,
             last: None,
             answers: vec![],
@@ -137,11 +141,14 @@ impl Table {
         if let Err(no) = &outcome {
             assert!(self.standing() == before, "{place}: {no} has changed something");
         }
-        if let (Ok(Answer { payment: Some(payment), .. }), "authorise") = (&outcome, row.word(0)) {
+        if let (Ok(Answer { payment: Some(payment), .. }), "authorise" | "take") = (&outcome, row.word(0)) {
             self.payments.insert(row.word(1).to_owned(), *payment);
         }
         if let (Ok(Answer { consent: Some(consent), .. }), "show") = (&outcome, row.word(0)) {
             self.consents.insert(row.word(1).to_owned(), *consent);
+        }
+        if let (Ok(Answer { offer: Some(offered), .. }), "want" | "offer") = (&outcome, row.word(0)) {
+            self.offers.insert(row.word(1).to_owned(), offered.offer);
         }
         let wanted = wanted.split_whitespace().collect::<Vec<_>>().join(" ");
         self.answers.extend(outcome.iter().cloned());

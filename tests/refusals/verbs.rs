@@ -3,7 +3,7 @@
 use super::{Row, Table, number};
 use crate::common::world::{Brand, Key, beginning, id, money, points, rate};
 use std::sync::Arc;
-use tallyhouse::book::{AcceptedUnit, Expiry, KeyState};
+use tallyhouse::book::{AcceptedUnit, ExchangeAccepted, Expiry, KeyState};
 use tallyhouse::machine::Request;
 use tallyhouse::network::{
     EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount, RegisterBrand,
@@ -51,6 +51,11 @@ impl Table {
             "batch" => self.batch(row),
             "show" => self.show(row),
             "authorise" => self.authorise(row),
+            "want" => self.want(row),
+            "offer" => self.offer(row),
+            "cancel" => self.cancel(row),
+            "exchange" => self.exchange(row),
+            "take" => self.take(row),
             "capture" => {
                 let (amount, last) = (money(number(row.word(2))), row.has("final"));
                 let args = Capture { payment: self.payment(row.word(1)), amount, last };
@@ -68,12 +73,12 @@ impl Table {
         }
     }
 
-    fn cid<'a>(&self, row: &Row<'a>) -> String {
+    pub(super) fn cid<'a>(&self, row: &Row<'a>) -> String {
         row.get("cid").map_or_else(|| format!("row-{}", self.count), str::to_owned)
     }
 
     /// A command by `by=`, approved by `and=` (comma between); `op` brings its second root along.
-    fn command(&self, row: &Row, by: &str, kind: &str, args: &impl serde::Serialize) -> Request {
+    pub(super) fn command(&self, row: &Row, by: &str, kind: &str, args: &impl serde::Serialize) -> Request {
         let by = row.get("by").unwrap_or(by);
         let first = self.world.command(&self.key(by), &self.cid(row), kind, args);
         self.approved(row, by, first)
@@ -170,6 +175,7 @@ impl Table {
         args.offset = row.get("offset").map_or(60, |minutes| minutes.parse().expect("minutes"));
         args.pending_days = number(row.or("pending", "0")) as u32;
         args.issue_cap = row.get("cap").map(|cap| points(number(cap)));
+        args.offer_cap = row.get("offer-cap").map(|cap| points(number(cap)));
         if let Some(month) = row.get("month") {
             args.expiry = Expiry::Yearly { month: number(month) as u32, day: 30, least: 0 };
         }
@@ -184,17 +190,26 @@ impl Table {
         if let Some(dear) = row.get("point") {
             (args.home, args.till) = (rate(number(dear), 1), rate(number(dear), 1));
         }
+        args.settle = row.get("settle").map_or(args.settle, |n| rate(number(n), 1));
+        args.issue = row.get("issue").map_or(args.issue, |n| rate(number(n), 1));
         let brand = self.world.brand_of(unit).0;
         self.command(row, &format!("root:{}", brand.id), "prices.publish", &args)
     }
 
+    /// `accept brand version UNIT… [cap=] [cap-in=] [exchange=INTO:kind:whose:UNIT[:cap]]`.
     fn accept(&self, row: &Row) -> Request {
         let cap = |cap: &str| Sale { amount: money(number(cap)), currency: id(row.or("cap-in", "EUR")) };
         let per_day = row.get("cap").map(cap);
         let units = row.words[3..].iter();
         let units = units.map(|unit| AcceptedUnit { unit: id(unit), per_day: per_day.clone() }).collect();
+        let exchange = row.get("exchange").map(|text| {
+            let parts: Vec<&str> = text.split(':').collect();
+            let unit = AcceptedUnit { unit: id(parts[3]), per_day: parts.get(4).copied().map(cap) };
+            let budget = self.key(&format!("{}:{}", parts[1], parts[2])).kid;
+            vec![ExchangeAccepted { into: id(parts[0]), budget, units: vec![unit] }]
+        });
         let args =
-            PublishAcceptance { exchange: None, brand: id(row.word(1)), version: number(row.word(2)), units };
+            PublishAcceptance { brand: id(row.word(1)), version: number(row.word(2)), units, exchange };
         self.command(row, &format!("root:{}", row.word(1)), "acceptance.publish", &args)
     }
 
@@ -295,7 +310,7 @@ impl Table {
     }
 
     /// `cid:amount`, a share under the consent that was opened so, or under one that is named.
-    fn under(&self, text: &str) -> Under {
+    pub(super) fn under(&self, text: &str) -> Under {
         let (open, amount) = text.split_once(':').expect("cid:amount");
         let consent = self.consents.get(open).copied().unwrap_or_else(|| id(open));
         Under { consent, amount: money(number(amount)) }

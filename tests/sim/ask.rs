@@ -2,7 +2,7 @@
 
 use tallyhouse::machine::Request;
 use tallyhouse::network::{DefineUnit, OpenAccount, RegisterBrand, RegisterParticipant, RevokeKey};
-use tallyhouse::payments::{Authorise, OpenConsent};
+use tallyhouse::payments::{AgreeExchange, Authorise, CancelOffer, MakeOffer, OpenConsent};
 use tallyhouse::prices::{PublishAcceptance, PublishPrices};
 use tallyhouse::sign::{Award, KeyBudget, KeyCert, PaymentConsent, PointBatch, PointToken, SpendCode};
 use tallyhouse::types::{AccountId, BrandId, Hash, Kid, PaymentId, Refusal, UnitCode};
@@ -33,6 +33,9 @@ pub enum What {
     Capture(PaymentId, u64, bool),
     Void(PaymentId),
     Refund(PaymentId, u64),
+    MakeOffer(MakeOffer),
+    CancelOffer(CancelOffer),
+    Exchange(AgreeExchange),
 }
 
 impl What {
@@ -60,6 +63,9 @@ impl What {
             Self::Capture(..) => "payment.captured",
             Self::Void(_) => "payment.voided",
             Self::Refund(..) => "payment.refunded",
+            Self::MakeOffer(_) => "offer.made",
+            Self::CancelOffer(_) => "offer.cancelled",
+            Self::Exchange(_) => "exchange.made",
         }
     }
 
@@ -74,6 +80,9 @@ impl What {
                 | Self::Capture(..)
                 | Self::Void(_)
                 | Self::Refund(..)
+                | Self::MakeOffer(_)
+                | Self::CancelOffer(_)
+                | Self::Exchange(_)
         )
     }
 }

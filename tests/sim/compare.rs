@@ -1,9 +1,10 @@
 //! Compares what is stored with what the model believes: every account, total, pair and payment.
 
 use super::model::{Books, Model};
+use super::offer::Fate;
 use super::purse::{From, NEVER, Pile, Purse};
 use std::collections::BTreeMap;
-use tallyhouse::book::{Account, Bucket, Lot, Name, Origin, Record, Shared};
+use tallyhouse::book::{Account, Bucket, Lot, Name, OfferState, Origin, Record, Shared};
 use tallyhouse::types::{Date, Points, Time, UnitCode};
 
 type Piles = Vec<((Option<u64>, Option<u64>, String, u8), u128)>;
@@ -18,6 +19,7 @@ fn ours(pile: &Pile) -> (Option<u64>, Option<u64>, String, u8) {
         From::Earned => 0,
         From::Goodwill => 1,
         From::Reinstated => 2,
+        From::Exchanged => 3,
     };
     (until, pile.from.map(day), format!("{:04}-{:02}", pile.month.0, pile.month.1), origin)
 }
@@ -27,7 +29,8 @@ fn theirs(bucket: &Bucket) -> (Option<u64>, Option<u64>, String, u8) {
         Origin::Earned => 0,
         Origin::Goodwill => 1,
         Origin::Reinstated => 2,
-        Origin::Sponsored | Origin::Exchanged => 9,
+        Origin::Exchanged => 3,
+        Origin::Sponsored => 9,
     };
     (bucket.0.map(Date::number), bucket.1.map(Date::number), bucket.2.to_string(), origin)
 }
@@ -52,7 +55,7 @@ fn same_account(purse: &Purse, account: &Account, at: Time) -> Result<(), String
     if head != (purse.unit, purse.offset, purse.key, purse.frozen) {
         return Err(format!("head is {head:?}"));
     }
-    let holds: Vec<_> = account.holds.iter().map(|h| (h.payment, h.until.micros(), lots(&h.lots))).collect();
+    let holds: Vec<_> = account.holds.iter().map(|h| (h.of, h.until.micros(), lots(&h.lots))).collect();
     let piles = |piles: &[(Pile, u128)]| piles.iter().map(|(pile, n)| (ours(pile), *n)).collect::<Piles>();
     let expected: Vec<_> = purse.holds.iter().map(|(id, h)| (*id, h.deadline, piles(&h.piles))).collect();
     if holds == expected { Ok(()) } else { Err(format!("holds are {holds:?}, the model says {expected:?}")) }
@@ -63,7 +66,7 @@ pub fn same(model: &Model, records: &[(Name, Record)], at: Time) -> Result<(), S
     let mut books = model.books.clone();
     books.settle(at.micros());
     let mut expired: BTreeMap<UnitCode, i128> = BTreeMap::new();
-    let (mut accounts, mut payments, mut consents) = (0, 0, 0);
+    let (mut accounts, mut payments, mut consents, mut offers) = (0, 0, 0, 0);
     let mut totals: BTreeMap<(UnitCode, Shared), i128> = BTreeMap::new();
     let mut pairs = BTreeMap::new();
     for (name, record) in records {
@@ -116,6 +119,20 @@ pub fn same(model: &Model, records: &[(Name, Record)], at: Time) -> Result<(), S
                     return Err(wrong(format!("is {has:?}, the model says {says:?}")));
                 }
             }
+            (Name::Offer(id), Record::Offer(offer)) => {
+                offers += 1;
+                let expected = model.offers.get(id).ok_or(wrong("the model has none".into()))?;
+                let fate = match expected.fate {
+                    Fate::Open => OfferState::Open,
+                    Fate::Taken => OfferState::Taken,
+                    Fate::Cancelled => OfferState::Cancelled,
+                };
+                let has = (&offer.terms, offer.key, offer.until.micros(), offer.state);
+                let says = (&expected.terms, expected.key, expected.until, fate);
+                if has != says {
+                    return Err(wrong(format!("is {has:?}, the model says {says:?}")));
+                }
+            }
             (Name::Shown(id), Record::Shown(shown)) => {
                 let expected = model.open.get(id).map(|open| (open.account, open.key));
                 if expected != Some((shown.account, shown.key)) {
@@ -156,6 +173,9 @@ pub fn same(model: &Model, records: &[(Name, Record)], at: Time) -> Result<(), S
     }
     if consents != model.open.len() {
         return Err(format!("{consents} open consents, the model has {}", model.open.len()));
+    }
+    if offers != model.offers.len() {
+        return Err(format!("{offers} offers, the model has {}", model.offers.len()));
     }
     conserved(&books)
 }

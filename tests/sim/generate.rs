@@ -162,7 +162,9 @@ impl<'w> Generator<'w> {
 
     fn any(&mut self, model: &Model) -> Ask {
         match self.rng.below(1000) {
-            0..270 => self.token(model),
+            0..225 => self.token(model),
+            225..247 => self.haggle(model),
+            247..270 => self.settle_offer(model),
             270..310 => self.batch(model),
             310..350 => self.show(model),
             350..560 => self.authorise(model),

@@ -4,7 +4,7 @@ use super::super::common::world::{Key, Till, id, money, points, rate};
 use super::ask::{Ask, What};
 use super::generate::Generator;
 use super::model::{Model, Owner};
-use tallyhouse::book::{AcceptedUnit, KeyState};
+use tallyhouse::book::{AcceptedUnit, ExchangeAccepted, KeyState};
 use tallyhouse::network::{OpenAccount, RegisterParticipant, RevokeKey};
 use tallyhouse::prices::PublishAcceptance;
 use tallyhouse::sign::{Sale, Window};
@@ -252,6 +252,7 @@ impl<'w> Generator<'w> {
         args.home = rate(num + self.rng.below(9), self.rng.range(1, 3));
         args.till = rate(num, self.rng.range(1, 3));
         args.settle = rate(num * 10 - self.rng.below(20), 10);
+        args.issue = rate(num + self.rng.below(40), self.rng.range(1, 2));
         match self.rng.below(14) {
             0 => args.version = version - 1,
             1 => args.from = now - 1,
@@ -274,6 +275,28 @@ impl<'w> Generator<'w> {
         )
     }
 
+    /// For whose points a brand gives its own.
+    fn exchange_lists(&mut self, at: usize) -> Vec<ExchangeAccepted> {
+        let brand = &self.world.brands[at];
+        let mut lists = vec![];
+        for (own, key) in brand.units.iter().zip(&brand.issuing) {
+            let others: Vec<UnitCode> =
+                self.units.iter().filter(|unit| **unit != own.unit).copied().collect();
+            let mut units = vec![];
+            for unit in others {
+                if self.rng.chance(85) {
+                    let amount = money(self.rng.range(1, 60) * 1_000);
+                    let per_day = self.rng.chance(30).then(|| Sale { amount, currency: id("EUR") });
+                    units.push(AcceptedUnit { unit, per_day });
+                }
+            }
+            let budget = *self.issuing[&own.unit].last().expect("one at least");
+            let budget = if self.rng.chance(70) { key.kid } else { budget.kid };
+            lists.push(ExchangeAccepted { into: own.unit, budget, units });
+        }
+        lists
+    }
+
     pub fn acceptance(&mut self, model: &Model) -> Ask {
         let (at, cid) = (self.brand(), self.fresh("accept"));
         let brand = &self.world.brands[at];
@@ -286,11 +309,13 @@ impl<'w> Generator<'w> {
                 units.push(AcceptedUnit { unit, per_day });
             }
         }
-        let mut args = PublishAcceptance { exchange: None, brand: brand.id.clone(), version, units };
+        let exchange = Some(self.exchange_lists(at));
+        let mut args = PublishAcceptance { brand: brand.id.clone(), version, units, exchange };
         match self.rng.below(16) {
             0 => args.version += 1,
             1 => args.units.push(AcceptedUnit { unit: Self::unknown_unit(), per_day: None }),
             2 if !args.units.is_empty() => args.units.push(args.units[0].clone()),
+            3 => args.exchange.iter_mut().flatten().for_each(|list| list.into = self.units[0]),
             _ => {}
         }
         let root = if self.rng.chance(4) { &self.world.brands[0].root } else { &brand.root };
@@ -307,6 +332,7 @@ impl<'w> Generator<'w> {
             1 => args.scale += 1,
             2 => args.offset -= 60,
             3 => args.pending_days = 367,
+            4 if self.rng.chance(40) => args.offer_cap = Some(points(self.rng.range(100, 900))),
             4 => args.min_spend = Some(points(self.rng.range(1, 20))),
             5 => args.grace_days = self.rng.range(0, 20) as u32,
             6 => args.pending_days = self.rng.range(0, 3) as u32,

@@ -5,15 +5,17 @@
 //! Refuses to know: entries, records, drafts.
 
 use super::ask::{Ask, What};
+use super::offer::MOffer;
 use super::purse::Purse;
 use std::collections::{BTreeMap, BTreeSet};
 use tallyhouse::book::{KeyState, Shared};
-use tallyhouse::machine::{Answer, LineVerdict};
+use tallyhouse::machine::{Answer, LineVerdict, Offered};
 use tallyhouse::network::DefineUnit;
 use tallyhouse::prices::{PublishAcceptance, PublishPrices};
 use tallyhouse::sign::{KeyBudget, Purpose, TillClaims};
 use tallyhouse::types::{
-    AccountId, BrandId, ConsentId, Currency, Hash, Kid, ParticipantId, PaymentId, Refusal, Time, UnitCode,
+    AccountId, BrandId, ConsentId, Currency, ExchangeId, Hash, Kid, OfferId, ParticipantId, PaymentId,
+    Refusal, Time, UnitCode,
 };
 
 /// Refusals recorded for a brand in an hour, at most.
@@ -99,6 +101,8 @@ pub enum Count {
     ReturnedHour(Kid),
     ReturnedDay(Kid),
     AcceptedDay(BrandId, UnitCode),
+    ExchangedDay(UnitCode, UnitCode),
+    OfferedMinute(BrandId, UnitCode),
     RefusedHour(BrandId),
 }
 
@@ -172,6 +176,8 @@ impl From<Refusal> for Stop {
 pub struct Said {
     pub payment: Option<PaymentId>,
     pub consent: Option<ConsentId>,
+    pub offer: Option<Offered>,
+    pub exchange: Option<ExchangeId>,
     pub awarded: Option<u64>,
     pub others: Vec<LineVerdict>,
 }
@@ -200,6 +206,7 @@ pub struct Model {
     pub refs: BTreeMap<(BrandId, String, String), Hash>,
     pub consents: BTreeSet<(AccountId, String)>,
     pub open: BTreeMap<ConsentId, MOpen>,
+    pub offers: BTreeMap<OfferId, MOffer>,
     /// Refused for good, recorded with the commit.
     waiting: Vec<(Owner, String, Hash, Refusal)>,
     pub now: i64,
@@ -246,6 +253,7 @@ impl Model {
             refs: BTreeMap::new(),
             consents: BTreeSet::new(),
             open: BTreeMap::new(),
+            offers: BTreeMap::new(),
             waiting: vec![],
             now: micros(begun),
         }
@@ -359,6 +367,8 @@ impl Model {
             at: Time::from_micros(self.now).expect("in range"),
             payment: said.payment,
             consent: said.consent,
+            offer: said.offer,
+            exchange: said.exchange,
             awarded: said.awarded,
             others: said.others,
             replayed: false,

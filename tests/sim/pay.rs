@@ -3,17 +3,18 @@
 use super::ask::{Ask, What};
 use super::model::Stop;
 use super::model::{Count, MOpen, MPayment, MShare, Model, Owner};
+use super::offer::Fate;
 use super::purse::{From, NEVER, Pile, local_day};
 use super::rules::{Done, check, most};
 use chrono::Days;
-use tallyhouse::book::Shared;
+use tallyhouse::book::{BillTerms, Shared};
 use tallyhouse::payments::{Authorise, OpenConsent};
 use tallyhouse::prices::PublishPrices;
 use tallyhouse::sign::{PaymentConsent, Purpose, SpendCode, TillClaims};
 use tallyhouse::types::{AccountId, BrandId, ConsentId, Currency, Kid, PaymentId, Rate, Refusal, UnitCode};
 
 /// A price as two integers; the crate keeps them to itself but writes them as `[num, den]`.
-fn parts(rate: Rate) -> (u128, u128) {
+pub(super) fn parts(rate: Rate) -> (u128, u128) {
     let text = serde_json::to_string(&rate).expect("JSON");
     let (num, den): (u64, u64) = serde_json::from_str(&text).expect("two integers");
     (num.into(), den.into())
@@ -47,6 +48,7 @@ impl Model {
         let signed = consents.iter().map(|(_, consent)| consent.amount);
         let sum: u128 = signed.chain(under.iter().map(|one| one.amount)).map(|n| u128::from(n.get())).sum();
         check(sum == amount && consents.len() + under.len() <= 16, Refusal::SharesMismatch)?;
+        let offered = self.offered_bill(brand, till, args, consents)?;
         let id = PaymentId { seq: self.seq, part: 0 };
         let open_before = self.open.clone();
         let used = self.on_copy(|model| {
@@ -80,7 +82,10 @@ impl Model {
                 shares.push((account, amount, left, Some(one.consent)));
             }
             for (account, amount, most, open) in shares {
-                let points = model.hold_share(id, args, brand, account, amount, most)?;
+                let points = match &offered {
+                    Some(bill) => model.hold_offered(id, bill, brand, account, amount, most)?,
+                    None => model.hold_share(id, args, brand, account, amount, most)?,
+                };
                 if let Some(open) = open.and_then(|open| model.open.get_mut(&open)) {
                     open.spent += points;
                 }
@@ -92,6 +97,9 @@ impl Model {
         });
         match used {
             Ok(used) => {
+                if let Some(offer) = args.offer.and_then(|offer| self.offers.get_mut(&offer)) {
+                    offer.fate = Fate::Taken;
+                }
                 self.consents.extend(used);
                 Ok(id)
             }
@@ -141,7 +149,7 @@ impl Model {
     }
 
     /// The unit of an account from which points may be spent at all.
-    fn spendable(&mut self, account: AccountId) -> Result<UnitCode, Stop> {
+    pub(super) fn spendable(&mut self, account: AccountId) -> Result<UnitCode, Stop> {
         let purse = self.books.purse(account, self.now).ok_or(Refusal::AccountUnknown)?;
         let (code, frozen) = (purse.unit, purse.frozen);
         let unit = &self.units[&code];
@@ -151,13 +159,16 @@ impl Model {
         Ok(code)
     }
 
-    fn price_now(&self, code: UnitCode, currency: Currency) -> Result<PublishPrices, Stop> {
+    pub(super) fn price_now(&self, code: UnitCode, currency: Currency) -> Result<PublishPrices, Stop> {
         let now = self.seconds();
         let in_force = |price: &&PublishPrices| {
             price.currency == currency && price.from <= now && price.until.is_none_or(|until| now < until)
         };
-        let all = self.prices.get(&code).and_then(|all| all.iter().rfind(in_force));
-        Ok(all.ok_or(Refusal::NoPrice)?.clone())
+        let all = self.prices.get(&code);
+        let newest = all.and_then(|all| all.iter().rfind(|price| price.currency == currency));
+        let ended = newest.is_some_and(|price| price.until.is_some_and(|until| until <= now));
+        let no = if ended { Refusal::PriceStale } else { Refusal::NoPrice };
+        Ok(all.and_then(|all| all.iter().rfind(in_force)).ok_or(no)?.clone())
     }
 
     /// A till opens a consent with a code that was shown to it.
@@ -262,8 +273,44 @@ impl Model {
             most(n.checked_mul(settle_num * den).expect("prices here are small") / (settle_den * num))?
         };
         let (deadline, at) = (payment.deadline, self.now);
-        self.books.own(account, at).hold(id, deadline, points, at)?;
+        self.books.own(account, at).hold(id.into(), deadline, points, at)?;
         check(payment.shares.iter().all(|share| share.unit != code), Refusal::SharesMismatch)?;
+        payment.shares.push(MShare { unit: code, account, points, obligation, issuer, taken: vec![] });
+        Ok(points)
+    }
+
+    /// A share as it was offered; the day's cap counts if the unit is still taken.
+    fn hold_offered(
+        &mut self,
+        id: PaymentId,
+        bill: &BillTerms,
+        brand: &BrandId,
+        account: AccountId,
+        n: u128,
+        most_points: u128,
+    ) -> Result<u128, Stop> {
+        let code = self.spendable(account)?;
+        let offered = bill.shares.iter().find(|share| share.unit == code);
+        let offered = offered.filter(|share| u128::from(share.amount.get()) == n);
+        let offered = offered.ok_or(Refusal::OfferMismatch)?;
+        let unit = self.units[&code].clone();
+        let list = self.acceptance.get(brand);
+        let listed = list.and_then(|list| list.units.iter().find(|listed| listed.unit == code));
+        if let Some(most) = listed.and_then(|listed| listed.per_day.clone()).filter(|_| unit.brand != *brand)
+        {
+            check(most.currency == bill.currency, Refusal::AcceptanceCapExceeded)?;
+            let today = i64::from(local_day(self.now, unit.set.offset).to_epoch_days());
+            let count = Count::AcceptedDay(brand.clone(), code);
+            let counted = self.books.count(count, today, n, u128::from(most.amount.get()));
+            check(counted, Refusal::AcceptanceCapExceeded)?;
+        }
+        let points = u128::from(offered.points.get());
+        check(points <= most_points, Refusal::ConsentExceeded)?;
+        let payment = self.payments.get_mut(&id).expect("just made");
+        let (deadline, at) = (payment.deadline, self.now);
+        self.books.own(account, at).hold(id.into(), deadline, points, at)?;
+        check(payment.shares.iter().all(|share| share.unit != code), Refusal::SharesMismatch)?;
+        let (obligation, issuer) = (u128::from(offered.obligation.get()), offered.issuer.clone());
         payment.shares.push(MShare { unit: code, account, points, obligation, issuer, taken: vec![] });
         Ok(points)
     }
@@ -348,14 +395,14 @@ impl Model {
             let (had, has) = (points(before), points(after));
             let change = owed(after) - owed(before);
             if has >= had {
-                let taken = self.books.own(share.account, at).take(id, has - had, at)?;
+                let taken = self.books.own(share.account, at).take(id.into(), has - had, at)?;
                 self.books.book(share.unit, Shared::Redeemed, (has - had) as i128);
                 share.taken.extend(taken);
             } else {
                 give_back(self, share, had - has);
             }
             if payment.closed {
-                self.books.own(share.account, at).release(id);
+                self.books.own(share.account, at).release(id.into());
                 // What it brings back may be past its date.
                 self.books.own(share.account, at);
             }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate};
 use std::collections::BTreeMap;
 use tallyhouse::book::Expiry;
-use tallyhouse::types::{Kid, PaymentId, Refusal, UnitCode};
+use tallyhouse::types::{HoldId, Kid, Refusal, UnitCode};
 
 pub const MOST: u128 = (1 << 53) - 1;
 pub const MOST_PILES: usize = 64;
@@ -14,6 +14,7 @@ const DAY: i64 = 86_400_000_000;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum From {
     Earned,
+    Exchanged,
     Goodwill,
     Reinstated,
 }
@@ -79,7 +80,7 @@ pub struct Purse {
     pub key: Option<Kid>,
     pub frozen: bool,
     pub piles: BTreeMap<Pile, u128>,
-    pub holds: BTreeMap<PaymentId, Held>,
+    pub holds: BTreeMap<HoldId, Held>,
 }
 
 impl Purse {
@@ -116,7 +117,7 @@ impl Purse {
 
     /// Releases and expires what is due; says how many expired.
     pub fn settle(&mut self, at: i64) -> u128 {
-        let lapsed: Vec<PaymentId> =
+        let lapsed: Vec<HoldId> =
             self.holds.iter().filter(|(_, held)| held.deadline <= at).map(|(id, _)| *id).collect();
         for id in lapsed {
             self.release(id);
@@ -185,7 +186,7 @@ impl Purse {
         Ok(taken)
     }
 
-    pub fn hold(&mut self, id: PaymentId, deadline: i64, n: u128, at: i64) -> Result<(), Refusal> {
+    pub fn hold(&mut self, id: HoldId, deadline: i64, n: u128, at: i64) -> Result<(), Refusal> {
         if self.holds.len() >= MOST_HOLDS {
             return Err(Refusal::TooManyHolds);
         }
@@ -195,7 +196,7 @@ impl Purse {
     }
 
     /// Spends out of a hold first, then, where rounding left it short, out of the rest.
-    pub fn take(&mut self, id: PaymentId, n: u128, at: i64) -> Result<Vec<(Pile, u128)>, Refusal> {
+    pub fn take(&mut self, id: HoldId, n: u128, at: i64) -> Result<Vec<(Pile, u128)>, Refusal> {
         let mut left = n;
         let mut taken = vec![];
         if let Some(held) = self.holds.get_mut(&id) {
@@ -218,7 +219,7 @@ impl Purse {
         Ok(taken)
     }
 
-    pub fn release(&mut self, id: PaymentId) {
+    pub fn release(&mut self, id: HoldId) {
         for (pile, n) in self.holds.remove(&id).map(|held| held.piles).unwrap_or_default() {
             self.put_back(pile, n);
         }

@@ -85,6 +85,9 @@ impl Model {
                 self.move_payment(ask.signer, *id, &ask.what)?;
                 said.payment = Some(*id);
             }
+            What::MakeOffer(args) => said.offer = Some(self.make_offer(ask, args)?),
+            What::CancelOffer(args) => self.cancel_offer(ask, args)?,
+            What::Exchange(args) => said.exchange = Some(self.exchange(ask, args)?),
         }
         Ok(said)
     }
@@ -268,7 +271,8 @@ impl Model {
             let replaced = after.iter().any(|q| {
                 q.version > p.version && q.currency == p.currency && q.from <= now && q.until.is_none()
             });
-            p.version != args.version && (over || replaced)
+            let newest = !after.iter().any(|q| q.version > p.version && q.currency == p.currency);
+            !newest && (over || replaced)
         };
         check(after.iter().filter(|price| !gone(price)).count() <= 64, Refusal::SettingInvalid)?;
         all.push(args.clone());
@@ -282,6 +286,20 @@ impl Model {
         codes.dedup();
         check(codes.len() == args.units.len(), Refusal::SettingInvalid)?;
         check(codes.iter().all(|code| self.units.contains_key(code)), Refusal::UnitUnknown)?;
+        for (at, list) in args.exchange.iter().flatten().enumerate() {
+            let twice = args.exchange.iter().flatten().take(at).any(|earlier| earlier.into == list.into);
+            check(!twice, Refusal::SettingInvalid)?;
+            let own = self.units.get(&list.into).ok_or(Refusal::UnitUnknown)?.brand == args.brand;
+            check(own, Refusal::KeyOwner)?;
+            let key = self.keys.get(&list.budget).ok_or(Refusal::KeyUnknown)?;
+            check(key.owner == Owner::Brand(args.brand.clone()), Refusal::KeyOwner)?;
+            let mut codes: Vec<UnitCode> = list.units.iter().map(|unit| unit.unit).collect();
+            codes.sort_unstable();
+            codes.dedup();
+            check(codes.len() == list.units.len(), Refusal::SettingInvalid)?;
+            check(codes.iter().all(|code| self.units.contains_key(code)), Refusal::UnitUnknown)?;
+            check(!codes.contains(&list.into), Refusal::SettingInvalid)?;
+        }
         let next = self.acceptance.get(&args.brand).map_or(1, |have| have.version + 1);
         check(args.version == next, Refusal::SerialStale)?;
         self.acceptance.insert(args.brand.clone(), args.clone());
@@ -343,7 +361,7 @@ impl Model {
         }
     }
 
-    fn may_issue(&self, kid: Kid, iss: &BrandId, code: UnitCode) -> Done {
+    pub(super) fn may_issue(&self, kid: Kid, iss: &BrandId, code: UnitCode) -> Done {
         let key = self.valid(kid, &[Purpose::Issuing, Purpose::Till])?;
         check(key.owner == Owner::Brand(iss.clone()), Refusal::KeyOwner)?;
         let unit = self.units.get(&code).ok_or(Refusal::UnitUnknown)?;

@@ -177,7 +177,7 @@ impl<'w> Generator<'w> {
     // Payments.
 
     /// Who could pay with a unit: an account with a key and points, and how many to spend.
-    fn payer(&mut self, unit: UnitCode, model: &Model) -> Option<(usize, u64)> {
+    pub fn payer(&mut self, unit: UnitCode, model: &Model) -> Option<(usize, u64)> {
         let holders = &self.cast.holders[&unit];
         for _ in 0..4 {
             let n = if self.rng.chance(15) { LINGERER } else { self.rng.index(holders.len()) };
