@@ -413,7 +413,7 @@ fn the_golden_entries_hold() {
     let mut kinds: Vec<String> = entries.iter().map(|entry| text(&entry["kind"])).collect();
     kinds.dedup();
     let http = |entry: &&Value| entry.to_string().contains(r#"\"http\":{"#);
-    assert_eq!(entries.iter().filter(http).count(), 5, "what came over HTTP");
+    assert_eq!(entries.iter().filter(http).count(), 6, "what came over HTTP");
     assert_eq!(kinds, Kind::ALL.iter().map(|kind| kind.text().to_owned()).collect::<Vec<_>>());
     for entry in entries {
         let bytes = text(&entry["envelope"]).into_bytes();

@@ -19,6 +19,8 @@ pub fn sample(route: &Route) -> String {
         ("{account}", "ac_00000000000000000000000000"),
         ("{payment}", "pay_1.0"),
         ("{consent}", "con_1.0"),
+        ("{offer}", "off_1.0"),
+        ("{exchange}", "exc_1.0"),
         ("{application}", "app_00000000000000000000000000"),
         ("{api_key}", "ak_00000000000000000000000000"),
         ("{wallet}", "wa_00000000000000000000000000"),
@@ -173,14 +175,19 @@ fn kind_of(row: &str) -> Option<Kind> {
         "capture" => Kind::PaymentCaptured,
         "void" => Kind::PaymentVoided,
         "refund" => Kind::PaymentRefunded,
+        "take" => Kind::PaymentAuthorised,
+        "want" | "offer" => Kind::OfferMade,
+        "cancel" => Kind::OfferCancelled,
+        "exchange" => Kind::ExchangeMade,
         _ => return None,
     })
 }
 
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     include_str!("../refusals/evidence.txt"),
     include_str!("../refusals/network.txt"),
     include_str!("../refusals/points.txt"),
+    include_str!("../refusals/offers.txt"),
     include_str!("../refusals/payments.txt"),
     include_str!("../refusals/freezing.txt"),
     include_str!("../refusals/thieves.txt"),

@@ -106,7 +106,7 @@ fn a_kind_does_nothing_but_its_own() {
         let ages = format!(r#"{{"done":{{"lots":[["{ben}",{LOT},0],["{ben}",{shorter},{has}]]}}}}"#);
         caught(honest, seq, &with(entry, ages), "it shortens a lot's life");
         let holds = format!(
-            r#"{{"done":{{"lots":[["{ben}",{LOT},0]],"holds":[["{ben}","pay_47.0",{{"payment":"pay_47.0","until":"2099-01-01T00:00:00.000000Z","lots":[[{LOT},{has}]]}}]]}}}}"#
+            r#"{{"done":{{"lots":[["{ben}",{LOT},0]],"holds":[["{ben}","pay_47.0",{{"of":"pay_47.0","until":"2099-01-01T00:00:00.000000Z","lots":[[{LOT},{has}]]}}]]}}}}"#
         );
         caught(honest, seq, &with(entry, holds), "it holds all that there is");
         let owes = r#"{"payment":"pay_50.0","cycle":1,"done":{"legs":[["pa_harvest:pa_kino","CHF",1000000,1000000],["pa_kino:pa_harvest","CHF",-1000000,-1000000]]}}"#;

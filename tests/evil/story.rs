@@ -2,7 +2,7 @@
 
 use crate::common::node::PureNode;
 use crate::common::world::{Holder, World, beginning, id, money, points};
-use tallyhouse::book::{AcceptedUnit, KeyState};
+use tallyhouse::book::{AcceptedUnit, ExchangeAccepted, KeyState};
 use tallyhouse::machine::{Answer, Request};
 use tallyhouse::network::{FreezeBrand, FreezeUnit};
 use tallyhouse::payments::{
@@ -145,7 +145,12 @@ pub fn story(world: &World) -> PureNode {
         unit,
         per_day: Some(Sale { amount: money(50_000), currency: "EUR".parse().expect("a currency") }),
     }];
-    let accept = PublishAcceptance { exchange: None, brand: kino.id.clone(), version: 2, units };
+    let exchange = vec![ExchangeAccepted {
+        into: id("KINO"),
+        budget: kino.issuing[0].kid,
+        units: vec![AcceptedUnit { unit, per_day: None }],
+    }];
+    let accept = PublishAcceptance { exchange: Some(exchange), brand: kino.id.clone(), version: 2, units };
     ok(&mut node, &world.publish_acceptance(&kino.root, "accept-2", &accept), next());
     ok(&mut node, &world.set_budget(&harvest.root, &world.budget(harvest.issuing[0].kid, unit, 2)), next());
     let frozen = FreezeUnit { unit, frozen: true };

@@ -239,7 +239,8 @@ impl<'w> Generator<'w> {
 
     /// Sends some of what tills and issuers ask for as signed HTTP requests.
     fn carry(&mut self, mut ask: Ask) -> Ask {
-        let trade = ask.what.is_trade() && ask.request.lines.is_none() && ask.request.http.is_none();
+        let alone = ask.request.lines.is_none() && ask.approvals.is_empty();
+        let trade = ask.what.is_trade() && alone && ask.request.http.is_none();
         if !trade || ask.flaw.is_some() || !self.rng.chance(20) {
             return ask;
         }
