@@ -336,7 +336,7 @@ pub struct Answer {
     pub consent: Option<ConsentId>,
     /// The offer that it made.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub offer: Option<Offered>,
+    pub offer: Option<Box<Offered>>,
     /// The exchange that it made.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub exchange: Option<ExchangeId>,
@@ -380,7 +380,7 @@ impl Answer {
             }),
             _ => None,
         });
-        Self { offer, ..self }
+        Self { offer: offer.map(Box::new), ..self }
     }
 }
 

@@ -367,7 +367,7 @@ impl Model {
             at: Time::from_micros(self.now).expect("in range"),
             payment: said.payment,
             consent: said.consent,
-            offer: said.offer,
+            offer: said.offer.map(Box::new),
             exchange: said.exchange,
             awarded: said.awarded,
             others: said.others,
