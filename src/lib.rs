@@ -13,7 +13,7 @@
 //! - [`prices`]: published values, acceptance
 //! - [`points`]: tokens, batches
 //! - [`payments`]: consents, authorise, capture, void, refund
-//! - [`clearing`]: netting, instructions, set-off, matching of bank statements
+//! - [`clearing`]: netting, set-off, matching of bank statements; cycles, instructions, shortfall, funding
 //! - [`machine`]: kinds, commands, evidence; decide, answer, verify
 //! - [`formats`]: what banks and accountants read and write
 //!

@@ -92,11 +92,27 @@ enum Role<'a> {
     Issuing(&'a str),
     Till(&'a str),
     Holder(usize),
+    Analyst,
+    Approver,
+}
+
+/// The keys of the clearing house.
+fn people() -> &'static (Key, Vec<Key>) {
+    static PEOPLE: OnceLock<(Key, Vec<Key>)> = OnceLock::new();
+    PEOPLE.get_or_init(|| common::house::keys(&stage().0))
+}
+
+/// What any brand of either side may ask for.
+fn of_either_side(kind: Kind) -> bool {
+    matches!(kind, Kind::ObjectionFiled | Kind::DisputeFiled | Kind::DisputeMoved | Kind::ComplaintMoved)
 }
 
 fn cast(world: &World) -> Vec<(Role<'_>, &Key)> {
     let mut all: Vec<(Role, &Key)> = world.roots.iter().map(|key| (Role::Operator, key)).collect();
     all.push((Role::Log, &world.log));
+    let (analyst, approvers) = people();
+    all.push((Role::Analyst, analyst));
+    all.extend(approvers.iter().map(|key| (Role::Approver, key)));
     for brand in &world.brands {
         let name = brand.id.as_str();
         all.push((Role::Root(name), &brand.root));
@@ -128,8 +144,9 @@ fn resigned(world: &World, keys: &[(Role, &Key)], jws: &[Jws], at: usize, thief:
 #[test]
 fn nobody_signs_for_another() {
     let (world, _, honest) = stage();
-    let mut holders: Vec<_> = (0..3).map(|n| world.holder(id("HARVEST"), n)).collect();
-    holders.push(world.holder(id("KINO"), 0));
+    let cast_holders =
+        [("HARVEST", 0), ("HARVEST", 1), ("HARVEST", 2), ("KINO", 0), ("HARVEST", 7), ("POLAR", 7)];
+    let holders: Vec<_> = cast_holders.map(|(unit, n)| world.holder(id(unit), n)).into();
     let mut keys = cast(world);
     keys.extend(holders.iter().enumerate().map(|(n, holder)| (Role::Holder(n), &holder.key)));
     let mut tried = 0;
@@ -141,6 +158,8 @@ fn nobody_signs_for_another() {
                 // The same sort of key of the same owner may, and an account's brand may freeze it.
                 let may = role == signed_by
                     || (entry.body.kind == Kind::AccountFrozen && *role == Role::Root("br_harvest"))
+                    // A brand's root speaks for it as its issuing key does; some have one participant.
+                    || (of_either_side(entry.body.kind) && matches!(role, Role::Root(_) | Role::Issuing(_)))
                     // Who defines a unit first has it.
                     || (entry.body.kind == Kind::UnitDefined && matches!(role, Role::Root(_)));
                 if may {

@@ -16,7 +16,7 @@ use tallyhouse::api::document;
 use tallyhouse::machine::{Carrier, Method, Route};
 use tallyhouse::sign::Jws;
 use tallyhouse::types::Refusal;
-use tallyhouse::{network as n, payments as p, prices};
+use tallyhouse::{clearing as c, network as n, payments as p, prices};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
 
@@ -218,6 +218,19 @@ fn reads(route: &Route, args: &str) -> Result<(), serde_json::Error> {
         "publishPrices" => read::<prices::PublishPrices>(args),
         "publishAcceptance" => read::<prices::PublishAcceptance>(args),
         "eraseEvidence" => read::<n::EraseEvidence>(args),
+        "sealCycle" => read::<c::SealCycle>(args),
+        "computeCycle" => read::<c::ComputeCycle>(args),
+        "moveCycle" => read::<c::MoveCycle>(args),
+        "fileObjection" => read::<c::FileObjection>(args),
+        "answerObjection" => read::<c::AnswerObjection>(args),
+        "importStatement" => read::<c::ImportStatement>(args),
+        "acceptStatement" => read::<c::AcceptStatement>(args),
+        "moveInstruction" => read::<c::MoveInstruction>(args),
+        "setFunding" => read::<c::SetFunding>(args),
+        "fileDispute" => read::<c::FileDispute>(args),
+        "moveDispute" => read::<c::MoveDispute>(args),
+        "fileComplaint" => read::<c::FileComplaint>(args),
+        "moveComplaint" => read::<c::MoveComplaint>(args),
         "freezeNetwork" => read::<n::FreezeNetwork>(args),
         "freezeBrand" => read::<n::FreezeBrand>(args),
         "freezeUnit" => read::<n::FreezeUnit>(args),

@@ -9,7 +9,7 @@ use reader::Table;
 use std::collections::BTreeSet;
 use tallyhouse::types::Refusal;
 
-const TABLES: [(&str, &str); 9] = [
+const TABLES: [(&str, &str); 10] = [
     ("evidence", include_str!("refusals/evidence.txt")),
     ("network", include_str!("refusals/network.txt")),
     ("points", include_str!("refusals/points.txt")),
@@ -19,6 +19,7 @@ const TABLES: [(&str, &str); 9] = [
     ("http", include_str!("refusals/http.txt")),
     ("held", include_str!("refusals/held.txt")),
     ("offers", include_str!("refusals/offers.txt")),
+    ("clearing", include_str!("refusals/clearing.txt")),
 ];
 
 /// What this release's pure code cannot say of a request that is kept: a digest is compared where the request
@@ -69,6 +70,11 @@ fn every_row_of_held() {
 #[test]
 fn every_row_of_offers() {
     Table::play(TABLES[8]);
+}
+
+#[test]
+fn every_row_of_clearing() {
+    Table::play(TABLES[9]);
 }
 
 #[test]

@@ -267,7 +267,7 @@ fn reads_claims(typ: Typ, claims: &[u8]) -> bool {
 }
 
 fn reads_args(kind: &str, args: &str) -> bool {
-    use tallyhouse::{network as n, payments as p, prices};
+    use tallyhouse::{clearing as c, network as n, payments as p, prices};
     fn all<T: serde::de::DeserializeOwned>(text: &str) -> bool {
         serde_json::from_str::<T>(text).is_ok()
     }
@@ -277,6 +277,19 @@ fn reads_args(kind: &str, args: &str) -> bool {
         "brand.freeze" => all::<n::FreezeBrand>(args),
         "evidence.erase" => all::<n::EraseEvidence>(args),
         "network.freeze" => all::<n::FreezeNetwork>(args),
+        "cycle.seal" => all::<c::SealCycle>(args),
+        "cycle.compute" => all::<c::ComputeCycle>(args),
+        "cycle.move" => all::<c::MoveCycle>(args),
+        "objection.file" => all::<c::FileObjection>(args),
+        "objection.answer" => all::<c::AnswerObjection>(args),
+        "statement.import" => all::<c::ImportStatement>(args),
+        "statement.accept" => all::<c::AcceptStatement>(args),
+        "instruction.move" => all::<c::MoveInstruction>(args),
+        "funding.set" => all::<c::SetFunding>(args),
+        "dispute.file" => all::<c::FileDispute>(args),
+        "dispute.move" => all::<c::MoveDispute>(args),
+        "complaint.file" => all::<c::FileComplaint>(args),
+        "complaint.move" => all::<c::MoveComplaint>(args),
         "key.revoke" | "account.key_revoke" => all::<n::RevokeKey>(args),
         "unit.define" => all::<n::DefineUnit>(args),
         "unit.freeze" => all::<n::FreezeUnit>(args),

@@ -241,7 +241,8 @@ fn check_obligations(trade: &Trade, reader: &Reader) {
         } else {
             (owed.debtor, owed.creditor, -1)
         };
-        *pairs.entry(Name::Pair(first, second, owed.currency).to_string()).or_insert(0) += sign * owed.amount;
+        *pairs.entry(Name::Pair(owed.cycle, first, second, owed.currency).to_string()).or_insert(0) +=
+            sign * owed.amount;
     }
     let state = trade.node.state.0.iter().filter_map(|(name, record)| match (name, &**record) {
         (Name::Pair(..), Record::Total(total)) => Some((name.to_string(), *total)),

@@ -11,6 +11,7 @@
 #![allow(clippy::result_large_err)]
 
 mod call;
+mod clearing;
 mod closing;
 mod document;
 mod gate;
@@ -37,6 +38,8 @@ mod batches;
 mod brands;
 mod budgets;
 mod consents;
+mod cycles;
+mod disputes;
 mod docs;
 mod entries;
 mod erasures;

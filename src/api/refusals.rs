@@ -187,6 +187,8 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
             TillLimitExceeded,
             AcceptanceCapExceeded,
             AssertedLimitExceeded,
+            ExposureExceeded,
+            PairCapExceeded,
             AmountTooSmall,
             AmountTooLarge,
             SharesMismatch,
@@ -230,6 +232,8 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
             BudgetExceeded,
             HourlyCeilingExceeded,
             IssueCapExceeded,
+            ExposureExceeded,
+            PairCapExceeded,
             AcceptanceCapExceeded,
             AmountTooLarge,
             TooManyLots,
@@ -254,6 +258,34 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
             RefundExceeded,
             TooManyLots,
         ],
+        Kind::CycleSealed => &[CycleUnknown, CycleStage, CyclesTooMany],
+        Kind::CycleComputed => {
+            &[CycleUnknown, SerialStale, AmountTooLarge, CycleStage, CycleDigest, CycleOpenWork]
+        }
+        Kind::CycleMoved => &[
+            CycleUnknown,
+            ParticipantUnknown,
+            SerialStale,
+            SettingInvalid,
+            AmountTooLarge,
+            CycleStage,
+            CycleOpenWork,
+            PeopleMissing,
+        ],
+        Kind::ObjectionFiled => {
+            &[CycleUnknown, BrandUnknown, PaymentUnknown, AmountTooLarge, CycleStage, ObjectionInvalid]
+        }
+        Kind::ObjectionAnswered => {
+            &[CycleUnknown, ObjectionUnknown, AmountTooLarge, CycleStage, ObjectionInvalid]
+        }
+        Kind::StatementImported => &[AlreadyExists, SettingInvalid, StatementInvalid],
+        Kind::StatementAccepted => &[StatementUnknown, AmountTooLarge, PeopleMissing, StatementInvalid],
+        Kind::InstructionMoved => &[InstructionUnknown, AmountTooLarge, PeopleMissing, InstructionStage],
+        Kind::FundingSet => &[ParticipantUnknown, SettingInvalid, ExposureExceeded, PeopleMissing],
+        Kind::DisputeFiled => &[BrandUnknown, PaymentUnknown, AmountTooLarge, DisputeInvalid],
+        Kind::DisputeMoved => &[BrandUnknown, DisputeUnknown, AmountTooLarge, PeopleMissing, DisputeStage],
+        Kind::ComplaintFiled => &[AccountUnknown, PaymentUnknown, ComplaintInvalid],
+        Kind::ComplaintMoved => &[ComplaintUnknown, ComplaintStage],
         Kind::Genesis | Kind::Term | Kind::NetworkFrozen | Kind::Snapshot | Kind::Tick | Kind::Refused => &[],
     }
 }

@@ -2,8 +2,9 @@
 
 use super::problem::{Code, Problem};
 use super::{
-    accounts, api_keys, applications, awards, batches, brands, budgets, consents, docs, entries, erasures,
-    freezes, held, keys, network, offers, operations, payments, reference, settlement, tiles, units, wallets,
+    accounts, api_keys, applications, awards, batches, brands, budgets, clearing, consents, cycles, disputes,
+    docs, entries, erasures, freezes, held, keys, network, offers, operations, payments, reference,
+    settlement, tiles, units, wallets,
 };
 use crate::machine::{Method, Route};
 use actix_web::http::header::ALLOW;
@@ -54,6 +55,15 @@ fn public(config: &mut web::ServiceConfig) {
         .route("/v1/exchanges/{exchange}", web::get().to(offers::get_exchange))
         .route("/v1/payments", web::get().to(payments::list))
         .route("/v1/payments/{payment}", web::get().to(payments::get))
+        .route("/v1/cycles", web::get().to(cycles::list))
+        .route("/v1/cycles/{cycle}", web::get().to(cycles::get))
+        .route("/v1/cycles/{cycle}/lines", web::get().to(cycles::lines))
+        .route("/v1/instructions/{instruction}", web::get().to(clearing::get_instruction))
+        .route("/v1/objections/{objection}", web::get().to(clearing::get_objection))
+        .route("/v1/bank-statements/{statement}", web::get().to(clearing::get_statement))
+        .route("/v1/positions", web::get().to(clearing::positions))
+        .route("/v1/disputes/{dispute}", web::get().to(disputes::get_dispute))
+        .route("/v1/complaints/{complaint}", web::get().to(disputes::get_complaint))
         .route("/v1/obligations", web::get().to(settlement::obligations))
         .route("/v1/units/{unit}/flows", web::get().to(settlement::flows));
 }
@@ -87,7 +97,20 @@ fn written(config: &mut web::ServiceConfig) {
         .route("/v1/payments", web::post().to(payments::authorise))
         .route("/v1/captures", web::post().to(payments::capture))
         .route("/v1/voids", web::post().to(payments::void))
-        .route("/v1/refunds", web::post().to(payments::refund));
+        .route("/v1/refunds", web::post().to(payments::refund))
+        .route("/v1/cycles", web::post().to(cycles::seal))
+        .route("/v1/cycles/computations", web::post().to(cycles::compute))
+        .route("/v1/cycles/moves", web::post().to(cycles::advance))
+        .route("/v1/objections", web::post().to(cycles::object))
+        .route("/v1/objections/answers", web::post().to(cycles::answer))
+        .route("/v1/bank-statements", web::post().to(clearing::import))
+        .route("/v1/bank-statements/acceptances", web::post().to(clearing::accept))
+        .route("/v1/instructions/moves", web::post().to(clearing::move_instruction))
+        .route("/v1/funding", web::post().to(clearing::set_funding))
+        .route("/v1/disputes", web::post().to(disputes::file_dispute))
+        .route("/v1/disputes/moves", web::post().to(disputes::move_dispute))
+        .route("/v1/complaints", web::post().to(disputes::file_complaint))
+        .route("/v1/complaints/moves", web::post().to(disputes::move_complaint));
 }
 
 /// Changes of the vault.

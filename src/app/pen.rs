@@ -68,7 +68,17 @@ impl Pen {
         till: Option<TillClaims>,
     ) -> Request {
         let (aud, owner) = (self.net, owner.to_string());
-        let cert = KeyCert { aud, key: key.public(), purpose, owner, from, until: None, till, held: None };
+        let cert = KeyCert {
+            aud,
+            key: key.public(),
+            purpose,
+            owner,
+            from,
+            until: None,
+            till,
+            held: None,
+            person: None,
+        };
         self.approved(sign(root, Typ::KeyCert, &encode(&cert)), &[key])
     }
 

@@ -83,7 +83,7 @@ pub enum Place {
     Holder(AccountId),
     /// A unit's shared account.
     Shared(UnitCode, Shared),
-    /// What the first participant has from the second.
+    /// What the first participant has from the second, in the cycle that the part names.
     Pair(ParticipantId, ParticipantId),
 }
 
@@ -220,11 +220,11 @@ impl Done {
         *self == Self::default()
     }
 
-    /// The names of the records that applying will read.
-    pub fn names(&self) -> Vec<Name> {
+    /// The names of the records that applying will read; `cycle`: the one that the part names.
+    pub fn names(&self, cycle: Option<u64>) -> Vec<Name> {
         let accounts = self.heads.iter().map(|(a, _)| *a).chain(self.lots.iter().map(|(a, ..)| *a));
         let accounts = accounts.chain(self.holds.iter().map(|(a, ..)| *a));
-        let totals = self.legs.iter().filter_map(|leg| total_of(leg).map(|(name, _)| name));
+        let totals = self.legs.iter().flat_map(|leg| totals_of(leg, cycle).into_iter().flatten());
         accounts.map(Name::Account).chain(totals).collect()
     }
 
@@ -238,8 +238,8 @@ impl Done {
         self.put.push(Put(name, record));
     }
 
-    /// Takes the effects over into a state.
-    pub fn apply(&self, state: &mut impl Apply) -> Result<(), Malformed> {
+    /// Takes the effects over into a state; `cycle`: the one that the part names.
+    pub fn apply(&self, cycle: Option<u64>, state: &mut impl Apply) -> Result<(), Malformed> {
         for (id, head) in &self.heads {
             let name = Name::Account(*id);
             let account = match state.record(&name).as_deref() {
@@ -258,10 +258,13 @@ impl Done {
             state.store(name.clone(), record.clone());
         }
         for leg in &self.legs {
-            if let Some((name, amount)) = total_of(leg) {
+            if matches!(leg.place, Place::Pair(..)) && cycle.is_none() {
+                return Err(Malformed(format!("{} belongs to no cycle", leg.place)));
+            }
+            for name in totals_of(leg, cycle).into_iter().flatten() {
                 let before = state.record(&name).and_then(|r| r.total().copied()).unwrap_or(0);
                 let after =
-                    before.checked_add(amount).ok_or_else(|| Malformed(format!("{name} overflows")))?;
+                    before.checked_add(leg.amount).ok_or_else(|| Malformed(format!("{name} overflows")))?;
                 state.store(name, Some(Arc::new(Record::Total(after))));
             }
         }
@@ -269,14 +272,16 @@ impl Done {
     }
 }
 
-/// The total that a leg adds to, and how much: pairs are kept once, under the smaller id first.
-fn total_of(leg: &Leg) -> Option<(Name, i64)> {
-    match (&leg.place, leg.asset) {
-        (Place::Shared(unit, shared), _) => Some((Name::Shared(*unit, *shared), leg.amount)),
-        (Place::Pair(a, b), Asset::Money(currency)) if a < b => {
-            Some((Name::Pair(a.clone(), b.clone(), currency), leg.amount))
+/// The totals that a leg adds to: what stands between two participants is kept once, under the smaller id first,
+/// and what one has from all others under its own.
+pub(super) fn totals_of(leg: &Leg, cycle: Option<u64>) -> [Option<Name>; 2] {
+    match (&leg.place, leg.asset, cycle) {
+        (Place::Shared(unit, shared), ..) => [Some(Name::Shared(*unit, *shared)), None],
+        (Place::Pair(a, b), Asset::Money(currency), Some(cycle)) => {
+            let pair = (a < b).then(|| Name::Pair(cycle, a.clone(), b.clone(), currency));
+            [pair, Some(Name::Net(cycle, a.clone(), currency))]
         }
-        _ => None,
+        _ => [None, None],
     }
 }
 

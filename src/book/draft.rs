@@ -5,12 +5,13 @@
 //! nothing.
 
 use super::account::Account;
-use super::change::{Done, Leg, Place};
+use super::change::{Done, Leg, Place, totals_of};
+use super::clearing::{Closing, Complaint, Cycle, Dispute, Instruction, Objection, Statement};
 use super::name::Name;
 use super::record::{self, Record};
 use crate::types::{
-    AccountId, Asset, BrandId, CauseId, ConsentId, Currency, MAX_INT, OfferId, ParticipantId, PaymentId,
-    Refusal, Refused, Time, UnitCode,
+    AccountId, Asset, BrandId, CauseId, ComplaintId, ConsentId, Currency, DisputeId, Ident, InstructionId,
+    MAX_INT, ObjectionId, OfferId, ParticipantId, PaymentId, Refusal, Refused, Time, UnitCode,
 };
 use hashbrown::DefaultHashBuilder;
 use indexmap::IndexMap;
@@ -69,8 +70,19 @@ pub enum PartKey {
     Pair(ParticipantId, ParticipantId),
     /// One brand.
     Brand(BrandId),
+    /// One participant.
+    Participant(ParticipantId),
     /// Everybody.
     Public,
+}
+
+/// What an obligation belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tag {
+    /// What it is for.
+    pub cause: CauseId,
+    /// The cycle that it falls into.
+    pub cycle: u64,
 }
 
 /// A finished part.
@@ -78,8 +90,8 @@ pub enum PartKey {
 pub struct PartOut {
     /// Who it is for.
     pub key: PartKey,
-    /// What an obligation is for, and the cycle it falls into.
-    pub tag: Option<(CauseId, u64)>,
+    /// What an obligation belongs to.
+    pub tag: Option<Tag>,
     /// What it records.
     pub done: Done,
 }
@@ -95,7 +107,7 @@ pub struct Effects {
 
 struct Part {
     key: PartKey,
-    tag: Option<(CauseId, u64)>,
+    tag: Option<Tag>,
     legs: Vec<Leg>,
     /// Records this part changed, with their value before it did.
     touched: Vec<(Name, Option<Arc<Record>>)>,
@@ -218,8 +230,28 @@ impl<'a> Draft<'a> {
         consent(id: ConsentId) = Name::Consent(id), record::Consent, Refused::about(Refusal::ConsentUnknown, id);
         /// Whose code opened a consent.
         shown(id: ConsentId) = Name::Shown(id), record::Shown, Stop::Bug(format!("{id} was opened by nobody"));
-        /// The open cycle.
-        cycle() = Name::Cycle, record::Cycle, Stop::Bug("no cycle".into());
+        /// Which cycles are open or under way.
+        cycle() = Name::Cycle, Cycle, Stop::Bug("no cycle".into());
+        /// A cycle.
+        closing(cycle: u64) = Name::Closing(cycle), Closing, Refused::about(Refusal::CycleUnknown, cycle);
+        /// An instruction.
+        instruction(id: InstructionId) = Name::Instruction(id), Instruction, Refused::about(Refusal::InstructionUnknown, id);
+        /// An objection.
+        objection(id: ObjectionId) = Name::Objection(id), Objection, Refused::about(Refusal::ObjectionUnknown, id);
+        /// A dispute.
+        dispute(id: DisputeId) = Name::Dispute(id), Dispute, Refused::about(Refusal::DisputeUnknown, id);
+        /// A complaint.
+        complaint(id: ComplaintId) = Name::Complaint(id), Complaint, Refused::about(Refusal::ComplaintUnknown, id);
+        /// A bank statement.
+        statement(id: &Ident) = Name::Statement(id.clone()), Statement, Refused::about(Refusal::StatementUnknown, id);
+    }
+
+    /// Asks for all of these that are not at hand, at once: for decisions that read many records.
+    pub fn want(&self, names: impl IntoIterator<Item = Name>) -> Result<(), Stop> {
+        let away =
+            |name: &Name| !self.now.contains_key(name) && matches!(self.source.find(name), Found::NotLoaded);
+        let need: Vec<Name> = names.into_iter().filter(away).collect();
+        if need.is_empty() { Ok(()) } else { Err(Stop::Need(need)) }
     }
 
     /// A total: 0 if nothing was booked.
@@ -299,7 +331,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Books what `debtor` owes `creditor`: `amount` more (less if negative), both legs. The one way in which an
-    /// obligation comes about.
+    /// obligation comes about; it falls into the cycle that is open.
     pub fn owe(
         &mut self,
         debtor: &ParticipantId,
@@ -308,12 +340,21 @@ impl<'a> Draft<'a> {
         amount: i64,
         cause: CauseId,
     ) -> Result<(), Stop> {
-        let cycle = self.cycle()?.open;
+        let tag = Tag { cause, cycle: self.cycle()?.open };
+        self.owe_in(debtor, creditor, currency, amount, tag)
+    }
+
+    /// Books what `debtor` owes `creditor`, in the cycle that the tag names.
+    pub fn owe_in(
+        &mut self,
+        debtor: &ParticipantId,
+        creditor: &ParticipantId,
+        currency: Currency,
+        amount: i64,
+        tag: Tag,
+    ) -> Result<(), Stop> {
         let (first, second) = if debtor < creditor { (debtor, creditor) } else { (creditor, debtor) };
-        let part = self.part(PartKey::Pair(first.clone(), second.clone()));
-        if let Some(open) = self.parts.get_mut(part) {
-            open.tag = Some((cause, cycle));
-        }
+        let part = self.part_tagged(PartKey::Pair(first.clone(), second.clone()), Some(tag));
         let minus = amount.checked_neg().ok_or(Refusal::AmountTooLarge)?;
         let (has, owes) =
             (Place::Pair(creditor.clone(), debtor.clone()), Place::Pair(debtor.clone(), creditor.clone()));
@@ -326,17 +367,15 @@ impl<'a> Draft<'a> {
         if amount == 0 {
             return Ok(());
         }
-        match (&place, asset) {
-            (Place::Shared(unit, shared), _) => self.add(Name::Shared(*unit, *shared), amount)?,
-            (Place::Pair(a, b), Asset::Money(currency)) if a < b => {
-                self.add(Name::Pair(a.clone(), b.clone(), currency), amount)?;
-            }
-            _ => {}
+        let cycle = self.parts.get(part).and_then(|part| part.tag).map(|tag| tag.cycle);
+        let leg = Leg { place, asset, amount, after: None };
+        for name in totals_of(&leg, cycle).into_iter().flatten() {
+            self.add(name, amount)?;
         }
         let legs = &mut self.parts.get_mut(part).ok_or_else(|| Stop::Bug("no such part".into()))?.legs;
-        match legs.iter_mut().find(|leg| leg.place == place && leg.asset == asset) {
-            Some(leg) => leg.amount = leg.amount.checked_add(amount).ok_or(Refusal::AmountTooLarge)?,
-            None => legs.push(Leg { place, asset, amount, after: None }),
+        match legs.iter_mut().find(|have| have.place == leg.place && have.asset == leg.asset) {
+            Some(have) => have.amount = have.amount.checked_add(amount).ok_or(Refusal::AmountTooLarge)?,
+            None => legs.push(leg),
         }
         Ok(())
     }
@@ -420,13 +459,17 @@ impl<'a> Draft<'a> {
     }
 
     fn part(&mut self, key: PartKey) -> usize {
+        self.part_tagged(key, None)
+    }
+
+    fn part_tagged(&mut self, key: PartKey, tag: Option<Tag>) -> usize {
         // Line parts are found by place only; of the others an entry has a handful, at the ends.
         let found = match (&key, self.line) {
             (PartKey::Line(_), Some(line)) => Some(line),
-            _ => self.parts.iter().position(|part| part.key == key),
+            _ => self.parts.iter().position(|part| part.key == key && part.tag == tag),
         };
         found.unwrap_or_else(|| {
-            self.parts.push(Part { key, tag: None, legs: vec![], touched: vec![], done: None });
+            self.parts.push(Part { key, tag, legs: vec![], touched: vec![], done: None });
             self.parts.len().saturating_sub(1)
         })
     }
@@ -468,12 +511,15 @@ impl<'a> Draft<'a> {
                 _ => done.put(name, after),
             }
         }
+        let cycle = part.tag.map(|tag| tag.cycle);
         done.legs = std::mem::take(&mut part.legs);
         done.legs.retain(|leg| leg.amount != 0);
         for leg in &mut done.legs {
             leg.after = match (&leg.place, leg.asset) {
                 (Place::Holder(id), _) => balance(&self.now, *id),
-                (Place::Pair(a, b), Asset::Money(currency)) => pair_total(&self.now, a, b, currency),
+                (Place::Pair(a, b), Asset::Money(currency)) => {
+                    cycle.and_then(|cycle| pair_total(&self.now, cycle, a, b, currency))
+                }
                 _ => None,
             };
         }
@@ -497,7 +543,8 @@ impl<'a> Draft<'a> {
             PartKey::Holder(_) => 1,
             PartKey::Pair(..) => 2,
             PartKey::Brand(_) => 3,
-            PartKey::Public => 4,
+            PartKey::Participant(_) => 4,
+            PartKey::Public => 5,
         });
         let keep = |part: &Part| {
             matches!(part.key, PartKey::Line(_)) || part.done.as_ref().is_some_and(|d| !d.is_empty())
@@ -530,9 +577,15 @@ fn balance(now: &Overlay, id: AccountId) -> Option<i64> {
     record.account().map(|account| account.total().signed())
 }
 
-fn pair_total(now: &Overlay, a: &ParticipantId, b: &ParticipantId, currency: Currency) -> Option<i64> {
+fn pair_total(
+    now: &Overlay,
+    cycle: u64,
+    a: &ParticipantId,
+    b: &ParticipantId,
+    currency: Currency,
+) -> Option<i64> {
     let (first, second) = if a < b { (a, b) } else { (b, a) };
-    let total = *now.get(&Name::Pair(first.clone(), second.clone(), currency))?.as_deref()?.total()?;
+    let total = *now.get(&Name::Pair(cycle, first.clone(), second.clone(), currency))?.as_deref()?.total()?;
     if a < b { Some(total) } else { total.checked_neg() }
 }
 

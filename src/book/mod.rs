@@ -8,6 +8,7 @@
 
 mod account;
 mod change;
+mod clearing;
 mod draft;
 mod limit;
 mod moves;
@@ -17,12 +18,16 @@ mod record;
 
 pub use account::{Account, Bucket, Head, Hold, Lot, MAX_HOLDS, MAX_LOTS, Origin};
 pub use change::{Apply, Done, Leg, Place, Shared};
-pub use draft::{Draft, Effects, Found, Of, PartKey, PartOut, Source, Stop, changed};
+pub use clearing::{
+    Answered, Bank, Booking, Closing, Complaint, ComplaintStage, Computed, Cycle, Dispute, DisputeStage,
+    Exception, Fate, Funding, Instruction, Line, Mark, Objection, Roll, Statement, StatementLine, Sums, Way,
+};
+pub use draft::{Draft, Effects, Found, Of, PartKey, PartOut, Source, Stop, Tag, changed};
 pub use limit::{Asserted, Draw, Limit, Measure};
 pub use name::{Name, Principal};
 pub use offer::{BillTerms, Exchange, ExchangeTerms, Offer, OfferState, OfferTerms, OfferedShare};
 pub use record::{
-    Acceptance, AcceptedUnit, Brand, Budget, Command, Consent, Cycle, Erased, ExchangeAccepted, Expiry,
-    KeyRecord, KeyState, Network, Participant, Payment, Price, Prices, Record, Root, Share, ShareTerms,
-    Shown, Term, Tick, TillTerms, Unit, Used,
+    Acceptance, AcceptedUnit, Brand, Budget, Command, Consent, Erased, ExchangeAccepted, Expiry, KeyRecord,
+    KeyState, Network, Participant, Payment, Price, Prices, Record, Root, Share, ShareTerms, Shown, Term,
+    Tick, TillTerms, Unit, Used,
 };

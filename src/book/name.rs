@@ -3,8 +3,8 @@
 use super::change::Shared;
 use super::limit::Measure;
 use crate::types::{
-    AccountId, BrandId, ConsentId, Currency, ExchangeId, Ident, Kid, Malformed, OfferId, ParticipantId,
-    PaymentId, UnitCode,
+    AccountId, BrandId, ComplaintId, ConsentId, Currency, DisputeId, ExchangeId, Ident, InstructionId, Kid,
+    Malformed, ObjectionId, OfferId, ParticipantId, PaymentId, UnitCode,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -70,36 +70,61 @@ pub enum Name {
     Budget(Kid),
     /// A command id that took effect or was refused for good.
     Command(Principal, Ident),
+    /// A complaint of a consumer.
+    Complaint(ComplaintId),
     /// A consent that stays open, as the shop's brand knows it.
     Consent(ConsentId),
-    /// The cycle that is open.
+    /// The settlement account of a currency.
+    Bank(Currency),
+    /// A cycle, by its number.
+    Closing(u64),
+    /// Which cycles are open or under way.
     Cycle,
+    /// A dispute over a payment.
+    Dispute(DisputeId),
+    /// A participant, by its number from 0.
+    Enrolled(u64),
     /// A part that was erased on request: its entry and its place in that.
     Erased(u64, u16),
     /// An exchange, as the holder of the points that were given up knows it.
     Exchange(ExchangeId),
+    /// What stands behind a participant's debts.
+    Funding(ParticipantId, Currency),
+    /// A payment that a cycle asks for.
+    Instruction(InstructionId),
     /// A key.
     Key(Kid),
     /// What has been drawn on a limit; the brand is the one whose limit it is.
     Limit(BrandId, Ident, Measure),
+    /// What a cycle means for a participant.
+    Line(u64, ParticipantId, Currency),
+    /// What a participant has from all others by the obligations of a cycle.
+    Net(u64, ParticipantId, Currency),
     /// The network: genesis' content.
     Network,
+    /// An objection to a cycle.
+    Objection(ObjectionId),
     /// An offer, as whoever made it knows it.
     Offer(OfferId),
-    /// What stands between two participants, in the order of their ids: what the first has from the second.
-    Pair(ParticipantId, ParticipantId, Currency),
+    /// What stands between two participants by the obligations of a cycle, in the order of their ids: what the
+    /// first has from the second.
+    Pair(u64, ParticipantId, ParticipantId, Currency),
     /// A participant.
     Participant(ParticipantId),
     /// A payment, as the shop's brand knows it.
     Payment(PaymentId),
     /// The published prices of a unit.
     Prices(UnitCode),
+    /// How many participants there are.
+    Roll,
     /// The part of a payment that one unit bears, as its holder and its brand know it.
     Share(PaymentId, UnitCode),
     /// Whose code opened a consent, as the holder and the holder's brand know it.
     Shown(ConsentId),
     /// A unit's shared account: the total of its legs.
     Shared(UnitCode, Shared),
+    /// A bank statement.
+    Statement(Ident),
     /// The writer's current term.
     Term,
     /// Through when due work is swept.
@@ -108,6 +133,8 @@ pub enum Name {
     Unit(UnitCode),
     /// A token or batch that took effect, by its issuer and `jti`.
     UsedToken(BrandId, Ident),
+    /// A bank's entry that a statement brought.
+    UsedEntry(Ident),
     /// A receipt that points were given for, by brand, till and number.
     UsedRef(BrandId, Ident, Ident),
     /// A consent that took effect.
@@ -122,6 +149,10 @@ impl Name {
             Self::Consent(id) | Self::Shown(id) => Some(id.seq),
             Self::Offer(id) => Some(id.seq),
             Self::Exchange(id) => Some(id.seq),
+            Self::Objection(id) => Some(id.seq),
+            Self::Dispute(id) => Some(id.seq),
+            Self::Complaint(id) => Some(id.seq),
+            Self::Instruction(id) => Some(id.seq),
             _ => None,
         }
     }
@@ -135,29 +166,47 @@ impl fmt::Display for Name {
             Self::Brand(brand) => write!(f, "brand/{brand}"),
             Self::Budget(kid) => write!(f, "budget/{kid}"),
             Self::Command(principal, id) => write!(f, "command/{principal}/{id}"),
+            Self::Complaint(complaint) => write!(f, "complaint/{complaint}"),
             Self::Consent(consent) => write!(f, "consent/{consent}"),
+            Self::Bank(currency) => write!(f, "bank/{currency}"),
+            Self::Closing(cycle) => write!(f, "cycle/{cycle}"),
             Self::Cycle => f.write_str("cycle"),
+            Self::Dispute(dispute) => write!(f, "dispute/{dispute}"),
+            Self::Enrolled(number) => write!(f, "roll/{number}"),
             Self::Erased(seq, part) => write!(f, "erased/{seq}.{part}"),
             Self::Exchange(exchange) => write!(f, "exchange/{exchange}"),
+            Self::Funding(participant, currency) => write!(f, "funding/{participant}/{currency}"),
+            Self::Instruction(instruction) => write!(f, "instruction/{instruction}"),
             Self::Key(kid) => write!(f, "key/{kid}"),
             Self::Limit(brand, subject, measure) => write!(f, "limit/{brand}/{subject}/{measure}"),
+            Self::Line(cycle, who, currency) => write!(f, "line/{cycle}/{who}/{currency}"),
+            Self::Net(cycle, who, currency) => write!(f, "net/{cycle}/{who}/{currency}"),
             Self::Network => f.write_str("network"),
+            Self::Objection(objection) => write!(f, "objection/{objection}"),
             Self::Offer(offer) => write!(f, "offer/{offer}"),
-            Self::Pair(a, b, currency) => write!(f, "pair/{a}:{b}/{currency}"),
+            Self::Pair(cycle, a, b, currency) => write!(f, "pair/{cycle}/{a}:{b}/{currency}"),
             Self::Participant(participant) => write!(f, "participant/{participant}"),
             Self::Payment(payment) => write!(f, "payment/{payment}"),
             Self::Prices(unit) => write!(f, "prices/{unit}"),
+            Self::Roll => f.write_str("roll"),
             Self::Share(payment, unit) => write!(f, "share/{payment}/{unit}"),
             Self::Shown(consent) => write!(f, "shown/{consent}"),
             Self::Shared(unit, shared) => write!(f, "shared/{unit}:{shared}"),
+            Self::Statement(id) => write!(f, "statement/{id}"),
             Self::Term => f.write_str("term"),
             Self::Tick => f.write_str("tick"),
             Self::Unit(unit) => write!(f, "unit/{unit}"),
             Self::UsedToken(brand, jti) => write!(f, "used/jti/{brand}/{jti}"),
+            Self::UsedEntry(entry) => write!(f, "used/entry/{entry}"),
             Self::UsedRef(brand, till, number) => write!(f, "used/ref/{brand}/{till}/{number}"),
             Self::UsedConsent(account, jti) => write!(f, "used/consent/{account}/{jti}"),
         }
     }
+}
+
+/// A number in its one spelling: no leading zeros or plus signs.
+fn number(text: &str) -> Option<u64> {
+    text.parse::<u64>().ok().filter(|number| number.to_string() == text)
 }
 
 impl FromStr for Name {
@@ -171,8 +220,12 @@ impl FromStr for Name {
             ["brand", brand] => Self::Brand(brand.parse()?),
             ["budget", kid] => Self::Budget(kid.parse()?),
             ["command", principal, id] => Self::Command(principal.parse()?, id.parse()?),
+            ["complaint", complaint] => Self::Complaint(complaint.parse()?),
             ["consent", consent] => Self::Consent(consent.parse()?),
+            ["bank", currency] => Self::Bank(currency.parse()?),
             ["cycle"] => Self::Cycle,
+            ["cycle", cycle] => Self::Closing(number(cycle).ok_or_else(no)?),
+            ["dispute", dispute] => Self::Dispute(dispute.parse()?),
             ["erased", place] => {
                 let (seq, part) = place.split_once('.').ok_or_else(no)?;
                 let name = Self::Erased(seq.parse().map_err(|_| no())?, part.parse().map_err(|_| no())?);
@@ -180,28 +233,41 @@ impl FromStr for Name {
                 return if name.to_string() == text { Ok(name) } else { Err(no()) };
             }
             ["exchange", exchange] => Self::Exchange(exchange.parse()?),
+            ["funding", participant, currency] => Self::Funding(participant.parse()?, currency.parse()?),
+            ["instruction", instruction] => Self::Instruction(instruction.parse()?),
             ["key", kid] => Self::Key(kid.parse()?),
             ["limit", brand, subject, measure] => {
                 Self::Limit(brand.parse()?, subject.parse()?, measure.parse()?)
             }
+            ["line", cycle, who, currency] => {
+                Self::Line(number(cycle).ok_or_else(no)?, who.parse()?, currency.parse()?)
+            }
+            ["net", cycle, who, currency] => {
+                Self::Net(number(cycle).ok_or_else(no)?, who.parse()?, currency.parse()?)
+            }
             ["network"] => Self::Network,
+            ["objection", objection] => Self::Objection(objection.parse()?),
             ["offer", offer] => Self::Offer(offer.parse()?),
-            ["pair", pair, currency] => {
+            ["pair", cycle, pair, currency] => {
                 let (a, b) = pair.split_once(':').ok_or_else(no)?;
-                Self::Pair(a.parse()?, b.parse()?, currency.parse()?)
+                Self::Pair(number(cycle).ok_or_else(no)?, a.parse()?, b.parse()?, currency.parse()?)
             }
             ["participant", participant] => Self::Participant(participant.parse()?),
             ["payment", payment] => Self::Payment(payment.parse()?),
             ["prices", unit] => Self::Prices(unit.parse()?),
+            ["roll"] => Self::Roll,
+            ["roll", at] => Self::Enrolled(number(at).ok_or_else(no)?),
             ["share", payment, unit] => Self::Share(payment.parse()?, unit.parse()?),
             ["shown", consent] => Self::Shown(consent.parse()?),
             ["shared", place] => {
                 let (unit, shared) = place.split_once(':').ok_or_else(no)?;
                 Self::Shared(unit.parse()?, shared.parse()?)
             }
+            ["statement", id] => Self::Statement(id.parse()?),
             ["term"] => Self::Term,
             ["tick"] => Self::Tick,
             ["unit", unit] => Self::Unit(unit.parse()?),
+            ["used", "entry", entry] => Self::UsedEntry(entry.parse()?),
             ["used", "jti", brand, jti] => Self::UsedToken(brand.parse()?, jti.parse()?),
             ["used", "ref", brand, till, number] => {
                 Self::UsedRef(brand.parse()?, till.parse()?, number.parse()?)

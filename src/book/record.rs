@@ -1,6 +1,9 @@
 //! Records: everything that state remembers, one shape each, written as canonical JSON.
 
 use super::account::{Account, Lot};
+use super::clearing::{
+    Bank, Closing, Complaint, Cycle, Dispute, Funding, Instruction, Line, Objection, Roll, Statement,
+};
 use super::limit::Limit;
 use super::name::Name;
 use super::offer::{Exchange, Offer};
@@ -23,10 +26,23 @@ pub struct Network {
     pub roots: Vec<Kid>,
     /// Currencies, in the order of genesis.
     pub currencies: Vec<Currency>,
+    /// For each of them, how many of the network's smallest units are one of the bank's.
+    pub bank_units: Vec<u64>,
+    /// Whether some participant's debts have a cap: payments look then, and not before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub capped: bool,
     /// Whether commands bring their own time.
     pub driven: bool,
     /// Nothing new while true.
     pub frozen: bool,
+}
+
+impl Network {
+    /// How many of the network's smallest units of a currency are one of the bank's.
+    pub fn bank_unit(&self, currency: Currency) -> Option<u64> {
+        let mut units = self.currencies.iter().zip(&self.bank_units);
+        units.find(|(have, _)| **have == currency).map(|(_, unit)| *unit)
+    }
 }
 
 /// A legal entity that owes and is owed.
@@ -111,6 +127,9 @@ pub struct KeyRecord {
     /// For keys that the network holds: what they sign is asserted, up to here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<HeldCaps>,
+    /// For approver and operations keys: the person whose it is. Two keys of one person are not two people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<Ident>,
 }
 
 /// What a key may issue, signed by the brand's root.
@@ -304,6 +323,16 @@ pub struct ShareTerms {
     pub issuer: ParticipantId,
     /// The version of the prices that was applied.
     pub price: u64,
+    /// Whether headroom of the issuer's participant is reserved for it while it is open.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reserved: bool,
+    /// How much of the obligation is disputed, or was charged back.
+    #[serde(default, skip_serializing_if = "nothing")]
+    pub charged: Money,
+}
+
+fn nothing(money: &Money) -> bool {
+    money.is_zero()
 }
 
 /// A payment. Open means: now is before the deadline, and it is not closed.
@@ -415,14 +444,6 @@ pub struct Command {
     pub refused: Option<Refusal>,
 }
 
-/// The cycle that is open.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Cycle {
-    /// Its number, from 1.
-    pub open: u64,
-}
-
 /// The writer's term.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -487,27 +508,38 @@ macro_rules! records {
 records! {
     Acceptance(Acceptance) = Name::Acceptance(_), acceptance;
     Account(Account) = Name::Account(_), account;
+    Bank(Bank) = Name::Bank(_), bank;
     Brand(Brand) = Name::Brand(_), brand;
     Budget(Budget) = Name::Budget(_), budget;
+    Closing(Closing) = Name::Closing(_), closing;
     Command(Command) = Name::Command(..), command;
+    Complaint(Complaint) = Name::Complaint(_), complaint;
     Consent(Consent) = Name::Consent(_), consent;
     Cycle(Cycle) = Name::Cycle, cycle;
+    Dispute(Dispute) = Name::Dispute(_), dispute;
+    Enrolled(ParticipantId) = Name::Enrolled(_), enrolled;
     Erased(Erased) = Name::Erased(..), erased;
     Exchange(Exchange) = Name::Exchange(_), exchange;
+    Funding(Funding) = Name::Funding(..), funding;
+    Instruction(Instruction) = Name::Instruction(_), instruction;
     Key(KeyRecord) = Name::Key(_), key;
     Limit(Limit) = Name::Limit(..), limit;
+    Line(Line) = Name::Line(..), line;
     Network(Network) = Name::Network, network;
     Offer(Offer) = Name::Offer(_), offer;
+    Objection(Objection) = Name::Objection(_), objection;
     Participant(Participant) = Name::Participant(_), participant;
     Payment(Payment) = Name::Payment(_), payment;
     Prices(Prices) = Name::Prices(_), prices;
+    Roll(Roll) = Name::Roll, roll;
     Share(Share) = Name::Share(..), share;
     Shown(Shown) = Name::Shown(_), shown;
+    Statement(Statement) = Name::Statement(_), statement;
     Term(Term) = Name::Term, term;
     Tick(Tick) = Name::Tick, tick;
-    Total(i64) = Name::Shared(..) | Name::Pair(..), total;
+    Total(i64) = Name::Net(..) | Name::Shared(..) | Name::Pair(..), total;
     Unit(Unit) = Name::Unit(_), unit;
-    Used(Used) = Name::UsedToken(..) | Name::UsedRef(..) | Name::UsedConsent(..), used;
+    Used(Used) = Name::UsedEntry(_) | Name::UsedToken(..) | Name::UsedRef(..) | Name::UsedConsent(..), used;
 }
 
 impl Record {

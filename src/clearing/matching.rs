@@ -10,22 +10,13 @@
 
 use super::bank::Reference;
 use super::statement::{Line, LineKey, Statement, StatementKind};
+use crate::book::Way;
 use crate::types::{Currency, Ident, Malformed};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most candidates that are named for a line.
 const MOST_CANDIDATES: usize = 5;
-
-/// Which way an instruction moves money, seen from the settlement account.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Way {
-    /// A pay-in: a credit is expected.
-    In,
-    /// A pay-out: a debit is expected.
-    Out,
-}
 
 /// An instruction or notice that may be paid, returned, or paid again by mistake.
 #[derive(Clone, PartialEq, Eq, Debug)]

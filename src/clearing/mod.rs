@@ -1,28 +1,52 @@
 //! Clearing: who owes whom how much, and the fewest payments that settle it.
 //!
 //! Owns: netting (gross, bilateral, multilateral), instructions in the bank's minor unit, set-off with a
-//! certificate; what a bank's statement says of the instructions; business days and the bank's identifiers.
+//! certificate; what a bank's statement says of the instructions; business days and the bank's identifiers; the stages
+//! of cycles and instructions, and each step from one to the next: objections, approvals, payments, shortfall, funding; disputes and complaints.
 //! Promises: nothing here changes what anybody is owed in all; every result can be checked in one pass by
 //! whoever has the obligations.
 //! Refuses to know: where obligations come from, and how money is moved.
 
 mod bank;
 mod calendar;
+mod complaint;
+mod cycle;
+mod dispute;
 mod flow;
+mod funding;
+mod import;
 mod instruct;
+mod instruction;
 mod matching;
 mod netting;
+mod objection;
+mod people;
 mod setoff;
+mod shortfall;
+mod stage;
 mod statement;
 mod wrong;
 
+pub use crate::book::Way;
 pub use bank::{Bic, CreditorId, Iban, Reference};
 pub use calendar::{business_days_after, is_business_day, on_or_after};
+pub use complaint::{
+    COMPLAINTS, ComplaintStep, FileComplaint, MoveComplaint, file_complaint, move_complaint,
+};
+pub use cycle::{
+    ComputeCycle, GRACE, Move, MoveCycle, SealCycle, compute_cycle, digest, move_cycle, seal_cycle,
+};
+pub use dispute::{DisputeStep, FileDispute, MoveDispute, REASONS, file_dispute, is_overdue, move_dispute};
+pub use funding::{PairCap, SetFunding, set_funding};
+pub use import::{AcceptStatement, ImportStatement, accept_statement, import_statement};
 pub use instruct::{Instructed, Remaining, instruct, remaining};
+pub use instruction::{MoveInstruction, move_instruction};
 pub use matching::{
-    Accepted, Account, Difference, Exception, Last, Match, Matching, Open, Way, Why, match_statement,
+    Accepted, Account, Difference, Exception, Last, Match, Matching, Open, Why, match_statement,
 };
 pub use netting::{Debt, Figure, Figures, Matrix, Nets};
+pub use objection::{AnswerObjection, FileObjection, answer_objection, file_objection};
 pub use setoff::{Level, SetOff, SetOffLine, check_set_off, set_off};
+pub use stage::{InstructionStage, InstructionStep, Stage, Step, instruction_stage, stage};
 pub use statement::{Balance, Line, LineKey, MOST_LINES, Statement, StatementKind};
 pub use wrong::Unsound;

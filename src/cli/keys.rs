@@ -104,6 +104,9 @@ struct Certify {
     till: Till,
     #[command(flatten)]
     held: Held,
+    /// Of an approver or operations key: the person whose it is, by one id in the whole network
+    #[arg(long)]
+    person: Option<Ident>,
 }
 
 /// What the certificate of a key that the network holds adds.
@@ -360,6 +363,7 @@ fn certify(args: Certify, keys: &KeyFolder, context: &mut Context<'_>) -> Result
         until: args.until.map(|until| until.seconds(now)),
         till: args.till.claims(args.purpose)?,
         held: args.held.caps(),
+        person: args.person,
     };
     let (root, mut approving) = args.signing.roots(&args.owner, keys)?;
     // Whoever has a key proves it; the network does for those that it holds.

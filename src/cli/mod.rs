@@ -12,6 +12,7 @@ pub mod balance;
 pub mod bench;
 mod context;
 pub mod copy;
+pub mod cycle;
 pub mod demo;
 pub mod explain;
 pub mod export;
@@ -91,6 +92,8 @@ pub enum Verb {
     Submit(submit::Args),
     /// Say what a refusal or a kind of entry means
     Explain(explain::Args),
+    /// Say where cycles stand, who pays and who is paid, and why
+    Cycle(cycle::Args),
     /// Say what an account holds
     Balance(balance::Args),
     /// Say what happened to an account
@@ -129,6 +132,7 @@ fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
         Verb::Sign(args) => sign::run(args, context),
         Verb::Submit(args) => submit::run(args, context),
         Verb::Explain(args) => explain::run(args, context),
+        Verb::Cycle(args) => cycle::run(args, context),
         Verb::Balance(args) => balance::run(args, context),
         Verb::History(args) => history::run(args, context),
         Verb::Export(args) => export::run(args, context),

@@ -495,6 +495,7 @@ mod tests {
             until: Some(5),
             till: None,
             held: None,
+            person: None,
         };
         let found = look(Typ::KeyCert, &encode(&cert));
         assert!(matches!(&found[..], [None, Some(Refused { code: Refusal::KeyExpired, .. })]), "{found:?}");

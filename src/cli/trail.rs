@@ -62,7 +62,7 @@ fn concerning(slot: &Slot, account: AccountId, wanted: &str, seq: u64) -> Result
     let (_, body) = open(bytes).map_err(unreadable)?;
     let body: PartBody = decode(&body).map_err(unreadable)?;
     let Some(done) = body.done else { return Ok(None) };
-    let concerned = done.names().contains(&Name::Account(account))
+    let concerned = done.names(None).contains(&Name::Account(account))
         || done.legs.iter().any(|leg| leg.place == crate::book::Place::Holder(account));
     Ok(concerned.then_some(done))
 }
@@ -91,7 +91,7 @@ impl Trace {
                 holds: done.holds.iter().filter(|(id, ..)| *id == account).cloned().collect(),
                 ..Done::default()
             };
-            own.apply(self).map_err(|e| CliError::Refused(format!("entry {seq}: {e}")))?;
+            own.apply(None, self).map_err(|e| CliError::Refused(format!("entry {seq}: {e}")))?;
         }
         Ok(())
     }

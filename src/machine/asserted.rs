@@ -40,7 +40,8 @@ impl AssertedTotal {
         }
         if !total.value.is_empty() {
             let account = |name: &Name| matches!(name, Name::Account(_));
-            let concerned = effects.iter().filter(|effect| effect.done.names().iter().any(account)).count();
+            let concerned =
+                effects.iter().filter(|effect| effect.done.names(None).iter().any(account)).count();
             total.movements = u64::try_from(concerned).unwrap_or(u64::MAX);
         }
         Ok(total)

@@ -5,6 +5,10 @@
 
 use super::http::{Read, read_http};
 use super::kind::Kind;
+use crate::clearing::{
+    AcceptStatement, AnswerObjection, ComputeCycle, FileComplaint, FileDispute, FileObjection,
+    ImportStatement, MoveComplaint, MoveCycle, MoveDispute, MoveInstruction, SealCycle, SetFunding,
+};
 use crate::network::{
     Asked, DefineUnit, EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount,
     RegisterBrand, RegisterParticipant, RevokeKey,
@@ -81,6 +85,19 @@ pub enum Body {
     MakeOffer(MakeOffer),
     CancelOffer(CancelOffer),
     Exchange(AgreeExchange),
+    SealCycle(SealCycle),
+    ComputeCycle(ComputeCycle),
+    MoveCycle(MoveCycle),
+    FileObjection(FileObjection),
+    AnswerObjection(AnswerObjection),
+    ImportStatement(ImportStatement),
+    AcceptStatement(AcceptStatement),
+    MoveInstruction(MoveInstruction),
+    SetFunding(SetFunding),
+    FileDispute(FileDispute),
+    MoveDispute(MoveDispute),
+    FileComplaint(FileComplaint),
+    MoveComplaint(MoveComplaint),
 }
 
 impl Body {
@@ -112,6 +129,19 @@ impl Body {
             Self::MakeOffer(_) => Kind::OfferMade,
             Self::CancelOffer(_) => Kind::OfferCancelled,
             Self::Exchange(_) => Kind::ExchangeMade,
+            Self::SealCycle(_) => Kind::CycleSealed,
+            Self::ComputeCycle(_) => Kind::CycleComputed,
+            Self::MoveCycle(_) => Kind::CycleMoved,
+            Self::FileObjection(_) => Kind::ObjectionFiled,
+            Self::AnswerObjection(_) => Kind::ObjectionAnswered,
+            Self::ImportStatement(_) => Kind::StatementImported,
+            Self::AcceptStatement(_) => Kind::StatementAccepted,
+            Self::MoveInstruction(_) => Kind::InstructionMoved,
+            Self::SetFunding(_) => Kind::FundingSet,
+            Self::FileDispute(_) => Kind::DisputeFiled,
+            Self::MoveDispute(_) => Kind::DisputeMoved,
+            Self::FileComplaint(_) => Kind::ComplaintFiled,
+            Self::MoveComplaint(_) => Kind::ComplaintMoved,
         }
     }
 
@@ -427,6 +457,19 @@ pub(super) fn read_args(kind: Kind, args: Args) -> Result<Body, Refused> {
         Kind::OfferMade => Body::MakeOffer(args.read()?),
         Kind::OfferCancelled => Body::CancelOffer(args.read()?),
         Kind::ExchangeMade => Body::Exchange(args.read()?),
+        Kind::CycleSealed => Body::SealCycle(args.read()?),
+        Kind::CycleComputed => Body::ComputeCycle(args.read()?),
+        Kind::CycleMoved => Body::MoveCycle(args.read()?),
+        Kind::ObjectionFiled => Body::FileObjection(args.read()?),
+        Kind::ObjectionAnswered => Body::AnswerObjection(args.read()?),
+        Kind::StatementImported => Body::ImportStatement(args.read()?),
+        Kind::StatementAccepted => Body::AcceptStatement(args.read()?),
+        Kind::InstructionMoved => Body::MoveInstruction(args.read()?),
+        Kind::FundingSet => Body::SetFunding(args.read()?),
+        Kind::DisputeFiled => Body::FileDispute(args.read()?),
+        Kind::DisputeMoved => Body::MoveDispute(args.read()?),
+        Kind::ComplaintFiled => Body::FileComplaint(args.read()?),
+        Kind::ComplaintMoved => Body::MoveComplaint(args.read()?),
         Kind::Genesis
         | Kind::Term
         | Kind::KeyCertified

@@ -7,7 +7,7 @@ use crate::book::{self, Draft, Effects, Found, Name, PartKey, PartOut, Principal
 use crate::network::{self, Asked};
 use crate::sign::Typ;
 use crate::types::{AccountId, Kid, PaymentId, Refusal, Refused};
-use crate::{payments, points, prices};
+use crate::{clearing, payments, points, prices};
 use std::sync::Arc;
 
 /// A decided command: its entry, its answer and the records after it.
@@ -168,6 +168,19 @@ pub(super) fn run(draft: &mut Draft, command: &Command, outcome: &mut Outcome) -
         Body::MakeOffer(args) => payments::make_offer(draft, asked, args).map(drop),
         Body::CancelOffer(args) => payments::cancel_offer(draft, asked, args),
         Body::Exchange(args) => payments::exchange(draft, asked, args).map(drop),
+        Body::SealCycle(args) => clearing::seal_cycle(draft, asked, args),
+        Body::ComputeCycle(args) => clearing::compute_cycle(draft, asked, args),
+        Body::MoveCycle(args) => clearing::move_cycle(draft, asked, args),
+        Body::FileObjection(args) => clearing::file_objection(draft, asked, args),
+        Body::AnswerObjection(args) => clearing::answer_objection(draft, asked, args),
+        Body::ImportStatement(args) => clearing::import_statement(draft, asked, args),
+        Body::AcceptStatement(args) => clearing::accept_statement(draft, asked, args),
+        Body::MoveInstruction(args) => clearing::move_instruction(draft, asked, args),
+        Body::SetFunding(args) => clearing::set_funding(draft, asked, args),
+        Body::FileDispute(args) => clearing::file_dispute(draft, asked, args),
+        Body::MoveDispute(args) => clearing::move_dispute(draft, asked, args),
+        Body::FileComplaint(args) => clearing::file_complaint(draft, asked, args),
+        Body::MoveComplaint(args) => clearing::move_complaint(draft, asked, args),
     }
 }
 
@@ -257,6 +270,8 @@ pub fn hints(source: &dyn Source, command: &Command) -> Vec<Name> {
             let kids = std::iter::once(command.asked.kid).chain(command.asked.approvals.iter().copied());
             names.extend(kids.filter_map(|kid| holder(source, kid)).map(Name::Account));
         }
+        Body::FileDispute(args) => names.push(Name::Payment(args.payment)),
+        Body::MoveDispute(args) => names.push(Name::Dispute(args.dispute)),
         Body::OpenAccount(args) => names.extend([Name::Account(args.account), Name::Unit(args.unit)]),
         Body::FreezeAccount(args) => names.push(Name::Account(args.account)),
         _ => {}

@@ -2,7 +2,7 @@
 
 use super::command::{Body, Command};
 use super::kind::Kind;
-use crate::book::{Done, Name, OfferTerms, PartKey, PartOut, Record, Stop};
+use crate::book::{Done, Name, OfferTerms, PartKey, PartOut, Record, Stop, Tag};
 use crate::log::{self, Envelope, PartsRef};
 use crate::points::{Lines, Verdict};
 use crate::sign::{HttpMessage, Jws};
@@ -35,6 +35,9 @@ pub struct PartBody {
     /// The exchange that an obligation belongs to.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub exchange: Option<ExchangeId>,
+    /// What else an obligation belongs to: an objection, a dispute, an instruction.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cause: Option<CauseId>,
     /// The cycle that an obligation falls into.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cycle: Option<u64>,
@@ -58,6 +61,8 @@ struct Writing<'a> {
     payment: Option<PaymentId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     exchange: Option<ExchangeId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<CauseId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cycle: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,12 +135,16 @@ fn said(jws: &Jws) -> Vec<u8> {
     [b"{\"jws\":\"", jws.text().as_bytes(), b"\"}"].concat()
 }
 
-/// A tag as a part has it: what an obligation is for, each sort in a member of its own, and its cycle.
-pub(super) fn tagged(tag: Option<(CauseId, u64)>) -> (Option<PaymentId>, Option<ExchangeId>, Option<u64>) {
+/// A tag as a part has it: payment, exchange, or else the cause; and the cycle.
+pub(super) type Tagged = (Option<PaymentId>, Option<ExchangeId>, Option<CauseId>, Option<u64>);
+
+/// How a part writes down what its obligations belong to.
+pub(super) fn tagged(tag: Option<Tag>) -> Tagged {
     match tag {
-        None => (None, None, None),
-        Some((CauseId::Payment(payment), cycle)) => (Some(payment), None, Some(cycle)),
-        Some((CauseId::Exchange(exchange), cycle)) => (None, Some(exchange), Some(cycle)),
+        Some(Tag { cause: CauseId::Payment(payment), cycle }) => (Some(payment), None, None, Some(cycle)),
+        Some(Tag { cause: CauseId::Exchange(exchange), cycle }) => (None, Some(exchange), None, Some(cycle)),
+        Some(Tag { cause, cycle }) => (None, None, Some(cause), Some(cycle)),
+        None => (None, None, None, None),
     }
 }
 
@@ -177,7 +186,7 @@ pub(super) fn assemble(
             body.line = Some(std::str::from_utf8(line).map_err(|_| Stop::Bug("a line is not text".into()))?);
             body.verdict = Some(*verdict);
         }
-        (body.payment, body.exchange, body.cycle) = tagged(part.tag);
+        (body.payment, body.exchange, body.cause, body.cycle) = tagged(part.tag);
         bodies.push(encode(&body));
     }
     Ok(EntryBody { kind, public: None, parts: bodies })
@@ -222,11 +231,11 @@ pub fn seal(
     Ok(Sealed { seq, at, hash: Envelope::hash(&bytes), leaf: log::leaf_hash(&bytes), envelope: bytes, parts })
 }
 
-/// The effects of one part, with what an obligation is for and its cycle.
+/// The effects of one part, with what an obligation in it belongs to.
 #[derive(Debug, Clone)]
 pub struct Effect {
-    /// Cause and cycle.
-    pub tag: Option<(CauseId, u64)>,
+    /// What an obligation belongs to.
+    pub tag: Option<Tag>,
     /// What the part records.
     pub done: Done,
 }
@@ -261,8 +270,9 @@ impl PartBody {
 
     /// What the part records, if it records effects.
     pub(super) fn effect(self) -> Option<Effect> {
-        let payment = self.payment.map(CauseId::Payment);
-        let tag = payment.or(self.exchange.map(CauseId::Exchange)).zip(self.cycle);
+        let exchange = self.exchange.map(CauseId::from);
+        let cause = self.payment.map(CauseId::from).or(exchange).or(self.cause);
+        let tag = cause.zip(self.cycle).map(|(cause, cycle)| Tag { cause, cycle });
         self.done.map(|done| Effect { tag, done })
     }
 }
@@ -272,7 +282,8 @@ impl Event {
     /// decide it again, but for what is only read.
     pub fn names(&self) -> impl Iterator<Item = Name> + '_ {
         self.effects.iter().flat_map(|effect| {
-            effect.done.names().into_iter().chain(effect.done.puts().map(|(name, _)| name.clone()))
+            let cycle = effect.tag.map(|tag| tag.cycle);
+            effect.done.names(cycle).into_iter().chain(effect.done.puts().map(|(name, _)| name.clone()))
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::entry::EntryBody;
 use super::kind::Kind;
-use crate::book::{Cycle, KeyRecord, KeyState, Name, Network, Principal, Record};
+use crate::book::{Closing, Cycle, KeyRecord, KeyState, Name, Network, Principal, Record};
 use crate::sign::{PublicKey, Purpose};
 use crate::types::{Currency, Hash, Malformed, Time, encode};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,13 @@ pub struct CurrencySetting {
     pub minor: u8,
     /// Digits of amounts in the log: the minor unit's plus 0 to 4.
     pub scale: u8,
+}
+
+impl CurrencySetting {
+    /// How many of the network's smallest units are one of the bank's.
+    fn bank_unit(&self) -> u64 {
+        10u64.saturating_pow(u32::from(self.scale.saturating_sub(self.minor)))
+    }
 }
 
 /// The `pub` of entry 0. Its BLAKE3 is the network's id.
@@ -104,6 +111,8 @@ impl Genesis {
             threshold: self.threshold,
             roots: self.roots.iter().map(PublicKey::kid).collect(),
             currencies: self.currencies.iter().map(|c| c.code).collect(),
+            bank_units: self.currencies.iter().map(CurrencySetting::bank_unit).collect(),
+            capped: false,
             driven: self.driven,
             frozen: false,
         };
@@ -116,10 +125,12 @@ impl Genesis {
             until: None,
             till: None,
             held: None,
+            person: None,
         };
         let mut records = vec![
             (Name::Network, Record::Network(network)),
-            (Name::Cycle, Record::Cycle(Cycle { open: 1 })),
+            (Name::Cycle, Record::Cycle(Cycle { open: 1, live: vec![] })),
+            (Name::Closing(1), Record::Closing(Closing::opened(0))),
             (Name::Key(self.log.kid()), Record::Key(key(&self.log, Purpose::Log))),
         ];
         let roots = self

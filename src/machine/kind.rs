@@ -66,8 +66,43 @@ kinds! {
     OfferMade "offer.made" false "offer.make" "A payment or an exchange is offered: its amounts are fixed for a minute."
     OfferCancelled "offer.cancelled" false "offer.cancel" "An offer is taken back; what it held is free again."
     ExchangeMade "exchange.made" false "exchange.agree" "Points of one unit become points of another, as offered."
+    CycleSealed "cycle.sealed" false "cycle.seal" "A cycle is sealed, and the next one opens."
+    CycleComputed "cycle.computed" false "cycle.compute" "A cycle's nets and instructions are computed."
+    CycleMoved "cycle.moved" false "cycle.move" "A cycle goes a step on: review, approval, payments in and out, shortfall, end."
+    ObjectionFiled "objection.filed" false "objection.file" "A participant objects to obligations of a cycle."
+    ObjectionAnswered "objection.answered" false "objection.answer" "An objection is accepted or rejected."
+    StatementImported "statement.imported" false "statement.import" "A bank statement is taken in, and nothing is confirmed yet."
+    StatementAccepted "statement.accepted" false "statement.accept" "A bank statement is accepted: what it says is paid."
+    InstructionMoved "instruction.moved" false "instruction.move" "An instruction is acknowledged, rejected, issued again or written off."
+    FundingSet "funding.set" false "funding.set" "What stands behind a participant's debts is set."
+    DisputeFiled "dispute.filed" false "dispute.file" "Whoever owes for a payment disputes that."
+    DisputeMoved "dispute.moved" false "dispute.move" "A dispute goes a step on."
+    ComplaintFiled "complaint.filed" false "complaint.file" "A consumer complains."
+    ComplaintMoved "complaint.moved" false "complaint.move" "A complaint goes a step on."
     Tick "tick" false "" "Due work is swept: holds past their deadline, lots past their date."
     Refused "refused" false "" "Commands were refused for good: their ids are spent."
+}
+
+impl Kind {
+    /// Whether its evidence stays: what companies and the operator ask for in clearing names no person.
+    pub fn keeps_evidence(self) -> bool {
+        matches!(
+            self,
+            Self::CycleSealed
+                | Self::CycleComputed
+                | Self::CycleMoved
+                | Self::ObjectionFiled
+                | Self::ObjectionAnswered
+                | Self::StatementImported
+                | Self::StatementAccepted
+                | Self::InstructionMoved
+                | Self::FundingSet
+                | Self::DisputeFiled
+                | Self::DisputeMoved
+                | Self::ComplaintFiled
+                | Self::ComplaintMoved
+        )
+    }
 }
 
 impl fmt::Display for Kind {

@@ -211,13 +211,40 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
             all.extend(record.and_then(Record::share).map(|share| Concerned::Account(share.account)));
         }
         Name::Prices(unit) | Name::Unit(unit) | Name::Shared(unit, _) => all.push(Concerned::Unit(*unit)),
-        Name::Pair(a, b, _) => {
+        Name::Pair(_, a, b, _) => {
             all.extend([a, b].map(|participant| Concerned::Participant(participant.clone())));
         }
-        Name::Participant(participant) => all.push(Concerned::Participant(participant.clone())),
-        Name::Cycle | Name::Erased(..) | Name::Network | Name::Term | Name::Tick => {
-            all.push(Concerned::Operator)
+        Name::Participant(participant)
+        | Name::Funding(participant, _)
+        | Name::Line(_, participant, _)
+        | Name::Net(_, participant, _) => all.push(Concerned::Participant(participant.clone())),
+        Name::Dispute(_) => {
+            let both = record.and_then(Record::dispute).map(|one| [&one.filer, &one.target]);
+            all.extend(both.into_iter().flatten().map(|one| Concerned::Participant(one.clone())));
         }
+        Name::Complaint(_) => {
+            let complaint = record.and_then(Record::complaint);
+            all.extend(complaint.map(|one| Concerned::Account(one.account)));
+        }
+        Name::Instruction(_) => {
+            let instruction = record.and_then(Record::instruction);
+            all.extend(instruction.map(|one| Concerned::Participant(one.participant.clone())));
+        }
+        Name::Objection(_) => {
+            let both = record.and_then(Record::objection).map(|one| [&one.debtor, &one.creditor]);
+            all.extend(both.into_iter().flatten().map(|one| Concerned::Participant(one.clone())));
+        }
+        Name::Bank(_)
+        | Name::Closing(_)
+        | Name::Cycle
+        | Name::Enrolled(_)
+        | Name::Erased(..)
+        | Name::Network
+        | Name::Roll
+        | Name::Statement(_)
+        | Name::Term
+        | Name::Tick
+        | Name::UsedEntry(_) => all.push(Concerned::Operator),
     }
 }
 

@@ -73,6 +73,8 @@ texts! { Scope "scope" "What may be asked for."
     OffersWrite "offers:write" "Have bills and exchanges offered, take offers back, and agree to exchanges."
     EntriesRead "entries:read" "Follow the entries that concern oneself."
     SettlementRead "settlement:read" "Read obligations, and the flows of units."
+    SettlementWrite "settlement:write" "Seal, compute and settle cycles, take bank statements in, set what stands behind debts."
+    DisputesWrite "disputes:write" "Object to what a cycle says, file and answer disputes and complaints."
     BudgetsRead "budgets:read" "Read budgets and what was drawn on them."
     BudgetsWrite "budgets:write" "Give issuing keys their budgets."
     KeysWrite "keys:write" "Certify and revoke keys."
@@ -121,7 +123,9 @@ impl Scope {
             | Self::HeldKeysRead
             | Self::WalletsRead
             | Self::WalletsWrite => true,
-            Self::BudgetsWrite
+            Self::SettlementWrite
+            | Self::DisputesWrite
+            | Self::BudgetsWrite
             | Self::KeysWrite
             | Self::TermsWrite
             | Self::FreezesWrite
@@ -143,6 +147,8 @@ impl Role {
                 PaymentsRead,
                 EntriesRead,
                 SettlementRead,
+                SettlementWrite,
+                DisputesWrite,
                 BudgetsRead,
                 KeysWrite,
                 FreezesWrite,
@@ -166,6 +172,7 @@ impl Role {
                 OffersWrite,
                 EntriesRead,
                 SettlementRead,
+                DisputesWrite,
                 BudgetsRead,
                 BudgetsWrite,
                 KeysWrite,
@@ -184,6 +191,7 @@ impl Role {
                 PaymentsRead,
                 EntriesRead,
                 SettlementRead,
+                DisputesWrite,
                 BudgetsRead,
             ],
             Self::Till => &[
@@ -203,11 +211,14 @@ impl Role {
                 OffersWrite,
                 EntriesRead,
                 FreezesWrite,
+                DisputesWrite,
                 WalletsRead,
                 WalletsWrite,
             ],
             Self::Analyst => &[SettlementRead],
-            Self::Approver => &[ApplicationsRead, ApplicationsApprove],
+            Self::Approver => {
+                &[ApplicationsRead, ApplicationsApprove, SettlementRead, SettlementWrite, DisputesWrite]
+            }
             Self::Auditor => &[
                 AccountsRead,
                 PaymentsRead,

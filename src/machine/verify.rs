@@ -95,14 +95,14 @@ impl<'a> Overlay<'a> {
         changed(self.source, self.now)
     }
 
-    pub(super) fn take(&mut self, done: &Done) -> Result<(), Broken> {
+    pub(super) fn take(&mut self, cycle: Option<u64>, done: &Done) -> Result<(), Broken> {
         let missing =
             |name: &Name| matches!(self.source.find(name), Found::NotLoaded) && !self.now.contains_key(name);
-        let need: Vec<Name> = done.names().into_iter().filter(missing).collect();
+        let need: Vec<Name> = done.names(cycle).into_iter().filter(missing).collect();
         if !need.is_empty() {
             return Err(Broken::Need(need));
         }
-        Ok(done.apply(self)?)
+        Ok(done.apply(cycle, self)?)
     }
 }
 
@@ -163,14 +163,14 @@ pub fn apply(entry: Stored, source: &dyn Source) -> Result<Records, Broken> {
         Kind::Snapshot => {}
         _ if kind.is_public() => {
             let body: PubBody = decode(public(entry.envelope)?)?;
-            overlay.take(&body.done)?;
+            overlay.take(None, &body.done)?;
         }
         _ => {
             for part in entry.parts {
                 if let Slot::Whole(bytes) = part {
                     let body: PartBody = decode(&open(bytes)?.1)?;
                     if let Some(done) = &body.done {
-                        overlay.take(done)?;
+                        overlay.take(body.cycle, done)?;
                     }
                 }
             }

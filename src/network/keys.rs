@@ -68,6 +68,9 @@ pub fn certify(draft: &mut Draft, asked: &Asked, cert: &KeyCert) -> Result<(), S
     if let Some(held) = &cert.held {
         check_held(cert, held)?;
     }
+    if cert.person.is_some() && !matches!(cert.purpose, Purpose::Approver | Purpose::Operations) {
+        return Err(Refused::about(Refusal::TokenPayload, "person: of approver and operations keys").into());
+    }
     let till = cert.till.clone().map(|t| TillTerms {
         store: t.store,
         till: t.till,
@@ -84,6 +87,7 @@ pub fn certify(draft: &mut Draft, asked: &Asked, cert: &KeyCert) -> Result<(), S
         until: cert.until,
         till,
         held: cert.held,
+        person: cert.person.clone(),
     };
     put_key(draft, PartKey::Public, record)
 }

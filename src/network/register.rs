@@ -2,7 +2,8 @@
 
 use super::signer::{Asked, operator, signer, unless_refused};
 use crate::book::{
-    Account, Brand, Draft, KeyRecord, KeyState, Name, PartKey, Participant, Principal, Record, Root, Stop,
+    Account, Brand, Draft, KeyRecord, KeyState, Name, PartKey, Participant, Principal, Record, Roll, Root,
+    Stop,
 };
 use crate::sign::{PublicKey, Purpose};
 use crate::types::{AccountId, BrandId, Currency, ParticipantId, Refusal, Refused, UnitCode};
@@ -29,6 +30,12 @@ pub fn register_participant(
         return Err(Refused::about(Refusal::SettingInvalid, format!("currency {}", args.currency)).into());
     }
     absent(draft, Name::Participant(args.participant.clone()))?;
+    let number =
+        draft.get(&Name::Roll)?.as_deref().and_then(Record::roll).map_or(0, |roll| roll.participants);
+    let participants = number.checked_add(1).ok_or_else(|| Stop::Bug("participants overflow".into()))?;
+    draft.put(PartKey::Public, Name::Roll, Some(Record::Roll(Roll { participants })))?;
+    let enrolled = Record::Enrolled(args.participant.clone());
+    draft.put(PartKey::Public, Name::Enrolled(number), Some(enrolled))?;
     let record = Record::Participant(Participant { currency: args.currency });
     draft.put(PartKey::Public, Name::Participant(args.participant.clone()), Some(record))
 }
@@ -170,7 +177,17 @@ fn vouched(draft: &mut Draft, asked: &Asked, brand: &BrandId) -> Result<(), Stop
 }
 
 pub(super) fn new_key(key: PublicKey, purpose: Purpose, owner: Principal, from: u64) -> KeyRecord {
-    KeyRecord { key, purpose, owner, state: KeyState::Active, from, until: None, till: None, held: None }
+    KeyRecord {
+        key,
+        purpose,
+        owner,
+        state: KeyState::Active,
+        from,
+        until: None,
+        till: None,
+        held: None,
+        person: None,
+    }
 }
 
 /// One key, one purpose, one owner, for ever: a key that is registered is never registered again.

@@ -10,7 +10,7 @@ use crate::book::{
     Unit,
 };
 use crate::network::Asked;
-use crate::prices::{accept, price_now};
+use crate::prices::{accept, price_now, voluntary};
 use crate::sign::{Sale, optional_objects};
 use crate::types::{
     AccountId, BrandId, Currency, Ident, Money, OfferId, ParticipantId, PaymentId, Points, Rate, Refusal,
@@ -91,8 +91,8 @@ pub fn authorise(
     let mut shares = Vec::with_capacity(agreed.len());
     for one in agreed {
         let share = match &offered {
-            Some(offered) => hold_offered(draft, &bill, args.currency, one, offered)?,
-            None => hold_share(draft, &bill, args.currency, one)?,
+            Some(offered) => hold_offered(draft, &bill, args, one, offered)?,
+            None => hold_share(draft, &bill, args, one)?,
         };
         if shares.iter().any(|have: &ShareTerms| have.unit == share.unit) {
             return Err(
@@ -187,12 +187,8 @@ pub(super) fn share_of(
 }
 
 /// Holds the points of one share at today's prices.
-fn hold_share(
-    draft: &mut Draft,
-    bill: &Bill,
-    currency: Currency,
-    agreed: Agreed,
-) -> Result<ShareTerms, Stop> {
+fn hold_share(draft: &mut Draft, bill: &Bill, args: &Authorise, agreed: Agreed) -> Result<ShareTerms, Stop> {
+    let currency = args.currency;
     let (code, unit) = spendable(draft, agreed.account)?;
     let sale = Sale { amount: agreed.amount, currency };
     // No acceptance of a unit without a price.
@@ -201,14 +197,14 @@ fn hold_share(
         accept(draft, bill.brand, code, unit.offset, &sale, false)?;
     }
     let terms = share_of(draft, bill.brand, &bill.till.participant, code, &unit, &sale)?;
-    hold_points(draft, bill, agreed, terms)
+    hold_points(draft, bill, args, agreed, terms)
 }
 
 /// Holds the points of one share as they were offered.
 fn hold_offered(
     draft: &mut Draft,
     bill: &Bill,
-    currency: Currency,
+    args: &Authorise,
     agreed: Agreed,
     offered: &BillTerms,
 ) -> Result<ShareTerms, Stop> {
@@ -217,15 +213,16 @@ fn hold_offered(
     let terms =
         terms.ok_or_else(|| Refused::about(Refusal::OfferMismatch, format!("the share of {code}")))?;
     if unit.brand != *bill.brand {
-        let sale = Sale { amount: agreed.amount, currency };
+        let sale = Sale { amount: agreed.amount, currency: args.currency };
         accept(draft, bill.brand, code, unit.offset, &sale, true)?;
     }
-    hold_points(draft, bill, agreed, terms.clone())
+    hold_points(draft, bill, args, agreed, terms.clone())
 }
 
 fn hold_points(
     draft: &mut Draft,
     bill: &Bill,
+    args: &Authorise,
     agreed: Agreed,
     terms: OfferedShare,
 ) -> Result<ShareTerms, Stop> {
@@ -236,10 +233,15 @@ fn hold_points(
     if let Some(id) = agreed.open {
         draw(draft, bill.brand, id, points)?;
     }
+    // What is captured in the same entry is a debt at once, and reserves nothing.
+    let deadline = (!args.capture).then_some(bill.deadline);
+    let shop = &bill.till.participant;
+    let reserved = voluntary(draft, &issuer, shop, args.currency, obligation, deadline)?;
     draft.hold(agreed.account, bill.id, bill.deadline, points)?;
     let share = Record::Share(Share { account: agreed.account, taken: vec![] });
     draft.put(PartKey::Holder(agreed.account), Name::Share(bill.id, unit), Some(share))?;
-    Ok(ShareTerms { unit, consent: agreed.consent, amount, points, obligation, issuer, price })
+    let (consent, charged) = (agreed.consent, Money::ZERO);
+    Ok(ShareTerms { unit, consent, amount, points, obligation, issuer, price, reserved, charged })
 }
 
 fn owed(

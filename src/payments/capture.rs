@@ -6,6 +6,7 @@ use crate::book::{
     Draft, KeyRecord, Lot, Name, PartKey, Payment, Record, Share, ShareTerms, Shared, Stop, TillTerms,
 };
 use crate::network::Asked;
+use crate::prices::release;
 use crate::sign::{HeldCaps, Sale};
 use crate::types::{Kid, Money, PaymentId, Points, Refusal, Refused};
 use serde::{Deserialize, Serialize};
@@ -150,6 +151,12 @@ fn obligation_at(share: &ShareTerms, n: Money, of: Money) -> Result<Money, Stop>
     Ok(share.obligation.share_floor(n.get(), of.get()).ok_or(Refusal::AmountTooLarge)?)
 }
 
+/// What the issuer's participant owes for a share of a payment as it stands now; `share`: its place.
+pub fn owed_now(payment: &Payment, share: usize) -> Result<Money, Stop> {
+    let terms = payment.shares.get(share).ok_or_else(|| Stop::Bug("no such share".into()))?;
+    obligation_at(terms, net(payment)?, payment.amount)
+}
+
 fn net(payment: &Payment) -> Result<Money, Stop> {
     payment.captured.minus(payment.refunded).ok_or_else(|| Stop::Bug("refunded more than captured".into()))
 }
@@ -180,6 +187,14 @@ pub(super) fn step(draft: &mut Draft, id: PaymentId, payment: &mut Payment, what
         }
     }
     let after = net(payment)?;
+    // What is disputed, or was charged back, is not refunded as well.
+    let refunds = matches!(what, Step::Refund { .. });
+    for terms in payment.shares.iter().filter(|terms| refunds && !terms.charged.is_zero()) {
+        if obligation_at(terms, after, payment.amount)? < terms.charged {
+            let about = format!("{} of {} is disputed", terms.charged, terms.unit);
+            return Err(Refused::about(Refusal::RefundExceeded, about).into());
+        }
+    }
     for terms in &payment.shares {
         let mut share = (*draft.share(id, terms.unit)?).clone();
         let (had, has) =
@@ -199,9 +214,27 @@ pub(super) fn step(draft: &mut Draft, id: PaymentId, payment: &mut Payment, what
         }
         let key = PartKey::Holder(share.account);
         draft.put(key, Name::Share(id, terms.unit), Some(Record::Share(share)))?;
+        if terms.reserved && open {
+            give_headroom_back(draft, payment, terms, before, after)?;
+        }
         book_obligation(draft, id, payment, terms, before, after)?;
     }
     Ok(())
+}
+
+/// What was reserved for a share is a debt once it is captured; what never will be is given back.
+fn give_headroom_back(
+    draft: &mut Draft,
+    payment: &Payment,
+    terms: &ShareTerms,
+    before: Money,
+    after: Money,
+) -> Result<(), Stop> {
+    let x = payment.amount;
+    let kept = if payment.closed { x } else { after.max(before) };
+    let (had, has) = (obligation_at(terms, before, x)?, obligation_at(terms, kept, x)?);
+    let amount = has.minus(had).unwrap_or_default();
+    release(draft, &terms.issuer, payment.currency, payment.deadline, amount)
 }
 
 /// Adds a lot at the end; joined with the last one if they are alike, which keeps the order.
@@ -306,13 +339,15 @@ mod tests {
             obligation: Money::new(obligation).expect("fits"),
             issuer: id("pa_issuer"),
             price: 1,
+            reserved: false,
+            charged: Money::ZERO,
         }
     }
 
     /// An open payment of two units, whose accounts hold exactly its points, in some lots each.
     fn open(x: u64, points: [u64; 2], obligations: [u64; 2], lots: usize) -> (State, Payment) {
         let mut state = State::default();
-        state.put(Name::Cycle, Record::Cycle(crate::book::Cycle { open: 1 }));
+        state.put(Name::Cycle, Record::Cycle(crate::book::Cycle { open: 1, live: vec![] }));
         let shares = [("KINO", 0), ("HARVEST", 1)];
         for (unit, n) in shares {
             let code: UnitCode = id(unit);
@@ -395,7 +430,7 @@ mod tests {
 
     fn owed(state: &State) -> i64 {
         let pair = (id::<ParticipantId>("pa_issuer"), id::<ParticipantId>("pa_shop"));
-        state.total(&Name::Pair(pair.0, pair.1, id("EUR")))
+        state.total(&Name::Pair(1, pair.0, pair.1, id("EUR")))
     }
 
     fn account(state: &State, n: usize) -> &Account {

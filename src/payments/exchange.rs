@@ -11,7 +11,7 @@ use super::offer::{close, obtainable, own_offer};
 use crate::book::{Draft, Exchange, Name, OfferState, OfferTerms, PartKey, Principal, Record, Shared, Stop};
 use crate::network::{Asked, signer};
 use crate::points::issue_exchanged;
-use crate::prices::draw_exchange;
+use crate::prices::{draw_exchange, voluntary};
 use crate::sign::{Purpose, Sale};
 use crate::types::{AccountId, ExchangeId, Hash, OfferId, Refusal, Refused, UnitCode};
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,7 @@ pub fn exchange(draft: &mut Draft, asked: &Asked, args: &AgreeExchange) -> Resul
     draft.put(PartKey::Holder(account), Name::Exchange(id), Some(Record::Exchange(record)))?;
     if terms.debtor != terms.creditor {
         let owed = terms.worth.signed();
+        voluntary(draft, &terms.debtor, &terms.creditor, terms.currency, terms.worth, None)?;
         draft.owe(&terms.debtor, &terms.creditor, terms.currency, owed, id.into())?;
     }
     let worth = Sale { amount: terms.worth, currency: terms.currency };

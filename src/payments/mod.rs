@@ -13,7 +13,7 @@ mod limits;
 mod offer;
 
 pub use authorise::{Authorise, authorise};
-pub use capture::{Asks, Capture, Refund, Void, capture, refund, step_by_some_till, void};
+pub use capture::{Asks, Capture, Refund, Void, capture, owed_now, refund, step_by_some_till, void};
 pub use consent::{Code, Consent, Given, OpenConsent, Under, open_consent};
 pub use exchange::{AgreeExchange, exchange};
 pub use offer::{

@@ -6,8 +6,10 @@
 //! Refuses to know: whose points are spent.
 
 mod exchange;
+mod exposure;
 
 pub use exchange::{ExchangePrices, Fixed, draw_exchange, exchange_prices, exchange_terms, exchanged};
+pub use exposure::{Exposure, exposure, funding, limit, release, reserve, reserved, voluntary};
 
 use crate::book::{
     Acceptance, AcceptedUnit, Draft, Draw, ExchangeAccepted, Measure, Name, PartKey, Price, Prices,

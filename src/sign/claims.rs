@@ -408,6 +408,9 @@ pub struct KeyCert {
     /// For issuing and till keys that the network holds.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_object")]
     pub held: Option<HeldCaps>,
+    /// For approver and operations keys: the person whose it is, by one id in the whole network.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub person: Option<Ident>,
 }
 
 /// `key-budget+jwt`: a brand's root lets a key issue points.

@@ -130,6 +130,22 @@ place_id! {
     PaymentId, "pay_"
 }
 place_id! {
+    /// An instruction: `ins_<seq>.<n>`, the entry that computed or issued it and its number in that.
+    InstructionId, "ins_"
+}
+place_id! {
+    /// An objection to a cycle: `obj_<seq>.<part>`, the place in the log where it was filed.
+    ObjectionId, "obj_"
+}
+place_id! {
+    /// A dispute: `dsp_<seq>.<part>`, the place in the log where it was filed.
+    DisputeId, "dsp_"
+}
+place_id! {
+    /// A complaint of a consumer: `cmp_<seq>.<part>`, the place in the log where it was filed.
+    ComplaintId, "cmp_"
+}
+place_id! {
     /// A consent that stays open: `con_<seq>.<part>`, the place in the log where it was opened.
     ConsentId, "con_"
 }
@@ -193,11 +209,17 @@ either_id! {
 }
 either_id! {
     /// What an obligation is for.
-    CauseId, "a payment or an exchange",
+    CauseId, "a payment, an exchange, an objection, a dispute or an instruction",
     /// A payment: its captures, refunds and fees.
     Payment(PaymentId, "pay_"),
     /// An exchange.
-    Exchange(ExchangeId, "exc_")
+    Exchange(ExchangeId, "exc_"),
+    /// An objection: what it carries from one cycle to another.
+    Objection(ObjectionId, "obj_"),
+    /// A dispute: what it books back.
+    Dispute(DisputeId, "dsp_"),
+    /// An instruction that was not paid: what its payer owes those who bore it.
+    Instruction(InstructionId, "ins_")
 }
 
 /// A consumer's account of one unit: `ac_` and 26 characters of Crockford's base32 (lower case),

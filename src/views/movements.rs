@@ -121,6 +121,19 @@ fn kind_code(kind: Kind) -> i64 {
         Kind::OfferMade => 28,
         Kind::OfferCancelled => 29,
         Kind::ExchangeMade => 30,
+        Kind::CycleSealed => 40,
+        Kind::CycleComputed => 41,
+        Kind::CycleMoved => 42,
+        Kind::ObjectionFiled => 43,
+        Kind::ObjectionAnswered => 44,
+        Kind::StatementImported => 45,
+        Kind::StatementAccepted => 46,
+        Kind::InstructionMoved => 47,
+        Kind::FundingSet => 48,
+        Kind::DisputeFiled => 49,
+        Kind::DisputeMoved => 50,
+        Kind::ComplaintFiled => 51,
+        Kind::ComplaintMoved => 52,
     }
 }
 

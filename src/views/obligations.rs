@@ -7,7 +7,7 @@
 
 use super::follow::Entry;
 use super::reader::{Reader, Shown, parsed};
-use crate::book::{Leg, Place};
+use crate::book::Place;
 use crate::machine::Effect;
 use crate::store::Fault;
 use crate::store::base::{Link, insert, on};
@@ -55,13 +55,18 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn take(&mut self, entry: &Entry) -> Result<(), String> {
         for effect in &entry.event.effects {
-            let shop = match effect.tag {
-                Some((CauseId::Payment(id), _)) => entry.payment(id).map(|payment| &payment.participant),
+            // Of an obligation's two legs one is the creditor's: the shop's participant is, also when a refund takes
+            // back.
+            let shop = effect.tag.and_then(|tag| match tag.cause {
+                CauseId::Payment(payment) => entry.payment(payment),
                 _ => None,
-            };
+            });
+            let shop = shop.map(|payment| &payment.participant);
+            // What no payment booked names its creditor first.
+            let first = effect.done.legs.first().map(|leg| &leg.place);
             for leg in &effect.done.legs {
                 if let (Place::Pair(creditor, debtor), Asset::Money(currency)) = (&leg.place, leg.asset)
-                    && is_creditors(leg, creditor, shop)
+                    && shop.map_or(first == Some(&leg.place), |shop| shop == creditor)
                 {
                     let key = (cycle(effect)?, debtor.clone(), creditor.clone(), currency);
                     let sum = self.sums.entry(key).or_insert(0);
@@ -78,15 +83,9 @@ impl Run {
     }
 }
 
-/// Of an obligation's two legs, whether this is the creditor's. The shop's participant is the creditor,
-/// also when a refund takes back; where no payment says so it is the one who gains.
-fn is_creditors(leg: &Leg, has: &ParticipantId, shop: Option<&ParticipantId>) -> bool {
-    shop.map_or(leg.amount > 0, |shop| shop == has)
-}
-
 fn cycle(effect: &Effect) -> Result<i64, String> {
-    let (_, cycle) = effect.tag.ok_or("an obligation of no cycle")?;
-    i64::try_from(cycle).map_err(|e| e.to_string())
+    let tag = effect.tag.ok_or("an obligation of no cycle")?;
+    i64::try_from(tag.cycle).map_err(|e| e.to_string())
 }
 
 struct Row<'a> {

@@ -4,7 +4,7 @@
 use super::*;
 use crate::book::{
     Brand, Done, KeyRecord, KeyState, Leg, Name, Payment, Place as Of, Principal, Record, Root, Share,
-    ShareTerms, Shared, Unit,
+    ShareTerms, Shared, Tag, Unit,
 };
 use crate::machine::{Effect, Event, Kind};
 use crate::sign::{Purpose, SecretKey};
@@ -68,7 +68,8 @@ fn joined(brand: &str, participant: &str) -> Effect {
     let (root, owner) = (Root { root: key.kid(), recovery: None }, Principal::Brand(id(brand)));
     let record = Brand { participant: id(participant), root, frozen: false };
     let (purpose, state) = (Purpose::BrandRoot, KeyState::Active);
-    let root = KeyRecord { key, purpose, owner, state, from: 0, until: None, till: None, held: None };
+    let root =
+        KeyRecord { key, purpose, owner, state, from: 0, until: None, till: None, held: None, person: None };
     let mut done = Done::default();
     done.put(Name::Brand(id(brand)), Some(Arc::new(Record::Brand(record))));
     done.put(Name::Key(key.kid()), Some(Arc::new(Record::Key(root))));
@@ -105,6 +106,8 @@ fn shop(payment: PaymentId, amounts: [u64; 3], closed: bool) -> Effect {
         obligation: Money::ZERO,
         issuer: id("pa_harvest"),
         price: 1,
+        reserved: false,
+        charged: Money::ZERO,
     };
     let record = Payment {
         brand: id("br_kino"),
@@ -133,7 +136,7 @@ fn owed(payment: PaymentId, cycle: u64, amount: i64) -> Effect {
         Leg { place, asset, amount, after: None }
     };
     let legs = vec![leg("pa_kino", "pa_harvest", amount), leg("pa_harvest", "pa_kino", -amount)];
-    Effect { tag: Some((payment.into(), cycle)), done: Done { legs, ..Done::default() } }
+    Effect { tag: Some(Tag { cause: payment.into(), cycle }), done: Done { legs, ..Done::default() } }
 }
 
 /// Awards, one of which repays what is owed; a payment, a refund that comes late; a sweep.

@@ -111,6 +111,7 @@ pub fn certify_held(server: &Server, key: PublicKey) {
         until: None,
         till: None,
         held: Some(HeldCaps { per_account_day: 1_000_000, per_day: 10_000_000 }),
+        person: None,
     };
     let statement = world.statement(&brand.root, tallyhouse::sign::Typ::KeyCert, &cert);
     server.submit("/v1/keys", &Request::of(vec![statement])).expect(201);

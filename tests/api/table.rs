@@ -169,6 +169,19 @@ fn kind_of(row: &str) -> Option<Kind> {
             _ => Kind::AccountFrozen,
         },
         "erase" => Kind::EvidenceErased,
+        "seal" => Kind::CycleSealed,
+        "compute" => Kind::CycleComputed,
+        "cycle" => Kind::CycleMoved,
+        "object" => Kind::ObjectionFiled,
+        "answer" => Kind::ObjectionAnswered,
+        "import" => Kind::StatementImported,
+        "bank-accept" => Kind::StatementAccepted,
+        "instruct" => Kind::InstructionMoved,
+        "fund" => Kind::FundingSet,
+        "dispute" => Kind::DisputeFiled,
+        "dispute-move" => Kind::DisputeMoved,
+        "complain" => Kind::ComplaintFiled,
+        "complaint-move" => Kind::ComplaintMoved,
         "token" => Kind::PointsIssued,
         "batch" => Kind::PointsBatch,
         "authorise" => Kind::PaymentAuthorised,
@@ -183,7 +196,7 @@ fn kind_of(row: &str) -> Option<Kind> {
     })
 }
 
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     include_str!("../refusals/evidence.txt"),
     include_str!("../refusals/network.txt"),
     include_str!("../refusals/points.txt"),
@@ -193,6 +206,7 @@ const TABLES: [&str; 9] = [
     include_str!("../refusals/thieves.txt"),
     include_str!("../refusals/http.txt"),
     include_str!("../refusals/held.txt"),
+    include_str!("../refusals/clearing.txt"),
 ];
 
 #[test]

@@ -6,8 +6,10 @@
 
 pub mod carried;
 pub mod cluster;
+pub mod house;
 pub mod http;
 pub mod load;
+pub mod month;
 pub mod node;
 pub mod ordered;
 pub mod patroni;

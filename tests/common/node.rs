@@ -275,7 +275,10 @@ impl Replay {
         let envelope = self.chain.accept(envelope).map_err(|e| e.to_string())?;
         let mut parts: Vec<Slot> = parts.iter().cloned().map(Slot::Whole).collect();
         if self.how == How::Erased {
-            erase_evidence(envelope.seq, &mut parts);
+            let kind: machine::Kind = envelope.kind.parse().map_err(|e| format!("{e:?}"))?;
+            if !kind.keeps_evidence() {
+                erase_evidence(envelope.seq, &mut parts);
+            }
         }
         let entry = Stored { envelope: &envelope, parts: &parts };
         let broken = |e: Broken| format!("entry {} ({}), {:?}: {e:?}", envelope.seq, envelope.kind, self.how);

@@ -4,6 +4,8 @@
 //! Promises: the same bytes every time.
 //! Refuses to know: what is checked with it.
 
+use super::house::House;
+use super::month;
 use super::node::PureNode;
 use super::world::{Brand, Holder, Key, Till, World, beginning, id, money, points};
 use std::collections::BTreeMap;
@@ -43,6 +45,7 @@ impl Tour {
         tour.offers(&harvest, &kino);
         tour.due(&harvest);
         tour.erased();
+        let mut tour = tour.cleared();
         tour.node.snapshot(tour.now);
         let kinds = tour.by_kind();
         let missing: Vec<_> = Kind::ALL.iter().filter(|kind| !kinds.contains_key(kind.text())).collect();
@@ -448,6 +451,14 @@ impl Tour {
             });
             world.authorise(till(world), cid, &args, consents.to_vec())
         });
+    }
+
+    /// A month in the clearing house.
+    fn cleared(self) -> Self {
+        let Self { world, node, now, ids } = self;
+        let mut house = House::adopt(world, node, now);
+        month::play(&mut house);
+        Self { world: house.world, node: house.node, now: house.now, ids }
     }
 
     /// What a holder asked with, erased on request.

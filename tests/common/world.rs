@@ -310,6 +310,7 @@ impl World {
             until,
             till: None,
             held: None,
+            person: None,
         }
     }
 
@@ -332,6 +333,7 @@ impl World {
             until,
             till: Some(terms),
             held: None,
+            person: None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! An honest history with every kind of entry in it.
 
+use crate::common::house::House;
+use crate::common::month;
 use crate::common::node::PureNode;
 use crate::common::world::{Holder, World, beginning, id, money, points};
 use tallyhouse::book::{AcceptedUnit, ExchangeAccepted, KeyState};
@@ -170,7 +172,7 @@ pub fn story(world: &World) -> PureNode {
     );
     ok(
         &mut node,
-        &world.revoke_key(&kino.root, "revoke-till", kino.tills[0].key.kid, KeyState::Compromised),
+        &world.revoke_key(&harvest.root, "revoke-till", harvest.tills[1].key.kid, KeyState::Compromised),
         next(),
     );
     ok(&mut node, &world.erase("erase-1", 3, 0, tallyhouse::types::Hash([9; 32])), next());
@@ -183,7 +185,10 @@ pub fn story(world: &World) -> PureNode {
         now,
     );
     offers(world, &mut node);
-    node
+    // A month in the clearing house. The cast is the same: its keys follow from the seed.
+    let mut house = House::adopt(World::new(world.seed), node, minutes(400));
+    month::play(&mut house);
+    house.node
 }
 
 /// Two exchanges offered, one of them agreed to; a bill offered, agreed to and captured; one taken back.

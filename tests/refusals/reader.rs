@@ -7,6 +7,7 @@
 //! | `HARVEST.0` | the holder no. 0 of the unit HARVEST |
 //! | `op`, `op1` | the operator (two roots), one root alone |
 //! | `root:br_kino`, `issuing:KINO`, `till:br_kino.1`, `log`, `new:any` | a key |
+//! | `analyst`, `approver:0` | a key of the clearing house |
 //! | `+31d`, `-2h`, `+5m`, `+9s` | an instant from now |
 //!
 //! With the word `http` a row's statement comes as a signed HTTP request, see `carrier.rs`.
@@ -23,6 +24,8 @@
 mod carrier;
 #[path = "haggling.rs"]
 mod haggling;
+#[path = "clearing.rs"]
+mod clearing;
 #[path = "verbs.rs"]
 mod verbs;
 
@@ -75,6 +78,8 @@ pub struct Table {
     pub payments: HashMap<String, PaymentId>,
     pub consents: HashMap<String, ConsentId>,
     pub offers: HashMap<String, OfferId>,
+    /// The entries of rows that said `as=name`.
+    pub seqs: HashMap<String, u64>,
     pub count: usize,
     last: Option<Request>,
     answers: Vec<Answer>,
@@ -93,6 +98,7 @@ impl Table {
             payments: HashMap::new(),
             consents: HashMap::new(),
             offers: HashMap::new(),
+            seqs: HashMap::new(),
             count: 0,
             last: None,
             answers: vec![],
@@ -149,6 +155,9 @@ impl Table {
         }
         if let (Ok(Answer { offer: Some(offered), .. }), "want" | "offer") = (&outcome, row.word(0)) {
             self.offers.insert(row.word(1).to_owned(), offered.offer);
+        }
+        if let (Ok(answer), Some(name)) = (&outcome, row.get("as")) {
+            self.seqs.insert(name.to_owned(), answer.seq);
         }
         let wanted = wanted.split_whitespace().collect::<Vec<_>>().join(" ");
         self.answers.extend(outcome.iter().cloned());
@@ -225,6 +234,8 @@ impl Table {
             }
             "till" => whose.split_once('.').map(|(brand, n)| format!("{brand} till {n}")).expect("till:br.n"),
             "new" => who.to_owned(),
+            "analyst" => "analyst".to_owned(),
+            "approver" => format!("approver {whose}"),
             holder => {
                 let (unit, n) = holder.split_once('.').unwrap_or_else(|| panic!("{who} is nobody"));
                 format!("holder {unit} {n}")

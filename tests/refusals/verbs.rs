@@ -69,7 +69,7 @@ impl Table {
                 let args = Refund { payment: self.payment(row.word(1)), amount: money(number(row.word(2))) };
                 self.command(row, "till:br_kino.0", "payment.refund", &args)
             }
-            verb => panic!("{verb} is no verb"),
+            verb => self.clearing(row).unwrap_or_else(|| panic!("{verb} is no verb")),
         }
     }
 
@@ -98,7 +98,7 @@ impl Table {
         found.unwrap_or_else(|| panic!("{name} is no brand of the cast"))
     }
 
-    fn payment(&self, name: &str) -> PaymentId {
+    pub(super) fn payment(&self, name: &str) -> PaymentId {
         self.payments.get(name).copied().unwrap_or_else(|| id(name))
     }
 
@@ -140,6 +140,7 @@ impl Table {
                 let (account, day) = caps.split_once(':').expect("for an account, in all");
                 HeldCaps { per_account_day: number(account), per_day: number(day) }
             }),
+            person: row.get("person").map(id),
         };
         let by = row.or("by", "root:br_kino");
         let first = self.world.statement(&self.key(by), Typ::KeyCert, &cert);

@@ -68,7 +68,7 @@ pub fn same(model: &Model, records: &[(Name, Record)], at: Time) -> Result<(), S
     let mut expired: BTreeMap<UnitCode, i128> = BTreeMap::new();
     let (mut accounts, mut payments, mut consents, mut offers) = (0, 0, 0, 0);
     let mut totals: BTreeMap<(UnitCode, Shared), i128> = BTreeMap::new();
-    let mut pairs = BTreeMap::new();
+    let (mut pairs, mut nets) = (BTreeMap::new(), BTreeMap::new());
     for (name, record) in records {
         let wrong = |what: String| format!("{name}: {what}");
         match (name, record) {
@@ -85,8 +85,11 @@ pub fn same(model: &Model, records: &[(Name, Record)], at: Time) -> Result<(), S
             (Name::Shared(unit, shared), Record::Total(total)) => {
                 totals.insert((*unit, *shared), i128::from(*total));
             }
-            (Name::Pair(a, b, currency), Record::Total(total)) => {
-                pairs.insert((a.clone(), b.clone(), *currency), i128::from(*total));
+            (Name::Pair(cycle, a, b, currency), Record::Total(total)) => {
+                pairs.insert((*cycle, a.clone(), b.clone(), *currency), i128::from(*total));
+            }
+            (Name::Net(cycle, of, currency), Record::Total(total)) => {
+                nets.insert((*cycle, of.clone(), *currency), i128::from(*total));
             }
             (Name::Payment(id), Record::Payment(payment)) => {
                 payments += 1;
@@ -164,6 +167,16 @@ pub fn same(model: &Model, records: &[(Name, Record)], at: Time) -> Result<(), S
     expected.retain(|_, n| *n != 0);
     if pairs != expected {
         return Err(format!("pairs are {pairs:?}, the model says {expected:?}"));
+    }
+    let mut expected = BTreeMap::new();
+    for ((cycle, a, b, currency), n) in &books.pairs {
+        *expected.entry((*cycle, a.clone(), *currency)).or_default() += n;
+        *expected.entry((*cycle, b.clone(), *currency)).or_default() -= n;
+    }
+    expected.retain(|_, n| *n != 0);
+    nets.retain(|_, n| *n != 0);
+    if nets != expected {
+        return Err(format!("nets are {nets:?}, the model says {expected:?}"));
     }
     let (purses, known) = (books.purses.len(), model.payments.len());
     if (accounts, payments) != (purses, known) {

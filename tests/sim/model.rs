@@ -107,12 +107,21 @@ pub enum Count {
 }
 
 /// All that points and money are: small, so that a step that fails half-way is undone by a copy.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Books {
+    /// The cycle that is open.
+    pub cycle: u64,
     pub purses: BTreeMap<AccountId, Purse>,
     pub shared: BTreeMap<(UnitCode, Shared), i128>,
-    pub pairs: BTreeMap<(ParticipantId, ParticipantId, Currency), i128>,
+    pub pairs: BTreeMap<(u64, ParticipantId, ParticipantId, Currency), i128>,
     pub counts: BTreeMap<Count, (i64, u128)>,
+}
+
+impl Default for Books {
+    fn default() -> Self {
+        let (purses, shared, pairs, counts) = Default::default();
+        Self { cycle: 1, purses, shared, pairs, counts }
+    }
 }
 
 impl Books {
@@ -145,7 +154,7 @@ impl Books {
     /// `debtor` owes `creditor` so much more.
     pub fn owe(&mut self, debtor: &ParticipantId, creditor: &ParticipantId, currency: Currency, n: i128) {
         let (a, b, n) = if creditor < debtor { (creditor, debtor, n) } else { (debtor, creditor, -n) };
-        *self.pairs.entry((a.clone(), b.clone(), currency)).or_default() += n;
+        *self.pairs.entry((self.cycle, a.clone(), b.clone(), currency)).or_default() += n;
     }
 
     /// Counts in a window if the ceiling allows it.

@@ -74,12 +74,16 @@ pub fn against_views(figures: &Figures, views: &Reader, currency: Currency) -> R
             ))?;
         }
     }
-    let mut owed = Obligations::new();
+    // A month may give back more, of earlier months' payments, than it captured: only the sum over all is gross.
+    let mut sums: BTreeMap<(ParticipantId, ParticipantId), i64> = BTreeMap::new();
     for row in views.obligations(None).map_err(|e| e.to_string())?.what {
-        if row.currency == currency && row.amount != 0 {
-            let amount = u64::try_from(row.amount).map_err(|e| e.to_string())?;
-            *owed.entry((row.debtor, row.creditor)).or_default() += amount;
+        if row.currency == currency {
+            *sums.entry((row.debtor, row.creditor)).or_default() += row.amount;
         }
+    }
+    let mut owed = Obligations::new();
+    for (pair, amount) in sums.into_iter().filter(|(_, amount)| *amount != 0) {
+        owed.insert(pair, u64::try_from(amount).map_err(|e| e.to_string())?);
     }
     same("in the views", &figures.owed, &owed)
 }

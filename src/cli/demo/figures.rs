@@ -179,10 +179,10 @@ impl Figures {
     fn pairs(&mut self, read: &dyn Read, currency: Currency) -> Result<(), String> {
         let mut pairs = BTreeMap::new();
         scan(read, "pair/", &mut |name, record| {
-            if let (Name::Pair(a, b, c), Record::Total(total)) = (name, record)
+            if let (Name::Pair(_, a, b, c), Record::Total(total)) = (name, record)
                 && c == currency
             {
-                pairs.insert((a, b), total);
+                *pairs.entry((a, b)).or_insert(0) += total;
             }
             Ok(())
         })?;

@@ -9,6 +9,7 @@
 mod books;
 mod cast;
 mod figures;
+mod house;
 pub(super) mod page;
 mod pipe;
 pub(super) mod receipts;
@@ -35,6 +36,7 @@ use crate::store::Home;
 use cast::{Brand, Cast};
 use figures::Figures;
 use hashbrown::HashMap;
+use house::House;
 use page::{Page, Verified};
 use pipe::Pipe;
 use receipts::{Receipts, Source};
@@ -151,7 +153,12 @@ fn play(plan: &Plan, home: &Home, tuning: &Tuning) -> Result<(Page, Sandbox), St
     safe.keep_operator("log", &operator.log)?;
     let network = operator.found(home, genesis, survey.start, tuning).map_err(text)?;
     let (cast, founding) = found_brands(&network, &operator, pen, plan, &safe)?;
-    let Done { mut tally, last, cast } = replay(&network, Cast::new(terms, pen, cast, &safe), plan)?;
+    let people =
+        [safe.operator_key("analyst")?, safe.operator_key("approver-1")?, safe.operator_key("approver-2")?];
+    let (engine, views) = (&network.engine, &network.views);
+    let house = House::hire(engine, views, pen, currency.code, &operator, people, survey.start)?;
+    let Done { mut tally, last, cast, months } =
+        replay(&network, Cast::new(terms, pen, cast, &safe), house, plan)?;
     let sandbox = Sandbox::make(&network.engine, &cast, &safe, last)?;
     (tally.counts.founding, tally.counts.sandbox) = (founding, sandbox.commands);
     let (members, stores) = (cast.members.len(), cast.stores());
@@ -178,6 +185,7 @@ fn play(plan: &Plan, home: &Home, tuning: &Tuning) -> Result<(Page, Sandbox), St
         money_scale: currency.scale,
         brands: books::lines(&figures, brands),
         obligations: books::obligations(&figures, brands),
+        months,
         commands: tally.counts,
         repeated: tally.repeated,
         refused: tally.refused,
@@ -262,12 +270,17 @@ fn joining(brand: &Brand, pen: &Pen, plan: &Plan) -> Result<Joining, String> {
     })
 }
 
-fn replay<'a>(network: &'a Network, cast: Cast<'a>, plan: &Plan) -> Result<Done<'a>, String> {
+fn replay<'a>(
+    network: &'a Network,
+    cast: Cast<'a>,
+    house: House<'a>,
+    plan: &Plan,
+) -> Result<Done<'a>, String> {
     let bar = bar("receipts");
     bar.set_length(plan.receipts.rows);
     let engine = &network.engine;
     let done = std::thread::scope(|scope| {
-        let mut replay = Replay::new(engine, cast, Pipe::open(scope, engine), plan.survey.start);
+        let mut replay = Replay::new(engine, cast, house, Pipe::open(scope, engine), plan.survey.start);
         for row in plan.receipts.rows()? {
             replay.receipt(&row.map_err(text)?)?;
             bar.inc(1);

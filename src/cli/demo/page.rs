@@ -4,7 +4,9 @@
 //! Promises: amounts are exact integers with their decimal point put in; nothing is rounded.
 //! Refuses to know: where figures come from.
 
+use super::house::Closed;
 use super::tally::Counts;
+use crate::clearing::Figure;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -114,6 +116,8 @@ pub struct Page {
     pub brands: Vec<Line>,
     /// Obligations, gross.
     pub obligations: Vec<Owed>,
+    /// The months that were closed.
+    pub months: Vec<Closed>,
     /// Commands that were accepted.
     pub commands: Counts,
     /// Commands that changed nothing, since they had taken effect before.
@@ -307,6 +311,35 @@ impl Page {
         if column % 3 == 0 { Ok(()) } else { writeln!(f) }
     }
 
+    /// Gross, bilateral and multilateral, side by side.
+    fn clearing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.months.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nCLEARING in {}, a cycle for each month, all settled", self.currency)?;
+        let heads = ["every obligation", "each pair", "through the house"];
+        writeln!(f, "  {:<9}{:>29}{:>25}{:>25}", "month", heads[0], heads[1], heads[2])?;
+        for closed in &self.months {
+            let money = |figure: &Figure| decimal(figure.value, self.money_scale);
+            let figures = &closed.figures;
+            writeln!(
+                f,
+                "  {:<9}{:>9}{:>20}{:>7}{:>18}{:>7}{:>18}",
+                closed.month,
+                grouped(figures.gross.payments),
+                money(&figures.gross),
+                grouped(figures.bilateral.payments),
+                money(&figures.bilateral),
+                grouped(figures.multilateral.payments),
+                money(&figures.multilateral),
+            )?;
+            if !closed.note.is_empty() {
+                writeln!(f, "           {}", cut(&closed.note, WIDTH - 11))?;
+            }
+        }
+        Ok(())
+    }
+
     fn commands(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let c = &self.commands;
         writeln!(
@@ -337,6 +370,7 @@ impl Page {
             "            {} for the sandbox: keys that the network holds, and a till that gives points",
             grouped(c.sandbox)
         )?;
+        writeln!(f, "            {} to close the months", grouped(c.clearing))?;
         if self.repeated > 0 {
             writeln!(
                 f,
@@ -378,6 +412,7 @@ impl fmt::Display for Page {
         self.head(f)?;
         self.points(f)?;
         self.obligations(f)?;
+        self.clearing(f)?;
         self.commands(f)?;
         self.verification(f)
     }

@@ -6,6 +6,7 @@
 //! Refuses to know: how the network decides.
 
 use super::cast::{Brand, Cast, Member};
+use super::house::{Closed, House};
 use super::pipe::{Number, Pipe};
 use super::receipts::Receipt;
 use super::rule::{self, Purse, Share, Wish};
@@ -17,7 +18,7 @@ use crate::engine::{Engine, Failure, Outcome};
 use crate::machine::{Kind, Request};
 use crate::payments::{Authorise, Capture, Refund};
 use crate::sign::{PaymentConsent, PointToken, Sale, SecretKey, Typ, sign};
-use crate::types::{Ident, Money, PaymentId, Points, Time, encode};
+use crate::types::{Date, Ident, Money, Month, ParticipantId, PaymentId, Points, Time, encode};
 use hashbrown::HashMap;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -80,6 +81,8 @@ pub struct Replay<'a> {
     year: u64,
     /// The newest entry that an answer named.
     newest: u64,
+    /// Closes the months.
+    house: House<'a>,
 }
 
 /// What is left when all is done.
@@ -90,11 +93,13 @@ pub struct Done<'a> {
     pub last: Time,
     /// Everybody who was seen.
     pub cast: Cast<'a>,
+    /// The months that were closed.
+    pub months: Vec<Closed>,
 }
 
 impl<'a> Replay<'a> {
     /// Over a network that is founded at `start`.
-    pub fn new(engine: &'a Engine, cast: Cast<'a>, pipe: Pipe<What>, start: Time) -> Self {
+    pub fn new(engine: &'a Engine, cast: Cast<'a>, house: House<'a>, pipe: Pipe<What>, start: Time) -> Self {
         let network = &cast.terms.network;
         let cent = 10u64.pow(u32::from(network.scale.saturating_sub(network.minor)));
         let tally = Tally::new(cast.brands.len());
@@ -110,11 +115,18 @@ impl<'a> Replay<'a> {
             now: start,
             year: 0,
             newest: 0,
+            house,
         }
     }
 
     /// One purchase.
     pub fn receipt(&mut self, receipt: &Receipt) -> Result<(), String> {
+        if let Some(month) = self.house.over(receipt.at) {
+            let begins = format!("{}-01", receipt.at.date(0).month());
+            let begins: Date = begins.parse().map_err(|e: crate::types::Malformed| e.0)?;
+            self.close(month, begins.starts(0))?;
+        }
+        self.settle_through(receipt.at)?;
         self.catch_up(receipt.at)?;
         self.now = self.now.max(receipt.at);
         self.renew_budgets()?;
@@ -132,7 +144,42 @@ impl<'a> Replay<'a> {
             self.catch_up(due)?;
         }
         self.wait_for(self.pipe.sent())?;
-        Ok(Done { tally: self.tally, last: self.now, cast: self.cast })
+        if let Some(month) = self.house.last() {
+            self.close(month, self.now.plus_seconds(1))?;
+        }
+        while let Some(due) = self.house.due() {
+            self.settle_through(due)?;
+        }
+        let (months, commands) = self.house.finish();
+        self.tally.counts.clearing = commands;
+        Ok(Done { tally: self.tally, last: self.now, cast: self.cast, months })
+    }
+
+    // What the clearing house does, between receipts.
+
+    /// A month is over: its cycle is sealed at `at`, once all before is answered.
+    fn close(&mut self, month: Month, at: Time) -> Result<(), String> {
+        self.settle_through(at)?;
+        self.catch_up(at)?;
+        self.wait_for(self.pipe.sent())?;
+        self.now = self.now.max(at);
+        let brands = &self.cast.brands;
+        let keys = |who: &ParticipantId| {
+            let brand = brands.iter().find(|brand| brand.terms.participant == *who);
+            brand.map(|brand| &brand.keys.issuing)
+        };
+        self.house.begin(month, self.now, &keys)
+    }
+
+    /// Takes every step of the clearing house that is due by then.
+    fn settle_through(&mut self, through: Time) -> Result<(), String> {
+        while let Some(due) = self.house.due().filter(|due| *due <= through) {
+            self.catch_up(due)?;
+            self.wait_for(self.pipe.sent())?;
+            self.now = self.now.max(due);
+            self.house.step(self.now)?;
+        }
+        Ok(())
     }
 
     // On the way to the network and back.

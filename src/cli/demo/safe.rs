@@ -46,6 +46,11 @@ impl Safe {
         self.keys.put(&Owner::Operator, &name.parse().map_err(text)?, key).map_err(text)
     }
 
+    /// Makes a key of somebody who works for the operator.
+    pub fn operator_key(&self, name: &str) -> Result<SecretKey, String> {
+        self.keys.create(&Owner::Operator, &name.parse().map_err(text)?).map_err(text)
+    }
+
     /// Makes a key of a brand.
     pub fn brand_key(&self, brand: &BrandId, name: &str) -> Result<SecretKey, String> {
         self.keys.create(&Owner::Brand(brand.clone()), &name.parse().map_err(text)?).map_err(text)

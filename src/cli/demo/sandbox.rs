@@ -303,6 +303,7 @@ fn certified(
         until: None,
         till,
         held: Some(caps),
+        person: None,
     };
     Ok(pen.approved(sign(&brand.keys.root, Typ::KeyCert, &encode(&cert)), &[signer.secret()]))
 }

@@ -40,13 +40,27 @@ pub struct Counts {
     pub refunds: u64,
     /// What lets API keys write.
     pub sandbox: u64,
+    /// What closing the months took.
+    pub clearing: u64,
 }
 
 impl Counts {
     /// All of them.
     pub fn sum(&self) -> u64 {
-        let Self { founding, tills, budgets, accounts, awards, payments, captures, refunds, sandbox } = self;
-        founding + tills + budgets + accounts + awards + payments + captures + refunds + sandbox
+        let Self {
+            founding,
+            tills,
+            budgets,
+            accounts,
+            awards,
+            payments,
+            captures,
+            refunds,
+            sandbox,
+            clearing,
+        } = self;
+        let trade = accounts + awards + payments + captures + refunds;
+        founding + tills + budgets + trade + sandbox + clearing
     }
 }
 

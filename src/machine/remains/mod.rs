@@ -130,8 +130,8 @@ fn recorded_as(
     let mut all = Vec::with_capacity(parts.len());
     for part in parts {
         let done = (!part.done.is_empty()).then(|| part.done.clone());
-        let (payment, exchange, cycle) = tagged(part.tag);
-        let mut body = PartBody { payment, exchange, cycle, done, ..PartBody::default() };
+        let (payment, exchange, cause, cycle) = tagged(part.tag);
+        let mut body = PartBody { payment, exchange, cause, cycle, done, ..PartBody::default() };
         if let PartKey::Line(_) = part.key {
             let (line, verdict) = lines.next().ok_or_else(|| Stop::Bug("more parts than lines".into()))?;
             body.line = std::str::from_utf8(line).ok().map(str::to_owned);

@@ -1,0 +1,271 @@
+//! Instructions, objections, bank statements, positions.
+
+use super::call::{Caller, service};
+use super::cycles::{shown, sight};
+use super::problem::{Code, Problem};
+use super::query::Query;
+use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
+use super::service::Service;
+use super::write::{Done, Incoming};
+use crate::book::{self, Draft, Found, Name, Record, Source, Stop};
+use crate::clearing::{
+    AcceptStatement, ImportStatement, InstructionStage, MoveInstruction, SetFunding, instruction_stage,
+};
+use crate::prices::exposure;
+use crate::types::{Currency, Ident, InstructionId, ObjectionId, ParticipantId, Time};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+
+/// Move an instruction on
+///
+/// The bank acknowledged or rejected it; it is issued again; a small difference is written off. By an analyst; the last
+/// two carry the approvals of two of the operator's approvers: send them as `application/jose`.
+#[utoipa::path(post, path = "/v1/instructions/moves", tag = "clearing", operation_id = "moveInstruction",
+    request_body = MoveInstruction,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn move_instruction(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// Import a bank statement
+///
+/// A statement of the settlement account, matched with instructions. Nothing is confirmed until somebody else accepts it.
+#[utoipa::path(post, path = "/v1/bank-statements", tag = "clearing", operation_id = "importStatement",
+    request_body = ImportStatement,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn import(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// Accept a bank statement
+///
+/// By another person than who imported it. A line that fits no instruction is an exception and changes nothing.
+#[utoipa::path(post, path = "/v1/bank-statements/acceptances", tag = "clearing", operation_id = "acceptStatement",
+    request_body = AcceptStatement,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn accept(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// Set what stands behind a participant's debts
+///
+/// Caps and cover, with the approvals of two of the operator's approvers: send it as `application/jose`. It replaces
+/// what was set before; no cap and no cover is cut below what it stands for.
+#[utoipa::path(post, path = "/v1/funding", tag = "clearing", operation_id = "setFunding", request_body = SetFunding,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn set_funding(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// An instruction.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Instruction {
+    /// Its id: the EndToEndId of the payment.
+    instruction: InstructionId,
+    /// Where it stands.
+    stage: InstructionStage,
+    /// What it says.
+    facts: book::Instruction,
+}
+
+/// Show an instruction
+///
+/// A payment that a cycle asks for. For the participant's brand, the operator and analysts.
+#[utoipa::path(get, path = "/v1/instructions/{instruction}", tag = "clearing", operation_id = "getInstruction",
+    params(("instruction" = InstructionId, Path, description = "Its id.")),
+    responses((status = 200, description = "The instruction.", body = Instruction)))]
+pub async fn get_instruction(
+    caller: Caller,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let nothing = || Problem::about(Code::NotFound, "no such instruction of yours");
+    let id: InstructionId = id.parse().map_err(|_| nothing())?;
+    let service = service(&request)?;
+    service.wait_for(min_seq(request.headers())?).await?;
+    let own = sight(&service, &caller)?;
+    let seq = shown(&service);
+    let record = service.record(&Name::Instruction(id))?;
+    let facts = record.as_deref().and_then(Record::instruction).cloned().ok_or_else(nothing)?;
+    if own.is_some_and(|own| own != facts.participant) {
+        return Err(nothing());
+    }
+    let closing = service.record(&Name::Closing(facts.cycle))?;
+    let closing = closing.as_deref().and_then(Record::closing).ok_or_else(nothing)?;
+    let stage = instruction_stage(&facts, closing, service.log_time()?.seconds());
+    Ok(json(seq, &Instruction { instruction: id, stage, facts }))
+}
+
+/// An objection.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Objection {
+    /// Its id.
+    objection: ObjectionId,
+    /// What it says.
+    facts: book::Objection,
+}
+
+/// Show an objection
+///
+/// For the brands of both sides, the operator and analysts.
+#[utoipa::path(get, path = "/v1/objections/{objection}", tag = "clearing", operation_id = "getObjection",
+    params(("objection" = ObjectionId, Path, description = "Its id.")),
+    responses((status = 200, description = "The objection.", body = Objection)))]
+pub async fn get_objection(
+    caller: Caller,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let nothing = || Problem::about(Code::NotFound, "no such objection of yours");
+    let id: ObjectionId = id.parse().map_err(|_| nothing())?;
+    let service = service(&request)?;
+    service.wait_for(min_seq(request.headers())?).await?;
+    let own = sight(&service, &caller)?;
+    let seq = shown(&service);
+    let record = service.record(&Name::Objection(id))?;
+    let facts = record.as_deref().and_then(Record::objection).cloned().ok_or_else(nothing)?;
+    if own.is_some_and(|own| own != facts.debtor && own != facts.creditor) {
+        return Err(nothing());
+    }
+    Ok(json(seq, &Objection { objection: id, facts }))
+}
+
+/// A bank statement.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Statement {
+    /// The bank's id of it.
+    statement: Ident,
+    /// What it says, and what became of it.
+    facts: book::Statement,
+}
+
+/// Show a bank statement
+///
+/// With the lines that changed nothing, and why. For the operator and analysts.
+#[utoipa::path(get, path = "/v1/bank-statements/{statement}", tag = "clearing", operation_id = "getStatement",
+    params(("statement" = Ident, Path, description = "The bank's id of it.", example = "2026-04-02.1")),
+    responses((status = 200, description = "The statement.", body = Statement)))]
+pub async fn get_statement(
+    caller: Caller,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let nothing = || Problem::about(Code::NotFound, "no such statement");
+    let id: Ident = id.parse().map_err(|_| nothing())?;
+    let service = service(&request)?;
+    service.wait_for(min_seq(request.headers())?).await?;
+    if sight(&service, &caller)?.is_some() {
+        return Err(Code::NotYours.into());
+    }
+    let seq = shown(&service);
+    let record = service.record(&Name::Statement(id.clone()))?;
+    let facts = record.as_deref().and_then(Record::statement).cloned().ok_or_else(nothing)?;
+    Ok(json(seq, &Statement { statement: id, facts }))
+}
+
+/// What a participant stands for in one currency.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Position {
+    /// The participant.
+    participant: ParticipantId,
+    /// The currency.
+    currency: Currency,
+    /// Booked and not settled: + is owed to it, − is owed by it.
+    position: i64,
+    /// What it owes for the purpose of caps: credits that are being paid out do not count.
+    debt: i64,
+    /// Reserved for payments that are authorised and not captured.
+    reserved: u64,
+    /// Most that debt and reserved may come to: the smaller of cap and cover.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u64>,
+    /// What it may still come to owe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headroom: Option<u64>,
+    /// Over its limit, by refunds or the like: no voluntary debit is taken until that has changed.
+    overrun: bool,
+}
+
+/// State, as a source for a draft that is never finished.
+struct State<'a> {
+    service: &'a Service,
+}
+
+impl Source for State<'_> {
+    fn find(&self, name: &Name) -> Found {
+        match self.service.record(name) {
+            Ok(Some(record)) => Found::Known(record),
+            Ok(None) => Found::Absent,
+            Err(_) => Found::NotLoaded,
+        }
+    }
+}
+
+fn position(
+    service: &Service,
+    who: &ParticipantId,
+    currency: Currency,
+    at: Time,
+) -> Result<Position, Problem> {
+    let state = State { service };
+    let mut draft = Draft::new(&state, 0, at);
+    let stands = exposure(&mut draft, who, currency).map_err(|stop| match stop {
+        Stop::Refused(no) => Problem::fault(no),
+        other => Problem::fault(format!("{other:?}")),
+    })?;
+    Ok(Position {
+        participant: who.clone(),
+        currency,
+        position: stands.position,
+        debt: stands.debt,
+        reserved: stands.reserved,
+        limit: stands.limit,
+        headroom: stands.headroom(),
+        overrun: stands.overrun(),
+    })
+}
+
+/// List positions
+///
+/// What each participant is owed or owes now, and what it may still come to owe. In each currency the positions sum to
+/// zero. A brand sees its own participant's.
+#[utoipa::path(get, path = "/v1/positions", tag = "clearing", operation_id = "listPositions", params(PageQuery),
+    responses((status = 200, description = "The positions.", body = Page<Position>)))]
+pub async fn positions(
+    caller: Caller,
+    request: HttpRequest,
+    query: Query<PageQuery>,
+) -> Result<HttpResponse, Problem> {
+    let service = service(&request)?;
+    let (limit, after) = (query.limit()?, query.place::<String>("positions")?.unwrap_or_default());
+    service.wait_for(min_seq(request.headers())?).await?;
+    let own = sight(&service, &caller)?;
+    let (seq, from) = (shown(&service), service.clone());
+    let found = web::block(move || {
+        let (who, next) = match own {
+            Some(own) => (vec![own], None),
+            None => {
+                let sort = crate::reading::Sort::Participants;
+                let page = crate::reading::list(&**from.engine.read(), sort, &after, limit)?;
+                let who = page.items.into_iter().filter_map(|item| match item.name {
+                    Name::Participant(who) => Some(who),
+                    _ => None,
+                });
+                (who.collect(), page.next)
+            }
+        };
+        let (mut items, at) = (vec![], from.log_time()?);
+        for who in &who {
+            for currency in &from.genesis.currencies {
+                let one = position(&from, who, currency.code, at)?;
+                if one.position != 0 || one.debt != 0 || one.reserved != 0 || one.limit.is_some() {
+                    items.push(one);
+                }
+            }
+        }
+        Ok::<_, Problem>((items, next))
+    });
+    let (items, next) = found.await.map_err(Problem::fault)??;
+    let next = next.map(|next| cursor("positions", &next));
+    Ok(page(&request, seq, &Page { items, next }))
+}

@@ -1,0 +1,338 @@
+//! Cycles: how obligations are sealed, netted, reviewed, approved and paid.
+
+use super::call::{Caller, Whom, service};
+use super::problem::{Code, Problem};
+use super::query::Query;
+use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
+use super::service::Service;
+use super::write::{Done, Incoming};
+use crate::book::{Closing, Line, Mark, Name, Record, Sums};
+use crate::clearing::{
+    AnswerObjection, ComputeCycle, FileObjection, InstructionStage, MoveCycle, SealCycle, Stage,
+    instruction_stage, stage,
+};
+use crate::types::{Currency, Hash, Ident, InstructionId, Money, ParticipantId};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Seal the open cycle
+///
+/// One entry fixes which obligations are in it: those that were booked before. The next cycle opens in the same entry.
+/// By an analyst: a key of the operator's for daily work.
+#[utoipa::path(post, path = "/v1/cycles", tag = "clearing", operation_id = "sealCycle", request_body = SealCycle,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn seal(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// Compute a cycle
+///
+/// Nets, and an instruction for each participant that pays or is paid. Whoever asks says the digest of the nets as they
+/// computed them from the obligations; the log's own must be the same.
+#[utoipa::path(post, path = "/v1/cycles/computations", tag = "clearing", operation_id = "computeCycle",
+    request_body = ComputeCycle,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn compute(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// Move a cycle on
+///
+/// Review, return, approve, ask for payment, find and cover a shortfall, let payment orders leave, settle, void. By an
+/// analyst; what needs two people carries the approvals of two of the operator's approvers: send it as `application/jose`.
+#[utoipa::path(post, path = "/v1/cycles/moves", tag = "clearing", operation_id = "moveCycle", request_body = MoveCycle,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn advance(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// Object to a cycle
+///
+/// While a cycle is reviewed, a brand objects to what its participant owes or is owed. If that is accepted, it is carried
+/// to the open cycle, and the cycle is computed again. Silence accepts.
+#[utoipa::path(post, path = "/v1/objections", tag = "clearing", operation_id = "fileObjection",
+    request_body = FileObjection,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn object(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// Answer an objection
+///
+/// By an analyst.
+#[utoipa::path(post, path = "/v1/objections/answers", tag = "clearing", operation_id = "answerObjection",
+    request_body = AnswerObjection,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn answer(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// A cycle.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Cycle {
+    /// Its number.
+    #[schema(example = 3)]
+    cycle: u64,
+    /// Where it stands.
+    stage: Stage,
+    /// The first entry whose obligations are its own.
+    from: u64,
+    /// Voided cycles whose obligations it took over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    includes: Vec<u64>,
+    /// When it was sealed: obligations of earlier entries are in it, of this one and later not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sealed: Option<Mark>,
+    /// How often it was computed.
+    version: u32,
+    /// When it was computed last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    computed: Option<Mark>,
+    /// The digest of its nets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<Hash>,
+    /// Until when participants may object, in Unix seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    review_until: Option<u64>,
+    /// Objections that wait for an answer.
+    objections: u32,
+    /// Why it is to be computed again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    returned: Option<Ident>,
+    /// When two people approved it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approved: Option<Mark>,
+    /// When payments are due, in Unix seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due: Option<u64>,
+    /// Whether not everybody paid.
+    with_loss: bool,
+    /// Its sums, for the operator and analysts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sums: Vec<Sums>,
+    /// When it was settled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settled: Option<Mark>,
+    /// When it was voided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    voided: Option<Mark>,
+}
+
+impl Cycle {
+    fn of(cycle: u64, closing: Closing, all: bool) -> Self {
+        Self {
+            cycle,
+            stage: stage(&closing),
+            from: closing.from,
+            includes: closing.includes,
+            sealed: closing.sealed,
+            version: closing.version,
+            computed: closing.computed.as_ref().map(|computed| computed.mark),
+            digest: closing.computed.map(|computed| computed.digest),
+            review_until: closing.review,
+            objections: closing.objections,
+            returned: closing.returned,
+            approved: closing.approved,
+            due: closing.due,
+            with_loss: closing.shortfall.is_some(),
+            sums: if all { closing.sums } else { vec![] },
+            settled: closing.settled,
+            voided: closing.voided,
+        }
+    }
+}
+
+/// Who reads settlement: the participants that they may see, `None` for all.
+pub(super) fn sight(service: &Service, caller: &Caller) -> Result<Option<ParticipantId>, Problem> {
+    match &caller.whom {
+        Whom::Operator => Ok(None),
+        Whom::Brand(brand) => {
+            let record = service.record(&Name::Brand(brand.clone()))?;
+            let brand = record.as_deref().and_then(Record::brand).ok_or(Code::NotYours)?;
+            Ok(Some(brand.participant.clone()))
+        }
+        _ => Err(Code::NotYours.into()),
+    }
+}
+
+/// The last entry that state shows, read before the records: what is shown is that entry or a later one.
+pub(super) fn shown(service: &Service) -> Option<u64> {
+    service.engine.progress().state.checked_sub(1)
+}
+
+impl Service {
+    fn closing(&self, cycle: u64) -> Result<Option<Closing>, Problem> {
+        Ok(self.record(&Name::Closing(cycle))?.as_deref().and_then(Record::closing).cloned())
+    }
+}
+
+fn nothing() -> Problem {
+    Problem::about(Code::NotFound, "no such cycle")
+}
+
+/// List cycles
+///
+/// The newest first: the first is the open one. Sums are shown to the operator and to analysts.
+#[utoipa::path(get, path = "/v1/cycles", tag = "clearing", operation_id = "listCycles", params(PageQuery),
+    responses((status = 200, description = "The cycles.", body = Page<Cycle>)))]
+pub async fn list(
+    caller: Caller,
+    request: HttpRequest,
+    query: Query<PageQuery>,
+) -> Result<HttpResponse, Problem> {
+    let service = service(&request)?;
+    let (limit, before) = (query.limit()?, query.place::<u64>("cycles")?);
+    service.wait_for(min_seq(request.headers())?).await?;
+    let all = sight(&service, &caller)?.is_none();
+    let (seq, from) = (shown(&service), service.clone());
+    let found = web::block(move || {
+        let record = from.record(&Name::Cycle)?;
+        let open = record.as_deref().and_then(Record::cycle).map_or(0, |cycle| cycle.open);
+        let last = before.map_or(open, |before| before.saturating_sub(1)).min(open);
+        let mut items = vec![];
+        for cycle in (1..=last).rev().take(limit) {
+            items.extend(from.closing(cycle)?.map(|closing| Cycle::of(cycle, closing, all)));
+        }
+        Ok::<_, Problem>(items)
+    });
+    let items = found.await.map_err(Problem::fault)??;
+    let next = items.last().map(|one| one.cycle).filter(|last| *last > 1 && items.len() == limit);
+    let next = next.map(|last| cursor("cycles", &last));
+    Ok(page(&request, seq, &Page { items, next }))
+}
+
+/// Show a cycle
+///
+/// Where it stands and what happened to it. Sums are shown to the operator and to analysts.
+#[utoipa::path(get, path = "/v1/cycles/{cycle}", tag = "clearing", operation_id = "getCycle",
+    params(("cycle" = u64, Path, description = "Its number.", example = 3)),
+    responses((status = 200, description = "The cycle.", body = Cycle)))]
+pub async fn get(
+    caller: Caller,
+    request: HttpRequest,
+    cycle: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let cycle: u64 = cycle.parse().map_err(|_| nothing())?;
+    let service = service(&request)?;
+    service.wait_for(min_seq(request.headers())?).await?;
+    let all = sight(&service, &caller)?.is_none();
+    let seq = shown(&service);
+    let closing = service.closing(cycle)?.ok_or_else(nothing)?;
+    Ok(json(seq, &Cycle::of(cycle, closing, all)))
+}
+
+/// What a cycle means for a participant: + is owed to it, − is owed by it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct CycleLine {
+    /// The participant.
+    participant: ParticipantId,
+    /// The currency.
+    currency: Currency,
+    /// Its obligations in the cycle, netted.
+    net: i64,
+    /// Carried from the cycle before.
+    carry: i64,
+    /// What it pays (−) or is paid (+).
+    amount: i64,
+    /// What is carried on to the next cycle.
+    carried: i64,
+    /// Confirmed by bank statements.
+    paid: Money,
+    /// For a payer: drawn from its cover, or borne by others.
+    drawn: Money,
+    /// For a receiver: what it did not get.
+    lost: Money,
+    /// What is still to be paid.
+    open: u64,
+    /// The instruction in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instruction: Option<InstructionId>,
+    /// Where that stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<InstructionStage>,
+}
+
+/// List the lines of a cycle
+///
+/// A line for each participant that pays or is paid. A brand sees its own participant's.
+#[utoipa::path(get, path = "/v1/cycles/{cycle}/lines", tag = "clearing", operation_id = "listLines",
+    params(("cycle" = u64, Path, description = "Its number.", example = 3), PageQuery),
+    responses((status = 200, description = "The lines.", body = Page<CycleLine>)))]
+pub async fn lines(
+    caller: Caller,
+    request: HttpRequest,
+    cycle: web::Path<String>,
+    query: Query<PageQuery>,
+) -> Result<HttpResponse, Problem> {
+    let cycle: u64 = cycle.parse().map_err(|_| nothing())?;
+    let service = service(&request)?;
+    let (limit, after) = (query.limit()?, query.place::<String>("lines")?);
+    service.wait_for(min_seq(request.headers())?).await?;
+    let own = sight(&service, &caller)?;
+    let (seq, from) = (shown(&service), service.clone());
+    let found = web::block(move || lines_of(&from, cycle, own.as_ref(), after.as_deref(), limit));
+    let (items, next) = found.await.map_err(Problem::fault)??;
+    let next = next.map(|next| cursor("lines", &next));
+    Ok(page(&request, seq, &Page { items, next }))
+}
+
+fn lines_of(
+    service: &Arc<Service>,
+    cycle: u64,
+    own: Option<&ParticipantId>,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<(Vec<CycleLine>, Option<String>), Problem> {
+    let closing = service.closing(cycle)?.ok_or_else(nothing)?;
+    let prefix = match own {
+        Some(own) => format!("line/{cycle}/{own}/"),
+        None => format!("line/{cycle}/"),
+    };
+    let now = service.log_time()?.seconds();
+    let from = after.map_or_else(|| prefix.clone(), str::to_owned);
+    let loaded = service.engine.read().scan(&from, limit.saturating_add(1))?;
+    let (mut items, mut next, mut last) = (vec![], None, None);
+    for row in loaded.rows.iter().take_while(|row| row.key.starts_with(&prefix)) {
+        if items.len() >= limit {
+            next = last;
+            break;
+        }
+        let name: Name = row.key.parse().map_err(Problem::fault)?;
+        let record = Record::decode(&name, &row.value).map_err(Problem::fault)?;
+        if let (Name::Line(_, participant, currency), Record::Line(line)) = (name, record) {
+            items.push(shown_line(service, &closing, participant, currency, &line, now)?);
+        }
+        last = Some(row.key.clone());
+    }
+    Ok((items, next))
+}
+
+fn shown_line(
+    service: &Service,
+    closing: &Closing,
+    participant: ParticipantId,
+    currency: Currency,
+    line: &Line,
+    now: u64,
+) -> Result<CycleLine, Problem> {
+    let record = match line.instruction {
+        Some(id) => service.record(&Name::Instruction(id))?,
+        None => None,
+    };
+    let instruction = record.as_deref().and_then(Record::instruction);
+    Ok(CycleLine {
+        participant,
+        currency,
+        net: line.net,
+        carry: line.carry,
+        amount: line.amount,
+        carried: line.carried(),
+        paid: line.paid,
+        drawn: line.drawn,
+        lost: line.lost,
+        open: line.open(),
+        instruction: line.instruction,
+        stage: instruction.map(|one| instruction_stage(one, closing, now)),
+    })
+}

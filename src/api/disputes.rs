@@ -1,0 +1,124 @@
+//! Disputes between participants, and complaints of consumers.
+
+use super::call::{Caller, service};
+use super::cycles::{shown, sight};
+use super::problem::{Code, Problem};
+use super::reply::{json, min_seq};
+use super::write::{Done, Incoming};
+use crate::book::{self, Name, Record};
+use crate::clearing::{FileComplaint, FileDispute, MoveComplaint, MoveDispute, is_overdue};
+use crate::types::{ComplaintId, DisputeId};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+
+/// File a dispute
+///
+/// The brand whose participant owes for a payment says that it should not: why, how much of it, with the hashes of
+/// documents. Each reason has a time limit.
+#[utoipa::path(post, path = "/v1/disputes", tag = "clearing", operation_id = "fileDispute", request_body = FileDispute,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn file_dispute(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// Move a dispute on
+///
+/// The filer, the target or an analyst takes a step; a ruling carries the approvals of two of the operator's approvers:
+/// send it as `application/jose`. An end takes the obligation back, or leaves it, in the same entry.
+#[utoipa::path(post, path = "/v1/disputes/moves", tag = "clearing", operation_id = "moveDispute",
+    request_body = MoveDispute,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn move_dispute(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// File a complaint
+///
+/// The holder of an account complains: points are missing, it was not them, or an amount is wrong. The account's brand
+/// answers within 30 days.
+#[utoipa::path(post, path = "/v1/complaints", tag = "clearing", operation_id = "fileComplaint",
+    request_body = FileComplaint,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn file_complaint(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// Move a complaint on
+///
+/// The brand answers, the holder appeals or takes it back, the operator answers an appeal.
+#[utoipa::path(post, path = "/v1/complaints/moves", tag = "clearing", operation_id = "moveComplaint",
+    request_body = MoveComplaint,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn move_complaint(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// A dispute.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Dispute {
+    /// Its id.
+    dispute: DisputeId,
+    /// Whether the time for the next step has passed.
+    overdue: bool,
+    /// What it says.
+    facts: book::Dispute,
+}
+
+/// Show a dispute
+///
+/// For the brands of both sides, the operator and analysts.
+#[utoipa::path(get, path = "/v1/disputes/{dispute}", tag = "clearing", operation_id = "getDispute",
+    params(("dispute" = DisputeId, Path, description = "Its id.")),
+    responses((status = 200, description = "The dispute.", body = Dispute)))]
+pub async fn get_dispute(
+    caller: Caller,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let nothing = || Problem::about(Code::NotFound, "no such dispute of yours");
+    let id: DisputeId = id.parse().map_err(|_| nothing())?;
+    let service = service(&request)?;
+    service.wait_for(min_seq(request.headers())?).await?;
+    let own = sight(&service, &caller)?;
+    let seq = shown(&service);
+    let record = service.record(&Name::Dispute(id))?;
+    let facts = record.as_deref().and_then(Record::dispute).cloned().ok_or_else(nothing)?;
+    if own.is_some_and(|own| own != facts.filer && own != facts.target) {
+        return Err(nothing());
+    }
+    let overdue = is_overdue(&facts, service.log_time()?);
+    Ok(json(seq, &Dispute { dispute: id, overdue, facts }))
+}
+
+/// A complaint.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Complaint {
+    /// Its id.
+    complaint: ComplaintId,
+    /// What it says.
+    facts: book::Complaint,
+}
+
+/// Show a complaint
+///
+/// For the account's holder, its brand and the operator.
+#[utoipa::path(get, path = "/v1/complaints/{complaint}", tag = "clearing", operation_id = "getComplaint",
+    params(("complaint" = ComplaintId, Path, description = "Its id.")),
+    responses((status = 200, description = "The complaint.", body = Complaint)))]
+pub async fn get_complaint(
+    caller: Caller,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let nothing = || Problem::about(Code::NotFound, "no such complaint, or it is not yours to see");
+    let id: ComplaintId = id.parse().map_err(|_| nothing())?;
+    let service = service(&request)?;
+    service.wait_for(min_seq(request.headers())?).await?;
+    let seq = shown(&service);
+    let record = service.record(&Name::Complaint(id))?;
+    let facts = record.as_deref().and_then(Record::complaint).cloned().ok_or_else(nothing)?;
+    if caller.brand() != Some(&facts.brand) {
+        service.may_see_account(&caller, facts.account, None).map_err(|_| nothing())?;
+    }
+    Ok(json(seq, &Complaint { complaint: id, facts }))
+}

@@ -1,0 +1,497 @@
+//! Records of the clearing house: cycles, lines, instructions, objections, statements, funding, disputes.
+//!
+//! Owns: their shapes. A cycle and an instruction store facts (sealed at, version, approved, confirmed …).
+//! Promises: one sign: + is owed to the participant, − is owed by it.
+//! Refuses to know: which step may follow which; `clearing` derives stages from these facts.
+
+use crate::types::{
+    AccountId, BrandId, Currency, Hash, Ident, InstructionId, Kid, Money, ParticipantId, PaymentId, Time,
+    UnitCode,
+};
+use serde::{Deserialize, Serialize};
+
+/// Which cycle is open, and which are sealed and neither settled nor voided.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cycle {
+    /// The open one's number, from 1.
+    pub open: u64,
+    /// Those under way, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub live: Vec<u64>,
+}
+
+/// When something happened: the entry and its log time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    /// The entry.
+    pub seq: u64,
+    /// Log time.
+    pub at: Time,
+}
+
+/// What a computation of a cycle rests on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Computed {
+    /// When.
+    pub mark: Mark,
+    /// BLAKE3 over the nets that it began from.
+    pub digest: Hash,
+    /// The cycle whose carries it took over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+}
+
+/// The sums of a cycle in one currency, in the network's smallest unit of it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sums {
+    /// The currency.
+    pub currency: Currency,
+    /// Participants who pay.
+    pub payers: u64,
+    /// Participants who are paid.
+    pub receivers: u64,
+    /// What all payers pay: as much as all receivers get.
+    pub moved: Money,
+    /// Confirmed by statements as paid in.
+    pub paid_in: Money,
+    /// Drawn from covers, funds and tranches in a shortfall.
+    pub drawn: Money,
+    /// What receivers do not get, after a shortfall.
+    pub lost: Money,
+    /// Confirmed by statements as paid out.
+    pub paid_out: Money,
+    /// Hash of the file of payment orders, once it may leave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<Hash>,
+}
+
+/// One cycle: what happened to it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Closing {
+    /// The first entry whose obligations are its own.
+    pub from: u64,
+    /// Voided cycles whose obligations it takes over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub includes: Vec<u64>,
+    /// Sealed by this entry, the first that is not its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Mark>,
+    /// How often it was computed.
+    pub version: u32,
+    /// The newest computation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub computed: Option<Computed>,
+    /// Until when participants may object, in Unix seconds; set when its review begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<u64>,
+    /// Objections that nobody answered yet.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub objections: u32,
+    /// Why the newest version is to be computed again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returned: Option<Ident>,
+    /// When two people approved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Mark>,
+    /// First instant at which a payer is late, in Unix seconds; set when notices went out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<u64>,
+    /// Its sums, in the order of currencies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sums: Vec<Sums>,
+    /// When it was found that not everybody paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shortfall: Option<Mark>,
+    /// When all was paid out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Mark>,
+    /// When two people voided it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voided: Option<Mark>,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+fn nothing(money: &Money) -> bool {
+    money.is_zero()
+}
+
+impl Closing {
+    /// A cycle that opens with this entry.
+    pub fn opened(from: u64) -> Self {
+        Self {
+            from,
+            includes: vec![],
+            sealed: None,
+            version: 0,
+            computed: None,
+            review: None,
+            objections: 0,
+            returned: None,
+            approved: None,
+            due: None,
+            sums: vec![],
+            shortfall: None,
+            settled: None,
+            voided: None,
+        }
+    }
+}
+
+/// What a cycle means for one participant in one currency.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// The version of the cycle that it is of.
+    pub version: u32,
+    /// The obligations of the cycle, netted.
+    pub net: i64,
+    /// Carried from the cycle before: less than the bank's smallest unit.
+    pub carry: i64,
+    /// What is to be paid: net and carry in the bank's unit; the rest is carried on.
+    pub amount: i64,
+    /// The instruction that stands for it, if there is something to pay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruction: Option<InstructionId>,
+    /// Confirmed by statements.
+    pub paid: Money,
+    /// For a payer: drawn from its cover, or borne by others in its place.
+    pub drawn: Money,
+    /// For a receiver: what it did not get, and is owed by who did not pay.
+    pub lost: Money,
+}
+
+impl Line {
+    /// What the next cycle takes over.
+    pub fn carried(&self) -> i64 {
+        self.net.saturating_add(self.carry).saturating_sub(self.amount)
+    }
+
+    /// What is still to be paid, by or to the participant.
+    pub fn open(&self) -> u64 {
+        let done =
+            [self.paid, self.drawn, self.lost].into_iter().fold(0u64, |sum, n| sum.saturating_add(n.get()));
+        self.amount.unsigned_abs().saturating_sub(done)
+    }
+}
+
+/// In which direction money moves.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// From a participant to the settlement account.
+    In,
+    /// From the settlement account to a participant.
+    Out,
+}
+
+/// How an instruction ended without being paid.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// The bank did not take it.
+    Rejected,
+    /// It came back, perhaps after it was booked.
+    Returned,
+    /// Its payer did not pay.
+    Defaulted,
+}
+
+/// One payment that a cycle asks for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Instruction {
+    /// The cycle.
+    pub cycle: u64,
+    /// The version of the cycle.
+    pub version: u32,
+    /// Who pays or is paid.
+    pub participant: ParticipantId,
+    /// The currency.
+    pub currency: Currency,
+    /// In which direction.
+    pub way: Way,
+    /// How much, in the network's smallest unit; a whole number of the bank's.
+    pub amount: Money,
+    /// Confirmed by statements.
+    pub confirmed: Money,
+    /// A difference that two people wrote off.
+    #[serde(default, skip_serializing_if = "nothing")]
+    pub written_off: Money,
+    /// The bank said that it has it (pain.002).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub acknowledged: bool,
+    /// How it ended, if it was not paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fate: Option<Fate>,
+    /// The file that it leaves in, if that is not its cycle's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<Hash>,
+    /// The version of the participant's bank details that counts for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<u64>,
+    /// The one it was issued for again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<InstructionId>,
+    /// The one that was issued in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<InstructionId>,
+}
+
+/// What became of an objection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Answered {
+    /// The obligations are carried to the open cycle.
+    Accepted,
+    /// They stay.
+    Rejected,
+}
+
+/// A participant objects to obligations of a cycle.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Objection {
+    /// The cycle.
+    pub cycle: u64,
+    /// The version of it.
+    pub version: u32,
+    /// Who objects.
+    pub by: ParticipantId,
+    /// Who owes.
+    pub debtor: ParticipantId,
+    /// Who is owed.
+    pub creditor: ParticipantId,
+    /// The currency.
+    pub currency: Currency,
+    /// How much of it.
+    pub amount: Money,
+    /// The payment that it is about, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<PaymentId>,
+    /// Why.
+    pub reason: Ident,
+    /// What the answer was, if there is one, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<(Answered, Ident)>,
+}
+
+/// What a line of a bank statement says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Booking {
+    /// Money moved.
+    Booked,
+    /// Money that moved before came back.
+    Returned,
+}
+
+/// A line of a bank statement.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StatementLine {
+    /// The bank's own reference of the entry: it counts once.
+    pub entry: Ident,
+    /// What it says.
+    pub booking: Booking,
+    /// In which direction money moved.
+    pub way: Way,
+    /// How much, in the network's smallest unit.
+    pub amount: Money,
+    /// The instruction that it was matched with, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruction: Option<InstructionId>,
+}
+
+/// Why a line changed nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Exception {
+    /// No instruction was named, or there is none of that name.
+    Unknown,
+    /// The bank's reference was taken in before.
+    Duplicate,
+    /// The direction or the currency is another.
+    Mismatch,
+    /// More than the instruction is for.
+    TooMuch,
+    /// The instruction is not to be paid now.
+    NotOpen,
+}
+
+/// A bank statement.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Statement {
+    /// The currency of the account.
+    pub currency: Currency,
+    /// SHA-256 of the document as the bank sent it.
+    pub document: Hash,
+    /// The balance that it begins with, in the network's smallest unit.
+    pub opening: Money,
+    /// The balance that it ends with.
+    pub closing: Money,
+    /// Its lines.
+    pub lines: Vec<StatementLine>,
+    /// The key that imported it.
+    pub by: Kid,
+    /// When another person accepted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Mark>,
+    /// The lines that changed nothing, by their number from 0, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<(u16, Exception)>,
+}
+
+/// The settlement account of a currency, as the last accepted statement left it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bank {
+    /// Its balance.
+    pub balance: Money,
+    /// The statement that says so.
+    pub statement: Ident,
+}
+
+/// How many participants there are: each has a number, from 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Roll {
+    /// How many.
+    pub participants: u64,
+}
+
+/// What stands behind a participant's debts in one currency.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Funding {
+    /// Most that it may owe on balance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<Money>,
+    /// Most that it may owe one other participant, by that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pairs: Vec<(ParticipantId, Money)>,
+    /// Whether its debts must be covered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub covered: bool,
+    /// Money that it left as cover.
+    pub cover: Money,
+    /// Its share of the common fund: drawn after its cover.
+    pub fund: Money,
+    /// Reserved for payments that are not captured yet, by the day (since 1970, UTC) with whose end it comes back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reserved: Vec<(u64, Money)>,
+}
+
+/// The stage of a dispute.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum DisputeStage {
+    /// Filed; nothing is booked yet.
+    Filed,
+    /// Booked against its target, for now.
+    ChargedBack,
+    /// The target brought evidence against it.
+    Represented,
+    /// An analyst looks at both sides.
+    Review,
+    /// The filer does not accept that either.
+    PreArbitration,
+    /// The operator decides.
+    Arbitration,
+    /// The target accepted, or said nothing in time.
+    Accepted,
+    /// Closed without effect.
+    Closed,
+    /// The target gave in.
+    Conceded,
+    /// Decided for the filer.
+    RuledForFiler,
+    /// Decided for the target.
+    RuledForTarget,
+    /// Taken back by its filer.
+    Withdrawn,
+}
+
+/// A dispute over a payment.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dispute {
+    /// The payment.
+    pub payment: PaymentId,
+    /// The unit's share of it.
+    pub unit: UnitCode,
+    /// Who files: the participant that owes.
+    pub filer: ParticipantId,
+    /// Against whom: the participant that is owed.
+    pub target: ParticipantId,
+    /// The currency.
+    pub currency: Currency,
+    /// How much of the obligation.
+    pub amount: Money,
+    /// Why.
+    pub reason: Ident,
+    /// Where it stands.
+    pub stage: DisputeStage,
+    /// When silence decides, in Unix seconds.
+    pub until: u64,
+    /// Until when headroom of the target is reserved for it, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<Time>,
+    /// SHA-256 of the documents that were brought, with who brought them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<(ParticipantId, Hash)>,
+}
+
+/// The stage of a complaint.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ComplaintStage {
+    /// Filed; the brand answers in time.
+    Filed,
+    /// The brand agrees.
+    Upheld,
+    /// The brand does not.
+    Rejected,
+    /// The consumer does not accept that; the operator answers.
+    Appealed,
+    /// The operator agrees with the consumer.
+    AppealUpheld,
+    /// The operator does not.
+    AppealRejected,
+    /// Taken back.
+    Withdrawn,
+}
+
+/// A consumer complains.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Complaint {
+    /// Whose account it is about.
+    pub account: AccountId,
+    /// The brand that answers: that of the account's unit.
+    pub brand: BrandId,
+    /// Why: `missing_points`, `not_me`, `wrong_amount`.
+    pub reason: Ident,
+    /// The payment, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<PaymentId>,
+    /// Where it stands.
+    pub stage: ComplaintStage,
+    /// When an answer is due, in Unix seconds.
+    pub until: u64,
+    /// SHA-256 of the documents that were brought.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Hash>,
+}

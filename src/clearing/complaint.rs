@@ -1,0 +1,203 @@
+//! Complaints: a consumer says that points are missing, that it was not them, or that an amount is wrong.
+//!
+//! Owns: the reasons, and the table of stages, steps and sides.
+//! Promises: a brand answers, the operator on appeal; no step leaves an end. A complaint moves no points: what is upheld
+//! is mended by an award, a refund or a dispute of its own.
+//! Refuses to know: who the consumer is.
+
+use super::people::analyst;
+use crate::book::{Complaint, ComplaintStage, Draft, Name, PartKey, Principal, Record, Stop};
+use crate::network::{Asked, signer};
+use crate::sign::Purpose;
+use crate::types::{AccountId, ComplaintId, Hash, Ident, PaymentId, Refusal, Refused};
+use serde::{Deserialize, Serialize};
+
+/// How long whoever is to answer has.
+const ANSWER: u64 = 30 * 86_400;
+/// Most documents of one complaint.
+const MOST_EVIDENCE: usize = 16;
+/// What may be complained about.
+pub const COMPLAINTS: &[&str] = &["missing_points", "not_me", "wrong_amount"];
+
+/// `complaint.file`, signed by the account's key.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileComplaint {
+    /// The account.
+    pub account: AccountId,
+    /// `missing_points`, `not_me` or `wrong_amount`.
+    pub reason: Ident,
+    /// The payment, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payment: Option<PaymentId>,
+    /// SHA-256 of documents.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Hash>,
+}
+
+/// A step of a complaint.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ComplaintStep {
+    /// Whoever answers agrees.
+    Uphold,
+    /// Whoever answers does not.
+    Reject,
+    /// The consumer asks the operator, also where the brand did not answer in time.
+    Appeal,
+    /// The consumer takes it back.
+    Withdraw,
+}
+
+/// `complaint.move`, signed by whoever takes the step.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MoveComplaint {
+    /// Which.
+    pub complaint: ComplaintId,
+    /// The step.
+    pub step: ComplaintStep,
+    /// SHA-256 of documents that are brought with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Hash>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Side {
+    Holder,
+    /// The holder, within the time to appeal; of a complaint that nobody answered, once that time has passed.
+    Appellant,
+    Brand,
+    Operator,
+}
+
+const TABLE: &[(ComplaintStage, ComplaintStep, Side, ComplaintStage)] = {
+    use ComplaintStage as S;
+    use ComplaintStep as T;
+    &[
+        (S::Filed, T::Uphold, Side::Brand, S::Upheld),
+        (S::Filed, T::Reject, Side::Brand, S::Rejected),
+        (S::Filed, T::Appeal, Side::Appellant, S::Appealed),
+        (S::Filed, T::Withdraw, Side::Holder, S::Withdrawn),
+        (S::Rejected, T::Appeal, Side::Appellant, S::Appealed),
+        (S::Appealed, T::Uphold, Side::Operator, S::AppealUpheld),
+        (S::Appealed, T::Reject, Side::Operator, S::AppealRejected),
+        (S::Appealed, T::Withdraw, Side::Holder, S::Withdrawn),
+    ]
+};
+
+fn next(stage: ComplaintStage, step: ComplaintStep) -> Option<(Side, ComplaintStage)> {
+    let row = TABLE.iter().find(|(from, by, ..)| *from == stage && *by == step);
+    row.map(|(_, _, side, to)| (*side, *to))
+}
+
+fn holder(draft: &mut Draft, asked: &Asked, account: AccountId) -> Result<(), Stop> {
+    let key = signer(draft, asked.kid, &[Purpose::Account])?;
+    if key.owner == Principal::Account(account) {
+        return Ok(());
+    }
+    Err(Refused::about(Refusal::KeyOwner, asked.kid).into())
+}
+
+/// Files a complaint.
+pub fn file_complaint(draft: &mut Draft, asked: &Asked, args: &FileComplaint) -> Result<(), Stop> {
+    holder(draft, asked, args.account)?;
+    let unit = draft.account(args.account)?.head.unit;
+    let brand = draft.unit(unit)?.brand.clone();
+    if !COMPLAINTS.contains(&args.reason.as_str()) || args.evidence.len() > MOST_EVIDENCE {
+        return Err(Refused::about(Refusal::ComplaintInvalid, format!("reason {}", args.reason)).into());
+    }
+    if let Some(payment) = args.payment {
+        // Only of one's own payments: others' are as good as unknown.
+        let share = draft.get(&Name::Share(payment, unit))?;
+        if share.as_deref().and_then(Record::share).is_none_or(|share| share.account != args.account) {
+            return Err(Refused::about(Refusal::PaymentUnknown, payment).into());
+        }
+    }
+    let complaint = Complaint {
+        account: args.account,
+        brand,
+        reason: args.reason.clone(),
+        payment: args.payment,
+        stage: ComplaintStage::Filed,
+        until: draft.at.seconds().saturating_add(ANSWER),
+        evidence: args.evidence.clone(),
+    };
+    put(draft, ComplaintId { seq: draft.seq, part: 0 }, complaint)
+}
+
+fn put(draft: &mut Draft, id: ComplaintId, complaint: Complaint) -> Result<(), Stop> {
+    let part = PartKey::Holder(complaint.account);
+    draft.put(part, Name::Complaint(id), Some(Record::Complaint(complaint)))
+}
+
+/// Takes a step in a complaint.
+pub fn move_complaint(draft: &mut Draft, asked: &Asked, args: &MoveComplaint) -> Result<(), Stop> {
+    let mut complaint = (*draft.complaint(args.complaint)?).clone();
+    let Some((side, to)) = next(complaint.stage, args.step) else {
+        let about = format!("{} is {:?}: no {:?}", args.complaint, complaint.stage, args.step);
+        return Err(Refused::about(Refusal::ComplaintStage, about).into());
+    };
+    match side {
+        Side::Holder => holder(draft, asked, complaint.account)?,
+        Side::Appellant => {
+            holder(draft, asked, complaint.account)?;
+            let over = complaint.until <= draft.at.seconds();
+            if over != (complaint.stage == ComplaintStage::Filed) {
+                let about = format!("the time of this step is {}", complaint.until);
+                return Err(Refused::about(Refusal::ComplaintStage, about).into());
+            }
+        }
+        Side::Brand => {
+            let key = signer(draft, asked.kid, &[Purpose::Issuing, Purpose::Approver, Purpose::BrandRoot])?;
+            if key.owner != Principal::Brand(complaint.brand.clone()) {
+                return Err(Refused::about(Refusal::KeyOwner, asked.kid).into());
+            }
+        }
+        Side::Operator => drop(analyst(draft, asked.kid)?),
+    }
+    complaint.evidence.extend_from_slice(&args.evidence);
+    if complaint.evidence.len() > MOST_EVIDENCE {
+        return Err(Refused::about(Refusal::TooLarge, format!("at most {MOST_EVIDENCE} documents")).into());
+    }
+    complaint.stage = to;
+    complaint.until = draft.at.seconds().saturating_add(ANSWER);
+    put(draft, args.complaint, complaint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row for each stage: the steps that it allows, each with who takes it and where it leads.
+    const STAGES: &str = "
+        Filed          Uphold:Brand:Upheld Reject:Brand:Rejected Appeal:Appellant:Appealed Withdraw:Holder:Withdrawn
+        Upheld
+        Rejected       Appeal:Appellant:Appealed
+        Appealed       Uphold:Operator:AppealUpheld Reject:Operator:AppealRejected Withdraw:Holder:Withdrawn
+        AppealUpheld
+        AppealRejected
+        Withdrawn
+    ";
+
+    #[test]
+    fn every_pair_of_stage_and_step() {
+        use ComplaintStage as S;
+        let stages =
+            [S::Filed, S::Upheld, S::Rejected, S::Appealed, S::AppealUpheld, S::AppealRejected, S::Withdrawn];
+        let steps =
+            [ComplaintStep::Uphold, ComplaintStep::Reject, ComplaintStep::Appeal, ComplaintStep::Withdraw];
+        let rows: Vec<&str> = STAGES.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        assert_eq!(rows.len(), stages.len());
+        for (row, stage) in rows.iter().zip(stages) {
+            let mut words = row.split_whitespace();
+            assert_eq!(words.next(), Some(format!("{stage:?}").as_str()));
+            let allowed: Vec<&str> = words.collect();
+            for step in steps {
+                let found = next(stage, step).map(|(side, to)| format!("{step:?}:{side:?}:{to:?}"));
+                let listed = allowed.iter().find(|one| one.starts_with(&format!("{step:?}:")));
+                assert_eq!(found.as_deref(), listed.copied(), "{stage:?}, {step:?}");
+            }
+        }
+    }
+}

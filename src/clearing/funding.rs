@@ -1,0 +1,94 @@
+//! Funding: caps, cover and shares of the fund, set by the operator's people.
+//!
+//! Owns: the command that sets them.
+//! Promises: no cap is cut and no cover is withdrawn below what it stands for; nothing raises a cap but this command.
+//! Refuses to know: where the money is; statements say what came in.
+
+use super::people::{analyst, two_people};
+use crate::book::{Draft, Funding, Name, PartKey, Record, Stop};
+use crate::network::Asked;
+use crate::prices::{exposure, funding, limit};
+use crate::types::{Currency, Money, ParticipantId, Refusal, Refused};
+use serde::{Deserialize, Serialize};
+
+/// Most caps for pairs.
+const MOST_PAIRS: usize = 100;
+
+/// A cap for what is owed to one other participant.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PairCap {
+    /// Who is owed.
+    pub creditor: ParticipantId,
+    /// Most that is owed on balance.
+    pub most: Money,
+}
+
+/// `funding.set`, signed by an analyst, approved by two approvers: what stands behind a participant's debts, in all.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetFunding {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// In this currency.
+    pub currency: Currency,
+    /// Most that it may owe on balance, reservations included; no limit if absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cap: Option<Money>,
+    /// Caps for single creditors.
+    #[serde(skip_serializing_if = "Vec::is_empty", default, deserialize_with = "crate::sign::objects")]
+    pub pairs: Vec<PairCap>,
+    /// Whether its debts must be covered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub covered: bool,
+    /// The money that it left as cover.
+    pub cover: Money,
+    /// Its share of the common fund, drawn after its cover.
+    pub fund: Money,
+}
+
+/// Sets what stands behind a participant's debts.
+pub fn set_funding(draft: &mut Draft, asked: &Asked, args: &SetFunding) -> Result<(), Stop> {
+    analyst(draft, asked.kid)?;
+    two_people(draft, asked)?;
+    draft.participant(&args.participant)?;
+    let mut network = (*draft.network()?).clone();
+    if !network.currencies.contains(&args.currency) {
+        return Err(Refused::about(Refusal::SettingInvalid, format!("currency {}", args.currency)).into());
+    }
+    let distinct = args
+        .pairs
+        .iter()
+        .enumerate()
+        .all(|(at, a)| !args.pairs.iter().take(at).any(|b| b.creditor == a.creditor));
+    if args.pairs.len() > MOST_PAIRS || !distinct {
+        return Err(Refused::about(Refusal::SettingInvalid, "pairs: each once, at most 100").into());
+    }
+    for pair in &args.pairs {
+        draft.participant(&pair.creditor)?;
+    }
+    let before = funding(draft, &args.participant, args.currency)?.unwrap_or_default();
+    let after = Funding {
+        cap: args.cap,
+        pairs: args.pairs.iter().map(|pair| (pair.creditor.clone(), pair.most)).collect(),
+        covered: args.covered,
+        cover: args.cover,
+        fund: args.fund,
+        reserved: before.reserved.clone(),
+    };
+    // Whoever is over already may be given more, never less.
+    let cut = limit(&after).is_some_and(|after| limit(&before).is_none_or(|before| after < before));
+    let stands = exposure(draft, &args.participant, args.currency)?;
+    if cut && limit(&after).is_some_and(|limit| i128::from(stands.used()) > i128::from(limit)) {
+        let about = format!("{} {} are in use", stands.used(), args.currency);
+        return Err(Refused::about(Refusal::ExposureExceeded, about).into());
+    }
+    let part = PartKey::Participant(args.participant.clone());
+    let name = Name::Funding(args.participant.clone(), args.currency);
+    draft.put(part, name, Some(Record::Funding(after)))?;
+    if !network.capped {
+        network.capped = true;
+        draft.put(PartKey::Public, Name::Network, Some(Record::Network(network)))?;
+    }
+    Ok(())
+}

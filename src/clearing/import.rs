@@ -1,0 +1,207 @@
+//! Bank statements: what was paid, by the bank's own word.
+//!
+//! Owns: taking statements in, once, and what each line does to the instruction that it was matched with.
+//! Promises: one person imports, another accepts; a statement begins with the balance that the last one ended with;
+//! an entry of the bank counts once; nothing else confirms an instruction, and no instruction is confirmed for more
+//! than its amount. A line that fits nothing is an exception and changes nothing.
+//! Refuses to know: the bank's formats, and how lines were matched.
+
+use super::cycle::{now, store};
+use super::people::{analyst, person};
+use super::stage::{Step, instruction_stage, stage};
+use crate::book::{
+    Bank, Booking, Closing, Draft, Exception, Fate, Instruction, Name, PartKey, Record, Statement,
+    StatementLine, Stop, Sums, Used, Way,
+};
+use crate::network::{Asked, signer};
+use crate::sign::Purpose;
+use crate::types::{Currency, Fingerprint, Hash, Ident, Money, Refusal, Refused};
+use serde::{Deserialize, Serialize};
+
+/// Most lines of one import: a statement with more comes in several, each with its own balances.
+const MOST_LINES: usize = 100;
+
+/// `statement.import`, signed by an analyst: a statement of the settlement account, matched with instructions.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportStatement {
+    /// The bank's id of the statement.
+    pub statement: Ident,
+    /// The currency of the account.
+    pub currency: Currency,
+    /// SHA-256 of the document as the bank sent it.
+    pub document: Hash,
+    /// The balance that it begins with, in the network's smallest unit.
+    pub opening: Money,
+    /// The balance that it ends with.
+    pub closing: Money,
+    /// Its lines, at most 100.
+    #[serde(deserialize_with = "crate::sign::objects")]
+    pub lines: Vec<StatementLine>,
+}
+
+/// `statement.accept`, signed by another person than who imported it: its lines take effect.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptStatement {
+    /// Which.
+    pub statement: Ident,
+}
+
+/// Takes a statement in; nothing is confirmed yet.
+pub fn import_statement(draft: &mut Draft, asked: &Asked, args: &ImportStatement) -> Result<(), Stop> {
+    analyst(draft, asked.kid)?;
+    let name = Name::Statement(args.statement.clone());
+    if draft.get(&name)?.is_some() {
+        return Err(Refused::about(Refusal::AlreadyExists, &args.statement).into());
+    }
+    let unit = draft.network()?.bank_unit(args.currency);
+    let no_currency = || Refused::about(Refusal::SettingInvalid, format!("currency {}", args.currency));
+    let unit = unit.ok_or_else(no_currency)?;
+    if args.lines.len() > MOST_LINES {
+        return Err(Refused::about(Refusal::TooLarge, format!("at most {MOST_LINES} lines")).into());
+    }
+    let moved = args.lines.iter().try_fold(args.opening, |balance, line| match line.way {
+        Way::In => balance.plus(line.amount),
+        Way::Out => balance.minus(line.amount),
+    });
+    let whole = |line: &StatementLine| line.amount.get().checked_rem(unit) == Some(0);
+    if moved != Some(args.closing) || !args.lines.iter().all(whole) {
+        let about = format!(
+            "closing is not opening plus what came in less what went out, never below 0, in whole units of {unit}"
+        );
+        return Err(Refused::about(Refusal::StatementInvalid, about).into());
+    }
+    let statement = Statement {
+        currency: args.currency,
+        document: args.document,
+        opening: args.opening,
+        closing: args.closing,
+        lines: args.lines.clone(),
+        by: asked.kid,
+        accepted: None,
+        exceptions: vec![],
+    };
+    draft.put(PartKey::Public, name, Some(Record::Statement(statement)))
+}
+
+/// Accepts a statement: what it says is what was paid.
+pub fn accept_statement(draft: &mut Draft, asked: &Asked, args: &AcceptStatement) -> Result<(), Stop> {
+    let purposes = [Purpose::Operations, Purpose::Approver];
+    let accepting = signer(draft, asked.kid, &purposes)?;
+    if accepting.owner != crate::book::Principal::Operator {
+        return Err(Refused::about(Refusal::KeyOwner, asked.kid).into());
+    }
+    let mut statement = (*draft.statement(&args.statement)?).clone();
+    if statement.accepted.is_some() {
+        return Err(Refused::about(Refusal::StatementInvalid, "it was accepted before").into());
+    }
+    if person(&*draft.key(statement.by)?)? == person(&accepting)? {
+        return Err(Refused::about(Refusal::PeopleMissing, "who imported it does not accept it").into());
+    }
+    let bank = draft.get(&Name::Bank(statement.currency))?;
+    if let Some(bank) = bank.as_deref().and_then(Record::bank)
+        && bank.balance != statement.opening
+    {
+        let about = format!("it begins with {}, the last one ended with {}", statement.opening, bank.balance);
+        return Err(Refused::about(Refusal::StatementInvalid, about).into());
+    }
+    draft.want(statement.lines.iter().map(|line| Name::UsedEntry(line.entry.clone())))?;
+    draft.want(statement.lines.iter().filter_map(|line| line.instruction).map(Name::Instruction))?;
+    for (number, line) in (0u16..).zip(&statement.lines) {
+        if let Err(why) = book(draft, statement.currency, line)? {
+            statement.exceptions.push((number, why));
+        }
+    }
+    statement.accepted = Some(now(draft));
+    let bank = Bank { balance: statement.closing, statement: args.statement.clone() };
+    draft.put(PartKey::Public, Name::Bank(statement.currency), Some(Record::Bank(bank)))?;
+    let name = Name::Statement(args.statement.clone());
+    draft.put(PartKey::Public, name, Some(Record::Statement(statement)))
+}
+
+/// What one line does; or why it does nothing.
+fn book(draft: &mut Draft, currency: Currency, line: &StatementLine) -> Result<Result<(), Exception>, Stop> {
+    let entry = Name::UsedEntry(line.entry.clone());
+    if draft.get(&entry)?.is_some() {
+        return Ok(Err(Exception::Duplicate));
+    }
+    let used = Used(draft.seq, 0, Fingerprint::of(line.entry.as_str().as_bytes()));
+    draft.put(PartKey::Public, entry, Some(Record::Used(used)))?;
+    let Some(id) = line.instruction else { return Ok(Err(Exception::Unknown)) };
+    let Some(record) = draft.get(&Name::Instruction(id))? else { return Ok(Err(Exception::Unknown)) };
+    let Some(mut instruction) = record.instruction().cloned() else {
+        return Err(Stop::Bug(format!("{id} is no instruction")));
+    };
+    let mut closing = (*draft.closing(instruction.cycle)?).clone();
+    let at = instruction_stage(&instruction, &closing, draft.at.seconds());
+    let cycle_moves = stage(&closing).allows(Step::Confirm);
+    let same_way = instruction.way == line.way;
+    let back = line.booking == Booking::Returned;
+    if instruction.currency != currency || same_way == back {
+        return Ok(Err(Exception::Mismatch));
+    }
+    if !(cycle_moves && if back { at.comes_back() } else { at.takes() }) {
+        return Ok(Err(Exception::NotOpen));
+    }
+    let confirmed = if back {
+        instruction.confirmed.minus(line.amount)
+    } else {
+        let sum = instruction.confirmed.plus(line.amount);
+        let most = instruction.amount.minus(instruction.written_off).unwrap_or_default();
+        sum.filter(|sum| *sum <= most)
+    };
+    let Some(confirmed) = confirmed.filter(|_| !line.amount.is_zero()) else {
+        return Ok(Err(Exception::TooMuch));
+    };
+    instruction.confirmed = confirmed;
+    if back {
+        instruction.fate = Some(Fate::Returned);
+    }
+    moved(draft, &mut closing, &instruction, line.amount, back)?;
+    let part = PartKey::Participant(instruction.participant.clone());
+    store(draft, instruction.cycle, closing)?;
+    draft.put(part, Name::Instruction(id), Some(Record::Instruction(instruction)))?;
+    Ok(Ok(()))
+}
+
+/// Counts what was paid, or came back, for the participant and for the cycle.
+fn moved(
+    draft: &mut Draft,
+    closing: &mut Closing,
+    instruction: &Instruction,
+    amount: Money,
+    back: bool,
+) -> Result<(), Stop> {
+    let change = |sum: Money| if back { sum.minus(amount) } else { sum.plus(amount) };
+    let sums = sums_of(closing, instruction.currency)?;
+    let sum = match instruction.way {
+        Way::In => &mut sums.paid_in,
+        Way::Out => &mut sums.paid_out,
+    };
+    *sum = change(*sum).ok_or(Refusal::AmountTooLarge)?;
+    change_line(draft, instruction, |line| {
+        line.paid = change(line.paid).ok_or(Refusal::AmountTooLarge)?;
+        Ok(())
+    })
+}
+
+pub(super) fn sums_of(closing: &mut Closing, currency: Currency) -> Result<&mut Sums, Stop> {
+    let sums = closing.sums.iter_mut().find(|sums| sums.currency == currency);
+    sums.ok_or_else(|| Stop::Bug(format!("a cycle without sums in {currency}")))
+}
+
+/// Changes the line that an instruction stands for.
+pub(super) fn change_line(
+    draft: &mut Draft,
+    instruction: &Instruction,
+    change: impl FnOnce(&mut crate::book::Line) -> Result<(), Refusal>,
+) -> Result<(), Stop> {
+    let name = Name::Line(instruction.cycle, instruction.participant.clone(), instruction.currency);
+    let record = draft.get(&name)?;
+    let Some(mut line) = record.as_deref().and_then(Record::line).cloned() else {
+        return Err(Stop::Bug(format!("no {name}")));
+    };
+    change(&mut line)?;
+    draft.put(PartKey::Participant(instruction.participant.clone()), name, Some(Record::Line(line)))
+}

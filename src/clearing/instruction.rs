@@ -1,0 +1,116 @@
+//! Instructions: what happens to one of them apart from statements.
+//!
+//! Owns: the bank's first word (pain.002), issuing again, writing small differences off.
+//! Promises: an instruction is issued again only once the bank rejected or returned it, under a new id, for what is
+//! open; a difference is written off by two people and below the tolerance.
+//! Refuses to know: files and banks.
+
+use super::import::{change_line, sums_of};
+use super::people::{analyst, two_people};
+use super::stage::{InstructionStep, instruction_stage};
+use crate::book::{Draft, Fate, Instruction, Name, PartKey, Record, Stop, Way};
+use crate::network::Asked;
+use crate::types::{Hash, InstructionId, Money, Refusal, Refused};
+use serde::{Deserialize, Serialize};
+
+/// Most that is written off, in the bank's smallest units: what banks keep as a charge.
+const TOLERANCE: u64 = 100;
+
+/// `instruction.move`, signed by an analyst.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MoveInstruction {
+    /// Which.
+    pub instruction: InstructionId,
+    /// The step; two approvers sign to issue again and to write off.
+    pub step: InstructionStep,
+    /// To issue a payment order again: SHA-256 of the file that it leaves in.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub file: Option<Hash>,
+}
+
+/// Moves an instruction one step on.
+pub fn move_instruction(draft: &mut Draft, asked: &Asked, args: &MoveInstruction) -> Result<(), Stop> {
+    analyst(draft, asked.kid)?;
+    let mut one = (*draft.instruction(args.instruction)?).clone();
+    let closing = draft.closing(one.cycle)?;
+    let at = instruction_stage(&one, &closing, draft.at.seconds());
+    if !at.allows(args.step) || super::stage(&closing).is_final() {
+        let about = format!("{} is {at}: no {}", args.instruction, args.step);
+        return Err(Refused::about(Refusal::InstructionStage, about).into());
+    }
+    match args.step {
+        InstructionStep::Acknowledge => one.acknowledged = true,
+        InstructionStep::Reject => {
+            if !one.confirmed.is_zero() {
+                let about = "part of it is confirmed: the bank returns what it booked";
+                return Err(Refused::about(Refusal::InstructionStage, about).into());
+            }
+            one.fate = Some(Fate::Rejected);
+        }
+        InstructionStep::Reissue => {
+            two_people(draft, asked)?;
+            let id = reissue(draft, args, &one)?;
+            one.replaced = Some(id);
+        }
+        InstructionStep::WriteOff => {
+            two_people(draft, asked)?;
+            write_off(draft, &mut one)?;
+        }
+    }
+    put(draft, args.instruction, one)
+}
+
+fn put(draft: &mut Draft, id: InstructionId, one: Instruction) -> Result<(), Stop> {
+    let part = PartKey::Participant(one.participant.clone());
+    draft.put(part, Name::Instruction(id), Some(Record::Instruction(one)))
+}
+
+fn reissue(draft: &mut Draft, args: &MoveInstruction, old: &Instruction) -> Result<InstructionId, Stop> {
+    if let Some(by) = old.replaced {
+        return Err(Refused::about(Refusal::InstructionStage, format!("{by} was issued in its place")).into());
+    }
+    if (old.way == Way::Out) != args.file.is_some() {
+        let about = "file: a payment order leaves in one, a notice does not";
+        return Err(Refused::about(Refusal::TokenPayload, about).into());
+    }
+    let open = old.amount.minus(old.confirmed).and_then(|open| open.minus(old.written_off));
+    let id = InstructionId { seq: draft.seq, part: 0 };
+    let new = Instruction {
+        amount: open.ok_or_else(|| Stop::Bug("confirmed more than the amount".into()))?,
+        confirmed: Money::ZERO,
+        written_off: Money::ZERO,
+        acknowledged: false,
+        fate: None,
+        file: args.file,
+        replaces: Some(args.instruction),
+        ..old.clone()
+    };
+    change_line(draft, old, |line| {
+        line.instruction = Some(id);
+        Ok(())
+    })?;
+    put(draft, id, new)?;
+    Ok(id)
+}
+
+/// What a payer is short by a little, the operator bears.
+fn write_off(draft: &mut Draft, one: &mut Instruction) -> Result<(), Stop> {
+    let unit = draft.network()?.bank_unit(one.currency);
+    let most = unit.unwrap_or(1).saturating_mul(TOLERANCE);
+    let short = one.amount.get().saturating_sub(one.confirmed.get());
+    if one.way == Way::Out || short > most {
+        let about = format!("{short} are missing: up to {most} of a pay-in are written off");
+        return Err(Refused::about(Refusal::AmountTooLarge, about).into());
+    }
+    let short = Money::new(short).ok_or(Refusal::AmountTooLarge)?;
+    one.written_off = short;
+    let mut closing = (*draft.closing(one.cycle)?).clone();
+    let sums = sums_of(&mut closing, one.currency)?;
+    sums.drawn = sums.drawn.plus(short).ok_or(Refusal::AmountTooLarge)?;
+    super::cycle::store(draft, one.cycle, closing)?;
+    change_line(draft, one, |line| {
+        line.drawn = line.drawn.plus(short).ok_or(Refusal::AmountTooLarge)?;
+        Ok(())
+    })
+}

@@ -1,0 +1,139 @@
+//! Objections: a participant does not agree with what a cycle says that it owes or is owed.
+//!
+//! Owns: filing and answering them, and carrying what was accepted to the open cycle.
+//! Promises: what is carried leaves one cycle and enters another in one entry; silence accepts the cycle.
+//! Refuses to know: who is right; a dispute decides about the payment itself.
+
+use super::cycle::store;
+use super::people::{analyst, speaks_for};
+use super::stage::{Step, allowed};
+use crate::book::{Answered, Draft, Name, Objection, PartKey, Record, Stop, Tag};
+use crate::network::Asked;
+use crate::types::{Currency, Ident, Money, ObjectionId, ParticipantId, PaymentId, Refusal, Refused};
+use serde::{Deserialize, Serialize};
+
+/// Most objections to one cycle that wait for an answer.
+const MOST_OPEN: u32 = 10_000;
+
+/// `objection.file`, signed by a key of the debtor's or the creditor's brand, while the cycle is reviewed.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileObjection {
+    /// The cycle.
+    pub cycle: u64,
+    /// Who owes.
+    pub debtor: ParticipantId,
+    /// Who is owed.
+    pub creditor: ParticipantId,
+    /// The currency.
+    pub currency: Currency,
+    /// How much of it should not be in this cycle.
+    pub amount: Money,
+    /// The payment that it is about; without one, it is about what the debtor owes on balance.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub payment: Option<PaymentId>,
+    /// A code for why, such as `not_ours`.
+    pub reason: Ident,
+}
+
+/// `objection.answer`, signed by an analyst.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerObjection {
+    /// Which.
+    pub objection: ObjectionId,
+    /// The answer.
+    pub answer: Answered,
+    /// A code for why.
+    pub reason: Ident,
+}
+
+/// Files an objection.
+pub fn file_objection(draft: &mut Draft, asked: &Asked, args: &FileObjection) -> Result<(), Stop> {
+    let by = speaks_for(draft, asked.kid)?;
+    if by != args.debtor && by != args.creditor {
+        return Err(Refused::about(Refusal::KeyOwner, format!("{by} is on neither side")).into());
+    }
+    let mut closing = (*draft.closing(args.cycle)?).clone();
+    allowed(args.cycle, &closing, Step::Object)?;
+    if closing.review.is_some_and(|until| until <= draft.at.seconds()) {
+        return Err(Refused::about(Refusal::CycleStage, "the time for objections has passed").into());
+    }
+    let most = match args.payment {
+        Some(id) => of_payment(draft, id, args)?,
+        None => of_pair(draft, &closing.includes, args)?,
+    };
+    if args.amount.is_zero() || args.amount.get() > most {
+        return Err(Refused::about(Refusal::ObjectionInvalid, format!("amount: 1 to {most}")).into());
+    }
+    closing.objections =
+        closing.objections.checked_add(1).filter(|n| *n <= MOST_OPEN).ok_or(Refusal::TooLarge)?;
+    let objection = Objection {
+        cycle: args.cycle,
+        version: closing.version,
+        by,
+        debtor: args.debtor.clone(),
+        creditor: args.creditor.clone(),
+        currency: args.currency,
+        amount: args.amount,
+        payment: args.payment,
+        reason: args.reason.clone(),
+        answer: None,
+    };
+    put(draft, ObjectionId { seq: draft.seq, part: 0 }, objection)?;
+    store(draft, args.cycle, closing)
+}
+
+fn put(draft: &mut Draft, id: ObjectionId, objection: Objection) -> Result<(), Stop> {
+    let (a, b) = (objection.debtor.clone(), objection.creditor.clone());
+    let pair = if a < b { PartKey::Pair(a, b) } else { PartKey::Pair(b, a) };
+    draft.put(pair, Name::Objection(id), Some(Record::Objection(objection)))
+}
+
+/// What a payment makes the debtor owe the creditor, in full.
+fn of_payment(draft: &mut Draft, id: PaymentId, args: &FileObjection) -> Result<u64, Stop> {
+    let payment = draft.payment(id)?;
+    let concerned = payment.participant == args.creditor && payment.currency == args.currency;
+    let shares = payment.shares.iter().filter(|share| concerned && share.issuer == args.debtor);
+    Ok(shares.fold(0, |sum, share| sum.saturating_add(share.obligation.get())))
+}
+
+/// What the debtor owes the creditor on balance, by the obligations of the cycle.
+fn of_pair(draft: &mut Draft, includes: &[u64], args: &FileObjection) -> Result<u64, Stop> {
+    let (debtor, creditor) = (&args.debtor, &args.creditor);
+    let (a, b) = if debtor < creditor { (debtor, creditor) } else { (creditor, debtor) };
+    let mut first_has = 0i64;
+    for cycle in includes.iter().copied().chain([args.cycle]) {
+        let total = draft.total(&Name::Pair(cycle, a.clone(), b.clone(), args.currency))?;
+        first_has = first_has.checked_add(total).ok_or(Refusal::AmountTooLarge)?;
+    }
+    let owed = if a == creditor { Some(first_has) } else { first_has.checked_neg() };
+    Ok(owed.and_then(|owed| u64::try_from(owed).ok()).unwrap_or(0))
+}
+
+/// Answers an objection.
+pub fn answer_objection(draft: &mut Draft, asked: &Asked, args: &AnswerObjection) -> Result<(), Stop> {
+    analyst(draft, asked.kid)?;
+    let mut objection = (*draft.objection(args.objection)?).clone();
+    let cycle = objection.cycle;
+    let mut closing = (*draft.closing(cycle)?).clone();
+    allowed(cycle, &closing, Step::Answer)?;
+    if objection.answer.is_some() {
+        return Err(Refused::about(Refusal::ObjectionInvalid, "it was answered").into());
+    }
+    objection.answer = Some((args.answer, args.reason.clone()));
+    closing.objections = closing.objections.saturating_sub(1);
+    if args.answer == Answered::Accepted {
+        let open = draft.cycle()?.open;
+        let (debtor, creditor) = (objection.debtor.clone(), objection.creditor.clone());
+        let amount = objection.amount.signed();
+        for (cycle, amount) in [(cycle, amount.saturating_neg()), (open, amount)] {
+            let tag = Tag { cause: args.objection.into(), cycle };
+            draft.owe_in(&debtor, &creditor, objection.currency, amount, tag)?;
+        }
+        // What was computed does not hold any more.
+        closing.returned = Some(args.reason.clone());
+    }
+    put(draft, args.objection, objection)?;
+    store(draft, cycle, closing)
+}

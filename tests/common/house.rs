@@ -1,0 +1,418 @@
+//! The clearing house of the test network: its analyst, its approvers, and a function for each of its commands.
+//!
+//! Owns: their keys, and a node on which they and tills work.
+//! Promises: requests are made exactly as asked.
+//! Refuses to know: what they will be answered.
+
+use super::node::PureNode;
+use super::world::{Brand, Holder, Key, World, beginning, id, money};
+use std::collections::BTreeMap;
+use tallyhouse::book::{Answered, Booking, Closing, Instruction, Line, Name, Record, StatementLine, Way};
+use tallyhouse::clearing::{
+    self, AcceptStatement, AnswerObjection, ComputeCycle, FileObjection, ImportStatement, InstructionStep,
+    Move, MoveCycle, MoveInstruction, SealCycle, SetFunding, Stage, stage,
+};
+use tallyhouse::machine::{Answer, Request};
+use tallyhouse::payments::Authorise;
+use tallyhouse::sign::{KeyCert, PaymentConsent, Purpose, Typ};
+use tallyhouse::types::{
+    Currency, Hash, InstructionId, Money, ObjectionId, ParticipantId, PaymentId, Refusal, Refused, Time,
+};
+
+pub struct House {
+    pub world: World,
+    pub node: PureNode,
+    pub now: Time,
+    pub analyst: Key,
+    /// Of three people.
+    pub approvers: Vec<Key>,
+    ids: u32,
+}
+
+/// A step of a cycle with nothing but its name.
+pub fn step(cycle: u64, step: Move) -> MoveCycle {
+    MoveCycle {
+        cycle,
+        step,
+        version: None,
+        until: None,
+        reason: None,
+        currency: None,
+        file: None,
+        operator: None,
+        tranche: None,
+    }
+}
+
+/// The certificate of somebody who works for the operator, with its proof and the operator's roots.
+pub fn certify(world: &World, key: &Key, purpose: Purpose, person: Option<&str>) -> Request {
+    let cert = KeyCert {
+        aud: world.net,
+        key: key.public,
+        purpose,
+        owner: "op".into(),
+        from: beginning().seconds(),
+        until: None,
+        till: None,
+        held: None,
+        person: person.map(id),
+    };
+    let first = world.statement(&world.roots[0], Typ::KeyCert, &cert);
+    let others = [world.approve(key, &first), world.approve(&world.roots[1], &first)];
+    Request::of([vec![first], others.to_vec()].concat())
+}
+
+/// The keys of the house: the analyst's, and three approvers'.
+pub fn keys(world: &World) -> (Key, Vec<Key>) {
+    let key = |label: &str| Key::derive(world.seed, label);
+    (key("analyst"), ["approver 0", "approver 1", "approver 2"].map(key).into())
+}
+
+/// What brings them into the network.
+pub fn hiring(world: &World) -> Vec<Request> {
+    let (analyst, approvers) = keys(world);
+    let mut all = vec![certify(world, &analyst, Purpose::Operations, Some("ana"))];
+    for (key, person) in approvers.iter().zip(["bo", "cy", "di"]) {
+        all.push(certify(world, key, Purpose::Approver, Some(person)));
+    }
+    all
+}
+
+impl House {
+    pub fn new(seed: u64, signing: bool) -> Self {
+        let world = if signing { World::new(seed) } else { World::unsigned(seed) };
+        let node = PureNode::founded(&world);
+        Self::adopt(world, node, beginning().plus_seconds(60))
+    }
+
+    /// On a node that was not made for it.
+    pub fn adopt(world: World, node: PureNode, now: Time) -> Self {
+        let (analyst, approvers) = keys(&world);
+        let mut house = Self { world, node, now, analyst, approvers, ids: 0 };
+        for request in hiring(&house.world) {
+            house.send(request).expect("hired");
+        }
+        house
+    }
+
+    pub fn cid(&mut self) -> String {
+        self.ids += 1;
+        format!("house-{}", self.ids)
+    }
+
+    pub fn send(&mut self, request: Request) -> Result<Answer, Refused> {
+        self.now = self.now.plus_seconds(1);
+        self.node.submit(&request, self.now)
+    }
+
+    /// A command by the analyst.
+    pub fn ask(&mut self, kind: &str, args: &impl serde::Serialize) -> Result<Answer, Refused> {
+        let cid = self.cid();
+        let first = self.world.command(&self.analyst, &cid, kind, args);
+        self.send(Request::of(vec![first]))
+    }
+
+    /// A command by this key.
+    pub fn by(&mut self, key: &Key, kind: &str, args: &impl serde::Serialize) -> Result<Answer, Refused> {
+        let cid = self.cid();
+        let first = self.world.command(key, &cid, kind, args);
+        self.send(Request::of(vec![first]))
+    }
+
+    /// A command by a brand's issuing key.
+    pub fn by_brand(
+        &mut self,
+        brand: usize,
+        kind: &str,
+        args: &impl serde::Serialize,
+    ) -> Result<Answer, Refused> {
+        let cid = self.cid();
+        let first = self.world.command(&self.world.brands[brand].issuing[0], &cid, kind, args);
+        self.send(Request::of(vec![first]))
+    }
+
+    /// A command by the analyst that these approvers approve.
+    pub fn with(
+        &mut self,
+        approvers: &[usize],
+        kind: &str,
+        args: &impl serde::Serialize,
+    ) -> Result<Answer, Refused> {
+        let cid = self.cid();
+        let first = self.world.command(&self.analyst, &cid, kind, args);
+        let approvals = approvers.iter().map(|at| self.world.approve(&self.approvers[*at], &first));
+        let request = Request::of(std::iter::once(first.clone()).chain(approvals).collect());
+        self.send(request)
+    }
+
+    /// The same with two approvers.
+    pub fn agreed(&mut self, kind: &str, args: &impl serde::Serialize) -> Result<Answer, Refused> {
+        self.with(&[0, 1], kind, args)
+    }
+
+    /// Points of a unit, for its nth holder.
+    pub fn award(&mut self, unit: &str, n: usize, amount: u64) -> Holder {
+        let holder = self.world.holder(id(unit), n);
+        let cid = self.cid();
+        let (brand, at) = self.world.brand_of(id(unit));
+        let token = self.world.token(brand, id(unit), &cid, holder.account, amount, self.now);
+        let request = self.world.issue(&brand.issuing[at], &token);
+        self.send(request).expect("awarded");
+        // The holder's key, so that it can agree to spend.
+        if self.node.state.get(&Name::Key(holder.key.kid)).is_none() {
+            let cid = self.cid();
+            let (brand, at) = self.world.brand_of(id(unit));
+            let request = self.world.open_account_by_brand(&cid, &brand.issuing[at], id(unit), &holder);
+            self.send(request).expect("opened");
+        }
+        holder
+    }
+
+    /// A bill of so much at a shop, paid with points of one unit.
+    pub fn pay(
+        &mut self,
+        shop: usize,
+        unit: &str,
+        n: usize,
+        amount: u64,
+        capture: bool,
+    ) -> Result<PaymentId, Refused> {
+        let (holder, cid, now) = (self.world.holder(id(unit), n), self.cid(), self.now);
+        let deadline = now.seconds() + 86_400;
+        let brand: &Brand = &self.world.brands[shop];
+        let claims = PaymentConsent {
+            aud: self.world.net,
+            jti: id(&format!("consent-{cid}")),
+            account: holder.account,
+            payee: brand.id.clone(),
+            payment: id(&cid),
+            till: None,
+            amount: money(amount),
+            currency: eur(),
+            points: super::world::points(9_000_000_000_000),
+            deadline,
+            offer: None,
+            iat: None,
+            exp: now.seconds() + 200,
+        };
+        let args = Authorise {
+            amount: money(amount),
+            currency: eur(),
+            deadline,
+            reference: None,
+            capture,
+            offer: None,
+            under: None,
+        };
+        let consent = self.world.consent(&holder.key, &claims);
+        let request = self.world.authorise(&brand.tills[0].key, &cid, &args, vec![consent]);
+        self.send(request).map(|answer| answer.payment.expect("a payment"))
+    }
+
+    pub fn closing(&self, cycle: u64) -> Closing {
+        let record = self.node.state.get(&Name::Closing(cycle));
+        record.and_then(Record::closing).unwrap_or_else(|| panic!("no cycle {cycle}")).clone()
+    }
+
+    pub fn stage(&self, cycle: u64) -> Stage {
+        stage(&self.closing(cycle))
+    }
+
+    pub fn open(&self) -> u64 {
+        self.node.state.get(&Name::Cycle).and_then(Record::cycle).expect("cycles").open
+    }
+
+    pub fn line(&self, cycle: u64, who: &str) -> Option<Line> {
+        self.node.state.get(&Name::Line(cycle, id(who), eur())).and_then(Record::line).cloned()
+    }
+
+    pub fn instruction(&self, id: InstructionId) -> Instruction {
+        self.node.state.get(&Name::Instruction(id)).and_then(Record::instruction).expect("there").clone()
+    }
+
+    /// The instructions of a cycle that are in force, by participant.
+    pub fn instructions(&self, cycle: u64) -> BTreeMap<ParticipantId, (InstructionId, Instruction)> {
+        let of = |name: &Name, record: &Record| match (name, record) {
+            (Name::Line(of, who, _), Record::Line(line)) if *of == cycle => {
+                Some((who.clone(), line.instruction?))
+            }
+            _ => None,
+        };
+        let found = self.node.state.0.iter().filter_map(|(name, record)| of(name, record));
+        found.map(|(who, id)| (who, (id, self.instruction(id)))).collect()
+    }
+
+    /// The nets of a cycle in EUR, out of the totals of pairs: independent of the nets that state keeps.
+    pub fn nets(&self, cycle: u64) -> BTreeMap<ParticipantId, i64> {
+        let of: Vec<u64> = self.closing(cycle).includes.into_iter().chain([cycle]).collect();
+        let mut nets = BTreeMap::new();
+        for (name, record) in &self.node.state.0 {
+            if let (Name::Pair(c, a, b, currency), Record::Total(total)) = (name, &**record)
+                && of.contains(c)
+                && *currency == eur()
+            {
+                *nets.entry(a.clone()).or_insert(0) += total;
+                *nets.entry(b.clone()).or_insert(0) -= total;
+            }
+        }
+        nets
+    }
+
+    pub fn seal(&mut self) -> u64 {
+        let cycle = self.open();
+        self.ask("cycle.seal", &SealCycle { cycle }).expect("sealed");
+        cycle
+    }
+
+    pub fn compute(&mut self, cycle: u64) -> Result<Answer, Refused> {
+        let nets: Vec<_> = self.nets(cycle).into_iter().map(|(who, net)| (eur(), who, net)).collect();
+        let version = self.closing(cycle).version + 1;
+        let digest = clearing::digest(&nets);
+        self.ask("cycle.compute", &ComputeCycle { cycle, version, digest })
+    }
+
+    /// From sealed to approved, with nobody objecting.
+    pub fn approve(&mut self, cycle: u64) {
+        self.compute(cycle).expect("computed");
+        self.review(cycle);
+        self.now = self.now.plus_seconds(3_601);
+        let args = MoveCycle { version: Some(self.closing(cycle).version), ..step(cycle, Move::Approve) };
+        self.agreed("cycle.move", &args).expect("approved");
+    }
+
+    pub fn review(&mut self, cycle: u64) {
+        let until = Some(self.now.seconds() + 3_600);
+        self.ask("cycle.move", &MoveCycle { until, ..step(cycle, Move::Review) }).expect("reviewed");
+    }
+
+    pub fn pay_in(&mut self, cycle: u64) {
+        let until = Some(self.now.seconds() + 3 * 86_400);
+        self.ask("cycle.move", &MoveCycle { until, ..step(cycle, Move::PayIn) }).expect("notices");
+    }
+
+    pub fn pay_out(&mut self, cycle: u64) -> Result<Answer, Refused> {
+        let file = Some(Hash::sha256(format!("orders of {cycle}").as_bytes()));
+        let args = MoveCycle { currency: Some(eur()), file, ..step(cycle, Move::PayOut) };
+        self.agreed("cycle.move", &args)
+    }
+
+    /// A statement with these lines, imported by the analyst and accepted by an approver; what became of it.
+    pub fn statement(&mut self, lines: Vec<StatementLine>) -> tallyhouse::book::Statement {
+        let bank = self.node.state.get(&Name::Bank(eur())).and_then(Record::bank);
+        let opening = bank.map_or(0, |bank| bank.balance.signed());
+        let name = self.cid();
+        self.import(&name, opening, lines).expect("imported");
+        self.accept(&name, 2).expect("accepted");
+        self.node.state.get(&Name::Statement(id(&name))).and_then(Record::statement).expect("there").clone()
+    }
+
+    pub fn import(&mut self, name: &str, opening: i64, lines: Vec<StatementLine>) -> Result<Answer, Refused> {
+        let moved = |line: &StatementLine| match line.way {
+            Way::In => line.amount.signed(),
+            Way::Out => -line.amount.signed(),
+        };
+        let closing = opening + lines.iter().map(moved).sum::<i64>();
+        let document = Hash::sha256(name.as_bytes());
+        let args = ImportStatement {
+            statement: id(name),
+            currency: eur(),
+            document,
+            opening: signed(opening),
+            closing: signed(closing),
+            lines,
+        };
+        self.ask("statement.import", &args)
+    }
+
+    pub fn accept(&mut self, name: &str, by: usize) -> Result<Answer, Refused> {
+        let cid = self.cid();
+        let args = AcceptStatement { statement: id(name) };
+        let first = self.world.command(&self.approvers[by], &cid, "statement.accept", &args);
+        self.send(Request::of(vec![first]))
+    }
+
+    /// A line that confirms so much of an instruction.
+    pub fn booked(&mut self, instruction: InstructionId, amount: u64) -> StatementLine {
+        let way = self.instruction(instruction).way;
+        let entry = id(&self.cid());
+        StatementLine {
+            entry,
+            booking: Booking::Booked,
+            way,
+            amount: money(amount),
+            instruction: Some(instruction),
+        }
+    }
+
+    /// Money of others, which no instruction is about: what was drawn from covers and tranches.
+    pub fn deposit(&mut self, amount: u64) {
+        let entry = id(&self.cid());
+        let line = StatementLine {
+            entry,
+            booking: Booking::Booked,
+            way: Way::In,
+            amount: money(amount),
+            instruction: None,
+        };
+        self.statement(vec![line]);
+    }
+
+    /// All instructions of a cycle in one direction, paid in full.
+    pub fn paid(&mut self, cycle: u64, way: Way, but: &[&str]) {
+        let all = self.instructions(cycle).into_iter();
+        let due: Vec<_> = all
+            .filter(|(who, (_, one))| one.way == way && !but.contains(&who.as_str()))
+            .map(|(_, (id, one))| (id, one.amount.get() - one.confirmed.get()))
+            .filter(|(_, amount)| *amount > 0)
+            .collect();
+        let lines = due.into_iter().map(|(id, amount)| self.booked(id, amount)).collect();
+        let statement = self.statement(lines);
+        assert_eq!(statement.exceptions, vec![], "{statement:?}");
+    }
+
+    pub fn object(&mut self, brand: usize, args: &FileObjection) -> Result<ObjectionId, Refused> {
+        let answer = self.by_brand(brand, "objection.file", args)?;
+        Ok(ObjectionId { seq: answer.seq, part: 0 })
+    }
+
+    pub fn answer(&mut self, objection: ObjectionId, answer: Answered) -> Result<Answer, Refused> {
+        self.ask("objection.answer", &AnswerObjection { objection, answer, reason: id("looked-at") })
+    }
+
+    pub fn instruct(&mut self, instruction: InstructionId, step: InstructionStep) -> Result<Answer, Refused> {
+        let way = self.instruction(instruction).way;
+        let orders = step == InstructionStep::Reissue && way == Way::Out;
+        let file = orders.then(|| Hash::sha256(instruction.to_string().as_bytes()));
+        self.agreed("instruction.move", &MoveInstruction { instruction, step, file })
+    }
+
+    pub fn fund(&mut self, who: &str, cap: Option<u64>, cover: u64) -> Result<Answer, Refused> {
+        self.agreed("funding.set", &funding(who, cap, cover))
+    }
+}
+
+fn signed(amount: i64) -> Money {
+    money(u64::try_from(amount).expect("an account is not overdrawn"))
+}
+
+/// A cap and a cover, and no more.
+pub fn funding(who: &str, cap: Option<u64>, cover: u64) -> SetFunding {
+    SetFunding {
+        participant: id(who),
+        currency: eur(),
+        cap: cap.map(money),
+        pairs: vec![],
+        covered: false,
+        cover: money(cover),
+        fund: money(0),
+    }
+}
+
+pub fn eur() -> Currency {
+    id("EUR")
+}
+
+/// The code of a refusal.
+pub fn code<T: std::fmt::Debug>(result: Result<T, Refused>) -> Refusal {
+    result.expect_err("a refusal").code
+}

@@ -1,0 +1,171 @@
+//! A month in the clearing house: each kind of entry and each sort of record, with as much in it as can be.
+//!
+//! Owns: the story.
+//! Promises: the same bytes every time; it ends with every cycle but the open one settled or voided.
+//! Refuses to know: what is checked with it.
+
+use super::house::{House, eur, step};
+use super::world::{id, money};
+use tallyhouse::book::{Answered, Booking, StatementLine, Way};
+use tallyhouse::clearing::{
+    ComplaintStep, DisputeStep, FileComplaint, FileDispute, FileObjection, InstructionStep, Move,
+    MoveComplaint, MoveCycle, MoveDispute, MoveInstruction, PairCap, SetFunding, Stage,
+};
+use tallyhouse::types::{ComplaintId, DisputeId, Hash, PaymentId};
+
+/// Plays it on a network in which participants owe each other.
+pub fn play(house: &mut House) {
+    funded(house);
+    let payment = traded(house);
+    let cycle = house.seal();
+    house.compute(cycle).expect("computed");
+    house.review(cycle);
+    let objection = FileObjection {
+        cycle,
+        debtor: id("pa_harvest"),
+        creditor: id("pa_kino"),
+        currency: eur(),
+        amount: money(9_000),
+        payment: Some(payment),
+        reason: id("not_ours"),
+    };
+    let filed = house.object(0, &objection).expect("filed");
+    house.answer(filed, Answered::Accepted).expect("answered");
+    house.compute(cycle).expect("computed");
+    house.review(cycle);
+    let filed = house.object(0, &FileObjection { payment: None, amount: money(100), ..objection });
+    house.answer(filed.expect("filed"), Answered::Rejected).expect("answered");
+    let returned = MoveCycle { reason: Some(id("look-again")), ..step(cycle, Move::Return) };
+    house.ask("cycle.move", &returned).expect("returned");
+    house.approve(cycle);
+    house.pay_in(cycle);
+    paid(house, cycle);
+    disputed(house, payment);
+    complained(house);
+    let void = house.seal();
+    let args = MoveCycle { reason: Some(id("wrong-rates")), ..step(void, Move::Void) };
+    house.agreed("cycle.move", &args).expect("voided");
+}
+
+/// A dispute that ends for its filer, one that ends for its target, and one that goes on.
+fn disputed(house: &mut House, payment: PaymentId) {
+    let evidence = vec![Hash::sha256(b"a letter")];
+    let filed = |house: &mut House| {
+        let args = FileDispute {
+            payment,
+            unit: id("HARVEST"),
+            amount: money(500),
+            reason: id("wrong_amount"),
+            evidence: evidence.clone(),
+        };
+        let seq = house.by_brand(0, "dispute.file", &args).expect("filed").seq;
+        DisputeId { seq, part: 0 }
+    };
+    let step = |dispute, step, evidence| MoveDispute { dispute, step, evidence };
+    let first = filed(house);
+    house.ask("dispute.move", &step(first, DisputeStep::ChargeBack, vec![])).expect("charged back");
+    house.by_brand(1, "dispute.move", &step(first, DisputeStep::Accept, vec![])).expect("accepted");
+    let second = filed(house);
+    house.agreed("funding.set", &super::house::funding("pa_kino", None, 0)).expect("set");
+    house.ask("dispute.move", &step(second, DisputeStep::ChargeBack, vec![])).expect("charged back");
+    let represented = step(second, DisputeStep::Represent, evidence.clone());
+    house.by_brand(1, "dispute.move", &represented).expect("represented");
+    house.ask("dispute.move", &step(second, DisputeStep::Review, vec![])).expect("reviewed");
+    house.by_brand(0, "dispute.move", &step(second, DisputeStep::Escalate, vec![])).expect("goes on");
+    house.by_brand(0, "dispute.move", &step(second, DisputeStep::Escalate, vec![])).expect("goes on");
+    house.agreed("dispute.move", &step(second, DisputeStep::RuleForTarget, vec![])).expect("ruled");
+    let third = filed(house);
+    house.ask("dispute.move", &step(third, DisputeStep::ChargeBack, vec![])).expect("charged back");
+}
+
+/// A complaint that is appealed.
+fn complained(house: &mut House) {
+    let holder = house.world.holder(id("HARVEST"), 7);
+    let args = FileComplaint {
+        account: holder.account,
+        reason: id("missing_points"),
+        payment: None,
+        evidence: vec![Hash::sha256(b"a receipt")],
+    };
+    let seq = house.by(&holder.key, "complaint.file", &args).expect("filed").seq;
+    let complaint = ComplaintId { seq, part: 0 };
+    let step = |step| MoveComplaint { complaint, step, evidence: vec![] };
+    house.by_brand(0, "complaint.move", &step(ComplaintStep::Reject)).expect("rejected");
+    house.by(&holder.key, "complaint.move", &step(ComplaintStep::Appeal)).expect("appealed");
+    house.ask("complaint.move", &step(ComplaintStep::Uphold)).expect("upheld");
+}
+
+fn funded(house: &mut House) {
+    let pairs = vec![PairCap { creditor: id("pa_kino"), most: money(90_000_000) }];
+    let funding = SetFunding {
+        participant: id("pa_harvest"),
+        currency: eur(),
+        cap: Some(money(100_000_000)),
+        pairs,
+        covered: true,
+        cover: money(80_000_000),
+        fund: money(1_000),
+    };
+    house.agreed("funding.set", &funding).expect("set");
+}
+
+/// Payments of which headroom is reserved; the one that is captured.
+fn traded(house: &mut House) -> PaymentId {
+    house.award("HARVEST", 7, 100_000);
+    house.award("POLAR", 7, 100_000);
+    let payment = house.pay(1, "HARVEST", 7, 40_000, false).expect("held");
+    let cid = house.cid();
+    let request = house.world.capture(&house.world.brands[1].tills[0].key, &cid, payment, 10_000, false);
+    house.send(request).expect("captured");
+    let cid = house.cid();
+    let request = house.world.void(&house.world.brands[1].tills[0].key, &cid, payment);
+    house.send(request).expect("voided");
+    // Still held when the month is over.
+    house.pay(1, "HARVEST", 7, 5_000, false).expect("held");
+    house.pay(0, "POLAR", 7, 30_000, true).expect("paid");
+    house.pay(1, "POLAR", 7, 30_000, true).expect("paid");
+    payment
+}
+
+/// Pay-ins with what can happen to them, a shortfall, pay-outs.
+fn paid(house: &mut House, cycle: u64) {
+    let due: Vec<_> =
+        house.instructions(cycle).into_iter().filter(|(_, (_, one))| one.way == Way::In).collect();
+    assert!(due.len() >= 2, "two pay: {due:?}");
+    let (first, amount) = (due[0].1.0, due[0].1.1.amount.get());
+    let acknowledged = MoveInstruction { instruction: first, step: InstructionStep::Acknowledge, file: None };
+    house.ask("instruction.move", &acknowledged).expect("acknowledged");
+    let rejected = MoveInstruction { step: InstructionStep::Reject, ..acknowledged };
+    house.ask("instruction.move", &rejected).expect("rejected");
+    house.instruct(first, InstructionStep::Reissue).expect("again");
+    let again = house.instructions(cycle)[&due[0].0].0;
+    // All but a cent, and a line of nobody.
+    let most = house.booked(again, amount - 100);
+    let stray = StatementLine { instruction: None, ..house.booked(again, 700) };
+    house.statement(vec![most, stray]);
+    house.instruct(again, InstructionStep::WriteOff).expect("written off");
+    house.now = house.now.plus_seconds(5 * 86_400);
+    house.ask("cycle.move", &step(cycle, Move::Shortfall)).expect("late");
+    let args = MoveCycle {
+        operator: Some(id("pa_franchise")),
+        tranche: Some(money(500)),
+        ..step(cycle, Move::Cover)
+    };
+    house.agreed("cycle.move", &args).expect("covered");
+    assert_eq!(house.stage(cycle), Stage::Funded);
+    house.pay_out(cycle).expect("orders leave");
+    house.deposit(1_000_000);
+    let orders = house
+        .instructions(cycle)
+        .into_iter()
+        .find(|(_, (_, one))| one.way == Way::Out && one.amount.get() > 0);
+    let (_, (order, one)) = orders.expect("somebody is paid");
+    let out = house.booked(order, one.amount.get());
+    let back =
+        StatementLine { booking: Booking::Returned, way: Way::In, ..house.booked(order, one.amount.get()) };
+    let statement = house.statement(vec![out, back]);
+    assert_eq!(statement.exceptions, vec![]);
+    house.instruct(order, InstructionStep::Reissue).expect("again");
+    house.paid(cycle, Way::Out, &[]);
+    house.ask("cycle.move", &step(cycle, Move::Settle)).expect("settled");
+}

@@ -1,0 +1,169 @@
+//! The verbs of the clearing house.
+
+use super::{Row, Table, number};
+use crate::common::house::{eur, step};
+use crate::common::world::{id, money};
+use tallyhouse::book::{Booking, Name, Record, StatementLine, Way};
+use tallyhouse::clearing::{
+    self, AcceptStatement, AnswerObjection, ComputeCycle, FileComplaint, FileDispute, FileObjection,
+    ImportStatement, MoveComplaint, MoveCycle, MoveDispute, MoveInstruction, PairCap, SealCycle, SetFunding,
+};
+use tallyhouse::machine::Request;
+use tallyhouse::types::{Hash, InstructionId};
+
+fn word<T: serde::de::DeserializeOwned>(text: &str) -> T {
+    serde_json::from_value(text.into()).unwrap_or_else(|e| panic!("{text}: {e}"))
+}
+
+impl Table {
+    /// The request of a row about clearing; `None` if it is about something else.
+    pub(super) fn clearing(&self, row: &Row) -> Option<Request> {
+        let reason = row.get("reason").map(id);
+        Some(match row.word(0) {
+            "seal" => {
+                let open = self.node.state.get(&Name::Cycle).and_then(Record::cycle).expect("cycles").open;
+                let cycle = if row.word(1) == "open" { open } else { number(row.word(1)) };
+                self.command(row, "analyst", "cycle.seal", &SealCycle { cycle })
+            }
+            "compute" => {
+                let (cycle, version) = (number(row.word(1)), number(row.word(2)) as u32);
+                let nets = self.node.state.0.iter().filter_map(|(name, record)| match (name, &**record) {
+                    (Name::Net(of, who, currency), Record::Total(n)) if *of == cycle => {
+                        Some((*currency, who.clone(), *n))
+                    }
+                    _ => None,
+                });
+                let right = clearing::digest(&nets.collect::<Vec<_>>());
+                let digest = if row.get("digest").is_some() { Hash::default() } else { right };
+                self.command(row, "analyst", "cycle.compute", &ComputeCycle { cycle, version, digest })
+            }
+            "cycle" => {
+                let args = MoveCycle {
+                    version: row.get("version").map(|n| number(n) as u32),
+                    until: row.get("until").map(|at| self.seconds(at)),
+                    reason,
+                    currency: row.get("currency").map(id),
+                    file: row.get("file").map(|_| Hash::default()),
+                    operator: row.get("operator").map(id),
+                    tranche: row.get("tranche").map(|n| money(number(n))),
+                    ..step(number(row.word(1)), word(row.word(2)))
+                };
+                self.command(row, "analyst", "cycle.move", &args)
+            }
+            "object" => {
+                let args = FileObjection {
+                    cycle: number(row.word(1)),
+                    debtor: id(row.word(2)),
+                    creditor: id(row.word(3)),
+                    currency: eur(),
+                    amount: money(number(row.word(4))),
+                    payment: row.get("payment").map(|name| self.payment(name)),
+                    reason: id("not_ours"),
+                };
+                self.command(row, "issuing:HARVEST", "objection.file", &args)
+            }
+            "answer" => {
+                let objection = id(&self.made("obj", row.word(1)));
+                let args = AnswerObjection { objection, answer: word(row.word(2)), reason: id("seen") };
+                self.command(row, "analyst", "objection.answer", &args)
+            }
+            "instruct" => {
+                let args = MoveInstruction {
+                    instruction: self.instruction(row.word(1)),
+                    step: word(row.word(2)),
+                    file: row.get("file").map(|_| Hash::default()),
+                };
+                self.command(row, "analyst", "instruction.move", &args)
+            }
+            "import" => {
+                let (opening, lines) = (number(row.word(2)), self.lines(row));
+                let closing = lines.iter().fold(opening, |sum, line| match line.way {
+                    Way::In => sum + line.amount.get(),
+                    Way::Out => sum - line.amount.get(),
+                });
+                let args = ImportStatement {
+                    statement: id(row.word(1)),
+                    currency: eur(),
+                    document: Hash::default(),
+                    opening: money(opening),
+                    closing: money(closing),
+                    lines,
+                };
+                self.command(row, "analyst", "statement.import", &args)
+            }
+            "bank-accept" => {
+                let args = AcceptStatement { statement: id(row.word(1)) };
+                self.command(row, "approver:0", "statement.accept", &args)
+            }
+            "fund" => {
+                let pair = row.get("pair").and_then(|pair| pair.split_once(':'));
+                let pairs = pair.map(|(who, most)| PairCap { creditor: id(who), most: money(number(most)) });
+                let args = SetFunding {
+                    participant: id(row.word(1)),
+                    currency: eur(),
+                    cap: row.get("cap").map(|n| money(number(n))),
+                    pairs: pairs.into_iter().collect(),
+                    covered: row.has("covered"),
+                    cover: money(number(row.or("cover", "0"))),
+                    fund: money(0),
+                };
+                self.command(row, "analyst", "funding.set", &args)
+            }
+            "dispute" => {
+                let args = FileDispute {
+                    payment: self.payment(row.word(1)),
+                    unit: id(row.word(2)),
+                    amount: money(number(row.word(3))),
+                    reason: id(row.word(4)),
+                    evidence: vec![Hash::default()],
+                };
+                self.command(row, "issuing:HARVEST", "dispute.file", &args)
+            }
+            "dispute-move" => {
+                let dispute = id(&self.made("dsp", row.word(1)));
+                let args = MoveDispute { dispute, step: word(row.word(2)), evidence: vec![] };
+                self.command(row, "analyst", "dispute.move", &args)
+            }
+            "complain" => {
+                let account = self.holder(row.word(1)).account;
+                let payment = row.get("payment").map(|name| self.payment(name));
+                let args = FileComplaint { account, reason: id(row.word(2)), payment, evidence: vec![] };
+                self.command(row, row.word(1), "complaint.file", &args)
+            }
+            "complaint-move" => {
+                let complaint = id(&self.made("cmp", row.word(1)));
+                let args = MoveComplaint { complaint, step: word(row.word(2)), evidence: vec![] };
+                self.command(row, "analyst", "complaint.move", &args)
+            }
+            _ => return None,
+        })
+    }
+
+    /// The id of what a row made that said `as=name`; else the text itself.
+    fn made(&self, prefix: &str, name: &str) -> String {
+        self.seqs.get(name).map_or_else(|| name.to_owned(), |seq| format!("{prefix}_{seq}.0"))
+    }
+
+    /// `1:pa_kino`: the instruction that stands for a participant in a cycle; or an id.
+    fn instruction(&self, text: &str) -> InstructionId {
+        let Some((cycle, who)) = text.split_once(':') else { return id(text) };
+        let line = self.node.state.get(&Name::Line(number(cycle), id(who), eur())).and_then(Record::line);
+        line.and_then(|line| line.instruction).unwrap_or_else(|| panic!("{text} has no instruction"))
+    }
+
+    /// `in:1:pa_kino:500:e1`: so much came in for an instruction, under this reference of the bank's.
+    fn lines(&self, row: &Row) -> Vec<StatementLine> {
+        let line = |text: &&str| {
+            let fields: Vec<&str> = text.split(':').collect();
+            let [way, cycle, who, amount, entry] = fields.as_slice() else { panic!("{text} is no line") };
+            StatementLine {
+                entry: id(entry),
+                booking: Booking::Booked,
+                way: word(way),
+                amount: money(number(amount)),
+                instruction: Some(self.instruction(&format!("{cycle}:{who}"))),
+            }
+        };
+        row.words.iter().skip(3).map(line).collect()
+    }
+}
