@@ -14,3 +14,5 @@ mod random;
 mod shared;
 #[path = "redis/stage.rs"]
 mod stage;
+#[path = "redis/tls.rs"]
+mod tls;

@@ -1,6 +1,6 @@
 //! The way to Redis: connections, and the breaker that keeps a Redis in trouble from costing readers time.
 //!
-//! Owns: how an address is read (one server, Sentinel, Cluster), how long anybody waits, when nobody asks any
+//! Owns: how an address is read (one server, Sentinel, Cluster; with TLS or without), how long anybody waits, when nobody asks any
 //! more, and when it is tried again.
 //! Promises: while the breaker is open a question costs nothing and is not asked; it is closed by a probe, never
 //! by a reader's question. A connection after trouble is a new one: no answer of before is read from it.
@@ -12,7 +12,7 @@ use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo,
-    Pipeline, RedisError, RedisFuture, RedisResult, ServerErrorKind, Value,
+    Pipeline, RedisError, RedisFuture, RedisResult, ServerErrorKind, TlsCertificates, TlsMode, Value,
 };
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
@@ -109,11 +109,38 @@ impl<'a> Several<'a> {
     }
 }
 
+/// How connections are encrypted: with which authorities' certificates, or the system's.
+struct Tls(TlsCertificates);
+
+impl Tls {
+    /// Takes `?sslrootcert=FILE` off an address, and tells whether it wants TLS: `rediss…://`.
+    fn read(url: &str) -> Result<(String, Option<Self>), String> {
+        let (rest, query) = url.split_once('?').unwrap_or((url, ""));
+        let path =
+            query.strip_prefix("sslrootcert=").map(|path| path.replace("%2F", "/").replace("%2f", "/"));
+        let scheme = rest.split("://").next().unwrap_or_default();
+        if !scheme.starts_with("rediss") {
+            return match path {
+                Some(_) => Err("sslrootcert is for rediss://, which is TLS".into()),
+                None => Ok((url.to_owned(), None)),
+            };
+        }
+        let root_cert = match &path {
+            Some(path) => Some(std::fs::read(path).map_err(|e| format!("{path}: {e}"))?),
+            None => None,
+        };
+        let rest = if path.is_some() { rest } else { url };
+        Ok((rest.replacen("rediss", "redis", 1), Some(Self(TlsCertificates { client_tls: None, root_cert }))))
+    }
+}
+
 impl Target {
     /// Reads `redis://…` (also `redis+unix:///path`), `redis+sentinel://host:port,…/master`, or
-    /// `redis+cluster://host:port,…`. An error never repeats a password.
+    /// `redis+cluster://host:port,…`; with `rediss` in place of `redis` over TLS, against the system's certificates or
+    /// those in `?sslrootcert=FILE`. An error never repeats a password.
     pub(super) fn read(url: &str) -> Result<Self, String> {
         let text = |e: RedisError| e.to_string();
+        let (url, tls) = Tls::read(url)?;
         if let Some(rest) = url.strip_prefix("redis+sentinel://") {
             let several = Several::read(rest, 26_379)?;
             if several.name.is_empty() {
@@ -127,6 +154,13 @@ impl Target {
             }
             if let Some(password) = several.password {
                 client = client.set_client_to_redis_password(password);
+            }
+            if let Some(Tls(certificates)) = tls {
+                client = client
+                    .set_client_to_redis_tls_mode(TlsMode::Secure)
+                    .set_client_to_redis_certificates(certificates.clone())
+                    .set_client_to_sentinel_tls_mode(TlsMode::Secure)
+                    .set_client_to_sentinel_certificates(certificates);
             }
             return Ok(Self::Sentinel(Box::new(Mutex::new(client.build().map_err(text)?))));
         }
@@ -143,10 +177,17 @@ impl Target {
             if let Some(password) = several.password {
                 client = client.password(password);
             }
+            if let Some(Tls(certificates)) = tls {
+                client = client.tls(TlsMode::Secure).certs(certificates);
+            }
             return Ok(Self::Cluster(Box::new(client.build().map_err(text)?)));
         }
-        let info = url.into_connection_info().map_err(text)?;
-        Ok(Self::One(Client::open(info).map_err(text)?))
+        let Some(Tls(certificates)) = tls else {
+            let info = url.into_connection_info().map_err(text)?;
+            return Ok(Self::One(Client::open(info).map_err(text)?));
+        };
+        let info = url.replacen("redis", "rediss", 1).into_connection_info().map_err(text)?;
+        Ok(Self::One(Client::build_with_tls(info, certificates).map_err(text)?))
     }
 
     /// A new connection; an answer on it may take `within`.
@@ -309,7 +350,12 @@ mod tests {
         assert_eq!(kind("redis+unix:///run/redis.sock"), Ok("one"));
         assert_eq!(kind("redis+sentinel://:secret@a:26379,b/main"), Ok("sentinel"));
         assert_eq!(kind("redis+cluster://tally:secret@a:7000,b:7001"), Ok("cluster"));
-        for wrong in ["", "http://a", "redis+sentinel://a:1", "redis+cluster://", "redis+cluster://a:x"] {
+        assert_eq!(kind("rediss://tally:secret@a:6380/2"), Ok("one"));
+        assert_eq!(kind("rediss+sentinel://a:26379,b/main"), Ok("sentinel"));
+        assert_eq!(kind("rediss+cluster://a:7000"), Ok("cluster"));
+        let wrong = ["", "http://a", "redis+sentinel://a:1", "redis+cluster://", "redis+cluster://a:x"];
+        for wrong in wrong.into_iter().chain(["rediss://a?sslrootcert=/none", "redis://a?sslrootcert=/none"])
+        {
             let error = kind(wrong).expect_err(wrong);
             assert!(!error.is_empty(), "{wrong}");
         }
