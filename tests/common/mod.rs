@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod http;
 pub mod load;
 pub mod node;
+pub mod nodes;
 pub mod ordered;
 pub mod patroni;
 pub mod place;
