@@ -26,7 +26,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA log, state, views, vault FROM PUBLIC, tallyho
 
 GRANT USAGE ON SCHEMA log, state, views, vault TO tallyhouse_writer;
 GRANT SELECT, INSERT ON log.entry, log.parts TO tallyhouse_writer;
-GRANT SELECT, INSERT, UPDATE ON log.tip TO tallyhouse_writer;
+GRANT SELECT, INSERT, UPDATE ON log.tip, log.lease TO tallyhouse_writer;
 GRANT SELECT ON log.__diesel_schema_migrations TO tallyhouse_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA state, views, vault TO tallyhouse_writer;
 REVOKE INSERT, UPDATE, DELETE

@@ -35,6 +35,7 @@ const BOUNDS: &[(&str, i64, i64)] = &[
     ("checkpoint.publish_ms", 10, 3_600_000),
     ("follow.linger_ms", 0, 60_000),
     ("follow.rows_per_run", 1_000, 10_000_000),
+    ("node.lease_ms", 500, 60_000),
     ("vault.cache_rows", 1_000, 100_000_000),
     ("writer.max_batch", 1, 100_000),
     ("writer.max_lines", 10_000, 1_000_000),
@@ -46,7 +47,18 @@ const BOUNDS: &[(&str, i64, i64)] = &[
 ];
 
 /// Keys whose value is a text.
-const TEXTS: &[&str] = &["api.listen", "api.public", "redis", "store.database"];
+const TEXTS: &[&str] = &[
+    "api.listen",
+    "api.public",
+    "node.address",
+    "node.ca",
+    "node.cert",
+    "node.key",
+    "node.listen",
+    "node.name",
+    "redis",
+    "store.database",
+];
 
 /// Everything that can be configured.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
@@ -68,6 +80,28 @@ pub struct Config {
     pub api: Api,
     /// Balances for readers.
     pub cache: Cache,
+    /// One node of several.
+    pub node: Node,
+}
+
+/// One node of several that share a database.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// What people call it.
+    pub name: String,
+    /// Where it listens to its peers; empty: it is alone.
+    pub listen: String,
+    /// Where its peers reach it, if not at `listen`.
+    pub address: String,
+    /// The authority that all nodes' certificates are of.
+    pub ca: String,
+    /// Its certificate.
+    pub cert: String,
+    /// The key of its certificate.
+    pub key: String,
+    /// How long the writer's lease is taken at a time, in milliseconds.
+    pub lease_ms: u64,
 }
 
 /// Where log, state, views and vault are.

@@ -154,7 +154,7 @@ fn fragile(world: &World, place: &Place, armed: Arc<AtomicBool>) -> Engine {
     let stores = Stores { log, read: reader, state: Box::new(state), others: vec![] };
     let mut rng = Rng::new(9);
     let salts = Box::new(move || u128::from(rng.next()).to_be_bytes());
-    let setup = Setup { memory_rows: 1_000, salts, crash: Some(Arc::new(dies)) };
+    let setup = Setup { memory_rows: 1_000, salts, crash: Some(Arc::new(dies)), holds: None };
     let signer = LogSigner::of(&world.genesis.origin, &world.log.secret).expect("a signer");
     let core = Core::open(setup, stores, signer, &world.genesis, Time::default()).expect("opens");
     Engine::start(core, world.net, place.tuning().pace, || Ok(beginning())).expect("starts")

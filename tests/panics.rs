@@ -34,7 +34,8 @@ fn open(world: &World, place: &Place, point: Point, armed: Arc<AtomicBool>) -> N
     let Faces { log, state, reader } = place.home.open().expect("opens");
     let state = StateFollower::new(state, Some(crash.clone())).expect("a follower");
     let stores = Stores { log, read: reader, state: Box::new(state), others: vec![] };
-    let setup = Setup { memory_rows: 1_000, salts: Box::new(clock::salts()), crash: Some(crash) };
+    let setup =
+        Setup { memory_rows: 1_000, salts: Box::new(clock::salts()), crash: Some(crash), holds: None };
     let signer = LogSigner::of(&world.genesis.origin, &world.log.secret).expect("a signer");
     let core = Core::open(setup, stores, signer, &world.genesis, clock::now()).expect("opens");
     let engine = Engine::start(core, world.net, place.tuning().pace, || Ok(clock::now())).expect("starts");
@@ -63,7 +64,9 @@ fn dies_in_order(point: Point, seed: u64) {
     let address = listener.local_addr().expect("an address");
     let (tell, told) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || {
-        serve_until(service, listener, &running(&api, false), |stopper| tell.send(stopper).expect("told"))
+        serve_until(service, listener, None, &running(&api, false), |stopper| {
+            tell.send(stopper).expect("told")
+        })
     });
     let stopper = told.recv().expect("started");
     let before = award(&world, address, "before").expect("an answer");

@@ -322,8 +322,14 @@ fn database(file: &File) -> Vec<String> {
         found.extend(file.words(&words, "the database is for store, vault and views"));
     }
     if folder != "store" {
-        let words = ["rustls", "tokio_postgres", "tokio_postgres_rustls"];
+        let words = ["tokio_postgres", "tokio_postgres_rustls"];
         found.extend(file.words(&words, "the way to PostgreSQL is for the store"));
+    }
+    if !matches!(folder, "store" | "peers") {
+        let words = ["rustls", "hyper", "hyper_util", "hyper_rustls", "rcgen"];
+        found.extend(
+            file.words(&words, "the way to the database is for the store, to other nodes for the peers"),
+        );
     }
     if folder != "cache" {
         // A setting may have that name; the crate is named before two colons, or imported.
@@ -509,6 +515,8 @@ fn the_database_stays_in_its_folders() {
         ("src/store/a.rs", "use redis::Commands;"),
         ("src/engine/a.rs", "use diesel_async::AsyncPgConnection;"),
         ("src/views/a.rs", "use tokio_postgres::Config;"),
+        ("src/api/a.rs", "use hyper::Request;"),
+        ("src/app/a.rs", "use rustls::ServerConfig;"),
     ];
     let passes =
         [("src/views/a.rs", "use diesel::prelude::*;"), ("src/cache/redis.rs", "use redis::Commands;")];

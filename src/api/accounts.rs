@@ -94,7 +94,7 @@ fn moment(service: &Service, text: &str) -> Result<Moment, Problem> {
     let moment = seq.or_else(time).ok_or_else(|| Problem::about(Code::QueryInvalid, wrong))?;
     // What is still to come may change what it would say.
     let ahead = match moment {
-        Moment::Seq(seq) => seq >= service.engine.progress().committed,
+        Moment::Seq(seq) => seq >= service.engine().progress().committed,
         Moment::Time(at) => at > service.log_time()?,
     };
     if ahead {
@@ -111,7 +111,7 @@ async fn seen(
 ) -> Result<(AccountId, book::Account, u64), Problem> {
     let nothing = || Problem::about(Code::NotFound, "no such account, or it is not yours to see");
     let id: AccountId = id.parse().map_err(|_| nothing())?;
-    let seen = service.engine.seen(id).await?;
+    let seen = service.engine().seen(id).await?;
     service.may_see_account(caller, id, seen.account().map(|record| record.head.unit))?;
     seen.account().map(|record| (id, record.clone(), seen.seq)).ok_or_else(nothing)
 }
@@ -129,7 +129,12 @@ pub async fn get(
     query: Query<AsOf>,
 ) -> Result<HttpResponse, Problem> {
     let service = super::call::service(&request)?;
-    service.wait_for(min_seq(request.headers())?).await?;
+    let least = min_seq(request.headers())?;
+    match &query.as_of {
+        // What it holds now is at hand as soon as it is committed; what it held is read from the views.
+        None => service.wait_for_balances(least).await?,
+        Some(_) => service.wait_for(least).await?,
+    }
     let (id, mut record, seq) = seen(&service, &caller, &id).await?;
     let unit = record.head.unit;
     if let Some(as_of) = query.into_inner().as_of {

@@ -113,7 +113,7 @@ fn shown(application: vault::Application, operator: bool) -> Application {
 pub async fn apply(incoming: Incoming) -> Result<HttpResponse, Problem> {
     let Apply { participant, currency, registration, contact } = incoming.json()?;
     let service = &incoming.service;
-    let command = service.engine.check(&Request::of(vec![registration.clone()]))?;
+    let command = service.engine().check(&Request::of(vec![registration.clone()]))?;
     let Body::RegisterBrand(asked) = &command.body else {
         return Err(Problem::about(Code::BodyInvalid, "registration: a brand.register is wanted"));
     };
@@ -241,7 +241,7 @@ pub async fn approve(incoming: Incoming, id: web::Path<String>) -> Result<HttpRe
     };
     // A wrong approval is not kept: it would be in the way of the right ones.
     for approval in &approvals {
-        service.engine.check(&with(std::slice::from_ref(approval)))?;
+        service.engine().check(&with(std::slice::from_ref(approval)))?;
     }
     let mut application = application.clone();
     for approval in &approvals {
@@ -253,8 +253,8 @@ pub async fn approve(incoming: Incoming, id: web::Path<String>) -> Result<HttpRe
 async fn register(service: &Service, application: vault::Application) -> Result<HttpResponse, Problem> {
     let id = application.id;
     let statements = application.statements.iter().chain(&application.approvals).cloned().collect();
-    let command = service.engine.check(&Request::of(statements))?;
-    match service.writer.submit(command, None).await.await {
+    let command = service.engine().check(&Request::of(statements))?;
+    match service.engine().handle().submit(command, None).await.await {
         Ok(answer) => {
             let now = service.clock.now();
             let decided = service.vault.decide_application(id, ApplicationState::Approved, now);

@@ -182,12 +182,12 @@ async fn begin(
             if kinds.contains(&kind) { Ok(()) } else { Err(about()) }
         };
         if dry {
-            let dry = service.engine.check_dry(&request)?;
+            let dry = service.engine().check_dry(&request)?;
             fits(dry.command())?;
-            let run = service.engine.dry_run(dry.command(), None)?;
+            let run = service.engine().dry_run(dry.command(), None)?;
             return Ok(Begun::Dry(Answer { replayed: run.repeated, ..run.answer }));
         }
-        let command = service.engine.check(&request)?;
+        let command = service.engine().check(&request)?;
         fits(&command)?;
         Ok(Begun::Command(Box::new(command)))
     });
@@ -202,7 +202,7 @@ enum Handed {
 
 async fn hand_on(service: &Service, begun: Result<Begun, Problem>) -> Result<Handed, Problem> {
     match begun? {
-        Begun::Command(command) => Ok(Handed::Waits(service.writer.submit(*command, None).await)),
+        Begun::Command(command) => Ok(Handed::Waits(service.engine().handle().submit(*command, None).await)),
         Begun::Dry(answer) => Ok(Handed::Dry(answer)),
     }
 }

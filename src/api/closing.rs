@@ -56,7 +56,7 @@ pub(super) async fn told(service: Arc<Service>, stopper: Stopper, signals: Optio
     let mut ways: Vec<Way> = vec![
         Box::pin(async move { stopper.0.notified().await }),
         Box::pin(async move {
-            while watched.engine.failure().is_none() {
+            while watched.seat.failure().is_none() {
                 sleep(LOOK).await;
             }
         }),

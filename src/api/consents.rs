@@ -71,10 +71,10 @@ pub async fn get(
     let id: ConsentId = id.parse().map_err(|_| nothing())?;
     let service = service(&request)?;
     // A consent that was answered is shown; one that is not there is not waited for.
-    let own = Some(id.seq).filter(|seq| *seq < service.engine.progress().committed);
+    let own = Some(id.seq).filter(|seq| *seq < service.engine().progress().committed);
     service.wait_for(min_seq(request.headers())?.max(own)).await?;
     // Read before the consent: what is shown is this entry or a later one, never an earlier.
-    let seq = service.engine.progress().state.checked_sub(1);
+    let seq = service.engine().progress().state.checked_sub(1);
     let found = web::block({
         let service = service.clone();
         move || service.open_consent(id)

@@ -278,7 +278,7 @@ fn stream(start: Following) -> HttpResponse {
                 return None;
             }
             // Nothing is asked while nothing was committed.
-            let size = state.service.engine.progress().views;
+            let size = state.service.engine().progress().views;
             if size > state.seen {
                 let Ok(found) = state.more().await else { return None };
                 state.after = found.after.or(state.after);

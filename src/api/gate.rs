@@ -6,9 +6,11 @@
 //! Refuses to know: what handlers do.
 
 use super::call::{Caller, Via, Whom, header, service};
+use super::forward;
 use super::limit::{Left, Who};
 use super::problem::{Code, Problem};
 use super::service::Service;
+use crate::book::KeyRecord;
 use crate::clock::Salts;
 use crate::machine::{Carrier, Role, Route, Scope};
 use crate::sign::{HttpFields, HttpMessage, HttpSigned};
@@ -47,7 +49,8 @@ pub async fn pass<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let begun = Instant::now();
-    let id = b64(&IDS.with_borrow_mut(Salts::bytes::<12>));
+    let id = forward::id(request.request());
+    let id = id.unwrap_or_else(|| b64(&IDS.with_borrow_mut(Salts::bytes::<12>)));
     let data = service(request.request())?;
     data.metrics.begun();
     // What answers GET answers HEAD; the body is left out when the answer is written.
@@ -66,11 +69,18 @@ pub async fn pass<B: MessageBody + 'static>(
                 request.extensions_mut().insert(route);
             }
             request.head_mut().method = method;
+            let far = found.filter(|_| is_elsewhere(&data, request.request()));
+            let called = async {
+                match far {
+                    Some(route) => hand_on(request, route, &id).await,
+                    None => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
+                }
+            };
             // A handler that panics is a defect of its own request, not the end of the thread that serves others.
-            let called = AssertUnwindSafe(next.call(request)).catch_unwind().await;
+            let called = AssertUnwindSafe(called).catch_unwind().await;
             let panicked = |_| Err(Problem::fault("a handler panicked").of_request(&id).into());
             match called.unwrap_or_else(panicked) {
-                Ok(answer) => answer.map_into_boxed_body(),
+                Ok(answer) => answer,
                 Err(error) => {
                     let status = error.as_response_error().status_code().as_u16();
                     data.metrics.ended(operation, status, Some(Code::Broken.code()), begun.elapsed());
@@ -102,6 +112,25 @@ pub async fn pass<B: MessageBody + 'static>(
         micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
     );
     Ok(answer)
+}
+
+/// Whether the writer must answer it, and that is another node.
+fn is_elsewhere(service: &Service, request: &HttpRequest) -> bool {
+    forward::is_for_writer(service, request) && !service.seat.is_writer()
+}
+
+/// Has the writer answer.
+async fn hand_on(
+    mut request: ServiceRequest,
+    route: &'static Route,
+    id: &str,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let mut payload = request.take_payload();
+    let head = request.request().clone();
+    Ok(match forward::forward(&head, &mut payload, route, id).await {
+        Ok(answer) => request.into_response(answer),
+        Err(problem) => request.error_response(problem),
+    })
 }
 
 /// Counts what went wrong, and whoever asked without being known: their bucket is drawn on when it is clear that
@@ -156,7 +185,8 @@ fn name_problem(answer: &mut ServiceResponse<BoxBody>, id: &str) -> Option<&'sta
 
 /// Where it comes from. Of an IPv6 address the half that names a network: the other half is anybody's to choose.
 pub fn address(request: &HttpRequest) -> IpAddr {
-    match request.peer_addr().map(|peer| peer.ip().to_canonical()) {
+    let peer = || request.peer_addr().map(|peer| peer.ip());
+    match forward::client(request).or_else(peer).map(|address| address.to_canonical()) {
         Some(IpAddr::V6(address)) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
         Some(address) => address,
         None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -167,16 +197,20 @@ pub fn stranger(request: &HttpRequest) -> Who {
     Who::Address(address(request))
 }
 
-/// Takes one out of somebody's bucket; the answer's headers will say what is left.
+/// Takes one out of somebody's bucket; the answer's headers will say what is left. What a peer hands on was drawn on
+/// where it came in.
 pub fn draw(service: &Service, request: &HttpRequest, who: &Who) -> Result<(), Problem> {
-    let left = service.limits.draw(who, service.engine.remote());
+    if forward::is_from_peer(request) {
+        return Ok(());
+    }
+    let left = service.limits.draw(who, service.engine().remote());
     request.extensions_mut().insert(left);
     left.granted()
 }
 
 /// [`draw`] for a look-up of a member.
 pub fn draw_resolve(service: &Service, request: &HttpRequest, caller: &Caller) -> Result<(), Problem> {
-    let left = service.limits.draw_resolve(&who(caller, request), service.engine.remote());
+    let left = service.limits.draw_resolve(&who(caller, request), service.engine().remote());
     request.extensions_mut().insert(left);
     left.granted()
 }
@@ -213,7 +247,15 @@ async fn admit(service: &Service, request: &HttpRequest, route: &Route) -> Resul
     if signed || has_key || later {
         service.limits.may_try(address(request))?;
     }
+    // Its nonce is taken where it is answered.
+    let elsewhere = is_elsewhere(service, request);
     let caller = match (signed, has_key) {
+        (true, _) if reads && elsewhere => {
+            let signed = read_signed(service, request, &[])?;
+            signer(service, &signed)?;
+            draw(service, request, &Who::Key(signed.kid().to_string()))?;
+            return Ok(());
+        }
         (true, _) if reads => Some(by_signature(service, &read_signed(service, request, &[])?).await?),
         (true, _) => None,
         (false, true) => Some(by_api_key(service, request)?),
@@ -221,6 +263,7 @@ async fn admit(service: &Service, request: &HttpRequest, route: &Route) -> Resul
     };
     match &caller {
         Some(caller) => draw(service, request, &who(caller, request))?,
+        None if later && forward::is_from_peer(request) => {}
         None if later => drop(request.extensions_mut().insert(Unpaid)),
         None => draw(service, request, &stranger(request))?,
     }
@@ -299,18 +342,27 @@ pub fn explained(no: Refused, message: &HttpMessage) -> Problem {
     Refused::about(no.code, about).into()
 }
 
+/// The key of a signature that is right; whether it was used before is another question.
+pub fn signer(service: &Service, signed: &HttpSigned) -> Result<KeyRecord, Problem> {
+    let (key, at) = service.key_now(signed.kid())?;
+    crate::network::is_active(&key, at).map_err(Refused::from)?;
+    signed.verify(&key.key).map_err(|no| explained(no, signed.message()))?;
+    Ok(key)
+}
+
 /// Who signed: verifies the signature, and that it is the first request with this nonce.
 pub async fn by_signature(service: &Service, signed: &HttpSigned) -> Result<Caller, Problem> {
     let kid = signed.kid();
-    let (key, at) = service.key_now(kid)?;
-    crate::network::is_active(&key, at).map_err(Refused::from)?;
-    signed.verify(&key.key).map_err(|no| explained(no, signed.message()))?;
+    let key = signer(service, signed)?;
+    let engine = service.engine();
+    let remote = engine.remote();
     // What was signed before may have been taken before: by the one who was here then, whose nonces are forgotten.
-    if signed.created() < service.began {
+    let began = if remote.is_none() { service.began.max(service.seat.wrote_since()) } else { service.began };
+    if signed.created() < began {
         let about = "created: before this node began to remember signatures; sign again";
         return Err(Refused::about(Refusal::SignatureStale, about).into());
     }
-    let (remote, now) = (service.engine.remote(), service.clock.now().seconds());
+    let now = service.clock.now().seconds();
     service.nonces.first(remote, &key.owner, kid, signed.nonce(), signed.expires(), now).await?;
     let whom = Whom::of(&key.owner);
     let no_role = || {

@@ -12,13 +12,13 @@ use std::sync::Arc;
 impl Service {
     /// What time it is in the log: by the clock, or in a driven network that of its last entry.
     pub fn log_time(&self) -> Result<Time, Problem> {
-        let last = self.engine.last_at();
+        let last = self.engine().last_at();
         Ok(if self.genesis.driven { last } else { last.max(self.clock.now()) })
     }
 
     /// A record of state.
     pub fn record(&self, name: &Name) -> Result<Option<Arc<Record>>, Problem> {
-        let rows = self.engine.read().load(&[name.to_string()])?.rows;
+        let rows = self.engine().read().load(&[name.to_string()])?.rows;
         let Some(row) = rows.first() else { return Ok(None) };
         Record::decode(name, &row.value).map(|record| Some(Arc::new(record))).map_err(Problem::fault)
     }
@@ -29,7 +29,7 @@ impl Service {
         names: &[Name; N],
     ) -> Result<(Option<u64>, [Option<Record>; N]), Problem> {
         let keys = names.each_ref().map(ToString::to_string);
-        let loaded = self.engine.read().load(&keys)?;
+        let loaded = self.engine().read().load(&keys)?;
         let mut records = [const { None }; N];
         for ((name, key), record) in names.iter().zip(&keys).zip(&mut records) {
             if let Some(row) = loaded.rows.iter().find(|row| row.key == *key) {
@@ -55,7 +55,7 @@ impl Service {
     /// A registered key, and the instant at which to judge it.
     pub fn key_now(&self, kid: Kid) -> Result<(KeyRecord, Time), Problem> {
         // State follows the log by milliseconds; a key that was revoked, or registered, within them is here.
-        let record = match self.engine.changed_key(kid) {
+        let record = match self.engine().changed_key(kid) {
             Some(record) => Some(record),
             None => self.record(&Name::Key(kid))?,
         };

@@ -6,7 +6,7 @@
 //! Refuses to know: who asked.
 
 use crate::cache::remote::Remote;
-use crate::engine::{Engine, Progress};
+use crate::engine::{Engine, Part, Progress, Seat};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -44,6 +44,16 @@ pub struct Metrics {
     views: Gauge,
     commits: Gauge,
     shared: Shared,
+    node: Node,
+}
+
+/// One node of several.
+struct Node {
+    writes: Gauge,
+    term: Gauge,
+    lease: Gauge,
+    behind: Gauge,
+    alarm: Gauge,
 }
 
 /// The cache that nodes share.
@@ -103,7 +113,14 @@ impl Metrics {
             ),
             behind: gauge("redis_entries_behind", "Entries of the log that Redis does not show yet"),
         };
-        Self { registry, answered, problems, seconds, open, committed, state, views, commits, shared }
+        let node = Node {
+            writes: gauge("node_writes", "1 on the node that writes, 0 on one that reads"),
+            term: gauge("node_term", "How often the writer's lease changed hands; 0 where one node is alone"),
+            lease: gauge("node_lease_left_ms", "Milliseconds for which this node is sure to be the writer"),
+            behind: gauge("node_entries_behind", "Entries of the log that this node has not read yet"),
+            alarm: gauge("node_alarm", "1 while this node may not become the writer; /readyz says why"),
+        };
+        Self { registry, answered, problems, seconds, open, committed, state, views, commits, shared, node }
     }
 
     /// A request came in.
@@ -122,12 +139,19 @@ impl Metrics {
     }
 
     /// All of them as text.
-    pub fn text(&self, engine: &Engine) -> String {
-        let Progress { committed, state, views } = engine.progress();
+    pub fn text(&self, engine: &Engine, seat: &Seat) -> String {
+        let Progress { committed, state, views, end } = engine.progress();
         self.committed.set(size(committed));
         self.state.set(size(state));
         self.views.set(size(views));
         self.commits.set(size(engine.commits()));
+        let standing = seat.standing();
+        self.node.writes.set((standing.part == Part::Writer).into());
+        self.node.term.set(size(standing.term));
+        let left = seat.sure_for().map_or(0, |left| left.as_millis());
+        self.node.lease.set(i64::try_from(left).unwrap_or(i64::MAX));
+        self.node.behind.set(size(end.saturating_sub(committed)));
+        self.node.alarm.set(standing.alarm.is_some().into());
         if let Some(figures) = engine.remote().map(Remote::figures) {
             self.shared.hits.set(size(figures.hits));
             self.shared.misses.set(size(figures.misses));

@@ -14,6 +14,7 @@ mod call;
 mod clearing;
 mod closing;
 mod document;
+mod forward;
 mod gate;
 mod limit;
 mod lookup;
@@ -63,6 +64,7 @@ pub use problem::{Code, Problem};
 pub use process::open_files;
 pub use service::{Parts, Service, Settings};
 
+use crate::peers::Identity;
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
@@ -87,6 +89,29 @@ pub struct Running {
     pub lead_ms: u64,
 }
 
+/// A server of a service, not bound yet.
+macro_rules! server {
+    ($service:expr, $running:expr, $app:expr) => {{
+        let (workers, idle_ms) = ($running.workers.max(1), $running.idle_ms);
+        let data = web::Data::from($service);
+        HttpServer::new(move || {
+            $app.app_data(data.clone())
+                .wrap(from_fn(gate::pass))
+                .configure(routes::configure)
+                .default_service(web::to(routes::nothing))
+        })
+        .workers(workers)
+        .max_connections($running.connections.div_ceil(workers))
+        .backlog(4_096)
+        .keep_alive(Duration::from_millis($running.idle_ms))
+        .client_request_timeout(Duration::from_millis($running.idle_ms))
+        .client_disconnect_timeout(Duration::from_secs(1))
+        .on_connect(move |stream, _| process::give_up_after(stream, idle_ms))
+        .shutdown_timeout($running.drain_seconds)
+        .disable_signals()
+    }};
+}
+
 /// Starts the server on a listener. It runs until it is told to stop; await it.
 pub fn start(service: Arc<Service>, listener: TcpListener, running: &Running) -> std::io::Result<Server> {
     start_with(service, listener, running, Stopper::default())
@@ -99,28 +124,22 @@ pub fn start_with(
     running: &Running,
     stopper: Stopper,
 ) -> std::io::Result<Server> {
-    let (workers, idle_ms) = (running.workers.max(1), running.idle_ms);
     let signals = running.signals.then(closing::Signals::listen).transpose()?;
     let told = closing::told(service.clone(), stopper, signals, Duration::from_millis(running.lead_ms));
-    let data = web::Data::from(service);
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(data.clone())
-            .wrap(from_fn(gate::pass))
-            .configure(routes::configure)
-            .default_service(web::to(routes::nothing))
-    })
-    .workers(workers)
-    .max_connections(running.connections.div_ceil(workers))
-    .backlog(4_096)
-    .keep_alive(Duration::from_millis(running.idle_ms))
-    .client_request_timeout(Duration::from_millis(running.idle_ms))
-    .client_disconnect_timeout(Duration::from_secs(1))
-    .on_connect(move |stream, _| process::give_up_after(stream, idle_ms))
-    .shutdown_timeout(running.drain_seconds)
-    .disable_signals()
-    .shutdown_signal(told);
-    Ok(server.listen(listener)?.run())
+    let server = server!(service, running, App::new());
+    Ok(server.shutdown_signal(told).listen(listener)?.run())
+}
+
+/// Starts the server that the other nodes reach. It runs until it is stopped by its handle.
+pub fn start_for_peers(
+    service: Arc<Service>,
+    listener: TcpListener,
+    identity: &Identity,
+    running: &Running,
+) -> std::io::Result<Server> {
+    let mark = web::Data::new(forward::ForPeers);
+    let server = server!(service, running, App::new().app_data(mark.clone()));
+    Ok(server.listen_rustls_0_23(listener, identity.server())?.run())
 }
 
 /// A listener; an error says what to do.

@@ -59,7 +59,7 @@ pub struct Network {
 pub async fn get(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
     let genesis = &service.genesis;
-    let entries = service.engine.progress().committed;
+    let entries = service.engine().progress().committed;
     let money = |c: &crate::machine::CurrencySetting| Money { code: c.code, minor: c.minor, scale: c.scale };
     let network = Network {
         net: service.net(),

@@ -81,10 +81,10 @@ impl Service {
         seq: u64,
         name: Name,
     ) -> Result<(Option<u64>, Option<Arc<Record>>), Problem> {
-        let own = Some(seq).filter(|seq| *seq < self.engine.progress().committed);
+        let own = Some(seq).filter(|seq| *seq < self.engine().progress().committed);
         self.wait_for(min_seq(request.headers())?.max(own)).await?;
         // Read before the record: what is shown is this entry or a later one, never an earlier.
-        let seq = self.engine.progress().state.checked_sub(1);
+        let seq = self.engine().progress().state.checked_sub(1);
         let service = self.clone();
         let found = web::block(move || service.record(&name));
         Ok((seq, found.await.map_err(Problem::fault)??))

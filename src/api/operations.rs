@@ -19,6 +19,18 @@ pub struct Health {
     /// Entries that lists and balances show.
     #[schema(example = 15754)]
     shown: u64,
+    /// `writer` or `reader`: of several nodes one writes.
+    #[schema(example = "writer")]
+    role: &'static str,
+    /// How often the lease of the writer changed hands; 0 where one node is alone.
+    #[schema(example = 3)]
+    term: u64,
+    /// Entries of the log that this node has not read yet.
+    #[schema(example = 0)]
+    behind: u64,
+    /// Why it may not become the writer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alarm: Option<String>,
     /// The program's version.
     #[schema(example = "0.1.0")]
     version: &'static str,
@@ -35,20 +47,31 @@ pub async fn healthz() -> HttpResponse {
 
 /// Does it take requests?
 ///
-/// Not while it closes, or when the engine stopped: send requests elsewhere, or later.
+/// Not while it closes, or when it cannot read its log, or cannot write where it should: send requests elsewhere, or
+/// later. Of several nodes a reader takes all requests too: what the writer must answer it hands on.
 #[utoipa::path(get, path = "/readyz", tag = "operations", operation_id = "getReadiness",
     responses((status = 200, description = "It does.", body = Health)))]
 pub async fn readyz(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
+    let standing = service.seat.standing();
     if !service.is_ready() {
-        return Err(Code::Busy.into());
+        let about = if service.is_closing() {
+            "it closes"
+        } else {
+            "its log cannot be read, or its lease is not sure"
+        };
+        return Err(Problem::about(Code::Busy, format!("role: none ({about})")));
     }
-    let progress = service.engine.progress();
+    let progress = service.engine().progress();
     let shown = progress.state.min(progress.views);
     Ok(HttpResponse::Ok().json(Health {
         status: "ok",
         entries: progress.committed,
         shown,
+        role: standing.part.code(),
+        term: standing.term,
+        behind: progress.end.saturating_sub(progress.committed),
+        alarm: standing.alarm,
         version: env!("CARGO_PKG_VERSION"),
     }))
 }
@@ -61,7 +84,7 @@ pub async fn readyz(request: HttpRequest) -> Result<HttpResponse, Problem> {
         content_type = "application/openmetrics-text")))]
 pub async fn metrics(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
-    let text = service.metrics.text(&service.engine);
+    let text = service.metrics.text(&service.engine(), &service.seat);
     Ok(HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
         .body(text))

@@ -150,7 +150,7 @@ pub async fn get(
     let id: PaymentId = id.parse().map_err(|_| nothing())?;
     let service = service(&request)?;
     // A payment that was answered is shown; one that is not there is not waited for.
-    let own = Some(id.seq).filter(|seq| *seq < service.engine.progress().committed);
+    let own = Some(id.seq).filter(|seq| *seq < service.engine().progress().committed);
     service.wait_for(min_seq(request.headers())?.max(own)).await?;
     let (shown_payment, record) = web::block({
         let service = service.clone();

@@ -27,7 +27,7 @@ async fn listed<T: Serialize + Send + 'static>(
     let service = service(&request)?;
     let (limit, after) = (query.limit()?, query.place::<String>(name)?.unwrap_or_default());
     service.wait_for(min_seq(request.headers())?).await?;
-    let found = web::block(move || Ok::<_, Problem>(list(&**service.engine.read(), sort, &after, limit)?));
+    let found = web::block(move || Ok::<_, Problem>(list(&**service.engine().read(), sort, &after, limit)?));
     let found = found.await.map_err(Problem::fault)??;
     let next = found.next.map(|next| cursor(name, &next));
     let items = found.items.into_iter().filter_map(|item| show(item.name, item.record)).collect();
@@ -74,7 +74,7 @@ async fn one<T: Serialize>(
 ) -> Result<HttpResponse, Problem> {
     let service = service(request)?;
     service.wait_for(min_seq(request.headers())?).await?;
-    let seq = service.engine.progress().state.checked_sub(1);
+    let seq = service.engine().progress().state.checked_sub(1);
     let record = service.record(&name)?.ok_or_else(|| nothing(what))?;
     let shown = show(name, (*record).clone()).ok_or_else(|| nothing(what))?;
     Ok(json(seq, &shown))

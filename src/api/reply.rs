@@ -12,12 +12,15 @@ use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The last entry that an answer shows.
 pub const SEQ: HeaderName = HeaderName::from_static("tallyhouse-seq");
 /// The entry that an answer must show at least.
 pub const MIN_SEQ: HeaderName = HeaderName::from_static("min-seq");
+
+/// How long one engine is waited for at a time.
+const TURN: Duration = Duration::from_millis(200);
 
 /// Items of a page if nothing is said.
 const LIMIT: u32 = 50;
@@ -128,10 +131,31 @@ pub fn min_seq(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
 impl Service {
     /// Waits until everything that can be read shows the entry; for not longer than is configured.
     pub async fn wait_for(&self, seq: Option<u64>) -> Result<(), Problem> {
+        self.wait_until(Level::Views, seq).await
+    }
+
+    /// Waits until balances, which show what is committed, show the entry; for not longer than is configured.
+    pub async fn wait_for_balances(&self, seq: Option<u64>) -> Result<(), Problem> {
+        self.wait_until(Level::Committed, seq).await
+    }
+
+    async fn wait_until(&self, level: Level, seq: Option<u64>) -> Result<(), Problem> {
         let Some(seq) = seq else { return Ok(()) };
-        let most = Duration::from_millis(self.settings.min_seq_ms);
-        let reached = self.engine.reach(Level::Views, seq, most).await;
-        reached.map_err(|_| Problem::about(Code::NotYetThere, format!("Min-Seq: {seq}")))
+        let (begun, most) = (Instant::now(), Duration::from_millis(self.settings.min_seq_ms));
+        loop {
+            let left = most.saturating_sub(begun.elapsed());
+            // Another engine may take this one's place meanwhile.
+            let engine = self.engine();
+            match engine.reach(level, seq, left.min(TURN)).await {
+                Ok(()) => return Ok(()),
+                Err(_) if left > TURN => {
+                    if engine.failure().is_some() {
+                        actix_web::rt::time::sleep(TURN / 4).await;
+                    }
+                }
+                Err(_) => return Err(Problem::about(Code::NotYetThere, format!("Min-Seq: {seq}"))),
+            }
+        }
     }
 }
 

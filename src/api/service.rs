@@ -9,10 +9,12 @@ use super::metrics::Metrics;
 use super::nonce::Nonces;
 use super::streams::Streams;
 use crate::clock::Clock;
-use crate::engine::{Engine, Handle};
+use crate::engine::{Engine, Part, Seat};
 use crate::log::LogVerifier;
 use crate::machine::Genesis;
+use crate::peers::Outbound;
 use crate::reading::Entries;
+use crate::store::Read;
 use crate::tiles::Hashes;
 use crate::types::{BrandId, Hash, UnitCode};
 use crate::vault::Vault;
@@ -40,10 +42,12 @@ pub struct Settings {
 
 /// A network that is open for requests.
 pub struct Service {
-    /// Decides and remembers.
-    pub engine: Engine,
-    /// A way to the writer from async tasks.
-    pub writer: Handle,
+    /// Where its engine is, which decides and remembers.
+    pub seat: Arc<Seat>,
+    /// The way to other nodes, if there are any.
+    pub peers: Option<Outbound>,
+    /// The log and state, to read.
+    pub read: Arc<dyn Read>,
     /// What people list.
     pub views: views::Reader,
     /// Wallets, API keys, held keys, applications.
@@ -79,8 +83,10 @@ pub struct Service {
 
 /// What a service is made of, beside what it makes itself.
 pub struct Parts {
-    /// See [`Service::engine`].
-    pub engine: Engine,
+    /// See [`Service::seat`].
+    pub seat: Arc<Seat>,
+    /// See [`Service::peers`].
+    pub peers: Option<Outbound>,
     /// See [`Service::views`].
     pub views: views::Reader,
     /// See [`Service::vault`].
@@ -104,16 +110,17 @@ pub struct Parts {
 impl Service {
     /// Opens it.
     pub fn new(parts: Parts) -> Self {
-        let Parts { engine, views, vault, genesis, log, vkey, hashes, clock, settings, limits } = parts;
-        let writer = engine.handle();
+        let Parts { seat, peers, views, vault, genesis, log, vkey, hashes, clock, settings, limits } = parts;
+        let read = seat.engine().read().clone();
         let metrics = Metrics::new();
-        let entries = Entries::new(engine.read().clone(), hashes.clone(), log.clone());
+        let entries = Entries::new(read.clone(), hashes.clone(), log.clone());
         let (nonces, brands) = (Nonces::default(), Cache::new(10_000));
         let (closing, began) = (AtomicBool::new(false), clock.now().seconds());
         let streams = Streams::new(settings.streams);
         Self {
-            engine,
-            writer,
+            seat,
+            peers,
+            read,
             views,
             vault,
             genesis,
@@ -133,14 +140,26 @@ impl Service {
         }
     }
 
-    /// The network's id.
-    pub fn net(&self) -> Hash {
-        self.engine.net()
+    /// The engine of now; keep it no longer than a request.
+    pub fn engine(&self) -> Arc<Engine> {
+        self.seat.engine()
     }
 
-    /// Whether it takes new work. It does not while it closes.
+    /// The network's id.
+    pub fn net(&self) -> Hash {
+        self.engine().net()
+    }
+
+    /// Whether it takes requests: not while it closes, or cannot read, or is the writer and not sure of its lease.
     pub fn is_ready(&self) -> bool {
-        !self.closing.load(Ordering::Acquire) && self.engine.failure().is_none() && !self.engine.is_away()
+        let engine = self.engine();
+        let sure = self.seat.standing().part == Part::Reader || self.seat.is_writer();
+        !self.is_closing() && sure && engine.failure().is_none() && !engine.is_away()
+    }
+
+    /// Whether it ends.
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
     }
 
     /// From here on `/readyz` says no, so that a load balancer looks elsewhere.
@@ -152,6 +171,6 @@ impl Service {
     /// nobody reads say, is told that it is not ready.
     pub fn close(&self) -> Result<(), crate::engine::Failure> {
         self.begin_closing();
-        self.engine.close()
+        self.seat.close()
     }
 }

@@ -12,7 +12,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 #[utoipa::path(get, path = "/checkpoint", tag = "log", operation_id = "getCheckpoint",
     responses((status = 200, description = "The signed note.", body = String, content_type = "text/plain")))]
 pub async fn checkpoint(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let note = service(&request)?.engine.checkpoint();
+    let note = service(&request)?.engine().checkpoint();
     let answer = HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(note);
     Ok(answer)
 }
@@ -32,10 +32,10 @@ pub async fn tile(request: HttpRequest, path: web::Path<String>) -> Result<HttpR
             return Ok(service.hashes.tile_bytes(asked)?);
         }
         let first = asked.index.checked_mul(u64::from(TILE_WIDTH)).ok_or(Code::NotFound)?;
-        if first >= service.engine.progress().committed {
+        if first >= service.engine().progress().committed {
             return Ok(None);
         }
-        let envelopes = service.engine.read().read_envelopes(first, usize::from(asked.width))?;
+        let envelopes = service.engine().read().read_envelopes(first, usize::from(asked.width))?;
         if envelopes.len() != usize::from(asked.width) {
             return Ok(None);
         }

@@ -67,7 +67,7 @@ async fn wallet(service: &Service, id: WalletId) -> Result<Wallet, Problem> {
     let at = service.log_time()?;
     let mut accounts = vec![];
     for (unit, account) in service.vault.accounts(id).map_err(Problem::fault)? {
-        let seen = service.engine.seen(account).await?;
+        let seen = service.engine().seen(account).await?;
         let Some(mut record) = seen.account().cloned() else {
             let zero = Points::ZERO;
             accounts.push(Pocket { unit, account, available: zero, held: zero, pending: zero, owed: zero });
@@ -141,7 +141,7 @@ pub async fn get(
     let id = look(&caller, &id)?;
     service.wait_for(super::reply::min_seq(request.headers())?).await?;
     // Read before the accounts: what is shown of each is this entry or a later one.
-    let seq = service.engine.newest();
+    let seq = service.engine().newest();
     Ok(json(seq, &wallet(&service, id).await?))
 }
 

@@ -163,7 +163,7 @@ impl Incoming {
         Ok(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
     }
 
-    fn is_signed(&self) -> bool {
+    pub(super) fn is_signed(&self) -> bool {
         self.request.headers().contains_key(SIGNATURE_INPUT)
     }
 
@@ -180,6 +180,19 @@ impl Incoming {
         }
         let caller = self.api_caller();
         caller.ok_or_else(|| Code::Unauthenticated.into())
+    }
+
+    /// Whether an API key came with it, which the gate looked at.
+    pub(super) fn has_api_key(&self) -> bool {
+        self.api_caller().is_some()
+    }
+
+    /// Reads and verifies what is asked, without having it decided: who signed, and whether with a key that came along.
+    pub(super) fn checked(&self) -> Result<(Kid, bool), Problem> {
+        let request = self.to_machine()?;
+        let command = self.service.engine().check(&request).map_err(|no| refused(no, &request))?;
+        self.fits(&command)?;
+        Ok((command.asked.kid, command.is_by_own_key()))
     }
 
     fn api_caller(&self) -> Option<Caller> {
@@ -293,9 +306,9 @@ impl Incoming {
         if self.api_caller().is_none() {
             gate::draw(&service, &self.request, &gate::stranger(&self.request))?;
         }
-        let dry = service.engine.check_dry(&request).map_err(|no| refused(no, &request))?;
+        let dry = service.engine().check_dry(&request).map_err(|no| refused(no, &request))?;
         self.fits(dry.command())?;
-        let run = web::block(move || service.engine.dry_run(dry.command(), None));
+        let run = web::block(move || service.engine().dry_run(dry.command(), None));
         let run = run.await.map_err(Problem::fault)??;
         let mut reply = HttpResponse::Ok();
         if run.repeated {
@@ -318,7 +331,7 @@ impl Incoming {
 
     /// What shows that the log contains an entry, with somebody's own parts.
     async fn proof(&self, seq: u64, whose: Whose) -> Result<Proof, Problem> {
-        self.service.engine.reach(Level::State, seq, PATIENCE).await?;
+        self.service.engine().reach(Level::State, seq, PATIENCE).await?;
         let service = self.service.clone();
         let made = web::block(move || {
             let reader = match whose {
@@ -338,7 +351,7 @@ impl Incoming {
         if dry {
             return self.dry(request).await;
         }
-        let command = self.service.engine.check(&request).map_err(|no| refused(no, &request))?;
+        let command = self.service.engine().check(&request).map_err(|no| refused(no, &request))?;
         self.fits(&command)?;
         let (signer, shown) = (command.asked.kid, self.shown(&command));
         // Whoever signed is known now. An API key was drawn on at the gate.
@@ -348,7 +361,7 @@ impl Incoming {
             let who = if own { gate::stranger(&self.request) } else { Who::Key(signer.to_string()) };
             gate::draw(&self.service, &self.request, &who)?;
         }
-        let ticket = self.service.writer.submit(command, None).await;
+        let ticket = self.service.engine().handle().submit(command, None).await;
         let answer = ticket.await?;
         let mut reply = HttpResponse::Created();
         reply.insert_header((SEQ, answer.seq));

@@ -8,7 +8,9 @@ mod backup;
 mod cached;
 mod exported;
 mod founding;
+mod hold;
 mod missing;
+mod node;
 mod pen;
 mod rebuild;
 mod report;
@@ -20,10 +22,11 @@ pub use backup::{Made, Other, backup, copy, recover};
 pub use cached::{CacheReport, compare_cache};
 pub use exported::Exported;
 pub use founding::{BrandKeys, Joining, Operator, accept};
+pub use node::{Among, Node};
 pub use pen::{Pen, id_of};
 pub use rebuild::rebuild;
 pub use report::{Finding, Options, Report, Undecided};
-pub use serve::{public_address, running, serve, serve_until};
+pub use serve::{ForPeers, public_address, running, serve, serve_until};
 pub use tail::{Mirror, StoreMirror, Taken, Untaken};
 pub use verify::verify;
 
@@ -217,7 +220,12 @@ impl Network {
             state: Box::new(StateFollower::new(state, None)?),
             others: vec![Box::new(views), Box::new(tiles)],
         };
-        let setup = Setup { memory_rows: tuning.memory_rows, salts: Box::new(clock::salts()), crash: None };
+        let setup = Setup {
+            memory_rows: tuning.memory_rows,
+            salts: Box::new(clock::salts()),
+            crash: None,
+            holds: None,
+        };
         // A driven network's terms begin at the time of its last entry: the clock has no say in it.
         let now =
             if genesis.driven && stores.read.tip().map_err(fault)?.is_some() { Time::default() } else { at };

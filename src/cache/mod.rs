@@ -172,8 +172,10 @@ impl Balances {
         let (changed, record) = row.map_or((0, None), |(seq, record)| (seq + 1, Some(record)));
         if record.is_some() {
             let mut shard = write(self.shard(id));
-            // If something newer came and went meanwhile, this is not the newest, and is not kept.
-            if size >= shard.forgotten && !shard.old.contains_key(&id) {
+            // If something newer came and went meanwhile, this is not the newest, and is not kept. Nor is what is ahead
+            // of what is proved here, where another node follows with state: entries in between are still to come.
+            let fits = size >= shard.forgotten && size <= self.size();
+            if fits && !shard.old.contains_key(&id) {
                 shard.young.entry(id).or_insert_with(|| Known { size: changed, record: record.clone() });
                 self.turn(&mut shard);
             }

@@ -25,6 +25,7 @@ use serde::Serialize;
   tallyhouse keys show                         all keys of the data folder
   tallyhouse keys certify br_harvest issuing --purpose issuing --until 365d
   tallyhouse keys budget br_harvest issuing --unit HARVEST --serial 1 --ceiling 1000000 --hourly 5000 --until 90d
+  tallyhouse keys peers a=10.0.0.4 b=10.0.0.5  certificates for nodes
 
 A key file is readable by its owner alone. Keep roots offline: sign with --data on another machine, naming the
 network with --net, and carry only what was printed. The owner is `operator`, or a brand's id.")]
@@ -43,6 +44,8 @@ enum Action {
     Certify(Certify),
     /// Let a brand's root give a key its budget
     Budget(Budget),
+    /// Make certificates for the nodes of a network, which share a database
+    Peers(super::peers::Args),
 }
 
 #[derive(clap::Args, Debug)]
@@ -242,6 +245,7 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
         Action::Show(args) => show(args, &keys, context)?,
         Action::Certify(args) => certify(args, &keys, context)?,
         Action::Budget(args) => budget(args, &keys, context)?,
+        Action::Peers(args) => super::peers::run(&args, context)?,
     }
     Ok(Exit::Ok)
 }

@@ -22,6 +22,7 @@ mod holder;
 pub mod import;
 pub mod keys;
 pub mod migrate;
+pub mod peers;
 pub mod proof;
 pub mod recover;
 #[cfg(test)]

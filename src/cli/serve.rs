@@ -5,9 +5,11 @@
 //! Refuses to know: requests and answers.
 
 use super::context::{CliError, Context, Exit};
-use crate::app::{Network, Tuning, public_address, running, serve_until};
+use crate::app::{Among, ForPeers, Network, Node, Tuning, public_address, running, serve_until};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config};
+use crate::peers::Identity;
+use crate::sign::SecretKey;
 use crate::vault::{KeyFolder, Owner, Vault};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 
@@ -34,12 +36,28 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     config.api.listen = args.listen.unwrap_or(config.api.listen);
     config.api.public = args.public.unwrap_or(config.api.public);
     let listener = listener(&config)?;
-    let network = network(context, &Tuning::of(&config, &context.data))?;
+    let tuning = Tuning::of(&config, &context.data);
     let public = public_address(&config.api, listener.local_addr()?);
     let address = listener.local_addr()?;
     let data = context.home()?.shown();
-    let said = format!("serving {data} at {public}\nSwagger UI: {public}/docs/\nlistening on {address}");
-    until_stopped(network, context, &config, listener, |context| {
+    let mut said = format!("serving {data} at {public}\nSwagger UI: {public}/docs/\n");
+    let opened = match Among::of(&config.node) {
+        None => Opened::Alone(Box::new(network(context, &tuning)?)),
+        Some(among) => {
+            let (identity, far) = (identity(&config.node)?, bind("node.listen", &config.node.listen)?);
+            let name = &config.node.name;
+            said += &format!(
+                "node {name}, for its peers at {} (listening on {})\n",
+                among.address,
+                far.local_addr()?
+            );
+            let node =
+                Node::open(context.home()?, log_key(context)?, &tuning, among).map_err(CliError::fault)?;
+            Opened::Among(Box::new(node), ForPeers { listener: far, identity })
+        }
+    };
+    said += &format!("listening on {address}");
+    serve(opened, context, &config, listener, |context| {
         context.say(said)?;
         let keys = KeyFolder::at(&context.data).note_path(super::demo::API_KEYS);
         if keys.exists() {
@@ -52,9 +70,33 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
 
 /// The network of the data folder.
 pub(super) fn network(context: &Context<'_>, tuning: &Tuning) -> Result<Network, CliError> {
+    Network::open(context.home()?, &log_key(context)?, tuning).map_err(CliError::fault)
+}
+
+/// The key that signs checkpoints.
+fn log_key(context: &Context<'_>) -> Result<SecretKey, CliError> {
     let name = "log".parse().map_err(CliError::fault)?;
-    let log = KeyFolder::at(&context.data).load(&Owner::Operator, &name)?;
-    Network::open(context.home()?, &log, tuning).map_err(CliError::fault)
+    Ok(KeyFolder::at(&context.data).load(&Owner::Operator, &name)?)
+}
+
+/// Who this node is to its peers.
+fn identity(node: &config::Node) -> Result<Identity, CliError> {
+    for (key, path) in [("ca", &node.ca), ("cert", &node.cert), ("key", &node.key)] {
+        if path.is_empty() {
+            let what = "a file is wanted; `tallyhouse keys peers` makes certificates for all nodes";
+            return Err(CliError::Usage(format!("node.{key}: {what}")));
+        }
+    }
+    let [ca, cert, key] = [&node.ca, &node.cert, &node.key].map(std::path::Path::new);
+    Identity::load(ca, cert, key).map_err(CliError::Usage)
+}
+
+/// What is served.
+enum Opened {
+    /// A network of this process alone.
+    Alone(Box<Network>),
+    /// One node among others, and where these reach it.
+    Among(Box<Node>, ForPeers),
 }
 
 /// Files that a node opens beside connections: stores, their readers, key files, tiles.
@@ -78,8 +120,11 @@ fn files_for(connections: usize) -> usize {
 
 /// A listener where the configuration says.
 pub(super) fn listener(config: &Config) -> Result<TcpListener, CliError> {
-    let text = &config.api.listen;
-    let wrong = |why: &dyn std::fmt::Display| CliError::Usage(format!("--listen {text}: {why}"));
+    bind("--listen", &config.api.listen)
+}
+
+fn bind(what: &str, text: &str) -> Result<TcpListener, CliError> {
+    let wrong = |why: &dyn std::fmt::Display| CliError::Usage(format!("{what} {text}: {why}"));
     let mut addresses = text.to_socket_addrs().map_err(|e| wrong(&e))?;
     let address: SocketAddr = addresses.next().ok_or_else(|| wrong(&"no such address"))?;
     crate::api::listen(address).map_err(CliError::usage)
@@ -93,14 +138,32 @@ pub(super) fn until_stopped(
     listener: TcpListener,
     say: impl FnOnce(&mut Context<'_>) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
+    serve(Opened::Alone(Box::new(network)), context, config, listener, say)
+}
+
+fn serve(
+    opened: Opened,
+    context: &mut Context<'_>,
+    config: &Config,
+    listener: TcpListener,
+    say: impl FnOnce(&mut Context<'_>) -> Result<(), CliError>,
+) -> Result<(), CliError> {
     start_log();
-    let vault = Vault::open(context.home()?)?;
+    let mut vault = Vault::open(context.home()?)?;
     let mut api = config.api.clone();
     api.connections = files_for(api.connections);
     let public = public_address(&api, listener.local_addr()?);
-    let service = network.into_service(vault, &api, public, Clock::Real).map_err(CliError::fault)?;
+    // The node lives until the service has closed it.
+    let (service, peers, _node) = match opened {
+        Opened::Alone(network) => (network.into_service(vault, &api, public, Clock::Real), None, None),
+        Opened::Among(node, far) => {
+            vault.share();
+            (node.service(vault, &api, public, Clock::Real, &far.identity), Some(far), Some(node))
+        }
+    };
+    let service = service.map_err(CliError::fault)?;
     let mut said = Ok(());
-    serve_until(service, listener, &running(&api, true), |_| {
+    serve_until(service, listener, peers, &running(&api, true), |_| {
         said = say(context).and_then(|()| Ok(context.out.flush()?));
     })
     .map_err(|failure| {

@@ -62,7 +62,7 @@ impl Engine {
                 return Err(failure);
             }
             // Followers are hurried once, when there is something for them to hurry for.
-            if !hurried && self.shared.shows(Level::Committed, seq) {
+            if self.only_reads() || !hurried && self.shared.shows(Level::Committed, seq) {
                 self.hurry();
                 hurried = true;
             }
@@ -113,7 +113,12 @@ impl Engine {
     /// What state says about an account.
     pub(super) fn in_state(&self, id: AccountId) -> Result<Loaded, Failure> {
         let name = Name::Account(id);
+        let shown = self.shared.followed.first().map_or(0, |size| size.load(Ordering::Acquire));
         let loaded = self.read.load(&[name.to_string()]).map_err(fault)?;
+        // Another node may make state anew: then it is not as new as what is told to rest on it.
+        if loaded.cursor.map_or(0, |place| place.seq + 1) < shown {
+            return Err(fault("state went back"));
+        }
         let record = |row: &store::Kept| Record::decode(&name, &row.value).map(|r| (row.seq, Arc::new(r)));
         let row = loaded.rows.first().map(record).transpose().map_err(fault)?;
         Ok(Loaded { size: loaded.cursor.map_or(0, |place| place.seq + 1), row })

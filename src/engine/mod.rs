@@ -18,7 +18,9 @@ mod pace;
 mod queue;
 mod run;
 mod runs;
+mod seat;
 mod share;
+mod tail;
 mod writer;
 
 pub use self::core::{Core, Rebuilder, Stores, catch_up, wipe_stranger};
@@ -29,6 +31,8 @@ pub use memory::{Changes, Memory, load};
 pub use pace::{Pace, Progress};
 pub use queue::{Handle, Ticket};
 pub use run::Engine;
+pub use seat::{Part, Seat, Standing};
+pub use tail::Viewed;
 pub use writer::{Job, Outcome, Writer, open_entry};
 
 use crate::book::{Name, Record};
@@ -87,7 +91,12 @@ pub struct Setup {
     pub salts: Box<dyn FnMut() -> [u8; 16] + Send>,
     /// Simulated crashes.
     pub crash: Option<Crash>,
+    /// Asked after the log was opened anew: whether this node is still the one that writes. `None`: nobody else can.
+    pub holds: Option<Holds>,
 }
+
+/// Whether this node holds the lease still; an error: that cannot be told now.
+pub type Holds = Arc<dyn Fn() -> Result<bool, Failure> + Send + Sync>;
 
 impl Setup {
     fn reach(&self, point: Point) -> Result<(), Failure> {

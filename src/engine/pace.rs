@@ -39,4 +39,7 @@ pub struct Progress {
     pub state: u64,
     /// Entries that the slowest other follower shows.
     pub views: u64,
+    /// Entries of the log, as far as this node knows: more than `committed` where another node writes and this one has
+    /// not read them all.
+    pub end: u64,
 }

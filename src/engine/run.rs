@@ -43,7 +43,11 @@ pub(super) struct Shared {
     /// Whether the writer is without its log at the moment.
     pub(super) away: AtomicBool,
     stopping: AtomicBool,
-    checkpoint: Mutex<String>,
+    pub(super) checkpoint: Mutex<String>,
+    /// Somebody waits for what only a look at the log's end can show.
+    wanted: AtomicBool,
+    /// Entries of the log, as far as this node knows.
+    end: AtomicU64,
 }
 
 /// Public keys kept at hand; they can be loaded again.
@@ -54,6 +58,48 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
+    /// For an engine that begins at a size of the log, which all of its followers show.
+    pub(super) fn new(pace: &Pace, followers: usize, size: u64, checkpoint: String, last_at: Time) -> Self {
+        Self {
+            balances: Balances::new(pace.balances, size),
+            remote: OnceLock::new(),
+            commits: AtomicU64::default(),
+            followed: (0..followers).map(|_| AtomicU64::new(size)).collect(),
+            waiting: (0..followers).map(|_| AtomicUsize::new(0)).collect(),
+            moved: Condvar::new(),
+            lock: Mutex::default(),
+            keys: RwLock::default(),
+            changed_keys: RwLock::default(),
+            failed: Mutex::default(),
+            away: AtomicBool::default(),
+            stopping: AtomicBool::default(),
+            checkpoint: Mutex::new(checkpoint),
+            last_at: AtomicI64::new(last_at.micros()),
+            wanted: AtomicBool::default(),
+            end: AtomicU64::new(size),
+        }
+    }
+
+    /// The log has so many entries.
+    pub(super) fn seen(&self, end: u64) {
+        self.end.store(end, Ordering::Release);
+    }
+
+    /// A follower shows so many entries; whether it is more than before.
+    pub(super) fn follows(&self, which: usize, size: u64) -> bool {
+        let known = self.followed.get(which).map(|known| known.swap(size, Ordering::AcqRel));
+        known.is_some_and(|known| known < size)
+    }
+
+    /// Does nothing for a while, or until somebody waits.
+    pub(super) fn idle(&self, pause: Duration) {
+        let held = lock(&self.lock);
+        let wait = |_: &mut ()| !self.wanted.load(Ordering::Acquire) && !self.is_stopping();
+        let waited = self.moved.wait_timeout_while(held, pause, wait);
+        drop(waited);
+        self.wanted.store(false, Ordering::Release);
+    }
+
     pub(super) fn fail(&self, failure: Failure) {
         lock(&self.failed).get_or_insert(failure);
         self.wake();
@@ -114,22 +160,8 @@ impl Engine {
         let driven = writer.is_driven();
         let size = writer.tip().map_or(0, |tip| tip.seq + 1);
         let followers = others.len() + 1;
-        let shared = Arc::new(Shared {
-            balances: Balances::new(pace.balances, size),
-            remote: OnceLock::new(),
-            commits: AtomicU64::default(),
-            followed: (0..followers).map(|_| AtomicU64::new(size)).collect(),
-            waiting: (0..followers).map(|_| AtomicUsize::new(0)).collect(),
-            moved: Condvar::new(),
-            lock: Mutex::default(),
-            keys: RwLock::default(),
-            changed_keys: RwLock::default(),
-            failed: Mutex::default(),
-            away: AtomicBool::default(),
-            stopping: AtomicBool::default(),
-            checkpoint: Mutex::new(writer.checkpoint().to_owned()),
-            last_at: AtomicI64::new(writer.last_at().micros()),
-        });
+        let checkpoint = writer.checkpoint().to_owned();
+        let shared = Arc::new(Shared::new(&pace, followers, size, checkpoint, writer.last_at()));
         let mut threads = vec![];
         let mut orders = vec![];
         for (which, follower) in std::iter::once(state).chain(others).enumerate() {
@@ -157,6 +189,19 @@ impl Engine {
         }
         let (orders, threads) = (Mutex::new(orders), Mutex::new(threads));
         Ok(Self { net, pace, queue, orders, read, shared, threads })
+    }
+
+    /// An engine that only reads, with the thread that follows the log for it.
+    pub(super) fn without_writer(
+        net: Hash,
+        pace: Pace,
+        read: Arc<dyn store::Read>,
+        shared: Arc<Shared>,
+        thread: JoinHandle<()>,
+    ) -> Self {
+        // Nobody takes from this queue: whatever is put there is answered at once, with a failure.
+        let (queue, _) = mpsc::channel(1);
+        Self { net, pace, queue, orders: Mutex::default(), read, shared, threads: Mutex::new(vec![thread]) }
     }
 
     /// Reads and checks a request: form, audience, signatures. Costs no turn of the writer.
@@ -217,6 +262,11 @@ impl Engine {
         Some(key)
     }
 
+    /// Another node writes now: whoever waits here is told so.
+    pub fn depose(&self) {
+        self.shared.fail(Failure::Deposed);
+    }
+
     /// Why it stopped, if it did.
     pub fn failure(&self) -> Option<Failure> {
         self.shared.failure()
@@ -238,7 +288,8 @@ impl Engine {
         let mut followed = self.shared.followed.iter().map(|size| size.load(Ordering::Acquire));
         let state = followed.next().unwrap_or(0);
         let committed = self.shared.balances.size();
-        Progress { committed, state, views: followed.min().unwrap_or(state) }
+        let end = self.shared.end.load(Ordering::Acquire).max(committed);
+        Progress { committed, state, views: followed.min().unwrap_or(state), end }
     }
 
     /// Waits until state and views show the entry.
@@ -257,6 +308,20 @@ impl Engine {
             // A follower that is gone has left its failure, which the waiting finds.
             let _ = orders.send(Order::Hurry);
         }
+        self.shared.wanted.store(true, Ordering::Release);
+        self.shared.wake();
+    }
+
+    /// Something was committed elsewhere: it is looked for now.
+    pub fn look_soon(&self) {
+        if self.only_reads() {
+            self.hurry();
+        }
+    }
+
+    /// Whether it only reads, so that what is new comes from another node.
+    pub(super) fn only_reads(&self) -> bool {
+        self.queue.is_closed()
     }
 
     /// Waits until state and views show everything that is committed now.
@@ -348,7 +413,7 @@ impl Shared {
     }
 
     /// Makes committed entries visible to readers.
-    fn publish(&self, commits: &[Arc<Commit>]) {
+    pub(super) fn publish(&self, commits: &[Arc<Commit>]) {
         for commit in commits {
             for (name, record) in commit.records.iter() {
                 match (name, record.as_deref()) {
@@ -524,18 +589,18 @@ impl Desk {
         }
     }
 
-    /// Keeps the newest checkpoint outside the database too: a copy that was restored too old is
-    /// noticed by it.
     fn publish_checkpoint(&self) {
-        let temporary = self.pace.checkpoint.with_extension("new");
-        let written = std::fs::write(&temporary, self.writer.checkpoint())
-            .and_then(|()| std::fs::rename(&temporary, &self.pace.checkpoint));
-        if let Err(e) = written {
-            eprintln!(
-                "warning: the checkpoint could not be written to {}: {e}",
-                self.pace.checkpoint.display()
-            );
-        }
+        publish_checkpoint(&self.pace, self.writer.checkpoint());
+    }
+}
+
+/// Keeps the newest checkpoint outside the database too: a copy that was restored too old is noticed by it.
+pub(super) fn publish_checkpoint(pace: &Pace, checkpoint: &str) {
+    let temporary = pace.checkpoint.with_extension("new");
+    let written =
+        std::fs::write(&temporary, checkpoint).and_then(|()| std::fs::rename(&temporary, &pace.checkpoint));
+    if let Err(e) = written {
+        eprintln!("warning: the checkpoint could not be written to {}: {e}", pace.checkpoint.display());
     }
 }
 

@@ -20,8 +20,18 @@ impl Engine {
     /// Shares balances through the Redis of an address from here on. Only a wrong address is an error: whether it is
     /// there is seen later, and time and again.
     pub fn share(&self, url: &str) -> Result<(), Failure> {
+        self.share_as(url, true)
+    }
+
+    /// The same for a node that does not write: it asks, and another one feeds.
+    pub fn share_read(&self, url: &str) -> Result<(), Failure> {
+        self.share_as(url, false)
+    }
+
+    fn share_as(&self, url: &str, feeds: bool) -> Result<(), Failure> {
         let source = Arc::new(Behind(self.read.clone()));
-        let remote = Remote::open(url, self.net(), source).map_err(|e| fault(format!("redis: {e}")))?;
+        let remote =
+            Remote::open(url, self.net(), source, feeds).map_err(|e| fault(format!("redis: {e}")))?;
         self.shared.remote.set(remote).map_err(|_| fault("balances are shared already"))
     }
 

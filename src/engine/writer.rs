@@ -138,6 +138,12 @@ impl Writer {
         if let Some(tip) = tip {
             let next = known.map_or(0, |place| place.seq.saturating_add(1));
             let entries = self.read.read(next, usize::MAX, usize::MAX).map_err(fault)?;
+            // Whoever holds the lease still was the only one to write until now, so these entries are its own.
+            if let Some(holds) = &self.setup.holds
+                && !holds()?
+            {
+                return Ok(Reopened::Never(Failure::Deposed));
+            }
             commits = take_over(&mut self.memory, &*self.read, &entries)?;
             self.erasing.extend(said_by(&commits));
             self.stand_at(&tip)?;
@@ -242,8 +248,20 @@ impl Writer {
             outcomes.push(self.decide(job, now)?);
         }
         self.flush_refusals()?;
+        if self.ready.is_empty() && !jobs.is_empty() {
+            self.confirm()?;
+        }
         let commits = self.append()?;
         Ok((outcomes, commits))
+    }
+
+    /// What is answered without an append rests on memory alone: where others can write, the log must still end here.
+    fn confirm(&mut self) -> Result<(), Failure> {
+        if self.setup.holds.is_none() {
+            return Ok(());
+        }
+        let there = self.log.tip().map_err(fault)?.map(|tip| tip.place());
+        if there == self.tip { Ok(()) } else { Err(Failure::Deposed) }
     }
 
     fn decide(&mut self, job: &Job, now: Time) -> Result<Outcome, Failure> {

@@ -125,6 +125,22 @@ impl Tables {
         }
     }
 
+    /// The same for what takes as long as it takes.
+    pub(crate) fn run_long<T>(
+        &mut self,
+        doing: &'static str,
+        work: impl FnOnce(&mut Link<'_>) -> QueryResult<T>,
+    ) -> Result<T, Fault> {
+        match self {
+            Self::Sqlite(_) => self.run(doing, work),
+            Self::Postgres(link) => link.with(|session| {
+                session.run_long(doing, |connection| {
+                    connection.transaction(|connection| work(&mut Link::Postgres(connection)))
+                })
+            }),
+        }
+    }
+
     /// How far the follower is.
     pub(crate) fn cursor(&mut self) -> Result<Option<Place>, Fault> {
         let row = self.run("read the cursor", read_cursor)?;
@@ -149,9 +165,8 @@ impl Tables {
                 done.map_err(|ended| ended.or_fault(file.named(), doing))
             }
             Self::Postgres(link) => link.follow(to, |session| {
-                let done = session
-                    .connection
-                    .transaction(|connection| step.with(&mut Link::Postgres(connection), &mut work));
+                let done =
+                    session.transaction(|connection| step.with(&mut Link::Postgres(connection), &mut work));
                 match done.map_err(|ended| ended.or_fault(session.named(), doing)) {
                     Ok(()) => Ok(true),
                     Err(PutError::Stale) => Ok(false),

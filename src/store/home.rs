@@ -6,7 +6,7 @@
 
 use super::fault::Fault;
 use super::port::{Log, Read, State};
-use super::postgres::{Address, Database, Postgres, PostgresReader};
+use super::postgres::{Address, Database, Postgres, PostgresLog, PostgresReader, PostgresState};
 use super::sqlite::{Reader, Sqlite};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,6 +86,13 @@ impl Home {
                 Faces { log: Box::new(log), state: Box::new(state), reader: Arc::new(reader) }
             }
         })
+    }
+
+    /// Opens a database for its one writer, where schemas are up to date and something else reads. `None`: it is files.
+    #[allow(clippy::type_complexity)]
+    pub fn write(&self) -> Result<Option<(Box<dyn Log>, Box<dyn State>)>, Fault> {
+        let Some(database) = &self.database else { return Ok(None) };
+        Ok(Some((Box::new(PostgresLog::open(database)?), Box::new(PostgresState::open(database)?))))
     }
 
     /// Opens log and state for reading only, whether or not a writer has them open.

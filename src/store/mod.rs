@@ -31,5 +31,5 @@ pub use home::{Faces, Home};
 pub use port::{
     Envelope, Kept, Loaded, Log, NewEntry, Place, Read, Row, State, StoredEntry, StoredPart, TipRecord,
 };
-pub use postgres::{Address, Database, Postgres, PostgresLog, PostgresReader, PostgresState};
+pub use postgres::{Address, Database, Held, Lease, Postgres, PostgresLog, PostgresReader, PostgresState};
 pub use sqlite::{Reader, Sqlite, SqliteLog, SqliteState};

@@ -40,6 +40,11 @@ impl Hashes {
         Self { folder: PathBuf::new(), kept: Arc::default(), read }
     }
 
+    /// What the keeper counts.
+    pub(super) fn kept(&self) -> Arc<AtomicU64> {
+        self.kept.clone()
+    }
+
     /// In the process of the keeper.
     pub(super) fn live(folder: PathBuf, kept: Arc<AtomicU64>, read: Arc<dyn Read>) -> Self {
         Self { folder, kept, read }

@@ -64,9 +64,18 @@ impl Keeper {
     /// Opens the tiles of a data folder and brings them to the log's end. What does not fit the log is
     /// made anew.
     pub fn open(dir: &Path, read: Arc<dyn Read>) -> Result<Self, Fault> {
+        Self::open_for(dir, read, Arc::default())
+    }
+
+    /// The same; whoever reads with these hashes sees what is kept.
+    pub fn open_with(dir: &Path, read: Arc<dyn Read>, hashes: &Hashes) -> Result<Self, Fault> {
+        Self::open_for(dir, read, hashes.kept())
+    }
+
+    fn open_for(dir: &Path, read: Arc<dyn Read>, kept: Arc<AtomicU64>) -> Result<Self, Fault> {
         let folder = folder_of(dir);
         std::fs::create_dir_all(&folder).map_err(Fault::at(&folder))?;
-        let (kept, edge) = (Arc::default(), Edge::default());
+        let edge = Edge::default();
         let mut keeper = Self { folder, read, edge, last: None, sure: 0, kept, files: vec![] };
         if !keeper.resume()? {
             keeper.wipe()?;

@@ -177,6 +177,7 @@ impl Vault {
 
     /// What a presented secret is. Whatever it looks like, it is hashed and its hash looked up.
     pub fn present(&self, secret: &str, now: Time) -> Result<Presented, Fault> {
+        self.refresh()?;
         let sha256 = Hash::sha256(secret.as_bytes());
         let key = match self.api_keys.get(&sha256) {
             Some(key) => key,
@@ -223,9 +224,11 @@ impl Vault {
 
     /// Revokes an API key, at once and for good. One that is revoked stays as it is.
     pub fn revoke_api_key(&self, id: ApiKeyId, now: Time) -> Result<ApiKey, Fault> {
-        let Inner { file, master, salts, .. } = &mut *self.inner();
+        let mut inner = self.inner();
+        let Inner { file, master, salts, .. } = &mut *inner;
         let by = room::by_name::<KeptKey>(master, &id.to_string());
         let kept = file.write("revoke an API key", |tables| {
+            tables.taken_back()?;
             let found = room::one::<KeptKey>(tables, master, by)?;
             let unknown = || Stop::Fault(Fault::Unknown { what: "API key", id: id.to_string() });
             let mut found = found.ok_or_else(unknown)?;
@@ -236,6 +239,8 @@ impl Vault {
             Ok(found.record)
         })?;
         self.api_keys.remove(&kept.sha256);
+        drop(inner);
+        self.settle();
         Ok(kept.key)
     }
 }

@@ -183,6 +183,17 @@ impl File {
         done.map_err(|stop| self.fault(doing, stop))
     }
 
+    /// How often something was taken back that other nodes may have at hand; a file has no other nodes.
+    pub(super) fn changes(&mut self) -> Result<i64, Fault> {
+        self.read("look for what was taken back", |tables| match &mut tables.link {
+            Link::Sqlite(_) => Ok(0),
+            Link::Postgres(connection) => {
+                let changes = diesel::dsl::sql::<BigInt>("SELECT changes FROM vault WHERE id = 1");
+                Ok(changes.get_result(&mut **connection)?)
+            }
+        })
+    }
+
     /// Sees to it that freed space is overwritten: moves everything of a file into place and empties the
     /// write-ahead file, which may still hold old bytes. A server frees what nobody reads any more; what its
     /// write-ahead log, its replicas and its backups hold is theirs to forget.
@@ -268,6 +279,14 @@ impl Tables<'_> {
         on!(&mut self.link, c => insert.on_conflict_do_nothing().execute(c))?;
         let needed = vault::table.find(1).select(vault::fingerprint);
         Ok(on!(&mut self.link, c => needed.first(c))?)
+    }
+
+    /// Something is taken back: other nodes shall not go on to remember it.
+    pub(super) fn taken_back(&mut self) -> Result<(), Stop> {
+        if let Link::Postgres(connection) = &mut self.link {
+            connection.batch_execute("UPDATE vault SET changes = changes + 1 WHERE id = 1")?;
+        }
+        Ok(())
     }
 
     pub(super) fn next_wallet(&mut self) -> Result<i64, Stop> {

@@ -132,6 +132,7 @@ impl Vault {
 
     /// A held key and its secret.
     pub fn signer(&self, kid: Kid) -> Result<Option<Arc<Signer>>, Fault> {
+        self.refresh()?;
         if let Some(signer) = self.held.get(&kid) {
             return Ok(Some(signer));
         }
@@ -160,11 +161,17 @@ impl Vault {
     /// An error that says that a reader is in the way means that the key is gone, but old bytes of it may
     /// still stand in the write-ahead file: forget it again.
     pub fn forget_key(&self, kid: Kid) -> Result<bool, Fault> {
-        let Inner { file, master, .. } = &mut *self.inner();
+        let mut inner = self.inner();
+        let Inner { file, master, .. } = &mut *inner;
         let name = master.blind(What::HeldKey, kid.to_string().as_bytes());
-        let there = file.write("forget a held key", |tables| tables.remove_record(&name))?;
+        let there = file.write("forget a held key", |tables| {
+            tables.taken_back()?;
+            tables.remove_record(&name)
+        })?;
         self.held.remove(&kid);
         file.flush()?;
+        drop(inner);
+        self.settle();
         Ok(there)
     }
 }

@@ -4,7 +4,8 @@
 //! for others, applications to join) and the key files under `keys/`.
 //! Promises: nothing in the database can be read or joined without the key file `keys/vault.key`; what a
 //! call returned is on disk; after [`Vault::erase`] nothing of that person can be read any more, in this
-//! file or in a copy of it made later. A vault is used by one process at a time, by all of its threads.
+//! file or in a copy of it made later. A vault is used by one process at a time, by all of its threads; one in a database
+//! by several nodes, if each says so ([`Vault::share`]).
 //! Refuses to know: what accounts hold, and who asks.
 //!
 //! Each wallet has a key of its own, wrapped under the vault's key, and everything about the wallet is
@@ -23,6 +24,7 @@ mod recent;
 mod record;
 mod room;
 mod seal;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -65,6 +67,7 @@ pub struct Vault {
     // has the vault's lock: what was revoked or erased cannot come back from a slow reader.
     api_keys: Cache<Hash, Arc<ApiKey>>,
     held: Cache<Kid, Arc<Signer>>,
+    shared: shared::Shared,
 }
 
 struct Inner {
@@ -103,7 +106,7 @@ impl Vault {
         let (by_alias, by_slot, by_account) = (Recent::new(rows), Recent::new(rows), Recent::new(rows));
         let inner = Inner { file, master, salts, by_alias, by_slot, by_account };
         let (api_keys, held) = (Cache::new(CACHE_KEYS), Cache::new(CACHE_KEYS));
-        Ok(Self { inner: Mutex::new(inner), api_keys, held })
+        Ok(Self { inner: Mutex::new(inner), api_keys, held, shared: shared::Shared::default() })
     }
 
     /// The database answers for what is true; a thread that panicked left at most its own call undone.
@@ -118,6 +121,7 @@ impl Vault {
 
     /// [`Vault::wallet_of`] for many, in their order.
     pub fn wallets_of<A: AsRef<str>>(&self, aliases: &[A]) -> Result<Vec<Option<WalletId>>, Fault> {
+        self.refresh()?;
         let mut inner = self.inner();
         let blinds = inner.alias_blinds(aliases)?;
         let (mut known, missing) = inner.at_hand(&blinds);
@@ -170,6 +174,7 @@ impl Vault {
 
     /// A wallet's account for a unit, if it has one.
     pub fn account(&self, wallet: WalletId, unit: UnitCode) -> Result<Option<AccountId>, Fault> {
+        self.refresh()?;
         let mut inner = self.inner();
         if let Some(account) = inner.by_slot.get(&(wallet, unit)) {
             return Ok(Some(account));
@@ -188,6 +193,7 @@ impl Vault {
     /// that has none. All in one transaction. A wallet that is not there is [`Fault::NoWallet`], and then
     /// nothing was made.
     pub fn ensure_accounts(&self, wanted: &[(WalletId, UnitCode)]) -> Result<Vec<AccountId>, Fault> {
+        self.refresh()?;
         let mut inner = self.inner();
         let at_hand: Vec<_> = wanted.iter().map_while(|slot| inner.by_slot.get(slot)).collect();
         if at_hand.len() == wanted.len() {
@@ -216,6 +222,7 @@ impl Vault {
 
     /// The wallet that an account belongs to.
     pub fn wallet_of_account(&self, account: AccountId) -> Result<Option<WalletId>, Fault> {
+        self.refresh()?;
         let mut inner = self.inner();
         if let Some(wallet) = inner.by_account.get(&account) {
             return Ok(Some(wallet));
@@ -236,15 +243,26 @@ impl Vault {
         let mut inner = self.inner();
         let blind = wallet_blind(&inner.master, wallet);
         inner.file.write("erase a wallet", |tables| match tables.wallets(&[blind])?.first() {
-            Some(row) => tables.erase(row.id),
+            Some(row) => {
+                tables.taken_back()?;
+                tables.erase(row.id)
+            }
             None => Err(Stop::Fault(Fault::NoWallet(wallet))),
         })?;
+        self.forget_all(&mut inner);
+        inner.file.flush()?;
+        drop(inner);
+        self.settle();
+        Ok(())
+    }
+
+    /// Keeps nothing at hand any more.
+    fn forget_all(&self, inner: &mut Inner) {
         inner.by_alias.clear();
         inner.by_slot.clear();
         inner.by_account.clear();
         self.api_keys.clear();
         self.held.clear();
-        inner.file.flush()
     }
 }
 

@@ -83,7 +83,7 @@ impl Views {
 
     /// Forgets everything.
     pub fn wipe(&mut self) -> Result<(), Fault> {
-        self.file.run("forget the views", |connection| {
+        self.file.run_long("forget the views", |connection| {
             movements::wipe(connection)?;
             payments::wipe(connection)?;
             units::wipe(connection)?;

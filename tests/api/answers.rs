@@ -115,7 +115,7 @@ fn a_retry_is_a_retry_later_and_under_another_held_key() {
     // Hours pass in the network.
     let other = server.world.freeze_unit("release", harvest(), false);
     let later = beginning().plus_seconds(7_200);
-    server.service().engine.ask(&other, Some(later)).expect("taken in");
+    server.service().engine().ask(&other, Some(later)).expect("taken in");
     assert_eq!(server.ask(&ask("once")).expect(201), first);
     // A key that is held and not certified yet takes nobody's place.
     let key = hold_issuing(&server);
@@ -200,7 +200,7 @@ fn duplicates_at_the_same_time_have_one_effect() {
     let server = Server::founded(5);
     let key = &server.world.brands[0].issuing[0];
     let message = server.sign(key, award_message("at-once", &award_json(&server, 0, 5)));
-    let before = server.service().engine.progress().committed;
+    let before = server.service().engine().progress().committed;
     let replies: Vec<_> = std::thread::scope(|scope| {
         let ask = || server.ask(&Ask::message(&message));
         let threads: Vec<_> = (0..16).map(|_| scope.spawn(ask)).collect();
@@ -209,7 +209,7 @@ fn duplicates_at_the_same_time_have_one_effect() {
     let first = replies[0].expect(201);
     assert!(replies.iter().all(|reply| reply.expect(201) == first));
     let fresh = replies.iter().filter(|reply| reply.header("idempotency-replayed").is_none()).count();
-    assert_eq!((fresh, server.service().engine.progress().committed), (1, before + 1));
+    assert_eq!((fresh, server.service().engine().progress().committed), (1, before + 1));
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn a_dry_run_says_what_would_happen_and_writes_nothing() {
     let key = &server.world.brands[0].issuing[0];
     open(&server, harvest(), 0);
     award(&server, harvest(), 0, 1_000);
-    let before = server.service().engine.progress().committed;
+    let before = server.service().engine().progress().committed;
     let message = |id: &str, body: &Value| {
         let target = format!("{}/v1/awards?dry_run=true", crate::common::carried::ADDRESS);
         Ask::message(&server.sign(key, HttpMessage::post(target, id, body.to_string())))
@@ -231,7 +231,7 @@ fn a_dry_run_says_what_would_happen_and_writes_nothing() {
     let rich = authorise(&server, 1, harvest(), 0, 500, false);
     assert_eq!(server.submit("/v1/payments?dry_run=true", &rich).expect(200)["kind"], "payment.authorised");
     server.submit("/v1/payments?dry_run=perhaps", &rich).refused(400, "query_invalid");
-    assert_eq!(server.service().engine.progress().committed, before, "nothing was written");
+    assert_eq!(server.service().engine().progress().committed, before, "nothing was written");
     // Its id is not spent.
     let real = server.submit("/v1/payments", &rich);
     assert_eq!((real.expect(201)["seq"].as_u64(), real.header("idempotency-replayed")), (Some(before), None));

@@ -49,7 +49,7 @@ fn tokens_are_decided_one_by_one() {
     lines.insert(20, String::new());
     let stranger = Server::founded(7);
     lines[50] = line(&token(&stranger, harvest(), 0, 10));
-    let before = server.service().engine.progress().committed;
+    let before = server.service().engine().progress().committed;
     let first = verdicts(&post(&server, "/v1/awards:batch", &lines));
     assert_eq!(first.len(), 300, "an empty line is none");
     let status = |at: usize| first[at]["status"].as_u64().expect("a status");
@@ -64,7 +64,7 @@ fn tokens_are_decided_one_by_one() {
     assert_eq!(code(49), "audience_mismatch");
     let done = first.iter().filter(|one| one["status"] == 201 && one.get("replayed").is_none()).count();
     assert_eq!(done, 294);
-    assert_eq!(server.service().engine.progress().committed, before + 294, "an entry each");
+    assert_eq!(server.service().engine().progress().committed, before + 294, "an entry each");
     let order: Vec<u64> = first
         .iter()
         .filter(|one| one.get("replayed").is_none())
@@ -75,7 +75,7 @@ fn tokens_are_decided_one_by_one() {
     let again = verdicts(&post(&server, "/v1/awards:batch", &lines));
     assert_eq!(first.iter().map(told).collect::<Vec<_>>(), again.iter().map(told).collect::<Vec<_>>());
     assert!(again.iter().filter(|one| one["status"] == 201).all(|one| one["replayed"] == true));
-    assert_eq!(server.service().engine.progress().committed, before + 294);
+    assert_eq!(server.service().engine().progress().committed, before + 294);
 }
 
 #[test]

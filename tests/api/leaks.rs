@@ -71,7 +71,7 @@ fn holds(bytes: &[u8], text: &str) -> bool {
 
 /// Refuses texts in files, log lines and metrics.
 fn nowhere(server: &Server, texts: &[&str]) {
-    server.service().engine.settle().expect("settled");
+    server.service().engine().settle().expect("settled");
     let (mut seen, metrics) = (0, server.get("/metrics"));
     for text in texts {
         for path in kept(server) {

@@ -67,7 +67,7 @@ fn story() -> Story {
 fn everything(story: &Story) -> Vec<String> {
     let Story { server, accounts, wallets, payments, .. } = story;
     let world = &server.world;
-    let size = server.service().engine.progress().committed;
+    let size = server.service().engine().progress().committed;
     let texts = |list: &[&dyn std::fmt::Display]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
     let kids = world.brands.iter().flat_map(|brand| {
         let tills = brand.tills.iter().map(|till| &till.key);

@@ -43,7 +43,7 @@ fn a_list_is_walked_without_gaps_while_it_grows() {
         award(&server, harvest(), 0, 100);
     }
     // Lists follow the log at a distance; these awards are there from the first page on.
-    server.service().engine.settle().expect("settled");
+    server.service().engine().settle().expect("settled");
     let account = server.world.holder(harvest(), 0).account;
     let path = format!("/v1/accounts/{account}/movements?limit=3");
     let stop = AtomicBool::new(false);
@@ -147,7 +147,7 @@ fn who_wrote_reads_what_they_wrote() {
     assert_eq!(server.get_signed(till, &format!("/v1/payments/{payment}")).expect(200)["captured"], 1_000);
     // What is not there yet is waited for, but not for ever.
     let begun = Instant::now();
-    let ahead = server.service().engine.progress().committed;
+    let ahead = server.service().engine().progress().committed;
     let late = Ask::get(format!("/v1/accounts/{account}")).key(&auditor).with("min-seq", ahead.to_string());
     let reply = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| server.ask(&late));

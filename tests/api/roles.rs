@@ -60,7 +60,7 @@ fn api_keys_reach_what_their_role_allows_and_nothing_else() {
 #[test]
 fn without_credentials_only_what_is_public_is_answered() {
     let (server, document) = (Server::founded(2), api::document());
-    let before = server.service().engine.progress().committed;
+    let before = server.service().engine().progress().committed;
     for (number, route) in Route::ALL.iter().enumerate() {
         let reply = server.ask(&ask(&document, route, number));
         match route.carrier {
@@ -78,7 +78,7 @@ fn without_credentials_only_what_is_public_is_answered() {
             }
         }
     }
-    assert_eq!(server.service().engine.progress().committed, before, "nothing was written");
+    assert_eq!(server.service().engine().progress().committed, before, "nothing was written");
 }
 
 #[test]

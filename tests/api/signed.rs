@@ -301,7 +301,7 @@ fn a_request_that_is_not_signed_well_is_refused() {
             "query_invalid",
         ),
     ];
-    let before = server.service().engine.progress().committed;
+    let before = server.service().engine().progress().committed;
     let mut wrong = vec![];
     for (name, ask, status, code) in rows {
         let reply = server.ask(&ask);
@@ -310,7 +310,7 @@ fn a_request_that_is_not_signed_well_is_refused() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(server.service().engine.progress().committed, before, "nothing was written");
+    assert_eq!(server.service().engine().progress().committed, before, "nothing was written");
 }
 
 #[test]

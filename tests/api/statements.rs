@@ -113,7 +113,7 @@ fn json_is_statements_where_it_says_so_and_nothing_else_stands_there() {
         let only = Ask { target: "/v1/tokens".into(), ..text(body) };
         server.ask(&only).refused(400, "body_invalid");
     }
-    let before = server.service().engine.progress().committed;
+    let before = server.service().engine().progress().committed;
     // An API key beside them neither helps nor hinders, and signs nothing.
     let done = server.ask(&text(r#"{"jws":["@"]}"#).key(&finance)).expect(201);
     assert_eq!(done["seq"], json!(before));

@@ -71,11 +71,11 @@ fn the_id_in_the_header_is_the_statements_own() {
     let token = token(&server, harvest(), 0, 5);
     let ask = |id: &str| Ask::statements("/v1/tokens", &token.jws).with("idempotency-key", id);
     server.ask(&ask("another")).refused(400, "idempotency_key_mismatch");
-    let before = server.service().engine.progress().committed;
+    let before = server.service().engine().progress().committed;
     let batch = super::batches::signed_batch(&server, "batch-1");
     let ask = |id: &str| batch.clone().with("idempotency-key", id);
     server.ask(&ask("another")).refused(400, "idempotency_key_mismatch");
-    assert_eq!(server.service().engine.progress().committed, before, "nothing was done");
+    assert_eq!(server.service().engine().progress().committed, before, "nothing was done");
     server.ask(&ask("batch-1")).expect(201);
 }
 

@@ -11,6 +11,7 @@ pub mod http;
 pub mod load;
 pub mod month;
 pub mod node;
+pub mod nodes;
 pub mod ordered;
 pub mod patroni;
 pub mod place;

@@ -70,13 +70,18 @@ impl Process {
             panic!("it did not start: {}", std::fs::read_to_string(&errors).unwrap_or_default());
         };
         let process = Self { child, address, errors };
+        process.get_ready();
+        process
+    }
+
+    /// Waits until it takes requests.
+    pub fn get_ready(&self) {
         let begun = Instant::now();
         // The socket is there before its signals are listened to.
-        while process.try_get("/readyz").map_or(true, |reply| reply.status != 200) {
-            assert!(begun.elapsed() < PATIENCE, "it never got ready: {}", process.errors());
+        while self.try_get("/readyz").map_or(true, |reply| reply.status != 200) {
+            assert!(begun.elapsed() < PATIENCE, "it never got ready: {}", self.errors());
             std::thread::sleep(Duration::from_millis(10));
         }
-        process
     }
 
     pub fn start(dir: &Path, config: &str) -> Self {

@@ -61,7 +61,7 @@ impl Play {
                 let to = if few { &self.accounts[..20] } else { &self.accounts[..] };
                 award(world, &format!("one-{count}"), *rng.pick(to), rng.range(1, 9))
             };
-            let answer = self.server.service().engine.ask(&request, Some(beginning())).expect("an award");
+            let answer = self.server.service().engine().ask(&request, Some(beginning())).expect("an award");
             self.known.fetch_max(answer.seq, Ordering::AcqRel);
         }
     }
@@ -102,7 +102,7 @@ impl Play {
         let mut all = vec![];
         while !self.over.load(Ordering::Acquire) {
             let account = *rng.pick(&self.accounts);
-            let engine = &self.server.service().engine;
+            let engine = &self.server.service().engine();
             let remote = engine.remote().expect("a Redis");
             let least = if rng.chance(50) { 0 } else { engine.progress().committed.saturating_sub(20) };
             if let Some(loaded) = runtime.block_on(remote.get(account, least)) {
@@ -209,7 +209,7 @@ fn whatever_happens_to_redis_answers_are_those_of_the_log() {
         (all, neighbour.join().expect("a neighbour"))
     });
 
-    let engine = &play.server.service().engine;
+    let engine = &play.server.service().engine();
     let history = History::of(engine, &play.accounts);
     for one in clients.iter().chain(&neighbours) {
         assert!(one.seq >= one.least, "told {} and not {}", one.seq, one.least);

@@ -19,7 +19,7 @@ fn node(redis: &Redis, config: Api) -> Server {
     let asked: Vec<_> = founding.map(|request| (request, beginning())).collect();
     let url = redis.url();
     let server = Server::tuned(world, &asked, config, Box::new(move |tuning| tune(tuning, &url)));
-    until("Redis is asked", || !server.service().engine.remote().expect("a Redis").figures().is_open);
+    until("Redis is asked", || !server.service().engine().remote().expect("a Redis").figures().is_open);
     server
 }
 
@@ -107,7 +107,7 @@ fn nodes_grant_together_what_one_would_and_each_alone_while_redis_is_away() {
     assert!((70..=140).contains(&together), "{together} granted together");
 
     redis.signal("STOP");
-    let remote = |node: &Server| node.service().engine.remote().expect("a Redis").figures().is_open;
+    let remote = |node: &Server| node.service().engine().remote().expect("a Redis").figures().is_open;
     until("both notice", || {
         drop((one.get("/v1/network"), two.get("/v1/network")));
         remote(&one) && remote(&two)
@@ -129,7 +129,7 @@ fn metrics_say_how_redis_does() {
         line.unwrap_or_else(|| panic!("no {name}: {text}")).parse::<i64>().expect("a number")
     };
     until("all is fed", || value("entries_behind") == 0 && value("written") > 0);
-    server.service().engine.settle().expect("followed");
+    server.service().engine().settle().expect("followed");
     for id in holders(&server.world) {
         assert_eq!(server.get_as(&secret, &format!("/v1/accounts/{id}")).status, 200);
     }

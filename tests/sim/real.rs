@@ -100,6 +100,7 @@ impl Real<'_> {
             memory_rows: self.rng.range(2, 60) as usize,
             salts: Box::new(move || salts.salt()),
             crash: Some(crash.clone()),
+            holds: None,
         };
         let Faces { log, state, reader } = self.place.home.open().map_err(|e| e.to_string())?;
         let mut state = StateFollower::new(state, Some(crash)).map_err(|e| e.to_string())?;

@@ -139,6 +139,35 @@ impl Feeder<'_> {
         }
     }
 
+    /// Looks at the cursor that another node moves, and believes its generation if it is of this log. Does not return.
+    pub(super) async fn watch(&self) {
+        let (mut wait, last) = BACKOFF;
+        loop {
+            if let Ok(mut connection) = self.link.target.connect(PATIENCE).await {
+                while let Ok(()) = self.look(&mut connection).await {
+                    wait = BACKOFF.0;
+                    tokio::time::sleep(HEARTBEAT).await;
+                }
+            }
+            self.link.count_error();
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(last);
+        }
+    }
+
+    async fn look(&self, connection: &mut impl ConnectionLike) -> Result<(), Trouble> {
+        let mut get = Cmd::new();
+        get.arg("GET").arg(self.keys.cursor());
+        let text: Option<String> = get.query_async(connection).await?;
+        if let Ok(found) = text.unwrap_or_default().parse::<Cursor>()
+            && self.has(Some(found.place))?
+            && self.has(found.ahead)?
+        {
+            self.shared.at(&found);
+        }
+        Ok(())
+    }
+
     /// Feeds over one connection, until it is lost.
     async fn feed(&self, connection: &mut impl ConnectionLike, wait: &mut Duration) -> Trouble {
         let mut anew = false;

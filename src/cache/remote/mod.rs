@@ -125,7 +125,9 @@ const NONCE: Duration = Duration::from_millis(250);
 impl Remote {
     /// Connects to the Redis of an address in the background, and feeds it with the network's balances. Errors are
     /// about the address alone.
-    pub fn open(url: &str, net: Hash, source: Arc<dyn Source>) -> Result<Self, String> {
+    ///
+    /// One node feeds, the one that writes; the others (`feeds` is false) only look which generation is the log's.
+    pub fn open(url: &str, net: Hash, source: Arc<dyn Source>, feeds: bool) -> Result<Self, String> {
         let keys = Keys::of(net);
         let link = Arc::new(Link::new(Target::read(url)?));
         let shared = Arc::<Shared>::default();
@@ -144,7 +146,8 @@ impl Remote {
             let (link, shared, keys) = (link.clone(), shared.clone(), keys.clone());
             threads.push(thread("redis-feeder", over.subscribe(), async move {
                 let calm = AtomicBool::new(false);
-                Feeder { keys: &keys, link: &link, shared: &shared, source: &*source, calm }.run().await;
+                let feeder = Feeder { keys: &keys, link: &link, shared: &shared, source: &*source, calm };
+                if feeds { feeder.run().await } else { feeder.watch().await }
             })?);
         }
         Ok(Self { keys, link, shared, draws, fills, over, threads: Mutex::new(threads) })

@@ -27,6 +27,8 @@ const IDLE: Duration = Duration::from_secs(30);
 pub struct Address {
     pub(super) config: Config,
     pub(super) tls: Tls,
+    /// How long any answer may take, if not as by default.
+    pub(super) answer_within: Option<Duration>,
     shown: String,
 }
 
@@ -38,7 +40,7 @@ impl FromStr for Address {
         if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
             return Err(wrong(&"it begins with postgres://"));
         }
-        let (rest, mode, roots) = take_tls(text).map_err(|why| wrong(&why))?;
+        let Own { rest, mode, roots, answer_within } = take_own(text).map_err(|why| wrong(&why))?;
         let mut config: Config = rest.parse().map_err(|e: tokio_postgres::Error| wrong(&cause(&e)))?;
         if config.get_hosts().is_empty() {
             return Err(wrong(&"it names no host"));
@@ -63,7 +65,7 @@ impl FromStr for Address {
         config.application_name("tallyhouse");
         let tls = Tls::new(mode, roots.as_deref()).map_err(|why| wrong(&why))?;
         let shown = shown(&config);
-        Ok(Self { config, tls, shown })
+        Ok(Self { config, tls, answer_within, shown })
     }
 }
 
@@ -108,21 +110,35 @@ fn shown(config: &Config) -> String {
     text
 }
 
-/// Takes `sslmode` and `sslrootcert` out of an address: the client knows no more than "require" of them.
-fn take_tls(text: &str) -> Result<(String, Mode, Option<String>), String> {
-    let Some((before, query)) = text.split_once('?') else {
-        return Ok((text.to_owned(), Mode::Prefer, None));
-    };
-    let (mut mode, mut roots, mut rest) = (Mode::Prefer, None, vec![]);
-    for pair in query.split('&') {
+/// An address without what the client does not know, and that.
+struct Own {
+    rest: String,
+    mode: Mode,
+    roots: Option<String>,
+    answer_within: Option<Duration>,
+}
+
+/// Takes `sslmode`, `sslrootcert` and `answer_within` out of an address.
+fn take_own(text: &str) -> Result<Own, String> {
+    let (before, query) = text.split_once('?').unwrap_or((text, ""));
+    let mut own = Own { rest: before.to_owned(), mode: Mode::Prefer, roots: None, answer_within: None };
+    let mut rest = vec![];
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=') {
-            Some(("sslmode", value)) => mode = value.parse()?,
-            Some(("sslrootcert", path)) => roots = Some(path.replace("%2F", "/").replace("%2f", "/")),
+            Some(("sslmode", value)) => own.mode = value.parse()?,
+            Some(("sslrootcert", path)) => own.roots = Some(path.replace("%2F", "/").replace("%2f", "/")),
+            Some(("answer_within", value)) => {
+                let seconds = value.parse::<u16>().ok().filter(|seconds| *seconds > 0);
+                let seconds = seconds.ok_or_else(|| format!("answer_within={value}: a number of seconds"))?;
+                own.answer_within = Some(Duration::from_secs(seconds.into()));
+            }
             _ => rest.push(pair),
         }
     }
-    let rest = if rest.is_empty() { before.to_owned() } else { format!("{before}?{}", rest.join("&")) };
-    Ok((rest, mode, roots))
+    if !rest.is_empty() {
+        own.rest = format!("{before}?{}", rest.join("&"));
+    }
+    Ok(own)
 }
 
 #[cfg(test)]
@@ -131,6 +147,8 @@ mod tests {
 
     #[test]
     fn an_address_is_read_and_shows_no_secret() {
+        let quick: Address = "postgres://h/d?answer_within=3&sslmode=disable".parse().unwrap();
+        assert_eq!(quick.answer_within, Some(Duration::from_secs(3)));
         let address: Address =
             "postgres://tally:s3cret@db.example:5433/points?sslmode=disable".parse().unwrap();
         assert_eq!(address.to_string(), "postgres://db.example:5433/points");
@@ -165,6 +183,7 @@ mod tests {
             ("postgres:///d", "names no host"),
             ("postgres://h/d?sslmode=maybe", "sslmode"),
             ("postgres://h/d?nonsense=1", "nonsense"),
+            ("postgres://h/d?answer_within=soon", "answer_within"),
             ("postgres://h/d?sslmode=verify-full", "sslrootcert"),
             ("postgres://h/d?sslmode=verify-ca&sslrootcert=/none", "/none"),
         ];

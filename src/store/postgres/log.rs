@@ -36,7 +36,8 @@ pub struct PostgresLog {
 }
 
 impl PostgresLog {
-    pub(super) fn open(database: &Database) -> Result<Self, Fault> {
+    /// Opens it; its schema is up to date.
+    pub fn open(database: &Database) -> Result<Self, Fault> {
         let zstd = |source| Fault::Folder { path: PathBuf::from("zstd"), source };
         let mut log = Self {
             database: database.clone(),
@@ -103,8 +104,12 @@ impl PostgresLog {
             ids,
             chunks,
         };
-        let moved: i64 =
-            self.with(|session| session.run("append entries", |connection| append.get_result(connection)))?;
+        let moved: i64 = self.with(|session| {
+            session.forget_warning();
+            let moved = session.run("append entries", |connection| append.get_result(connection))?;
+            // The commit may stand here alone, and not where it was to stand too.
+            session.no_warning().map(|()| moved)
+        })?;
         if moved == 1 { Ok(()) } else { Err(AppendError::Deposed) }
     }
 }
@@ -156,7 +161,7 @@ impl Log for PostgresLog {
             .map_err(|why| unfit(&why))?;
         let Some(bytes) = erased else { return Ok(()) };
         self.with(|session| {
-            session.run("erase a part", |connection| {
+            session.run_long("erase a part", |connection| {
                 diesel::update(parts::table.find(id)).set(parts::bytes.eq(bytes)).execute(connection)?;
                 // The old bytes' place is freed; the table is not rewritten for it.
                 connection.batch_execute("VACUUM parts")

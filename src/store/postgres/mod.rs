@@ -6,7 +6,10 @@
 
 mod address;
 mod again;
+#[cfg(test)]
+mod among;
 mod driver;
+mod lease;
 mod log;
 mod pool;
 mod reader;
@@ -18,6 +21,7 @@ mod statement;
 mod tests;
 mod tls;
 mod vaulted;
+mod watch;
 
 use super::fault::Fault;
 
@@ -29,6 +33,7 @@ pub(crate) use statement::insert;
 pub(crate) use vaulted::Vaulted;
 
 pub use address::Address;
+pub use lease::{Held, Lease};
 pub use log::PostgresLog;
 pub use reader::PostgresReader;
 pub use session::Database;

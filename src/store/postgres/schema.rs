@@ -25,6 +25,8 @@ const VAULT: EmbeddedMigrations = embed_migrations!("migrations/postgres/vault")
 const MIGRATING: i64 = i64::from_be_bytes(*b"tallymig");
 /// The advisory lock of the one writer: 'tallywri'.
 const WRITING: i64 = i64::from_be_bytes(*b"tallywri");
+/// The advisory lock that those share who follow the log with state and views: 'tallyfol'.
+pub(super) const FOLLOWING: i64 = i64::from_be_bytes(*b"tallyfol");
 
 /// A schema of the database; the network of a database has one of each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -207,4 +209,20 @@ pub(super) fn claim(session: &mut Session) -> Result<bool, Fault> {
     session.run("take the log", |connection| {
         diesel::dsl::sql::<Bool>(&format!("SELECT pg_try_advisory_lock({WRITING})")).get_result(connection)
     })
+}
+
+/// Ends all connections that write the log, or follow it. Returns how many there were.
+pub(super) fn end_writers(connection: &mut PgConnection) -> QueryResult<usize> {
+    let keys = [WRITING, FOLLOWING].map(|key| {
+        let (high, low) = (key >> 32, key & 0xffff_ffff);
+        format!("classid = {high} AND objid = {low} AND objsubid = 1")
+    });
+    let ended: i64 = diesel::dsl::sql::<BigInt>(&format!(
+        "SELECT count(pg_terminate_backend(pid)) FROM (SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'advisory' \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+         AND (({}) OR ({})) AND pid <> pg_backend_pid()) AS writers",
+        keys[0], keys[1]
+    ))
+    .get_result(connection)?;
+    Ok(usize::try_from(ended).unwrap_or_default())
 }

@@ -12,6 +12,7 @@ use super::super::port::Place;
 use super::address::{Address, cause};
 use super::driver::{Driver, PgConnection};
 use super::schema::{self, Schema};
+use super::watch::Watch;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel_async::AsyncPgConnection;
@@ -58,12 +59,15 @@ impl Database {
         let name = PathBuf::from(format!("{} ({})", self.address, purpose.name()));
         let unreachable = |why: String| Fault::Unreachable { path: name.clone(), why };
         let driver = self.driver()?;
-        let Address { config, tls, .. } = Address::clone(&self.address);
+        let Address { config, tls, answer_within, .. } = Address::clone(&self.address);
+        let patience = purpose.patience().map(|own| answer_within.unwrap_or(own));
+        let watch = Watch::new(patience);
+        let watching = watch.clone();
         let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(1);
         let task = async move {
             let (client, connection) = config.connect(tls.connect()).await.map_err(|e| cause(&e))?;
-            let made = AsyncPgConnection::try_from_client_and_connection(client, connection);
-            made.await.map_err(|e| e.to_string())
+            tokio::spawn(watching.drive(connection));
+            AsyncPgConnection::try_from(client).await.map_err(|e| e.to_string())
         };
         let greeting = GREETING.saturating_mul(hosts);
         let task = async move {
@@ -71,10 +75,12 @@ impl Database {
             tokio::time::timeout(greeting, task).await.unwrap_or_else(late)
         };
         let connection = driver.run(task).and_then(|made| made).map_err(unreachable)?;
-        let mut session =
-            Session { connection: PgConnection::from(connection), named: Named(name), _driver: driver };
+        let connection = PgConnection::from(connection);
+        let bound = bounded(patience);
+        let mut session = Session { connection, named: Named(name), watch, bound, _driver: driver };
+        let settings = format!("{}; {}", purpose.settings(), session.bound);
         let prepared =
-            session.run("prepare the connection", |connection| connection.batch_execute(&purpose.settings()));
+            session.run("prepare the connection", |connection| connection.batch_execute(&settings));
         match prepared {
             Ok(()) => Ok(session),
             Err(fault) => Err(session.lost(fault)),
@@ -89,6 +95,12 @@ impl Database {
         }
         Ok(session)
     }
+}
+
+/// The server's own bound on a statement: a server that lives says so itself, a little before its patience ends.
+fn bounded(patience: Option<Duration>) -> String {
+    let most = patience.map_or(0, |patience| patience.as_millis() * 4 / 5);
+    format!("SET statement_timeout TO {most}")
 }
 
 /// What a connection is for.
@@ -106,6 +118,8 @@ pub(crate) enum Purpose {
     ReadViews,
     /// The vault.
     Vault,
+    /// The lease of the writer.
+    Lease,
     /// Changing schemas.
     Migrate(Schema),
 }
@@ -118,13 +132,26 @@ impl Purpose {
             Self::Read => "log and state",
             Self::Views | Self::ReadViews => "views",
             Self::Vault => "vault",
+            Self::Lease => "lease",
             Self::Migrate(schema) => schema.name(),
+        }
+    }
+
+    /// How long an answer may take before the server counts as lost; work that takes as long as it takes is not
+    /// bounded. The address may say otherwise.
+    fn patience(self) -> Option<Duration> {
+        match self {
+            Self::Lease => Some(Duration::from_secs(2)),
+            Self::Log => Some(Duration::from_secs(10)),
+            Self::Read | Self::ReadViews | Self::Vault => Some(Duration::from_secs(20)),
+            Self::State | Self::Views => Some(Duration::from_secs(60)),
+            Self::Migrate(_) => None,
         }
     }
 
     pub(super) fn schemas(self) -> &'static [Schema] {
         match self {
-            Self::Log => &[Schema::Log],
+            Self::Log | Self::Lease => &[Schema::Log],
             Self::State => &[Schema::State],
             Self::Read => &[Schema::State, Schema::Log],
             Self::Views | Self::ReadViews => &[Schema::Views],
@@ -137,20 +164,24 @@ impl Purpose {
     /// if there is one. What follows the log is in the same write-ahead log, behind what it follows, and can be
     /// made again. What this node holds is given up soon after the server heard from it last. Statements that are prepared once are planned once: a look-up of many keys takes its index, and
     /// is not planned anew for each number of keys.
+    ///
+    /// Those who follow the log share a lock, by which whoever takes over finds their connections and ends them.
     fn settings(self) -> String {
         const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false) \
                                WHERE current_setting('synchronous_commit') <> 'remote_apply'; ";
-        const FOLLOWING: &str = "SET synchronous_commit TO off; ";
+        const LOOSE: &str = "SET synchronous_commit TO off; ";
         // All statements of one transaction see one moment.
         const READING: &str = "SET default_transaction_read_only TO on; \
                                SET default_transaction_isolation TO 'repeatable read'; ";
+        let following = format!("{LOOSE}SELECT pg_advisory_lock_shared({}); ", schema::FOLLOWING);
         let (path, more) = match self {
             Self::Log => ("log", DURABLE),
-            Self::State => ("state", FOLLOWING),
+            Self::State => ("state", following.as_str()),
             Self::Read => ("state, log", READING),
-            Self::Views => ("views", FOLLOWING),
+            Self::Views => ("views", following.as_str()),
             Self::ReadViews => ("views", READING),
             Self::Vault => ("vault", DURABLE),
+            Self::Lease => ("log", LOOSE),
             Self::Migrate(schema) => (schema.name(), ""),
         };
         format!(
@@ -165,6 +196,9 @@ impl Purpose {
 pub(crate) struct Session {
     pub(crate) connection: PgConnection,
     named: Named,
+    watch: Arc<Watch>,
+    /// Sets the server's bound on a statement.
+    bound: String,
     // After the connection, which it moves the bytes of.
     _driver: Arc<Driver>,
 }
@@ -176,7 +210,48 @@ impl Session {
         doing: &'static str,
         work: impl FnOnce(&mut PgConnection) -> QueryResult<T>,
     ) -> Result<T, Fault> {
+        let _asked = self.watch.ask();
         work(&mut self.connection).map_err(|source| self.named.fault(doing, source))
+    }
+
+    /// The same for what takes as long as it takes.
+    pub(crate) fn run_long<T>(
+        &mut self,
+        doing: &'static str,
+        work: impl FnOnce(&mut PgConnection) -> QueryResult<T>,
+    ) -> Result<T, Fault> {
+        let Self { connection, bound, .. } = self;
+        let done = connection
+            .batch_execute("SET statement_timeout TO 0")
+            .and_then(|()| work(connection))
+            .and_then(|done| connection.batch_execute(bound).map(|()| done));
+        done.map_err(|source| self.named.fault(doing, source))
+    }
+
+    /// Does something in one transaction.
+    pub(crate) fn transaction<T, E>(
+        &mut self,
+        work: impl FnOnce(&mut PgConnection) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: From<diesel::result::Error>,
+    {
+        let _asked = self.watch.ask();
+        self.connection.transaction(work)
+    }
+
+    /// Forgets what the server warned of before.
+    pub(crate) fn forget_warning(&self) {
+        drop(self.watch.take_warning());
+    }
+
+    /// A fault, if the server warned of something since: a commit that did not wait for its standby, say, whose outcome
+    /// is not known then.
+    pub(crate) fn no_warning(&self) -> Result<(), Fault> {
+        match self.watch.take_warning() {
+            None => Ok(()),
+            Some(warning) => Err(self.named.lost(format!("the server warned: {warning}"))),
+        }
     }
 
     /// The connection, if the other side still answers.
@@ -194,6 +269,7 @@ impl Session {
 
     /// Whether the other side still answers.
     pub(crate) fn alive(&mut self) -> bool {
+        let _asked = self.watch.ask();
         self.connection.batch_execute("SELECT 1").is_ok()
     }
 

@@ -24,7 +24,8 @@ pub struct PostgresState {
 }
 
 impl PostgresState {
-    pub(super) fn open(database: &Database) -> Result<Self, Fault> {
+    /// Opens it; its schema is up to date.
+    pub fn open(database: &Database) -> Result<Self, Fault> {
         Ok(Self { link: Again::open(database, Purpose::State)? })
     }
 }
@@ -49,7 +50,7 @@ impl State for PostgresState {
 
     fn wipe(&mut self) -> Result<(), Fault> {
         self.link.with(|session| {
-            session.run("forget the state", |connection| {
+            session.run_long("forget the state", |connection| {
                 connection.transaction(|connection| {
                     diesel::delete(state::table).execute(connection)?;
                     diesel::delete(cursor::table).execute(connection).map(|_| ())

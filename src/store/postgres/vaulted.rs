@@ -11,7 +11,6 @@ use super::driver::PgConnection;
 use super::schema::{self, Schema};
 use super::session::{Database, Purpose, Session};
 use diesel::connection::SimpleConnection;
-use diesel::prelude::*;
 
 /// The advisory lock of those who write: 'tallyvlt'.
 const WRITING: i64 = i64::from_be_bytes(*b"tallyvlt");
@@ -70,10 +69,12 @@ impl Vaulted {
         E: From<Fault> + From<diesel::result::Error>,
     {
         let mut session = self.session()?;
-        let done = session.connection.transaction(work);
+        session.forget_warning();
+        let done = session.transaction(work);
         if done.is_err() && !session.alive() {
             return Err(session.named().lost("the connection was lost in the midst of it").into());
         }
+        session.no_warning()?;
         self.session = Some(session);
         done
     }
@@ -81,7 +82,7 @@ impl Vaulted {
     /// Frees what was deleted. Whoever may not do that is told so in the server's log only.
     pub(crate) fn vacuum(&mut self) -> Result<(), Fault> {
         let mut session = self.session()?;
-        session.run("free what was erased", |connection| {
+        session.run_long("free what was erased", |connection| {
             connection.batch_execute("VACUUM wallet, alias, account, record")
         })?;
         self.session = Some(session);

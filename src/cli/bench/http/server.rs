@@ -96,7 +96,7 @@ impl Server {
         let (sender, stopper) = std::sync::mpsc::channel();
         let run = move || {
             // Whoever started this waits for it.
-            serve_until(service, listener, &running, |stopper| drop(sender.send(stopper)))
+            serve_until(service, listener, None, &running, |stopper| drop(sender.send(stopper)))
         };
         let thread = std::thread::Builder::new().name("server".into()).spawn(run).map_err(text)?;
         match stopper.recv() {
