@@ -8,6 +8,7 @@
 
 mod bank;
 mod calendar;
+mod documents;
 mod flow;
 mod instruct;
 mod matching;
@@ -18,6 +19,7 @@ mod wrong;
 
 pub use bank::{Bic, CreditorId, Iban, Reference};
 pub use calendar::{business_days_after, is_business_day, on_or_after};
+pub use documents::{CycleDocument, cycle_documents, figures_table};
 pub use instruct::{Instructed, Remaining, instruct, remaining};
 pub use matching::{
     Accepted, Account, Difference, Exception, Last, Match, Matching, Open, Way, Why, match_statement,
