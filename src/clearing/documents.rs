@@ -108,8 +108,7 @@ mod tests {
         let off = set_off(&matrix).expect("solved");
         let table =
             figures_table(&matrix, Some(&off), |amount| format!("{}.{:02}", amount / 100, amount % 100));
-        let expected = "\
-                payments                   value
+        let expected = "\x20               payments                   value
 gross                  5                   32.00  100.0%
 bilateral              3                   26.00   81.2%
 after set-off          2                    2.00    6.2%
