@@ -90,9 +90,10 @@ fn say(report: &Report, context: &mut Context<'_>) -> Result<(), CliError> {
         let line = |what: &str, amounts: Amounts| {
             let (points, money) =
                 (decimal(amounts.points, month.scale), decimal(amounts.money, report.currency_scale));
-            format!("  {what:<20}{points:>20}{money:>20}")
+            format!("  {what:<22}{points:>20}{money:>20}")
         };
-        context.say(format!("{} {}  {:>30} {:>19}", month.unit, month.month, "points", report.currency))?;
+        let title = format!("{} {}", month.unit, month.month);
+        context.say(format!("{title:<24}{:>20}{:>20}", "points", report.currency.as_str()))?;
         context.say(line("opening", month.opening))?;
         for one in &month.lines {
             context.say(line(one.change.text(), one.amounts))?;
