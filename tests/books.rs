@@ -94,7 +94,7 @@ fn hledger_accepts_the_journal_and_counts_the_same() {
     assert!(csv.keys().any(|(account, _)| account.starts_with("Assets:Clearing:")));
     // A document that does not balance, and one amount moved from an account to another.
     let text = std::fs::read_to_string(&file).expect("readable");
-    let at = text.find("points.batch").expect("a document");
+    let at = text.find(" * (TH-").expect("a document");
     let line = at + text[at..].find("\n    ").expect("a posting");
     let end = line + 5 + text[line + 5..].find("  ").expect("two spaces");
     let digit = end + 2 + text[end + 2..].find(|c: char| ('1'..='8').contains(&c)).expect("a digit");

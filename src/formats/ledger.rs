@@ -145,14 +145,15 @@ impl Ledger {
             Some(whose) if whose == has => {
                 // A refund takes back what a capture booked, so it is booked to the same account.
                 let owed = (amount > 0) != (kind == Kind::PaymentRefunded);
-                let side = if owed { "Income:Redemptions" } else { "Expenses:Redemptions" };
+                let side = if owed { "Income" } else { "Expenses" };
+                let what = if kind == Kind::ExchangeMade { "Exchanges" } else { "Redemptions" };
                 let counter =
                     amount.checked_neg().ok_or_else(|| Malformed("an amount above 63 bits".into()))?;
                 let other = part(other.as_str());
                 vec![
                     position(format!("Assets:Clearing:{other}")),
                     Posting {
-                        account: format!("{side}:{other}"),
+                        account: format!("{side}:{what}:{other}"),
                         commodity: commodity.clone(),
                         amount: counter,
                     },

@@ -7,7 +7,7 @@
 //! Refuses to know: which of the points will never be spent.
 
 use crate::book::{Name, Payment, Place, Prices, Record, Shared, Unit};
-use crate::machine::Event;
+use crate::machine::{Event, Kind};
 use crate::types::{Asset, BrandId, Currency, Malformed, Month, PaymentId, Points, Rate, Time, UnitCode};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -24,8 +24,10 @@ pub enum Change {
     RedeemedElsewhere,
     /// Points of a payment were given back.
     Reinstated,
-    /// Points were changed into another unit.
-    Exchanged,
+    /// Points came into being for points of another unit.
+    ExchangedIn,
+    /// Points were given up for points of another unit.
+    ExchangedOut,
     /// Points went past their date.
     Expired,
     /// Their brand took points back.
@@ -42,7 +44,8 @@ impl Change {
             Self::RedeemedHome => "redeemed home",
             Self::RedeemedElsewhere => "redeemed elsewhere",
             Self::Reinstated => "reinstated",
-            Self::Exchanged => "exchanged",
+            Self::ExchangedIn => "exchanged in",
+            Self::ExchangedOut => "exchanged out",
             Self::Expired => "expired",
             Self::ClawedBack => "clawed back",
             Self::Forfeited => "forfeited",
@@ -51,13 +54,14 @@ impl Change {
 
     /// What a leg on a shared account is, and what it does to the liability. Points on their way between two accounts
     /// change nothing.
-    fn of(shared: Shared, amount: i64, home: bool) -> Option<Self> {
+    fn of(kind: Kind, shared: Shared, amount: i64, home: bool) -> Option<Self> {
         Some(match shared {
+            Shared::Issuance if kind == Kind::ExchangeMade => Self::ExchangedIn,
             Shared::Issuance => Self::Issued,
             Shared::Redeemed if amount < 0 => Self::Reinstated,
             Shared::Redeemed if home => Self::RedeemedHome,
             Shared::Redeemed => Self::RedeemedElsewhere,
-            Shared::Exchanged => Self::Exchanged,
+            Shared::Exchanged => Self::ExchangedOut,
             Shared::Transit => return None,
             Shared::Expired => Self::Expired,
             Shared::ClawedBack => Self::ClawedBack,
@@ -166,7 +170,7 @@ impl Liability {
             });
             for leg in &effect.done.legs {
                 if let (Place::Shared(unit, shared), Asset::Unit(_)) = (&leg.place, leg.asset) {
-                    self.flow(*unit, event.at, *shared, leg.amount, shop)?;
+                    self.flow(*unit, event, *shared, leg.amount, shop)?;
                 }
             }
         }
@@ -209,15 +213,17 @@ impl Liability {
     fn flow(
         &mut self,
         unit: UnitCode,
-        at: Time,
+        event: &Event,
         shared: Shared,
         amount: i64,
         shop: Option<&BrandId>,
     ) -> Result<(), Malformed> {
         let book = self.book(unit)?;
-        let Some(change) = Change::of(shared, amount, shop == Some(&book.brand)) else { return Ok(()) };
-        let version = book.price_at(at).map_or(0, |price| price.version);
-        let month = book.flows.entry(at.date(book.offset).month()).or_default();
+        let Some(change) = Change::of(event.kind, shared, amount, shop == Some(&book.brand)) else {
+            return Ok(());
+        };
+        let version = book.price_at(event.at).map_or(0, |price| price.version);
+        let month = book.flows.entry(event.at.date(book.offset).month()).or_default();
         let sum = month.entry((change, version)).or_default();
         // What leaves a shared account comes to the holders.
         *sum = plus(*sum, negated(amount)?)?;
@@ -292,7 +298,7 @@ fn worth(points: i64, rate: Option<Rate>) -> Result<i64, Malformed> {
 mod tests {
     use super::*;
     use crate::book::{Done, Expiry, Leg, Price};
-    use crate::machine::{Effect, Kind};
+    use crate::machine::Effect;
     use crate::types::Hash;
     use std::sync::Arc;
 
@@ -340,6 +346,7 @@ mod tests {
             grace_days: 0,
             issue_cap: None,
             min_spend: None,
+            offer_cap: None,
             frozen: false,
         };
         let mut done = Done::default();

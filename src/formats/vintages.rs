@@ -7,7 +7,7 @@
 use super::liability::{negated, plus};
 use crate::book::{Bucket, Hold, Name, Record};
 use crate::machine::Event;
-use crate::types::{AccountId, Malformed, Month, PaymentId, Points, Time, UnitCode, encode};
+use crate::types::{AccountId, HoldId, Malformed, Month, Points, Time, UnitCode, encode};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub struct Vintages {
     units: BTreeMap<AccountId, UnitCode>,
     offsets: BTreeMap<UnitCode, i16>,
     lots: BTreeMap<(AccountId, Vec<u8>), Points>,
-    holds: BTreeMap<(AccountId, PaymentId), Hold>,
+    holds: BTreeMap<(AccountId, HoldId), Hold>,
     /// By unit and month of earning: changes by month.
     changes: BTreeMap<(UnitCode, Month), BTreeMap<Month, i64>>,
     last: Time,
@@ -57,8 +57,8 @@ impl Vintages {
                 }
                 self.change(*account, bucket, plus(after.signed(), negated(before.signed())?)?)?;
             }
-            for (account, payment, after) in &done.holds {
-                let key = (*account, *payment);
+            for (account, of, after) in &done.holds {
+                let key = (*account, *of);
                 for lot in self.holds.remove(&key).into_iter().flat_map(|hold| hold.lots) {
                     self.change(*account, &lot.0, negated(lot.1.signed())?)?;
                 }
