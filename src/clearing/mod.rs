@@ -12,6 +12,7 @@ mod calendar;
 mod complaint;
 mod cycle;
 mod dispute;
+mod documents;
 mod flow;
 mod funding;
 mod import;
@@ -37,6 +38,7 @@ pub use cycle::{
     ComputeCycle, GRACE, Move, MoveCycle, SealCycle, compute_cycle, digest, move_cycle, seal_cycle,
 };
 pub use dispute::{DisputeStep, FileDispute, MoveDispute, REASONS, file_dispute, is_overdue, move_dispute};
+pub use documents::{CycleDocument, cycle_documents, figures_table};
 pub use funding::{PairCap, SetFunding, set_funding};
 pub use import::{AcceptStatement, ImportStatement, accept_statement, import_statement};
 pub use instruct::{Instructed, Remaining, instruct, remaining};

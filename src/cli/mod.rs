@@ -12,6 +12,7 @@ pub mod balance;
 pub mod bench;
 mod context;
 pub mod copy;
+mod cut;
 pub mod cycle;
 pub mod demo;
 pub mod explain;
@@ -20,7 +21,9 @@ mod folder;
 pub mod history;
 mod holder;
 pub mod import;
+pub mod journal;
 pub mod keys;
+pub mod liability;
 pub mod migrate;
 pub mod peers;
 pub mod proof;
@@ -101,6 +104,10 @@ pub enum Verb {
     History(history::Args),
     /// Write the log as lines, or as a folder of public files
     Export(export::Args),
+    /// Write what happened for an accountant's program: hledger, beancount, CSV
+    Journal(journal::Args),
+    /// Say what brands owe for points, month by month
+    Liability(liability::Args),
     /// Make a proof that the log contains an entry
     Proof(proof::Args),
     /// Check a proof without a connection
@@ -137,6 +144,8 @@ fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
         Verb::Balance(args) => balance::run(args, context),
         Verb::History(args) => history::run(args, context),
         Verb::Export(args) => export::run(args, context),
+        Verb::Journal(args) => journal::run(args, context),
+        Verb::Liability(args) => liability::run(args, context),
         Verb::Proof(args) => proof::run(args, context),
         Verb::VerifyProof(args) => verify_proof::run(args, context),
         Verb::Verify(args) => verify::run(args, context),

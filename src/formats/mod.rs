@@ -1,23 +1,38 @@
 //! Formats of the outside world: what banks read and write, what accountants' programs read.
 //!
-//! Owns: pain.001, pain.008 (written), pain.002, camt.053, camt.054, CSV statements (read).
+//! Owns: pain.001, pain.008 (written), pain.002, camt.053, camt.054, CSV statements (read); journals for hledger,
+//! beancount and CSV with a chart of accounts; the liability's roll-forward and vintages.
 //! Promises: the same values give the same bytes; a file is either understood or refused with the place and the
 //! reason; an amount is read as the decimal that it is, never as a float.
 //! Refuses to know: files, networks, and what the values are used for.
 
 mod amount;
+mod beancount;
 mod camt;
+mod hledger;
+mod journal;
+mod journal_csv;
+mod ledger;
+mod liability;
 mod pain;
 mod pain001;
 mod pain002;
 mod pain008;
 mod statement_csv;
+mod vintages;
 mod xml;
 
 pub use amount::{decimal, minor_units};
+pub use beancount::write_beancount;
 pub use camt::read_camt;
+pub use hledger::write_hledger;
+pub use journal::{Balances, Cut, Document, Journal, Posting};
+pub use journal_csv::{Chart, ChartRow, write_journal_csv};
+pub use ledger::Ledger;
+pub use liability::{Amounts, Change, ChangeLine, Liability, RollForward};
 pub use pain::{BankParty, Order};
 pub use pain001::{CreditTransfers, Transfer, write_pain001};
 pub use pain002::{Reported, StatusReport, Verdict, read_pain002};
 pub use pain008::{Debit, DirectDebits, Mandate, Scheme, SequenceType, write_pain008};
 pub use statement_csv::{read_statement_csv, write_statement_csv};
+pub use vintages::{Vintage, Vintages};

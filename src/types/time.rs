@@ -246,6 +246,20 @@ impl<'de> Deserialize<'de> for Date {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Month(i32);
 
+impl Month {
+    /// The month's first day.
+    pub fn first_day(self) -> Date {
+        let year = self.0.div_euclid(12);
+        let month = u32::try_from(self.0.rem_euclid(12)).unwrap_or(0).saturating_add(1);
+        Date::from_civil(NaiveDate::from_ymd_opt(year, month, 1).unwrap_or(NaiveDate::MAX))
+    }
+
+    /// The month after.
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
 impl fmt::Display for Month {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:04}-{:02}", self.0.div_euclid(12), self.0.rem_euclid(12).saturating_add(1))
@@ -316,5 +330,9 @@ mod tests {
         assert_eq!(date("2026-03-31").next_anniversary(3, 31), date("2026-03-31"));
         assert_eq!(date("2026-04-01").next_anniversary(3, 31), date("2027-03-31"));
         assert_eq!(date("2026-04-01").month().to_string(), "2026-04");
+        assert_eq!(date("2026-12-31").month().next().first_day(), date("2027-01-01"));
+        assert_eq!(Date::of(2026, 2, 28), Some(date("2026-02-28")));
+        assert_eq!((Date::of(2026, 2, 29), Date::of(1969, 1, 1)), (None, None));
+        assert_eq!(date("2026-04-30").ymd(), (2026, 4, 30));
     }
 }

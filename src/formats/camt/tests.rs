@@ -1,6 +1,7 @@
 //! camt: the forms of 2009 and 2019, batches, returns, and what is refused.
 
 use super::*;
+use proptest::prelude::*;
 
 const IBAN: &str = "DE89370400440532013000";
 
@@ -168,4 +169,19 @@ fn an_entry_without_a_reference_is_told_apart_by_its_place() {
     let read = read_one(&text).expect("read");
     let entries: Vec<&str> = read.lines.iter().map(|line| line.entry.as_str()).collect();
     assert_eq!(entries, ["E1", "ST-1-2", "ST-1-3"]);
+}
+
+proptest! {
+    #[test]
+    fn damaged_bytes_are_read_or_refused_and_never_more(at in any::<prop::sample::Index>(), byte: u8, cut in any::<prop::sample::Index>()) {
+        let mut bytes = modern().into_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        // What is still read is whole in itself.
+        for statement in read_camt(&bytes, euro).into_iter().flatten() {
+            prop_assert_eq!(statement.check(), Ok(()));
+        }
+        let cut = cut.index(bytes.len());
+        prop_assert!(read_camt(&bytes[..cut], euro).is_err());
+    }
 }

@@ -1,0 +1,113 @@
+//! `liability`: what brands owe for points, month by month.
+
+use super::balance::decimal;
+use super::context::{CliError, Context, Exit};
+use super::cut::{cut, events};
+use super::folder::Folder;
+use crate::formats::{Amounts, Liability, RollForward, Vintage, Vintages};
+use crate::types::{Currency, UnitCode};
+use serde::Serialize;
+
+/// Options of `liability`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  tallyhouse liability
+  tallyhouse liability --unit HARVEST --vintages
+  tallyhouse liability --currency USD --to 9999 --json
+
+For each unit and month of its own days: opening, what happened, price changes, closing; in points, and in money at the
+settle price in force when it happened. The money of a line is rounded down; what that and changes of the price make is
+in the line of price changes, so opening and lines make closing on both sides. With --vintages: what is left, at the
+end of each month, of the points that were earned in a month. Names the last entry that is counted and the checkpoint.")]
+pub struct Args {
+    /// One unit only.
+    #[arg(long)]
+    unit: Option<UnitCode>,
+    /// In which currency; the network's first if absent.
+    #[arg(long)]
+    currency: Option<Currency>,
+    /// Points by the month in which they were earned, too.
+    #[arg(long)]
+    vintages: bool,
+    /// The last entry that counts; without it, the newest.
+    #[arg(long)]
+    to: Option<u64>,
+}
+
+/// What is printed.
+#[derive(Serialize)]
+struct Report {
+    /// The last entry that is counted.
+    seq: u64,
+    /// The checkpoint over the log through it.
+    checkpoint: String,
+    currency: Currency,
+    /// Decimal places of the currency's amounts.
+    currency_scale: u8,
+    months: Vec<RollForward>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vintages: Option<Vec<Vintage>>,
+}
+
+/// Runs it.
+pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
+    let folder = Folder::open(context)?;
+    let cut = cut(&folder, 0, args.to)?;
+    let wanted = |code: Currency| args.currency.is_none_or(|wanted| wanted == code);
+    let setting = folder.genesis.currencies.iter().find(|setting| wanted(setting.code));
+    let setting = setting.ok_or_else(|| CliError::usage("that is not a currency of the network"))?;
+    let (mut liability, mut vintages) = (Liability::new(setting.code), args.vintages.then(Vintages::default));
+    events(&folder, cut.seq, |event| {
+        liability.take(event)?;
+        vintages.as_mut().map_or(Ok(()), |vintages| vintages.take(event))
+    })?;
+    let refused = |e: crate::types::Malformed| CliError::Refused(e.to_string());
+    let of = |unit: UnitCode| args.unit.is_none_or(|wanted| wanted == unit);
+    let mut months = liability.report().map_err(refused)?;
+    months.retain(|month| of(month.unit));
+    let mut vintages = vintages.map(|vintages| vintages.report()).transpose().map_err(refused)?;
+    if let Some(vintages) = &mut vintages {
+        vintages.retain(|vintage| of(vintage.unit));
+    }
+    let report = Report {
+        seq: cut.seq,
+        checkpoint: cut.checkpoint_line(),
+        currency: setting.code,
+        currency_scale: setting.scale,
+        months,
+        vintages,
+    };
+    if context.json {
+        context.say_json(&report)?;
+    } else {
+        say(&report, context)?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn say(report: &Report, context: &mut Context<'_>) -> Result<(), CliError> {
+    for month in &report.months {
+        let line = |what: &str, amounts: Amounts| {
+            let (points, money) =
+                (decimal(amounts.points, month.scale), decimal(amounts.money, report.currency_scale));
+            format!("  {what:<22}{points:>20}{money:>20}")
+        };
+        let title = format!("{} {}", month.unit, month.month);
+        context.say(format!("{title:<24}{:>20}{:>20}", "points", report.currency.as_str()))?;
+        context.say(line("opening", month.opening))?;
+        for one in &month.lines {
+            context.say(line(one.change.text(), one.amounts))?;
+        }
+        if month.price_changes != 0 {
+            context.say(line("price changes", Amounts { points: 0, money: month.price_changes }))?;
+        }
+        context.say(line("closing", month.closing))?;
+    }
+    for vintage in report.vintages.iter().flatten() {
+        let scale =
+            report.months.iter().find(|month| month.unit == vintage.unit).map_or(0, |month| month.scale);
+        let left: Vec<String> = vintage.outstanding.iter().map(|left| decimal(*left, scale)).collect();
+        context.say(format!("{} earned in {}: {}", vintage.unit, vintage.earned, left.join(" ")))?;
+    }
+    context.say(format!("as of entry {}, checkpoint {}", report.seq, report.checkpoint))
+}

@@ -1,0 +1,213 @@
+//! From the log's effects to a journal.
+//!
+//! Owns: which account of the journal a leg of the log is booked to, summing by day and kind of entry, the opening
+//! and closing balances.
+//! Promises: every leg of points and money is booked, the network's or one participant's; a day's postings sum to
+//! zero.
+//! Refuses to know: evidence, and how events come out of the log.
+//!
+//! Points that holders have are the brand's liability: a credit. So points count the other way round than in the log,
+//! where + is what the holder has. Money between participants is an asset of who is owed. For one participant's own
+//! books what it is owed or owes for a payment has a counter-account in its income or expenses.
+
+use super::journal::{Balances, Cut, Document, Journal, Posting, add, part};
+use crate::book::{Leg, Place, Record, Shared};
+use crate::machine::{Event, Kind};
+use crate::types::{Asset, BrandId, Currency, Date, Malformed, ParticipantId, UnitCode};
+use std::collections::BTreeMap;
+
+/// Sums up events into a journal. Give it the log from the first entry on, in order.
+pub struct Ledger {
+    whose: Option<ParticipantId>,
+    from: u64,
+    scales: BTreeMap<Currency, u8>,
+    units: BTreeMap<UnitCode, (BrandId, u8)>,
+    brands: BTreeMap<BrandId, ParticipantId>,
+    opening: Balances,
+    closing: Balances,
+    days: BTreeMap<(Date, &'static str), Day>,
+    used: BTreeMap<String, u8>,
+}
+
+#[derive(Default)]
+struct Day {
+    first: u64,
+    last: u64,
+    sums: Balances,
+}
+
+impl Ledger {
+    /// A ledger of the whole network, or of one participant, whose documents begin with entry `from`. `scales` are the
+    /// digits of the log's currencies.
+    pub fn new(
+        whose: Option<ParticipantId>,
+        from: u64,
+        scales: impl IntoIterator<Item = (Currency, u8)>,
+    ) -> Self {
+        Self {
+            whose,
+            from,
+            scales: scales.into_iter().collect(),
+            units: BTreeMap::new(),
+            brands: BTreeMap::new(),
+            opening: Balances::new(),
+            closing: Balances::new(),
+            days: BTreeMap::new(),
+            used: BTreeMap::new(),
+        }
+    }
+
+    /// Takes an event in. Its day is the day in UTC of its instant.
+    pub fn take(&mut self, event: &Event) -> Result<(), Malformed> {
+        for effect in &event.effects {
+            for (name, record) in effect.done.puts() {
+                match (name, record) {
+                    (crate::book::Name::Unit(unit), Some(Record::Unit(settings))) => {
+                        self.units.insert(*unit, (settings.brand.clone(), settings.scale));
+                    }
+                    (crate::book::Name::Brand(brand), Some(Record::Brand(settings))) => {
+                        self.brands.insert(brand.clone(), settings.participant.clone());
+                    }
+                    _ => {}
+                }
+            }
+            for leg in &effect.done.legs {
+                for posting in self.postings(leg, event.kind)? {
+                    self.post(event, posting)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn post(&mut self, event: &Event, posting: Posting) -> Result<(), Malformed> {
+        let Posting { account, commodity, amount } = posting;
+        let key = (account, commodity);
+        add(self.closing.entry(key.clone()).or_default(), amount)?;
+        if event.seq < self.from {
+            return add(self.opening.entry(key).or_default(), amount);
+        }
+        let fresh = || Day { first: event.seq, ..Day::default() };
+        let day = self.days.entry((event.at.date(0), event.kind.text())).or_insert_with(fresh);
+        day.last = event.seq;
+        add(day.sums.entry(key).or_default(), amount)
+    }
+
+    fn postings(&mut self, leg: &Leg, kind: Kind) -> Result<Vec<Posting>, Malformed> {
+        let minus = || leg.amount.checked_neg().ok_or_else(|| Malformed("an amount above 63 bits".into()));
+        match (&leg.place, leg.asset) {
+            (Place::Holder(_), Asset::Unit(unit)) => {
+                let account = format!("Liabilities:Points:{unit}");
+                self.points(unit, account, minus()?)
+            }
+            (Place::Shared(unit, shared), Asset::Unit(_)) => {
+                let account = of_shared(*unit, *shared);
+                self.points(*unit, account, minus()?)
+            }
+            (Place::Pair(has, other), Asset::Money(currency)) => {
+                self.money(has, other, currency, leg.amount, kind)
+            }
+            (place, asset) => Err(Malformed(format!("a leg of {asset} on {place}"))),
+        }
+    }
+
+    fn points(&mut self, unit: UnitCode, account: String, amount: i64) -> Result<Vec<Posting>, Malformed> {
+        let (brand, scale) = self
+            .units
+            .get(&unit)
+            .ok_or_else(|| Malformed(format!("the unit {unit} was not defined before")))?;
+        let owner =
+            self.brands.get(brand).ok_or_else(|| Malformed(format!("{brand} was not registered before")))?;
+        if self.whose.as_ref().is_some_and(|whose| whose != owner) {
+            return Ok(vec![]);
+        }
+        self.used.insert(unit.to_string(), *scale);
+        Ok(vec![Posting { account, commodity: unit.to_string(), amount }])
+    }
+
+    fn money(
+        &mut self,
+        has: &ParticipantId,
+        other: &ParticipantId,
+        currency: Currency,
+        amount: i64,
+        kind: Kind,
+    ) -> Result<Vec<Posting>, Malformed> {
+        let scale = self.scales.get(&currency);
+        let scale =
+            *scale.ok_or_else(|| Malformed(format!("{currency} is not a currency of the network")))?;
+        let commodity = currency.to_string();
+        let position = |account: String| Posting { account, commodity: commodity.clone(), amount };
+        let out = match &self.whose {
+            None => {
+                vec![position(format!("Assets:Clearing:{}:{}", part(has.as_str()), part(other.as_str())))]
+            }
+            Some(whose) if whose == has => {
+                // A refund takes back what a capture booked, so it is booked to the same account.
+                let owed = (amount > 0) != (kind == Kind::PaymentRefunded);
+                let side = if owed { "Income" } else { "Expenses" };
+                let what = if kind == Kind::ExchangeMade { "Exchanges" } else { "Redemptions" };
+                let counter =
+                    amount.checked_neg().ok_or_else(|| Malformed("an amount above 63 bits".into()))?;
+                let other = part(other.as_str());
+                vec![
+                    position(format!("Assets:Clearing:{other}")),
+                    Posting {
+                        account: format!("{side}:{what}:{other}"),
+                        commodity: commodity.clone(),
+                        amount: counter,
+                    },
+                ]
+            }
+            Some(_) => vec![],
+        };
+        if !out.is_empty() {
+            self.used.insert(commodity, scale);
+        }
+        Ok(out)
+    }
+
+    /// The journal. `cut` tells of what.
+    pub fn journal(self, cut: Cut) -> Result<Journal, Malformed> {
+        let mut documents = vec![];
+        for ((date, kind), day) in self.days {
+            let postings: Vec<Posting> = day
+                .sums
+                .into_iter()
+                .filter(|(_, amount)| *amount != 0)
+                .map(|((account, commodity), amount)| Posting { account, commodity, amount })
+                .collect();
+            if !postings.is_empty() {
+                let number = u64::try_from(documents.len()).unwrap_or(u64::MAX).saturating_add(1);
+                let entries = (day.first, day.last);
+                documents.push(Document { number, date, posted: date, text: kind.into(), entries, postings });
+            }
+        }
+        let clean = |mut balances: Balances| {
+            balances.retain(|_, amount| *amount != 0);
+            balances
+        };
+        let journal = Journal {
+            cut,
+            commodities: self.used,
+            opening: clean(self.opening),
+            documents,
+            closing: clean(self.closing),
+        };
+        journal.check()?;
+        Ok(journal)
+    }
+}
+
+fn of_shared(unit: UnitCode, shared: Shared) -> String {
+    let (root, what) = match shared {
+        Shared::Issuance => ("Expenses", "Issued"),
+        Shared::Redeemed => ("Income", "Redeemed"),
+        Shared::Exchanged => ("Income", "Exchanged"),
+        Shared::Transit => ("Equity", "Transit"),
+        Shared::Expired => ("Income", "Expired"),
+        Shared::ClawedBack => ("Income", "ClawedBack"),
+        Shared::Forfeited => ("Income", "Forfeited"),
+    };
+    format!("{root}:Points:{unit}:{what}")
+}
