@@ -246,7 +246,7 @@ pub async fn positions(
             Some(own) => (vec![own], None),
             None => {
                 let sort = crate::reading::Sort::Participants;
-                let page = crate::reading::list(&**from.engine.read(), sort, &after, limit)?;
+                let page = crate::reading::list(&**from.engine().read(), sort, &after, limit)?;
                 let who = page.items.into_iter().filter_map(|item| match item.name {
                     Name::Participant(who) => Some(who),
                     _ => None,

@@ -158,7 +158,7 @@ pub(super) fn sight(service: &Service, caller: &Caller) -> Result<Option<Partici
 
 /// The last entry that state shows, read before the records: what is shown is that entry or a later one.
 pub(super) fn shown(service: &Service) -> Option<u64> {
-    service.engine.progress().state.checked_sub(1)
+    service.engine().progress().state.checked_sub(1)
 }
 
 impl Service {
@@ -291,7 +291,7 @@ fn lines_of(
     };
     let now = service.log_time()?.seconds();
     let from = after.map_or_else(|| prefix.clone(), str::to_owned);
-    let loaded = service.engine.read().scan(&from, limit.saturating_add(1))?;
+    let loaded = service.engine().read().scan(&from, limit.saturating_add(1))?;
     let (mut items, mut next, mut last) = (vec![], None, None);
     for row in loaded.rows.iter().take_while(|row| row.key.starts_with(&prefix)) {
         if items.len() >= limit {

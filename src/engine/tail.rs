@@ -274,7 +274,7 @@ impl Accounts {
     fn take(&mut self, event: &Event) -> Result<Records, String> {
         let mut step = Step { accounts: self, seq: event.seq, keys: vec![] };
         for effect in &event.effects {
-            effect.done.apply(&mut step).map_err(|e| e.to_string())?;
+            effect.done.apply(effect.tag.map(|tag| tag.cycle), &mut step).map_err(|e| e.to_string())?;
         }
         let mut records = step.keys;
         let mut ids: Vec<AccountId> = event.names().filter_map(|name| account(&name)).collect();
