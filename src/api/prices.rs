@@ -131,7 +131,7 @@ pub async fn price_history(
     let now = service.log_time()?.seconds();
     let found = web::block(move || -> Result<_, Problem> {
         let current = service.record(&Name::Prices(code))?;
-        Ok((history(&**service.engine.read(), code, &after, limit)?, current))
+        Ok((history(&**service.engine().read(), code, &after, limit)?, current))
     });
     let (found, current) = found.await.map_err(Problem::fault)??;
     let versions = current.as_deref().and_then(Record::prices).map_or(&[][..], |prices| &prices.versions);

@@ -112,9 +112,15 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
         Kind::BudgetSet => &[TargetUnknown, UnitUnknown, SerialStale, SettingInvalid, BudgetExpired],
         Kind::UnitDefined => &[BrandUnknown, AlreadyExists, SerialStale, SettingInvalid],
         Kind::UnitFrozen => &[UnitUnknown],
-        Kind::PricesPublished => {
-            &[UnitUnknown, ParticipantUnknown, SerialStale, SettingInvalid, NoticeTooShort, BelowFloor]
-        }
+        Kind::PricesPublished => &[
+            UnitUnknown,
+            ParticipantUnknown,
+            SerialStale,
+            SettingInvalid,
+            NoticeTooShort,
+            BelowFloor,
+            PeopleMissing,
+        ],
         Kind::AcceptancePublished => {
             &[BrandUnknown, UnitUnknown, SerialStale, SettingInvalid, NoticeTooShort]
         }

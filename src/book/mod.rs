@@ -28,8 +28,8 @@ pub use limit::{Asserted, Draw, Limit, Measure};
 pub use name::{Name, Principal};
 pub use offer::{BillTerms, Exchange, ExchangeTerms, Offer, OfferState, OfferTerms, OfferedShare};
 pub use record::{
-    Brand, Budget, Command, Consent, Erased, Expiry, KeyRecord, KeyState, Network, Participant, Payment, Record,
-    Root, Share, ShareTerms, Shown, Term, Tick, TillTerms, Unit, Used,
+    Brand, Budget, Command, Consent, Erased, Expiry, KeyRecord, KeyState, Network, Participant, Payment,
+    Record, Root, Share, ShareTerms, Shown, Term, Tick, TillTerms, Unit, Used,
 };
 pub use terms::{
     Acceptance, Accepted, AcceptedUnit, AnnouncedAcceptance, ExchangeAccepted, Floor, Notice, Price,

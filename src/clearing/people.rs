@@ -7,7 +7,7 @@
 use crate::book::{Draft, KeyRecord, Of, Principal, Stop};
 use crate::network::{Asked, person, signer, unless_refused};
 use crate::sign::Purpose;
-use crate::types::{Ident, Kid, ParticipantId, Refusal, Refused};
+use crate::types::{Kid, ParticipantId, Refusal, Refused};
 
 /// The operator's key of somebody who does the daily work.
 pub(super) fn analyst(draft: &mut Draft, kid: Kid) -> Result<Of<KeyRecord>, Stop> {
