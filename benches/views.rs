@@ -89,6 +89,8 @@ impl Log {
             issue_cap: None,
             min_spend: None,
             offer_cap: None,
+            notice: None,
+            floor: vec![],
             frozen: false,
         };
         let mut done = Done::default();

@@ -91,6 +91,7 @@ enum Role<'a> {
     Root(&'a str),
     Issuing(&'a str),
     Till(&'a str),
+    Approver(&'a str),
     Holder(usize),
     Analyst,
     Approver,
@@ -117,6 +118,7 @@ fn cast(world: &World) -> Vec<(Role<'_>, &Key)> {
         let name = brand.id.as_str();
         all.push((Role::Root(name), &brand.root));
         all.extend(brand.issuing.iter().map(|key| (Role::Issuing(name), key)));
+        all.extend(brand.approvers.iter().map(|key| (Role::Approver(name), key)));
         all.extend(brand.tills.iter().map(|till| (Role::Till(name), &till.key)));
     }
     all

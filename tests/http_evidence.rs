@@ -57,7 +57,7 @@ fn requests(world: &World, node: &mut PureNode) {
         go(world.capture(till, "cap-1", payment, 7_003, false), till);
         go(world.refund(till, "ref-1", payment, 1_001), till);
     }
-    let prices = world.prices(unit, 2, id("EUR"), minutes(9_000).seconds());
+    let prices = world.prices(unit, 2, id("CHF"), minutes(9_000).seconds());
     go(world.publish_prices(&harvest.root, "prices-2", &prices), &harvest.root);
     go(world.freeze_account(&ada.key, "freeze-a", ada.account, true), &ada.key);
 }

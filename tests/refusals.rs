@@ -9,7 +9,7 @@ use reader::Table;
 use std::collections::BTreeSet;
 use tallyhouse::types::Refusal;
 
-const TABLES: [(&str, &str); 10] = [
+const TABLES: [(&str, &str); 11] = [
     ("evidence", include_str!("refusals/evidence.txt")),
     ("network", include_str!("refusals/network.txt")),
     ("points", include_str!("refusals/points.txt")),
@@ -20,6 +20,7 @@ const TABLES: [(&str, &str); 10] = [
     ("held", include_str!("refusals/held.txt")),
     ("offers", include_str!("refusals/offers.txt")),
     ("clearing", include_str!("refusals/clearing.txt")),
+    ("prices", include_str!("refusals/prices.txt")),
 ];
 
 /// What this release's pure code cannot say of a request that is kept: a digest is compared where the request
@@ -75,6 +76,11 @@ fn every_row_of_offers() {
 #[test]
 fn every_row_of_clearing() {
     Table::play(TABLES[9]);
+}
+
+#[test]
+fn every_row_of_prices() {
+    Table::play(TABLES[10]);
 }
 
 #[test]

@@ -51,6 +51,7 @@ mod network;
 mod offers;
 mod operations;
 mod payments;
+mod prices;
 mod reference;
 mod settlement;
 mod tiles;

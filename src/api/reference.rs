@@ -8,11 +8,11 @@ use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
 use crate::book::{self, KeyState, Name, Principal, Record};
 use crate::reading::{Sort, list};
 use crate::sign::PublicKey;
-use crate::types::{BrandId, Currency, Ident, Kid, ParticipantId, Points, Rate, Time, UnitCode, b64};
+use crate::types::{BrandId, Currency, Ident, Kid, ParticipantId, Points, UnitCode, b64};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-fn nothing(what: &str) -> Problem {
+pub(super) fn nothing(what: &str) -> Problem {
     Problem::about(Code::NotFound, format!("there is no such {what}"))
 }
 
@@ -66,7 +66,7 @@ pub async fn brands(request: HttpRequest, query: Query<PageQuery>) -> Result<Htt
 }
 
 /// One record of state, made into what is shown.
-async fn one<T: Serialize>(
+pub(super) async fn one<T: Serialize>(
     request: &HttpRequest,
     name: Name,
     what: &str,
@@ -299,19 +299,25 @@ pub struct Acceptance {
     units: Vec<book::AcceptedUnit>,
     /// For whose points it gives points of its own.
     exchange: Vec<book::ExchangeAccepted>,
+    /// The next version, if one is announced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<book::AnnouncedAcceptance>,
 }
 
 /// Show what a brand accepts
 ///
-/// Whose units it takes, and up to how much a day; its own are taken anyway.
+/// Whose units it takes, for payment and for exchange, and up to how much a day; its own are taken anyway.
 #[utoipa::path(get, path = "/v1/brands/{brand}/acceptance", tag = "units", operation_id = "getAcceptance",
     params(("brand" = BrandId, Path, description = "Its id.")),
     responses((status = 200, description = "The list.", body = Acceptance)))]
 pub async fn acceptance(request: HttpRequest, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     let id = id.parse().map_err(|_| nothing("brand"))?;
+    let at = service(&request)?.log_time()?;
     one(&request, Name::Acceptance(id), "list: the brand published none", |name, record| {
         let (Name::Acceptance(brand), Record::Acceptance(list)) = (name, record) else { return None };
-        Some(Acceptance { brand, version: list.version, units: list.units, exchange: list.exchange })
+        let book::Accepted { version, units, exchange } = list.at(at).clone();
+        let next = list.next.filter(|next| next.list.version != version);
+        Some(Acceptance { brand, version, units, exchange, next })
     })
     .await
 }
@@ -346,6 +352,10 @@ pub struct Unit {
     /// Most points in which one shop's brand may offer bills in a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     offer_cap: Option<Points>,
+    /// How long before they apply its prices are announced.
+    notice: book::Notice,
+    /// What a point is worth at the least, at home and at tills.
+    floor: Vec<book::Floor>,
     /// Nothing new while true.
     frozen: bool,
 }
@@ -364,6 +374,8 @@ fn unit(name: Name, record: Record) -> Option<Unit> {
         issue_cap: unit.issue_cap,
         min_spend: unit.min_spend,
         offer_cap: unit.offer_cap,
+        notice: unit.notice.unwrap_or(book::Notice::DEFAULT),
+        floor: unit.floor,
         frozen: unit.frozen,
     })
 }
@@ -386,73 +398,4 @@ pub async fn units(request: HttpRequest, query: Query<PageQuery>) -> Result<Http
 pub async fn get_unit(request: HttpRequest, code: web::Path<String>) -> Result<HttpResponse, Problem> {
     let code = code.parse().map_err(|_| nothing("unit"))?;
     one(&request, Name::Unit(code), "unit", unit).await
-}
-
-/// A version of prices.
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct Price {
-    /// Its number.
-    version: u64,
-    /// In this currency.
-    currency: Currency,
-    /// First instant, in Unix seconds.
-    from: u64,
-    /// First instant after it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    until: Option<u64>,
-    /// What a point is worth at the issuer's own shops.
-    home: Rate,
-    /// What a consumer gets for it elsewhere.
-    till: Rate,
-    /// What the issuer pays the shop's participant.
-    settle: Rate,
-    /// What the issuer charges another participant for a point issued on its account.
-    issue: Rate,
-    /// Whether it is in force now.
-    in_force: bool,
-}
-
-/// The prices of a unit.
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct Prices {
-    /// The unit.
-    unit: UnitCode,
-    /// Those in force and those announced, oldest first.
-    versions: Vec<Price>,
-    /// As of when.
-    at: Time,
-}
-
-/// List the prices of a unit
-///
-/// Those in force and those announced. Earlier ones stand in the log.
-#[utoipa::path(get, path = "/v1/units/{unit}/prices", tag = "units", operation_id = "listPrices",
-    params(("unit" = UnitCode, Path, description = "Its code.")),
-    responses((status = 200, description = "The prices.", body = Prices)))]
-pub async fn prices(request: HttpRequest, code: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let code: UnitCode = code.parse().map_err(|_| nothing("unit"))?;
-    let at = service(&request)?.log_time()?;
-    one(&request, Name::Prices(code), "price: the unit published none", |_, record| {
-        let Record::Prices(prices) = record else { return None };
-        let now = at.seconds();
-        // Of several versions of a currency that have begun, the last is in force.
-        let newest = |price: &book::Price| {
-            let begun =
-                prices.versions.iter().filter(|one| one.currency == price.currency && one.from <= now);
-            begun.map(|one| one.version).max()
-        };
-        let shown = prices.versions.iter().map(|price| Price {
-            version: price.version,
-            currency: price.currency,
-            from: price.from,
-            until: price.until,
-            home: price.home,
-            till: price.till,
-            settle: price.settle,
-            issue: price.issue,
-            in_force: newest(price) == Some(price.version) && price.until.is_none_or(|until| now < until),
-        });
-        Some(Prices { unit: code, versions: shown.collect(), at })
-    })
-    .await
 }

@@ -112,8 +112,18 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
         Kind::BudgetSet => &[TargetUnknown, UnitUnknown, SerialStale, SettingInvalid, BudgetExpired],
         Kind::UnitDefined => &[BrandUnknown, AlreadyExists, SerialStale, SettingInvalid],
         Kind::UnitFrozen => &[UnitUnknown],
-        Kind::PricesPublished => &[UnitUnknown, SerialStale, SettingInvalid],
-        Kind::AcceptancePublished => &[BrandUnknown, UnitUnknown, SerialStale, SettingInvalid],
+        Kind::PricesPublished => &[
+            UnitUnknown,
+            ParticipantUnknown,
+            SerialStale,
+            SettingInvalid,
+            NoticeTooShort,
+            BelowFloor,
+            PeopleMissing,
+        ],
+        Kind::AcceptancePublished => {
+            &[BrandUnknown, UnitUnknown, SerialStale, SettingInvalid, NoticeTooShort]
+        }
         Kind::AccountOpened => &[
             UnitUnknown,
             AccountUnknown,

@@ -3,7 +3,7 @@
 use super::problem::{Code, Problem};
 use super::{
     accounts, api_keys, applications, awards, batches, brands, budgets, clearing, consents, cycles, disputes,
-    docs, entries, erasures, freezes, held, keys, network, offers, operations, payments, reference,
+    docs, entries, erasures, freezes, held, keys, network, offers, operations, payments, prices, reference,
     settlement, tiles, units, wallets,
 };
 use crate::machine::{Method, Route};
@@ -39,7 +39,8 @@ fn public(config: &mut web::ServiceConfig) {
         .route("/v1/keys/{kid}", web::get().to(reference::get_key))
         .route("/v1/units", web::get().to(reference::units))
         .route("/v1/units/{unit}", web::get().to(reference::get_unit))
-        .route("/v1/units/{unit}/prices", web::get().to(reference::prices))
+        .route("/v1/units/{unit}/prices", web::get().to(prices::prices))
+        .route("/v1/units/{unit}/prices/history", web::get().to(prices::price_history))
         .route("/v1/budgets/{kid}", web::get().to(budgets::get))
         .route("/v1/entries", web::get().to(entries::list))
         .route("/v1/entries/{seq}", web::get().to(entries::get))

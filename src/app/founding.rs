@@ -148,7 +148,7 @@ pub fn accept(
     units: Vec<AcceptedUnit>,
     at: Time,
 ) -> Result<(), Failure> {
-    let args = PublishAcceptance { exchange: None, brand: brand.clone(), version: 1, units };
+    let args = PublishAcceptance { from: None, exchange: None, brand: brand.clone(), version: 1, units };
     let cid = id_of(&["acceptance", brand.as_str()]);
     engine.ask(&pen.alone(pen.command(root, &cid, Kind::AcceptancePublished, &args)), Some(at)).map(drop)
 }

@@ -217,7 +217,7 @@ impl<'a> Draft<'a> {
         /// A unit.
         unit(code: UnitCode) = Name::Unit(code), record::Unit, Refused::about(Refusal::UnitUnknown, code);
         /// A unit's prices.
-        prices(code: UnitCode) = Name::Prices(code), record::Prices, Refused::about(Refusal::NoPrice, code);
+        prices(code: UnitCode) = Name::Prices(code), super::terms::Prices, Refused::about(Refusal::NoPrice, code);
         /// An account.
         account(id: AccountId) = Name::Account(id), Account, Refused::about(Refusal::AccountUnknown, id);
         /// A payment.

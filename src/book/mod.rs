@@ -15,6 +15,7 @@ mod moves;
 mod name;
 mod offer;
 mod record;
+mod terms;
 
 pub use account::{Account, Bucket, Head, Hold, Lot, MAX_HOLDS, MAX_LOTS, Origin};
 pub use change::{Apply, Done, Leg, Place, Shared};
@@ -27,7 +28,10 @@ pub use limit::{Asserted, Draw, Limit, Measure};
 pub use name::{Name, Principal};
 pub use offer::{BillTerms, Exchange, ExchangeTerms, Offer, OfferState, OfferTerms, OfferedShare};
 pub use record::{
-    Acceptance, AcceptedUnit, Brand, Budget, Command, Consent, Erased, ExchangeAccepted, Expiry, KeyRecord,
-    KeyState, Network, Participant, Payment, Price, Prices, Record, Root, Share, ShareTerms, Shown, Term,
-    Tick, TillTerms, Unit, Used,
+    Brand, Budget, Command, Consent, Erased, Expiry, KeyRecord, KeyState, Network, Participant, Payment,
+    Record, Root, Share, ShareTerms, Shown, Term, Tick, TillTerms, Unit, Used,
+};
+pub use terms::{
+    Acceptance, Accepted, AcceptedUnit, AnnouncedAcceptance, ExchangeAccepted, Floor, Notice, Price,
+    PriceFor, Prices, Published,
 };

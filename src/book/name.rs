@@ -113,8 +113,10 @@ pub enum Name {
     Participant(ParticipantId),
     /// A payment, as the shop's brand knows it.
     Payment(PaymentId),
-    /// The published prices of a unit.
+    /// The prices of a unit that are in force or announced.
     Prices(UnitCode),
+    /// A version of a unit's prices, as it was published.
+    Published(UnitCode, u64),
     /// How many participants there are.
     Roll,
     /// The part of a payment that one unit bears, as its holder and its brand know it.
@@ -188,6 +190,8 @@ impl fmt::Display for Name {
             Self::Participant(participant) => write!(f, "participant/{participant}"),
             Self::Payment(payment) => write!(f, "payment/{payment}"),
             Self::Prices(unit) => write!(f, "prices/{unit}"),
+            // Ten digits, so that versions stand in their order.
+            Self::Published(unit, version) => write!(f, "price/{unit}/{version:010}"),
             Self::Roll => f.write_str("roll"),
             Self::Share(payment, unit) => write!(f, "share/{payment}/{unit}"),
             Self::Shown(consent) => write!(f, "shown/{consent}"),
@@ -254,6 +258,10 @@ impl FromStr for Name {
             }
             ["participant", participant] => Self::Participant(participant.parse()?),
             ["payment", payment] => Self::Payment(payment.parse()?),
+            ["price", unit, version] => {
+                let name = Self::Published(unit.parse()?, version.parse().map_err(|_| no())?);
+                return if name.to_string() == text { Ok(name) } else { Err(no()) };
+            }
             ["prices", unit] => Self::Prices(unit.parse()?),
             ["roll"] => Self::Roll,
             ["roll", at] => Self::Enrolled(number(at).ok_or_else(no)?),

@@ -7,10 +7,11 @@ use super::clearing::{
 use super::limit::Limit;
 use super::name::Name;
 use super::offer::{Exchange, Offer};
-use crate::sign::{HeldCaps, PublicKey, Purpose, Sale, TillLimits};
+use super::terms::{Acceptance, Floor, Notice, Prices, Published};
+use crate::sign::{HeldCaps, PublicKey, Purpose, TillLimits};
 use crate::types::{
-    BrandId, Currency, Date, Fingerprint, Hash, Ident, Kid, Malformed, Money, ParticipantId, Points, Rate,
-    Refusal, Time, UnitCode, encode,
+    BrandId, Currency, Date, Fingerprint, Hash, Ident, Kid, Malformed, Money, ParticipantId, Points, Refusal,
+    Time, UnitCode, encode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -229,80 +230,14 @@ pub struct Unit {
     /// Most points in which one shop's brand may offer bills in a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offer_cap: Option<Points>,
+    /// How long before they apply its prices are announced; the network's own periods if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Notice>,
+    /// What a point is worth at the least, by currency.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub floor: Vec<Floor>,
     /// Nothing new while true.
     pub frozen: bool,
-}
-
-/// One version of a unit's prices in one currency.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Price {
-    /// Counts up per unit.
-    pub version: u64,
-    /// In this currency.
-    pub currency: Currency,
-    /// First instant, in Unix seconds.
-    pub from: u64,
-    /// First instant after it, in Unix seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub until: Option<u64>,
-    /// What a point is worth at the issuer's own shops.
-    pub home: Rate,
-    /// What a consumer gets for it elsewhere.
-    pub till: Rate,
-    /// What the issuer pays the shop's participant.
-    pub settle: Rate,
-    /// What the issuer charges another participant for a point issued on its account.
-    pub issue: Rate,
-}
-
-/// A unit's prices: those in force and those announced, oldest first, at most 64.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Prices {
-    /// By version.
-    pub versions: Vec<Price>,
-}
-
-/// One unit that a brand takes.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AcceptedUnit {
-    /// The unit.
-    pub unit: UnitCode,
-    /// Most money's worth of it a day of the unit's. With it, payments in its currency only.
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        default,
-        deserialize_with = "crate::sign::optional_object"
-    )]
-    pub per_day: Option<Sale>,
-}
-
-/// For whose points a brand gives points of a unit of its own.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ExchangeAccepted {
-    /// The unit of its own.
-    pub into: UnitCode,
-    /// The key whose budget the points that are got draw on.
-    pub budget: Kid,
-    /// The units that are given up for it, each with the most worth of it that is taken a day.
-    #[serde(deserialize_with = "crate::sign::objects")]
-    pub units: Vec<AcceptedUnit>,
-}
-
-/// Whose units a brand takes, its own aside.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Acceptance {
-    /// A higher version replaces a lower one.
-    pub version: u64,
-    /// The units that are taken for payment.
-    pub units: Vec<AcceptedUnit>,
-    /// What is taken for exchange.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub exchange: Vec<ExchangeAccepted>,
 }
 
 /// What one unit bears of a payment, as both sides of the obligation know it.
@@ -531,6 +466,7 @@ records! {
     Participant(Participant) = Name::Participant(_), participant;
     Payment(Payment) = Name::Payment(_), payment;
     Prices(Prices) = Name::Prices(_), prices;
+    Published(Published) = Name::Published(..), published;
     Roll(Roll) = Name::Roll, roll;
     Share(Share) = Name::Share(..), share;
     Shown(Shown) = Name::Shown(_), shown;

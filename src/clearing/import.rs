@@ -7,13 +7,13 @@
 //! Refuses to know: the bank's formats, and how lines were matched.
 
 use super::cycle::{now, store};
-use super::people::{analyst, person};
+use super::people::analyst;
 use super::stage::{Step, instruction_stage, stage};
 use crate::book::{
     Bank, Booking, Closing, Draft, Exception, Fate, Instruction, Name, PartKey, Record, Statement,
     StatementLine, Stop, Sums, Used, Way,
 };
-use crate::network::{Asked, signer};
+use crate::network::{Asked, person, signer};
 use crate::sign::Purpose;
 use crate::types::{Currency, Fingerprint, Hash, Ident, Money, Refusal, Refused};
 use serde::{Deserialize, Serialize};

@@ -5,9 +5,9 @@
 //! Refuses to know: what is approved.
 
 use crate::book::{Draft, KeyRecord, Of, Principal, Stop};
-use crate::network::{Asked, signer, unless_refused};
+use crate::network::{Asked, person, signer, unless_refused};
 use crate::sign::Purpose;
-use crate::types::{Ident, Kid, ParticipantId, Refusal, Refused};
+use crate::types::{Kid, ParticipantId, Refusal, Refused};
 
 /// The operator's key of somebody who does the daily work.
 pub(super) fn analyst(draft: &mut Draft, kid: Kid) -> Result<Of<KeyRecord>, Stop> {
@@ -16,14 +16,6 @@ pub(super) fn analyst(draft: &mut Draft, kid: Kid) -> Result<Of<KeyRecord>, Stop
         Ok(key)
     } else {
         Err(Refused::about(Refusal::KeyOwner, kid).into())
-    }
-}
-
-/// Whose key it is: the person that its certificate names, else nobody but the key itself.
-pub(super) fn person(key: &KeyRecord) -> Result<Ident, Stop> {
-    match &key.person {
-        Some(person) => Ok(person.clone()),
-        None => key.key.kid().to_string().parse().map_err(|_| Stop::Bug("a key's name is an id".into())),
     }
 }
 

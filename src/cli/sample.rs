@@ -72,6 +72,8 @@ fn harvest() -> Unit {
         issue_cap: None,
         min_spend: None,
         offer_cap: None,
+        notice: None,
+        floor: vec![],
         frozen: false,
     }
 }

@@ -210,7 +210,9 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
             all.push(Concerned::Unit(*unit));
             all.extend(record.and_then(Record::share).map(|share| Concerned::Account(share.account)));
         }
-        Name::Prices(unit) | Name::Unit(unit) | Name::Shared(unit, _) => all.push(Concerned::Unit(*unit)),
+        Name::Prices(unit) | Name::Published(unit, _) | Name::Unit(unit) | Name::Shared(unit, _) => {
+            all.push(Concerned::Unit(*unit))
+        }
         Name::Pair(_, a, b, _) => {
             all.extend([a, b].map(|participant| Concerned::Participant(participant.clone())));
         }

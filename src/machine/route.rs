@@ -192,6 +192,7 @@ impl Route {
         open("listUnits", "/v1/units"),
         open("getUnit", "/v1/units/{unit}"),
         open("listPrices", "/v1/units/{unit}/prices"),
+        open("listPriceHistory", "/v1/units/{unit}/prices/history"),
         open("listRefusals", "/v1/refusals"),
         route("listEntries", Method::Get, "/v1/entries", None, Carrier::Optional, None),
         route("getEntry", Method::Get, "/v1/entries/{seq}", None, Carrier::Optional, None),

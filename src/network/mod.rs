@@ -21,5 +21,5 @@ pub use register::{
     OpenAccount, RegisterBrand, RegisterParticipant, give_key, keyless, open_account, register_brand,
     register_participant,
 };
-pub use signer::{Asked, is_active, operator, signer, unless_refused};
+pub use signer::{Asked, is_active, operator, person, signer, two_approvers, unless_refused};
 pub use units::{DefineUnit, define_unit};

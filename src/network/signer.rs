@@ -67,6 +67,33 @@ pub(super) fn brand_root(draft: &mut Draft, kid: Kid) -> Result<BrandId, Stop> {
     Ok(id.clone())
 }
 
+/// Whose key it is: the person that its certificate names, else nobody but the key itself.
+pub fn person(key: &KeyRecord) -> Result<Ident, Stop> {
+    match &key.person {
+        Some(person) => Ok(person.clone()),
+        None => key.key.kid().to_string().parse().map_err(|_| Stop::Bug("a key's name is an id".into())),
+    }
+}
+
+/// Requires that two people approved: approvers of the owner whose keys count now. Returns their keys.
+pub fn two_approvers(draft: &mut Draft, asked: &Asked, owner: &Principal) -> Result<Vec<Kid>, Stop> {
+    let (mut keys, mut people) = (vec![], vec![]);
+    for kid in &asked.approvals {
+        let key = unless_refused(signer(draft, *kid, &[Purpose::Approver]))?;
+        let Some(key) = key.filter(|key| key.owner == *owner) else { continue };
+        let person = person(&key)?;
+        if !people.contains(&person) {
+            keys.push(*kid);
+            people.push(person);
+        }
+    }
+    if keys.len() >= 2 {
+        return Ok(keys);
+    }
+    let about = format!("two approvers of {owner}, {} signed", keys.len());
+    Err(Refused::about(Refusal::PeopleMissing, about).into())
+}
+
 /// A "no" becomes `None`, so that another way can be tried; everything else stops as before.
 pub fn unless_refused<T>(tried: Result<T, Stop>) -> Result<Option<T>, Stop> {
     match tried {

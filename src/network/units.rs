@@ -1,7 +1,8 @@
 //! Units: a brand defines its points and their public settings.
 
 use super::signer::{Asked, brand_root};
-use crate::book::{Draft, Expiry, Name, PartKey, Record, Stop, Unit};
+use crate::book::{Draft, Expiry, Floor, Name, Notice, PartKey, Record, Stop, Unit};
+use crate::sign::{optional_object, optional_objects};
 use crate::types::{Points, Refusal, Refused, UnitCode};
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +72,13 @@ pub struct DefineUnit {
     /// Most points in which one shop's brand may offer bills in a minute, which is as long as an offer lives.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub offer_cap: Option<Points>,
+    /// How long before they apply prices are announced: 7 days for a change and 30 for a cut if absent. It is never
+    /// shortened.
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_object")]
+    pub notice: Option<Notice>,
+    /// What a point is worth at the least, at home and at tills, by currency. It is never lowered.
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_objects")]
+    pub floor: Option<Vec<Floor>>,
 }
 
 /// Most days or months that an expiry policy may name: a hundred years.
@@ -94,6 +102,23 @@ fn invalid(setting: &str) -> Stop {
     Refused::about(Refusal::SettingInvalid, setting).into()
 }
 
+/// A floor is given once for each currency, and no price in force or announced is below it.
+fn check_floor(draft: &mut Draft, unit: UnitCode, floor: &[Floor]) -> Result<(), Stop> {
+    let prices = draft.get(&Name::Prices(unit))?;
+    let versions = prices.as_deref().and_then(Record::prices).map_or(&[][..], |prices| &prices.versions);
+    for (at, one) in floor.iter().enumerate() {
+        let twice = floor.iter().take(at).any(|earlier| earlier.currency == one.currency);
+        if twice || !draft.network()?.currencies.contains(&one.currency) {
+            return Err(invalid("floor: once for each currency of the network"));
+        }
+        let mut below = versions.iter().filter(|price| price.currency == one.currency);
+        if below.any(|price| one.rate.is_above(price.home) || one.rate.is_above(price.till)) {
+            return Err(invalid("floor: prices in force or announced are below it"));
+        }
+    }
+    Ok(())
+}
+
 /// Creates a unit or changes its settings.
 pub fn define_unit(draft: &mut Draft, asked: &Asked, args: &DefineUnit) -> Result<(), Stop> {
     let brand = brand_root(draft, asked.kid)?;
@@ -111,6 +136,12 @@ pub fn define_unit(draft: &mut Draft, asked: &Asked, args: &DefineUnit) -> Resul
     }
     let name = Name::Unit(args.unit);
     let before = draft.get(&name)?;
+    let floor = args.floor.clone().unwrap_or_default();
+    check_floor(draft, args.unit, &floor)?;
+    let notice = args.notice.unwrap_or(Notice::DEFAULT);
+    if notice.change_days > notice.cut_days || notice.cut_days > 366 {
+        return Err(invalid("notice: change_days, cut_days in order, at most 366"));
+    }
     let mut frozen = false;
     let mut next = 1;
     if let Some(have) = before.as_deref().and_then(Record::unit) {
@@ -119,6 +150,16 @@ pub fn define_unit(draft: &mut Draft, asked: &Asked, args: &DefineUnit) -> Resul
         }
         if have.scale != args.scale || have.offset != args.offset {
             return Err(invalid("scale and offset are fixed at creation"));
+        }
+        let had = have.notice.unwrap_or(Notice::DEFAULT);
+        if notice.change_days < had.change_days || notice.cut_days < had.cut_days {
+            return Err(invalid("notice: never shorter than before"));
+        }
+        let kept = |had: &Floor| {
+            floor.iter().any(|now| now.currency == had.currency && !had.rate.is_above(now.rate))
+        };
+        if !have.floor.iter().all(kept) {
+            return Err(invalid("floor: never lower than before"));
         }
         frozen = have.frozen;
         next = have.version.saturating_add(1);
@@ -137,6 +178,8 @@ pub fn define_unit(draft: &mut Draft, asked: &Asked, args: &DefineUnit) -> Resul
         issue_cap: args.issue_cap,
         min_spend: args.min_spend,
         offer_cap: args.offer_cap,
+        notice: args.notice,
+        floor,
         frozen,
     };
     draft.put(PartKey::Public, name, Some(Record::Unit(unit)))
@@ -160,6 +203,8 @@ mod tests {
             issue_cap: None,
             min_spend: None,
             offer_cap: None,
+            notice: None,
+            floor: None,
         }
     }
 

@@ -182,7 +182,7 @@ pub(super) fn share_of(
         return Err(Refused::about(Refusal::AmountTooSmall, format!("at least {least} {code}")).into());
     }
     let issuer = draft.brand(&unit.brand)?.participant.clone();
-    let obligation = owed(&issuer, participant, sale.amount, price.settle, rate)?;
+    let obligation = owed(&issuer, participant, sale.amount, price.settle_with(participant), rate)?;
     Ok(OfferedShare { unit: code, amount: sale.amount, points, obligation, issuer, price: price.version })
 }
 

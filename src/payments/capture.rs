@@ -395,6 +395,8 @@ mod tests {
             issue_cap: None,
             min_spend: None,
             offer_cap: None,
+            notice: None,
+            floor: vec![],
             frozen: false,
         }
     }

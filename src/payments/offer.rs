@@ -202,7 +202,7 @@ fn offer_exchange(
     let creditor = draft.brand(&brand)?.participant.clone();
     let budget = exchange_terms(draft, &brand, from, to)?.budget;
     let prices = exchange_prices(draft, from, to, currency)?;
-    let (settle, issue) = (prices.settle.settle, prices.issue.issue);
+    let (settle, issue) = (prices.settle.settle_with(&creditor), prices.issue.issue_to(&debtor));
     let (source, target) = exchanged(fixed, settle, issue).ok_or(Refusal::AmountTooLarge)?;
     let worth = settle.money_floor(source).ok_or(Refusal::AmountTooLarge)?;
     if source.is_zero() || target.is_zero() || worth.is_zero() {

@@ -5,28 +5,30 @@
 //! the version it was made with.
 //! Refuses to know: whose points are spent.
 
+mod acceptance;
 mod exchange;
 mod exposure;
+mod rules;
 
+pub use acceptance::{PublishAcceptance, accept, accepts, publish_acceptance};
 pub use exchange::{ExchangePrices, Fixed, draw_exchange, exchange_prices, exchange_terms, exchanged};
 pub use exposure::{Exposure, exposure, funding, limit, release, reserve, reserved, voluntary};
 
-use crate::book::{
-    Acceptance, AcceptedUnit, Draft, Draw, ExchangeAccepted, Measure, Name, PartKey, Price, Prices,
-    Principal, Record, Stop,
-};
-use crate::network::{Asked, signer};
-use crate::sign::{Purpose, Sale, objects, optional_objects};
-use crate::types::{BrandId, Currency, Rate, Refusal, Refused, UnitCode};
-use exchange::{check_exchange, check_list};
+use crate::book::{Draft, Name, PartKey, Price, PriceFor, Prices, Principal, Published, Record, Stop};
+use crate::network::{Asked, signer, two_approvers};
+use crate::sign::{Purpose, optional_objects};
+use crate::types::{BrandId, Currency, Ident, Rate, Refusal, Refused, UnitCode};
 use serde::{Deserialize, Serialize};
 
 /// Most versions that are kept: in force and announced.
 const MOST_VERSIONS: usize = 64;
+/// Most counterparties with a price of their own, in one version.
+const MOST_FOR: usize = 50;
 /// Most units on an acceptance list.
 const MOST_UNITS: usize = 1_000;
 
-/// `prices.publish`, signed by the brand's root.
+/// `prices.publish`, signed by the brand's root. All but the first version in a currency need the approvals of two people
+/// (approver keys of the brand), and notice.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PublishPrices {
@@ -36,7 +38,8 @@ pub struct PublishPrices {
     pub version: u64,
     /// In this currency.
     pub currency: Currency,
-    /// First instant, in Unix seconds; not in the past, but for the first version in a currency.
+    /// First instant, in Unix seconds: as long ahead as the unit's notice says, longer for a cut; of the first version
+    /// in a currency any instant.
     pub from: u64,
     /// First instant after it; until the next version if absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -49,6 +52,18 @@ pub struct PublishPrices {
     pub settle: Rate,
     /// From another participant to the issuer.
     pub issue: Rate,
+    /// `settle` for some shops' participants, where it differs.
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_objects")]
+    pub settle_for: Option<Vec<PriceFor>>,
+    /// `issue` for some participants, where it differs.
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_objects")]
+    pub issue_for: Option<Vec<PriceFor>>,
+    /// Through when the version stays in state for what was priced with it, in Unix seconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verifiable_until: Option<u64>,
+    /// Why, as a code, such as `inflation`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<Ident>,
 }
 
 fn root_of_unit(draft: &mut Draft, asked: &Asked, brand: &BrandId) -> Result<(), Stop> {
@@ -76,28 +91,71 @@ pub fn publish_prices(draft: &mut Draft, asked: &Asked, args: &PublishPrices) ->
     }
     let now = draft.at.seconds();
     let first = !prices.versions.iter().any(|price| price.currency == args.currency);
-    if (args.from < now && !first) || args.until.is_some_and(|until| until <= args.from) {
-        return Err(
-            Refused::about(Refusal::SettingInvalid, "from, until: not in the past, and in order").into()
-        );
+    let late = args.verifiable_until.is_some_and(|last| args.until.is_none_or(|until| last < until));
+    if (args.from < now && !first) || args.until.is_some_and(|until| until <= args.from) || late {
+        return Err(Refused::about(
+            Refusal::SettingInvalid,
+            "from, until, verifiable_until: not in the past, and in order",
+        )
+        .into());
     }
-    prices.versions.push(Price {
+    let price = Price {
         version: args.version,
         currency: args.currency,
         from: args.from,
         until: args.until,
+        verifiable_until: args.verifiable_until,
         home: args.home,
         till: args.till,
         settle: args.settle,
+        settle_for: args.settle_for.clone().unwrap_or_default(),
         issue: args.issue,
-    });
+        issue_for: args.issue_for.clone().unwrap_or_default(),
+    };
+    check_price(draft, args.unit, &price)?;
+    let mut approved = vec![];
+    if !first {
+        rules::check_notice(&*draft.unit(args.unit)?, &prices.versions, &price, now)?;
+        approved = two_approvers(draft, asked, &Principal::Brand(brand))?;
+    }
+    let published = Published {
+        price: price.clone(),
+        reason: args.reason.clone(),
+        by: asked.kid,
+        approved,
+        seq: draft.seq,
+        at: draft.at,
+    };
+    prices.versions.push(price);
     forget_replaced(&mut prices, now);
     if prices.versions.len() > MOST_VERSIONS {
         return Err(
             Refused::about(Refusal::SettingInvalid, "more than 64 versions in force or announced").into()
         );
     }
+    let history = Name::Published(args.unit, args.version);
+    draft.put(PartKey::Public, history, Some(Record::Published(published)))?;
     draft.put(PartKey::Public, name, Some(Record::Prices(prices)))
+}
+
+/// A version is in itself in order: nobody has two prices, and it is not below the unit's floor.
+fn check_price(draft: &mut Draft, unit: UnitCode, price: &Price) -> Result<(), Stop> {
+    for list in [&price.settle_for, &price.issue_for] {
+        let twice =
+            |at: usize, one: &PriceFor| list.iter().take(at).any(|b| b.participant == one.participant);
+        if list.len() > MOST_FOR || list.iter().enumerate().any(|(at, one)| twice(at, one)) {
+            let about = "settle_for, issue_for: each participant once, at most 50";
+            return Err(Refused::about(Refusal::SettingInvalid, about).into());
+        }
+        for one in list {
+            draft.participant(&one.participant)?;
+        }
+    }
+    let floor = draft.unit(unit)?.floor.iter().find(|floor| floor.currency == price.currency).copied();
+    if floor.is_some_and(|floor| floor.rate.is_above(price.home) || floor.rate.is_above(price.till)) {
+        return Err(Refused::about(Refusal::BelowFloor, format!("{unit} in {}", price.currency)).into());
+    }
+    Ok(())
 }
 
 /// Versions that can never apply again leave state; the log keeps them. The newest in each currency stays in any case:
@@ -106,7 +164,8 @@ fn forget_replaced(prices: &mut Prices, now: u64) {
     let all = prices.versions.clone();
     prices.versions.retain(|price| {
         let newest = !all.iter().any(|o| o.currency == price.currency && o.version > price.version);
-        newest || can_apply(price, &all, now)
+        let kept = price.verifiable_until.is_some_and(|until| now <= until);
+        newest || kept || can_apply(price, &all, now)
     });
 }
 
@@ -122,107 +181,24 @@ fn can_apply(price: &Price, all: &[Price], now: u64) -> bool {
     !(over || replaced)
 }
 
-/// The price of a unit that applies now: of the versions in force the latest.
-pub fn price_now(draft: &mut Draft, unit: UnitCode, currency: Currency) -> Result<Price, Stop> {
-    let now = draft.at.seconds();
-    let prices = draft.prices(unit)?;
+/// Of the versions in force in a currency the latest.
+pub fn in_force(versions: &[Price], currency: Currency, now: u64) -> Option<&Price> {
     let in_force = |price: &&Price| {
         price.currency == currency && price.from <= now && price.until.is_none_or(|until| now < until)
     };
-    prices.versions.iter().rev().find(in_force).cloned().ok_or_else(|| {
+    versions.iter().rev().find(in_force)
+}
+
+/// The price of a unit that applies now.
+pub fn price_now(draft: &mut Draft, unit: UnitCode, currency: Currency) -> Result<Price, Stop> {
+    let now = draft.at.seconds();
+    let prices = draft.prices(unit)?;
+    in_force(&prices.versions, currency, now).cloned().ok_or_else(|| {
         let newest = prices.versions.iter().rfind(|price| price.currency == currency);
         let ended = newest.is_some_and(|price| price.until.is_some_and(|until| until <= now));
         let code = if ended { Refusal::PriceStale } else { Refusal::NoPrice };
         Refused::about(code, format!("{unit} in {currency}")).into()
     })
-}
-
-/// `acceptance.publish`, signed by the brand's root: whose units it takes from now on.
-#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PublishAcceptance {
-    /// The brand.
-    pub brand: BrandId,
-    /// 1, then one more for each publication.
-    pub version: u64,
-    /// The units; its own are taken anyway.
-    #[serde(deserialize_with = "objects")]
-    pub units: Vec<AcceptedUnit>,
-    /// For whose points it gives points of its own, by unit.
-    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_objects")]
-    pub exchange: Option<Vec<ExchangeAccepted>>,
-}
-
-/// Publishes what a brand accepts.
-pub fn publish_acceptance(draft: &mut Draft, asked: &Asked, args: &PublishAcceptance) -> Result<(), Stop> {
-    root_of_unit(draft, asked, &args.brand)?;
-    check_list(draft, &args.units)?;
-    let exchange = args.exchange.clone().unwrap_or_default();
-    check_exchange(draft, &args.brand, &exchange)?;
-    let name = Name::Acceptance(args.brand.clone());
-    let next =
-        draft.get(&name)?.as_deref().and_then(Record::acceptance).map_or(1, |a| a.version.saturating_add(1));
-    if args.version != next {
-        return Err(Refused::about(Refusal::SerialStale, format!("the next version is {next}")).into());
-    }
-    let record = Acceptance { version: args.version, units: args.units.clone(), exchange };
-    draft.put(PartKey::Public, name, Some(Record::Acceptance(record)))
-}
-
-/// Whether a list of what is taken names a unit.
-fn listed(units: &[AcceptedUnit], unit: UnitCode) -> Option<&AcceptedUnit> {
-    units.iter().find(|accepted| accepted.unit == unit)
-}
-
-/// Refused if a shop's brand does not take a unit.
-pub fn accepts(draft: &mut Draft, shop: &BrandId, unit: UnitCode) -> Result<(), Stop> {
-    let list = draft.get(&Name::Acceptance(shop.clone()))?;
-    let accepted = list.as_deref().and_then(Record::acceptance);
-    match accepted.and_then(|list| listed(&list.units, unit)) {
-        Some(_) => Ok(()),
-        None => Err(Refused::about(Refusal::UnitNotAccepted, format!("{unit} at {shop}")).into()),
-    }
-}
-
-/// Counts `amount` against what a shop's brand takes of a unit a day; refused if it does not take it, unless it was
-/// `offered` when it still did.
-pub fn accept(
-    draft: &mut Draft,
-    shop: &BrandId,
-    unit: UnitCode,
-    offset: i16,
-    amount: &Sale,
-    offered: bool,
-) -> Result<(), Stop> {
-    let list = draft.get(&Name::Acceptance(shop.clone()))?;
-    let accepted = list.as_deref().and_then(Record::acceptance);
-    let accepted = accepted.and_then(|list| listed(&list.units, unit));
-    let per_day = match (accepted, offered) {
-        (Some(accepted), _) => &accepted.per_day,
-        (None, true) => &None,
-        (None, false) => {
-            return Err(Refused::about(Refusal::UnitNotAccepted, format!("{unit} at {shop}")).into());
-        }
-    };
-    match per_day {
-        None => Ok(()),
-        Some(most) if most.currency != amount.currency => {
-            let only = format!("{unit} at {shop}: in {} only", most.currency);
-            Err(Refused::about(Refusal::AcceptanceCapExceeded, only).into())
-        }
-        Some(most) => {
-            let subject = unit.as_str().parse().map_err(|_| Stop::Bug("a unit's code is an id".into()))?;
-            let draw = Draw {
-                brand: shop,
-                subject,
-                measure: Measure::AcceptedDay,
-                offset,
-                amount: amount.amount.get(),
-                ceiling: most.amount.get(),
-            };
-            draft.draw(draw, Refusal::AcceptanceCapExceeded)
-        }
-    }
 }
 
 #[cfg(test)]
@@ -232,7 +208,19 @@ mod tests {
     fn price(version: u64, from: u64, until: Option<u64>, currency: &str) -> Price {
         let one = Rate::new(1, 1).expect("a price");
         let currency = currency.parse().expect("a currency");
-        Price { version, currency, from, until, home: one, till: one, settle: one, issue: one }
+        Price {
+            version,
+            currency,
+            from,
+            until,
+            verifiable_until: None,
+            home: one,
+            till: one,
+            settle: one,
+            settle_for: vec![],
+            issue: one,
+            issue_for: vec![],
+        }
     }
 
     fn kept(versions: Vec<Price>, now: u64) -> Vec<u64> {

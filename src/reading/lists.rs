@@ -5,6 +5,7 @@
 use super::Fault;
 use crate::book::{Name, Record};
 use crate::store::{Place, Read};
+use crate::types::UnitCode;
 
 /// What can be listed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,7 +63,15 @@ pub struct Page {
 /// A page of a list: at most `limit` records after `after`, which is `""` for the first page and the page
 /// before's `next` from there on; it may also be an id, which need not exist.
 pub fn list(read: &dyn Read, sort: Sort, after: &str, limit: usize) -> Result<Page, Fault> {
-    let prefix = sort.prefix();
+    page(read, sort.prefix(), after, limit)
+}
+
+/// A page of all versions of a unit's prices that were ever published, oldest first.
+pub fn history(read: &dyn Read, unit: UnitCode, after: &str, limit: usize) -> Result<Page, Fault> {
+    page(read, &format!("price/{unit}/"), after, limit)
+}
+
+fn page(read: &dyn Read, prefix: &str, after: &str, limit: usize) -> Result<Page, Fault> {
     // One more tells whether there are more.
     let loaded = read.scan(&format!("{prefix}{after}"), limit.saturating_add(1))?;
     let mut items = vec![];

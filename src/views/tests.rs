@@ -88,6 +88,8 @@ fn unit(code: &str, brand: &str, offset: i16) -> Effect {
         issue_cap: None,
         min_spend: None,
         offer_cap: None,
+        notice: None,
+        floor: vec![],
         frozen: false,
     };
     let mut done = Done::default();

@@ -196,11 +196,12 @@ fn kind_of(row: &str) -> Option<Kind> {
     })
 }
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     include_str!("../refusals/evidence.txt"),
     include_str!("../refusals/network.txt"),
     include_str!("../refusals/points.txt"),
     include_str!("../refusals/offers.txt"),
+    include_str!("../refusals/prices.txt"),
     include_str!("../refusals/payments.txt"),
     include_str!("../refusals/freezing.txt"),
     include_str!("../refusals/thieves.txt"),

@@ -21,6 +21,7 @@ pub mod redis;
 pub mod rng;
 pub mod sandbox;
 pub mod served;
+pub mod terms;
 pub mod tools;
 pub mod tour;
 pub mod trade;

@@ -7,13 +7,14 @@
 use super::house::House;
 use super::month;
 use super::node::PureNode;
-use super::world::{Brand, Holder, Key, Till, World, beginning, id, money, points};
+use super::world::{Brand, Holder, Key, Till, World, beginning, id, money, points, rate};
 use std::collections::BTreeMap;
-use tallyhouse::book::KeyState;
+use tallyhouse::book::{AcceptedUnit, Floor, KeyState, Notice, PriceFor};
 use tallyhouse::machine::{Answer, Kind, Request};
 use tallyhouse::payments::{
     AgreeExchange, Authorise, MakeOffer, OpenConsent, Under, WantedExchange, WantedPayment, WantedShare,
 };
+use tallyhouse::prices::{PublishAcceptance, PublishPrices};
 use tallyhouse::sign::{Award, HeldCaps, PaymentConsent, Sale, SaleLine, SpendCode};
 use tallyhouse::types::{PaymentId, Refusal, Time, UnitCode, encode};
 
@@ -325,7 +326,7 @@ impl Tour {
         });
         // A kind that everybody sees.
         self.submit(|world, cid| {
-            let prices = world.prices(id("POLAR"), 2, id("EUR"), deadline + 86_400);
+            let prices = world.prices(id("POLAR"), 2, id("CHF"), deadline + 86_400);
             let root = &world.brands[2].root;
             world.over_http(&world.publish_prices(root, cid, &prices), root, now)
         });
@@ -393,6 +394,42 @@ impl Tour {
     /// Offers: an exchange that is agreed to, one that is taken back, and a bill.
     fn offers(&mut self, harvest: &Holder, kino: &Holder) {
         let eur = id("EUR");
+        let approving = self.world.approving();
+        for request in approving.into_iter().skip(2).take(2) {
+            self.submit(|_, _| request);
+        }
+        let from = self.now.seconds() + 86_400;
+        self.submit(|world, cid| {
+            let brand = &world.brands[1];
+            let one = |name: &str, n| PriceFor { participant: id(name), rate: rate(n, 1) };
+            let args = PublishPrices {
+                until: Some(from + 86_400),
+                verifiable_until: Some(from + 90 * 86_400),
+                settle_for: Some(vec![one("pa_harvest", 18), one("pa_polar", 20)]),
+                issue_for: Some(vec![one("pa_harvest", 22)]),
+                reason: Some(id("spring")),
+                ..world.prices(id("KINO"), 2, eur, from)
+            };
+            world.change_prices(brand, cid, &args)
+        });
+        self.submit(|world, cid| {
+            let brand = &world.brands[1];
+            let mut unit = brand.units[0].clone();
+            unit.version = 2;
+            unit.notice = Some(Notice { change_days: 1, cut_days: 2 });
+            unit.floor = Some(vec![Floor { currency: eur, rate: rate(20, 1) }]);
+            world.define_unit(&brand.root, cid, &unit)
+        });
+        self.submit(|world, cid| {
+            let args = PublishAcceptance {
+                brand: world.brands[3].id.clone(),
+                version: 2,
+                from: Some(from + 3 * 86_400),
+                units: vec![AcceptedUnit { unit: id("HARVEST"), per_day: None }],
+                exchange: None,
+            };
+            world.publish_acceptance(&world.brands[3].root, cid, &args)
+        });
         let want = |source, target| MakeOffer {
             exchange: Some(WantedExchange { to: id("KINO"), currency: eur, source, target }),
             payment: None,

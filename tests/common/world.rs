@@ -8,24 +8,22 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
-use tallyhouse::book::{AcceptedUnit, ExchangeAccepted, Expiry, KeyState};
+use tallyhouse::book::{AcceptedUnit, ExchangeAccepted, Expiry, KeyState, Notice};
 use tallyhouse::log::{leaf_hash, root_of};
 use tallyhouse::machine::{CurrencySetting, Genesis, Request};
 use tallyhouse::network::{
     DefineUnit, EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount,
     RegisterBrand, RegisterParticipant, RevokeKey,
 };
-use tallyhouse::payments::{
-    AgreeExchange, Authorise, CancelOffer, Capture, MakeOffer, OpenConsent, Refund, Void,
-};
+use tallyhouse::payments::{Authorise, Capture, OpenConsent, Refund, Void};
 use tallyhouse::prices::{PublishAcceptance, PublishPrices};
 use tallyhouse::sign::{
     Approval, Award, CommandClaims, KeyBudget, KeyCert, OnLineError, PaymentConsent, PointBatch, PointToken,
     PublicKey, Purpose, SecretKey, SpendCode, TillClaims, TillLimits, Typ, sign,
 };
 use tallyhouse::types::{
-    AccountId, BrandId, Currency, Hash, Ident, Kid, Money, OfferId, ParticipantId, PaymentId, Points, Rate,
-    Time, UnitCode, b64, encode,
+    AccountId, BrandId, Currency, Hash, Ident, Kid, Money, ParticipantId, PaymentId, Points, Rate, Time,
+    UnitCode, b64, encode,
 };
 
 /// Parses an id, a date or the like that the test itself wrote.
@@ -88,6 +86,8 @@ pub struct Brand {
     pub issuing: Vec<Key>,
     pub tills: Vec<Till>,
     pub units: Vec<DefineUnit>,
+    /// Of two people.
+    pub approvers: Vec<Key>,
 }
 
 /// A holder's account of one unit.
@@ -118,6 +118,8 @@ fn unit(
     grace_days: u32,
 ) -> DefineUnit {
     DefineUnit {
+        notice: Some(Notice { change_days: 0, cut_days: 0 }),
+        floor: None,
         offer_cap: None,
         unit: id(code),
         version: 1,
@@ -181,6 +183,7 @@ impl World {
                 root: key("root".into()),
                 issuing: (0..units.len()).map(|n| key(format!("issuing {n}"))).collect(),
                 tills: (0..2).map(till).collect(),
+                approvers: (0..2).map(|n| key(format!("approver {n}"))).collect(),
                 units,
             }
         });
@@ -360,7 +363,21 @@ impl World {
     /// settlement.
     pub fn prices(&self, unit: UnitCode, version: u64, currency: Currency, from: u64) -> PublishPrices {
         let (home, till, settle, issue) = (rate(25, 1), rate(20, 1), rate(19, 1), rate(21, 1));
-        PublishPrices { unit, version, currency, from, until: None, home, till, settle, issue }
+        PublishPrices {
+            settle_for: None,
+            issue_for: None,
+            verifiable_until: None,
+            reason: None,
+            unit,
+            version,
+            currency,
+            from,
+            until: None,
+            home,
+            till,
+            settle,
+            issue,
+        }
     }
 
     pub fn publish_acceptance(&self, root: &Key, cid: &str, args: &PublishAcceptance) -> Request {
@@ -511,21 +528,6 @@ impl World {
         Request::of([vec![first], consents].concat())
     }
 
-    pub fn make_offer(&self, key: &Key, cid: &str, args: &MakeOffer) -> Request {
-        self.alone(self.command(key, cid, "offer.make", args))
-    }
-
-    pub fn cancel_offer(&self, key: &Key, cid: &str, offer: OfferId) -> Request {
-        self.alone(self.command(key, cid, "offer.cancel", &CancelOffer { offer }))
-    }
-
-    /// The holder of the points that are given up agrees; the key of the account that gets the others approves.
-    pub fn agree_exchange(&self, key: &Key, receiver: &Key, cid: &str, args: &AgreeExchange) -> Request {
-        let first = self.command(key, cid, "exchange.agree", args);
-        let approval = self.approve(receiver, &first);
-        Request::of(vec![first, approval])
-    }
-
     pub fn capture(&self, till: &Key, cid: &str, payment: PaymentId, amount: u64, last: bool) -> Request {
         let args = Capture { payment, amount: money(amount), last };
         self.alone(self.command(till, cid, "payment.capture", &args))
@@ -572,7 +574,7 @@ impl World {
                 units: self.units().filter(|unit| unit.unit != own.unit).map(listed).collect(),
             });
             let exchange = Some(exchange.collect());
-            let args = PublishAcceptance { brand: brand.id.clone(), version: 1, units, exchange };
+            let args = PublishAcceptance { from: None, brand: brand.id.clone(), version: 1, units, exchange };
             all.push(self.publish_acceptance(&brand.root, &format!("found-accept-{}", brand.id), &args));
         }
         all

@@ -141,7 +141,7 @@ pub fn story(world: &World) -> PureNode {
         node.submit(&world.capture(till, "cap-no", first, 999_999, false), next()).expect_err("too much");
     assert_eq!(no.code, Refusal::CaptureExceeded);
     // Settings, keys, freezing.
-    let prices = world.prices(unit, 2, id("EUR"), now.seconds() + 86_400);
+    let prices = world.prices(unit, 2, id("CHF"), now.seconds() + 86_400);
     ok(&mut node, &world.publish_prices(&harvest.root, "prices-2", &prices), next());
     let units = vec![AcceptedUnit {
         unit,
@@ -152,7 +152,8 @@ pub fn story(world: &World) -> PureNode {
         budget: kino.issuing[0].kid,
         units: vec![AcceptedUnit { unit, per_day: None }],
     }];
-    let accept = PublishAcceptance { exchange: Some(exchange), brand: kino.id.clone(), version: 2, units };
+    let accept =
+        PublishAcceptance { from: None, exchange: Some(exchange), brand: kino.id.clone(), version: 2, units };
     ok(&mut node, &world.publish_acceptance(&kino.root, "accept-2", &accept), next());
     ok(&mut node, &world.set_budget(&harvest.root, &world.budget(harvest.issuing[0].kid, unit, 2)), next());
     let frozen = FreezeUnit { unit, frozen: true };
@@ -201,6 +202,11 @@ fn offers(world: &World, node: &mut PureNode) {
         t += 1;
         beginning().plus_seconds(t * 60)
     };
+    for request in world.approving().iter().take(2) {
+        ok(node, request, next());
+    }
+    let prices = world.prices(id("HARVEST"), 3, id("EUR"), next().seconds() + 86_400);
+    ok(node, &world.change_prices(harvest, "prices-3", &prices), next());
     ok(node, &world.open_account("open-cara", id("KINO"), &cara), next());
     let want = |source| MakeOffer {
         exchange: Some(WantedExchange { to: id("KINO"), currency: id("EUR"), source, target: None }),

@@ -91,6 +91,10 @@ impl Table {
         let world = World::new(5);
         let node = PureNode::founded(&world);
         let now = beginning().plus_seconds(600);
+        let mut node = node;
+        for request in world.approving() {
+            node.submit(&request, beginning().plus_seconds(1)).expect("certified");
+        }
         let mut table = Self {
             world,
             node,
@@ -232,6 +236,10 @@ impl Table {
                 let (brand, place) = self.world.brand_of(id(whose));
                 format!("{} issuing {place}", brand.id)
             }
+            "approver" => whose
+                .split_once('.')
+                .map(|(brand, n)| format!("{brand} approver {n}"))
+                .expect("approver:br.n"),
             "till" => whose.split_once('.').map(|(brand, n)| format!("{brand} till {n}")).expect("till:br.n"),
             "new" => who.to_owned(),
             "analyst" => "analyst".to_owned(),

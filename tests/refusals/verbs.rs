@@ -3,7 +3,7 @@
 use super::{Row, Table, number};
 use crate::common::world::{Brand, Key, beginning, id, money, points, rate};
 use std::sync::Arc;
-use tallyhouse::book::{AcceptedUnit, ExchangeAccepted, Expiry, KeyState};
+use tallyhouse::book::{AcceptedUnit, ExchangeAccepted, Expiry, Floor, KeyState, Notice, PriceFor};
 use tallyhouse::machine::Request;
 use tallyhouse::network::{
     EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount, RegisterBrand,
@@ -176,6 +176,18 @@ impl Table {
         args.offset = row.get("offset").map_or(60, |minutes| minutes.parse().expect("minutes"));
         args.pending_days = number(row.or("pending", "0")) as u32;
         args.issue_cap = row.get("cap").map(|cap| points(number(cap)));
+        let days = |text: &str| {
+            let (change, cut) = text.split_once(':').expect("change:cut");
+            Notice { change_days: number(change) as u32, cut_days: number(cut) as u32 }
+        };
+        args.notice = row.get("notice").map(days).or(args.notice);
+        args.floor = row.get("floor").map(|all| {
+            let one = |text: &str| {
+                let (code, n) = text.split_once(':').expect("EUR:n");
+                Floor { currency: id(code), rate: rate(number(n), 1) }
+            };
+            all.split('+').map(one).collect()
+        });
         args.offer_cap = row.get("offer-cap").map(|cap| points(number(cap)));
         if let Some(month) = row.get("month") {
             args.expiry = Expiry::Yearly { month: number(month) as u32, day: 30, least: 0 };
@@ -191,10 +203,24 @@ impl Table {
         if let Some(dear) = row.get("point") {
             (args.home, args.till) = (rate(number(dear), 1), rate(number(dear), 1));
         }
+        let one = |text: &str| {
+            let (who, n) = text.split_once(':').expect("participant:n");
+            PriceFor { participant: id(who), rate: rate(number(n), 1) }
+        };
+        let some = |name: &str| row.get(name).map(|text| text.split('+').map(one).collect());
+        (args.settle_for, args.issue_for) = (some("settle-for"), some("issue-for"));
+        args.verifiable_until = row.get("verifiable").map(|until| self.seconds(until));
+        args.reason = row.get("reason").map(id);
         args.settle = row.get("settle").map_or(args.settle, |n| rate(number(n), 1));
         args.issue = row.get("issue").map_or(args.issue, |n| rate(number(n), 1));
         let brand = self.world.brand_of(unit).0;
-        self.command(row, &format!("root:{}", brand.id), "prices.publish", &args)
+        let by = row.get("by").map_or_else(|| format!("root:{}", brand.id), str::to_owned);
+        let first = self.world.command(&self.key(&by), &self.cid(row), "prices.publish", &args);
+        let people = (0..2).map(|n| format!("approver:{}.{n}", brand.id)).collect::<Vec<_>>().join(",");
+        let people = if row.has("alone") { "" } else { row.or("and", &people) };
+        let approve = |who: &str| self.world.approve(&self.key(who), &first);
+        let approvals: Vec<_> = people.split(',').filter(|who| !who.is_empty()).map(approve).collect();
+        Request::of([vec![first.clone()], approvals].concat())
     }
 
     /// `accept brand version UNIT… [cap=] [cap-in=] [exchange=INTO:kind:whose:UNIT[:cap]]`.
@@ -209,8 +235,13 @@ impl Table {
             let budget = self.key(&format!("{}:{}", parts[1], parts[2])).kid;
             vec![ExchangeAccepted { into: id(parts[0]), budget, units: vec![unit] }]
         });
-        let args =
-            PublishAcceptance { brand: id(row.word(1)), version: number(row.word(2)), units, exchange };
+        let args = PublishAcceptance {
+            brand: id(row.word(1)),
+            version: number(row.word(2)),
+            from: row.get("from").map(|from| self.seconds(from)),
+            units,
+            exchange,
+        };
         self.command(row, &format!("root:{}", row.word(1)), "acceptance.publish", &args)
     }
 

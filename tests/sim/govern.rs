@@ -3,8 +3,8 @@
 use super::super::common::world::{Key, Till, id, money, points, rate};
 use super::ask::{Ask, What};
 use super::generate::Generator;
-use super::model::{Model, Owner};
-use tallyhouse::book::{AcceptedUnit, ExchangeAccepted, KeyState};
+use super::model::{MAccepted, Model, Owner};
+use tallyhouse::book::{AcceptedUnit, ExchangeAccepted, KeyState, Notice};
 use tallyhouse::network::{OpenAccount, RegisterParticipant, RevokeKey};
 use tallyhouse::prices::PublishAcceptance;
 use tallyhouse::sign::{Sale, Window};
@@ -266,13 +266,15 @@ impl<'w> Generator<'w> {
         }
         let root =
             if self.rng.chance(4) { &self.world.brands[0].root } else { &self.world.brand_of(unit).0.root };
-        Ask::new(
-            self.world.publish_prices(root, &cid, &args),
-            root.kid,
-            vec![],
-            Some(&cid),
-            What::Prices(args),
-        )
+        let mut request = self.world.publish_prices(root, &cid, &args);
+        let brand = self.world.brands.iter().find(|brand| brand.root.kid == root.kid).expect("ours");
+        let people = if self.rng.chance(90) { 2 } else { self.rng.index(2) };
+        let people: Vec<&Key> = brand.approvers.iter().take(people).collect();
+        let approvals: Vec<String> =
+            people.iter().map(|key| self.world.approve(key, &request.jws[0])).collect();
+        request.jws.extend(approvals);
+        let approvals = people.iter().map(|key| key.kid).collect();
+        Ask::new(request, root.kid, approvals, Some(&cid), What::Prices(args))
     }
 
     /// For whose points a brand gives its own.
@@ -300,7 +302,10 @@ impl<'w> Generator<'w> {
     pub fn acceptance(&mut self, model: &Model) -> Ask {
         let (at, cid) = (self.brand(), self.fresh("accept"));
         let brand = &self.world.brands[at];
-        let version = model.acceptance.get(&brand.id).map_or(0, |have| have.version) + 1;
+        let newest = |all: &MAccepted| {
+            all.next.as_ref().map(|(_, list)| list.version).or(all.now.as_ref().map(|list| list.version))
+        };
+        let version = model.acceptance.get(&brand.id).and_then(newest).unwrap_or(0) + 1;
         let mut units = vec![];
         for unit in self.units.clone() {
             if self.rng.chance(92) {
@@ -310,11 +315,13 @@ impl<'w> Generator<'w> {
             }
         }
         let exchange = Some(self.exchange_lists(at));
-        let mut args = PublishAcceptance { brand: brand.id.clone(), version, units, exchange };
+        let mut args = PublishAcceptance { from: None, brand: brand.id.clone(), version, units, exchange };
         match self.rng.below(16) {
             0 => args.version += 1,
             1 => args.units.push(AcceptedUnit { unit: Self::unknown_unit(), per_day: None }),
             2 if !args.units.is_empty() => args.units.push(args.units[0].clone()),
+            4 => args.from = Some(self.seconds() - 1),
+            5..8 => args.from = Some(self.seconds() + self.rng.range(0, 3) * DAY),
             3 => args.exchange.iter_mut().flatten().for_each(|list| list.into = self.units[0]),
             _ => {}
         }
@@ -334,6 +341,9 @@ impl<'w> Generator<'w> {
             3 => args.pending_days = 367,
             4 if self.rng.chance(40) => args.offer_cap = Some(points(self.rng.range(100, 900))),
             4 => args.min_spend = Some(points(self.rng.range(1, 20))),
+            5 if self.rng.chance(20) => {
+                args.notice = Some(Notice { change_days: 0, cut_days: self.rng.below(2) as u32 })
+            }
             5 => args.grace_days = self.rng.range(0, 20) as u32,
             6 => args.pending_days = self.rng.range(0, 3) as u32,
             7 => {

@@ -145,5 +145,5 @@ fn founding(world: &World) -> Vec<Ask> {
         let cid = command.asked.cid.map(|cid| cid.to_string());
         Ask::new(request, command.asked.kid, command.asked.approvals, cid.as_deref(), what)
     };
-    world.founding().into_iter().map(read).collect()
+    world.founding().into_iter().chain(world.approving()).map(read).collect()
 }

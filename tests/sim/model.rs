@@ -168,6 +168,13 @@ impl Books {
     }
 }
 
+/// What a brand takes: now, and the newest list if it begins later.
+#[derive(Clone, Debug)]
+pub struct MAccepted {
+    pub now: Option<PublishAcceptance>,
+    pub next: Option<(u64, PublishAcceptance)>,
+}
+
 /// Why nothing new happens.
 pub enum Stop {
     No(Refusal),
@@ -207,7 +214,7 @@ pub struct Model {
     pub budgets: BTreeMap<Kid, KeyBudget>,
     pub units: BTreeMap<UnitCode, MUnit>,
     pub prices: BTreeMap<UnitCode, Vec<PublishPrices>>,
-    pub acceptance: BTreeMap<BrandId, PublishAcceptance>,
+    pub acceptance: BTreeMap<BrandId, MAccepted>,
     pub books: Books,
     pub payments: BTreeMap<PaymentId, MPayment>,
     pub told: BTreeMap<(Owner, String), (Hash, Result<Answer, Refusal>)>,
@@ -270,6 +277,13 @@ impl Model {
 
     pub fn seconds(&self) -> u64 {
         u64::try_from(self.now / 1_000_000).expect("after 1970")
+    }
+
+    /// What a brand takes at this instant.
+    pub fn accepted(&self, brand: &BrandId) -> Option<PublishAcceptance> {
+        let all = self.acceptance.get(brand)?;
+        let next = all.next.as_ref().filter(|(from, _)| *from <= self.seconds());
+        next.map(|(_, list)| list.clone()).or(all.now.clone())
     }
 
     pub fn hour(&self) -> i64 {

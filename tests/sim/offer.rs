@@ -122,7 +122,7 @@ impl Model {
         let (to, currency) = (wanted.to, wanted.currency);
         check(to != from, Refusal::SettingInvalid)?;
         let brand = self.obtainable(to)?;
-        let lists = self.acceptance.get(&brand).and_then(|list| list.exchange.clone()).unwrap_or_default();
+        let lists = self.accepted(&brand).and_then(|list| list.exchange).unwrap_or_default();
         let list = lists.into_iter().find(|list| list.into == to);
         let list = list.filter(|list| list.units.iter().any(|unit| unit.unit == from));
         let budget = list.ok_or(Refusal::UnitNotAccepted)?.budget;
@@ -180,7 +180,7 @@ impl Model {
         for share in &wanted.shares {
             let issuer = self.obtainable(share.unit)?;
             let home = issuer == *shop;
-            let list = self.acceptance.get(shop);
+            let list = self.accepted(shop);
             let listed = list.is_some_and(|list| list.units.iter().any(|unit| unit.unit == share.unit));
             check(home || listed, Refusal::UnitNotAccepted)?;
             let price = self.price_now(share.unit, wanted.currency)?;
@@ -271,7 +271,7 @@ impl Model {
         }
         let unit = self.units[&terms.to].clone();
         let today = local_day(at, unit.set.offset);
-        let lists = self.acceptance.get(&brand).and_then(|list| list.exchange.clone()).unwrap_or_default();
+        let lists = self.accepted(&brand).and_then(|list| list.exchange).unwrap_or_default();
         let list = lists.iter().find(|list| list.into == terms.to);
         let listed = list.and_then(|list| list.units.iter().find(|unit| unit.unit == terms.from));
         if let Some(cap) = listed.and_then(|listed| listed.per_day.as_ref()) {

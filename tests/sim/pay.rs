@@ -247,9 +247,9 @@ impl Model {
         let price = self.price_now(code, args.currency)?;
         let home = unit.brand == *brand;
         if !home {
-            let list = self.acceptance.get(brand);
-            let listed = list.and_then(|list| list.units.iter().find(|listed| listed.unit == code));
-            if let Some(most) = &listed.ok_or(Refusal::UnitNotAccepted)?.per_day {
+            let list = self.accepted(brand);
+            let listed = list.as_ref().and_then(|list| list.units.iter().find(|listed| listed.unit == code));
+            if let Some(most) = &listed.ok_or(Refusal::UnitNotAccepted)?.per_day.clone() {
                 check(most.currency == args.currency, Refusal::AcceptanceCapExceeded)?;
                 let most = most.amount;
                 let today = i64::from(local_day(self.now, unit.set.offset).to_epoch_days());
@@ -294,8 +294,8 @@ impl Model {
         let offered = offered.filter(|share| u128::from(share.amount.get()) == n);
         let offered = offered.ok_or(Refusal::OfferMismatch)?;
         let unit = self.units[&code].clone();
-        let list = self.acceptance.get(brand);
-        let listed = list.and_then(|list| list.units.iter().find(|listed| listed.unit == code));
+        let list = self.accepted(brand);
+        let listed = list.as_ref().and_then(|list| list.units.iter().find(|listed| listed.unit == code));
         if let Some(most) = listed.and_then(|listed| listed.per_day.clone()).filter(|_| unit.brand != *brand)
         {
             check(most.currency == bill.currency, Refusal::AcceptanceCapExceeded)?;

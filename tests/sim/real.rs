@@ -63,7 +63,7 @@ struct Real<'w> {
 fn open<'w>(world: &'w World, cast: &Cast) -> Real<'w> {
     let brands = world.brands.iter().flat_map(|brand| {
         let tills = brand.tills.iter().map(|till| &till.key);
-        tills.chain(&brand.issuing).chain([&brand.root])
+        tills.chain(&brand.issuing).chain(&brand.approvers).chain([&brand.root])
     });
     let holders = cast.holders.values().flatten().map(|holder| &holder.key);
     let all = brands.chain(holders).chain(&cast.spare).chain(&world.roots).chain([&world.log]);

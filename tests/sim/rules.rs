@@ -2,10 +2,11 @@
 //! on a copy of the books.
 
 use super::ask::{Ask, Line, What};
-use super::model::{Count, MBrand, MKey, MUnit, Model, Owner, Said, Stop};
+use super::model::{Count, MAccepted, MBrand, MKey, MUnit, Model, Owner, Said, Stop};
+use super::pay::parts;
 use super::purse::{From, MOST, NEVER, Pile, Purse, last_day, local_day};
 use chrono::{Datelike, Days, NaiveDate};
-use tallyhouse::book::{Expiry, KeyState, Shared};
+use tallyhouse::book::{AcceptedUnit, Expiry, KeyState, Shared};
 use tallyhouse::machine::LineVerdict;
 use tallyhouse::network::{DefineUnit, OpenAccount, RegisterBrand, RegisterParticipant, RevokeKey};
 use tallyhouse::points::Verdict;
@@ -34,6 +35,27 @@ pub(super) fn most(n: u128) -> Result<u128, Stop> {
 /// How a line's or token's content is recognised.
 pub fn line_content(bytes: &[u8]) -> Hash {
     Hash::sha256(bytes)
+}
+
+/// The units of which a new list takes less.
+fn withdrawn(before: &PublishAcceptance, after: &PublishAcceptance) -> Vec<UnitCode> {
+    let less = |had: &[AcceptedUnit], has: &[AcceptedUnit]| -> Vec<UnitCode> {
+        let fewer = |one: &&AcceptedUnit| {
+            let now = has.iter().find(|now| now.unit == one.unit);
+            match (now.map(|now| &now.per_day), &one.per_day) {
+                (None, _) | (Some(Some(_)), None) => true,
+                (Some(None), _) => false,
+                (Some(Some(now)), Some(had)) => now.currency != had.currency || now.amount < had.amount,
+            }
+        };
+        had.iter().filter(fewer).map(|one| one.unit).collect()
+    };
+    let mut all = less(&before.units, &after.units);
+    for list in before.exchange.iter().flatten() {
+        let now = after.exchange.iter().flatten().find(|now| now.into == list.into);
+        all.extend(less(&list.units, now.map_or(&[][..], |now| &now.units)));
+    }
+    all
 }
 
 impl Model {
@@ -247,6 +269,8 @@ impl Model {
             check(have.brand == brand, Refusal::AlreadyExists)?;
             let fixed = have.set.scale == args.scale && have.set.offset == args.offset;
             check(fixed, Refusal::SettingInvalid)?;
+            let notice = |set: &DefineUnit| set.notice.expect("set in this world");
+            check(notice(args).cut_days >= notice(&have.set).cut_days, Refusal::SettingInvalid)?;
             (next, frozen) = (have.set.version + 1, have.frozen);
         }
         check(args.version == next, Refusal::SerialStale)?;
@@ -259,11 +283,37 @@ impl Model {
         check(self.root(ask.signer)? == unit.brand, Refusal::KeyOwner)?;
         check(self.currencies.contains(&args.currency), Refusal::SettingInvalid)?;
         let now = self.seconds();
-        let all = self.prices.entry(args.unit).or_default();
+        let all = self.prices.get(&args.unit).cloned().unwrap_or_default();
         check(args.version == all.last().map_or(1, |last| last.version + 1), Refusal::SerialStale)?;
         let first = all.iter().all(|price| price.currency != args.currency);
         check(args.from >= now || first, Refusal::SettingInvalid)?;
         check(args.until.is_none_or(|until| until > args.from), Refusal::SettingInvalid)?;
+        let alive = |p: &&PublishPrices| {
+            let replaced = |q: &PublishPrices| {
+                q.version > p.version && q.currency == p.currency && q.from <= now && q.until.is_none()
+            };
+            p.currency == args.currency
+                && p.until.is_none_or(|until| until > now)
+                && !all.iter().any(replaced)
+        };
+        let less = |a, b| {
+            let ((a, b), (c, d)) = (parts(a), parts(b));
+            c * b < a * d
+        };
+        let cut = |old: &PublishPrices| {
+            less(old.home, args.home) || less(old.till, args.till) || less(old.settle, args.settle)
+        };
+        if !first {
+            let notice = unit.set.notice.expect("set in this world");
+            let cut = all.iter().filter(alive).any(cut);
+            let days = u64::from(if cut { notice.cut_days } else { notice.change_days });
+            check(args.from >= now + days * 86_400, Refusal::NoticeTooShort)?;
+            let approves = |kid: &&Kid| {
+                let key = self.valid(**kid, &[Purpose::Approver]);
+                key.is_ok_and(|key| key.owner == Owner::Brand(unit.brand.clone()))
+            };
+            check(ask.approvals.iter().filter(approves).count() >= 2, Refusal::PeopleMissing)?;
+        }
         // 64 versions may be in force or announced: those that no later one has replaced for good.
         let after: Vec<&PublishPrices> = all.iter().chain([args]).collect();
         let gone = |p: &PublishPrices| {
@@ -275,7 +325,7 @@ impl Model {
             !newest && (over || replaced)
         };
         check(after.iter().filter(|price| !gone(price)).count() <= 64, Refusal::SettingInvalid)?;
-        all.push(args.clone());
+        self.prices.entry(args.unit).or_default().push(args.clone());
         Ok(())
     }
 
@@ -300,9 +350,21 @@ impl Model {
             check(codes.iter().all(|code| self.units.contains_key(code)), Refusal::UnitUnknown)?;
             check(!codes.contains(&list.into), Refusal::SettingInvalid)?;
         }
-        let next = self.acceptance.get(&args.brand).map_or(1, |have| have.version + 1);
-        check(args.version == next, Refusal::SerialStale)?;
-        self.acceptance.insert(args.brand.clone(), args.clone());
+        let now = self.seconds();
+        let in_force = self.accepted(&args.brand);
+        let newest = self.acceptance.get(&args.brand).and_then(|all| {
+            all.next.as_ref().map(|(_, list)| list.version).or(all.now.as_ref().map(|list| list.version))
+        });
+        check(args.version == newest.unwrap_or(0) + 1, Refusal::SerialStale)?;
+        let from = args.from.unwrap_or(now);
+        check(from >= now, Refusal::SettingInvalid)?;
+        for unit in in_force.iter().flat_map(|before| withdrawn(before, args)) {
+            let days = u64::from(self.units[&unit].set.notice.expect("set in this world").cut_days);
+            check(from >= now + days * 86_400, Refusal::NoticeTooShort)?;
+        }
+        let (now, next) =
+            if from > now { (in_force, Some((from, args.clone()))) } else { (Some(args.clone()), None) };
+        self.acceptance.insert(args.brand.clone(), MAccepted { now, next });
         Ok(())
     }
 

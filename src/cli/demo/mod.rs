@@ -244,6 +244,8 @@ fn joining(brand: &Brand, pen: &Pen, plan: &Plan) -> Result<Joining, String> {
         participant: t.participant.clone(),
         currency,
         unit: DefineUnit {
+            notice: None,
+            floor: None,
             offer_cap: None,
             unit: t.unit,
             version: 1,
@@ -256,6 +258,10 @@ fn joining(brand: &Brand, pen: &Pen, plan: &Plan) -> Result<Joining, String> {
             min_spend: t.min_spend,
         },
         prices: PublishPrices {
+            settle_for: None,
+            issue_for: None,
+            verifiable_until: None,
+            reason: None,
             unit: t.unit,
             version: 1,
             currency,
