@@ -28,6 +28,10 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(100);
 /// How long a node that could not go on as the writer lets others try first.
 const REST: Duration = Duration::from_millis(1_500);
+/// How often a writer is opened in a row before others may try.
+const TRIES: u32 = 4;
+/// How often an alarm is told.
+const AGAIN: Duration = Duration::from_secs(60);
 /// How far a clock may be off the database's, in microseconds.
 const OFF: i64 = 5_000_000;
 /// How often tiles are kept.
@@ -246,8 +250,8 @@ struct Steward {
     hold: Arc<Hold>,
     /// Until when others may try first.
     rest: Option<Instant>,
-    /// The alarm that was told last.
-    said: Option<String>,
+    /// When an alarm was told last.
+    said: Option<Instant>,
 }
 
 impl Steward {
@@ -332,11 +336,15 @@ impl Steward {
     }
 
     fn alarm(&mut self, alarm: Option<String>) {
-        if let Some(alarm) = alarm.as_ref().filter(|_| self.said != alarm) {
-            eprintln!("alarm: {} may not write: {alarm}", self.among.name);
+        match &alarm {
+            None => self.said = None,
+            Some(alarm) if self.said.is_none_or(|at| at.elapsed() >= AGAIN) => {
+                eprintln!("alarm: {} may not write: {alarm}", self.among.name);
+                self.said = Some(Instant::now());
+            }
+            Some(_) => {}
         }
-        self.seat.set_alarm(alarm.clone());
-        self.said = alarm;
+        self.seat.set_alarm(alarm);
     }
 
     /// Why this node may not write, whoever else does.
@@ -366,12 +374,7 @@ impl Steward {
             self.alarm(Some(why));
             return Ok(());
         }
-        let ended = self.hold.clear_way()?;
-        let engine = self.open.writer(&self.hold, &self.among.clock)?;
-        if self.hold.is_lost() {
-            close_apart(Arc::new(engine));
-            return Err(Failure::Deposed);
-        }
+        let (engine, ended) = self.open_writer()?;
         let since = self.among.clock.now().seconds();
         let before =
             self.hold.seated(|asked, length| self.seat.write_with(engine, taken.term, asked, length, since));
@@ -383,6 +386,27 @@ impl Steward {
             self.among.name, taken.term
         );
         Ok(())
+    }
+}
+
+impl Steward {
+    /// Opens the writer's engine; how many connections were in its way. What the writer before had under way, and takes
+    /// up again, may get in between once or twice: then everything is read again.
+    fn open_writer(&self) -> Result<(Engine, usize), Failure> {
+        let (mut ended, mut tries) = (0, 0);
+        loop {
+            ended += self.hold.clear_way()?;
+            tries += 1;
+            match self.open.writer(&self.hold, &self.among.clock) {
+                Ok(engine) if self.hold.is_lost() => {
+                    close_apart(Arc::new(engine));
+                    return Err(Failure::Deposed);
+                }
+                Ok(engine) => return Ok((engine, ended)),
+                Err(failure) if tries == TRIES || self.hold.is_lost() => return Err(failure),
+                Err(failure) => tracing::warn!("opened again: {failure}"),
+            }
+        }
     }
 }
 

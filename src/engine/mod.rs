@@ -15,6 +15,7 @@ mod follow;
 mod fresh;
 mod memory;
 mod pace;
+mod published;
 mod queue;
 mod run;
 mod runs;

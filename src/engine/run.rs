@@ -34,11 +34,11 @@ pub(super) struct Shared {
     pub(super) waiting: Vec<AtomicUsize>,
     moved: Condvar,
     lock: Mutex<()>,
-    keys: RwLock<HashMap<Kid, PublicKey>>,
+    pub(super) keys: RwLock<HashMap<Kid, PublicKey>>,
     /// Keys that changed and that state may not show yet, and the entries that changed them.
-    changed_keys: RwLock<HashMap<Kid, (u64, Arc<Record>)>>,
+    pub(super) changed_keys: RwLock<HashMap<Kid, (u64, Arc<Record>)>>,
     /// Log time of the last entry, in microseconds.
-    last_at: AtomicI64,
+    pub(super) last_at: AtomicI64,
     failed: Mutex<Option<Failure>>,
     /// Whether the writer is without its log at the moment.
     pub(super) away: AtomicBool,
@@ -49,9 +49,6 @@ pub(super) struct Shared {
     /// Entries of the log, as far as this node knows.
     end: AtomicU64,
 }
-
-/// Public keys kept at hand; they can be loaded again.
-const KEYS: usize = 200_000;
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -393,49 +390,6 @@ impl Drop for Engine {
     }
 }
 
-impl Shared {
-    fn learn(&self, kid: Kid, key: PublicKey) {
-        let mut keys = self.keys.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if keys.len() >= KEYS {
-            keys.clear();
-        }
-        keys.insert(kid, key);
-    }
-
-    fn key_changed(&self, kid: Kid, seq: u64, record: &Arc<Record>) {
-        let shown = self.followed.first().map_or(0, |size| size.load(Ordering::Acquire));
-        let mut changed = self.changed_keys.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        // Now and then, what state shows by now is forgotten.
-        if changed.len() % 1_024 == 1_023 {
-            changed.retain(|_, (seq, _)| *seq >= shown);
-        }
-        changed.insert(kid, (seq, record.clone()));
-    }
-
-    /// Makes committed entries visible to readers.
-    pub(super) fn publish(&self, commits: &[Arc<Commit>]) {
-        for commit in commits {
-            for (name, record) in commit.records.iter() {
-                match (name, record.as_deref()) {
-                    (Name::Account(id), _) => self.balances.put(*id, commit.event.seq, record.clone()),
-                    (Name::Key(kid), Some(Record::Key(key))) => {
-                        self.learn(*kid, key.key);
-                        if let Some(record) = record {
-                            self.key_changed(*kid, commit.event.seq, record);
-                        }
-                    }
-                    _ => {}
-                }
-            }
-        }
-        if let Some(last) = commits.last() {
-            self.last_at.store(last.event.at.micros(), Ordering::Release);
-            self.balances.prove(last.event.seq + 1);
-        }
-        self.feed(commits);
-    }
-}
-
 /// Lies in a thread of the engine: if that dies of a panic, everybody is told, and nobody waits for it.
 struct Watched(Arc<Shared>);
 
@@ -590,17 +544,7 @@ impl Desk {
     }
 
     fn publish_checkpoint(&self) {
-        publish_checkpoint(&self.pace, self.writer.checkpoint());
-    }
-}
-
-/// Keeps the newest checkpoint outside the database too: a copy that was restored too old is noticed by it.
-pub(super) fn publish_checkpoint(pace: &Pace, checkpoint: &str) {
-    let temporary = pace.checkpoint.with_extension("new");
-    let written =
-        std::fs::write(&temporary, checkpoint).and_then(|()| std::fs::rename(&temporary, &pace.checkpoint));
-    if let Err(e) = written {
-        eprintln!("warning: the checkpoint could not be written to {}: {e}", pace.checkpoint.display());
+        super::published::checkpoint(&self.pace, self.writer.checkpoint());
     }
 }
 

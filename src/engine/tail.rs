@@ -149,7 +149,7 @@ impl Tail {
             self.shared.wake();
         }
         if self.published.is_none_or(|at| at.elapsed() >= self.pace.publish) {
-            super::run::publish_checkpoint(&self.pace, &lock(&self.shared.checkpoint));
+            super::published::checkpoint(&self.pace, &lock(&self.shared.checkpoint));
             self.published = Some(Instant::now());
         }
         Ok(moved)
