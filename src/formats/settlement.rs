@@ -1,0 +1,256 @@
+//! Between instructions and the bank: what an instruction is called there, and a matched statement as the house imports it.
+//!
+//! Owns: EndToEndId and structured reference of an instruction; a statement's lines as arguments of `statement.import`.
+//! Promises: two instructions never have the same name at the bank; an import's pages lead from the statement's opening
+//! balance to its closing balance; a line counts under the same name in whichever message it comes.
+//! Refuses to know: who imports and who accepts.
+
+use crate::book::{Booking, Instruction, StatementLine, Way};
+use crate::clearing::{ImportStatement, Line, Matching, Open, Reference, Statement};
+use crate::types::{Hash, Ident, InstructionId, Malformed, Money, hex};
+use std::collections::BTreeMap;
+
+/// Most lines that one import takes.
+const PAGE: usize = 100;
+/// Most characters of an id of the log.
+const MOST_ID: usize = 64;
+
+/// What the bank gets as EndToEndId and gives back: SEPA has no underscore, so `ins_42.1` is `ins-42.1`.
+pub fn end_to_end(id: InstructionId) -> Result<Ident, Malformed> {
+    id.to_string().replace('_', "-").parse()
+}
+
+/// The structured reference of a pay-in notice: entry and number of the instruction, parted by an X.
+pub fn reference(id: InstructionId) -> Result<Reference, Malformed> {
+    Reference::of(&format!("{}X{}", id.seq, id.part))
+}
+
+/// An instruction as matching sees it. `unit` is the bank's minor unit in the network's smallest.
+pub fn open(id: InstructionId, instruction: &Instruction, unit: u64) -> Result<Open, Malformed> {
+    let whole = |money: Money| {
+        let rest = money.get().checked_rem(unit);
+        let minor = money.get().checked_div(unit).filter(|_| rest == Some(0));
+        minor.ok_or_else(|| {
+            Malformed(format!("{id}: {money} is not a whole number of the bank's unit of {unit}"))
+        })
+    };
+    Ok(Open {
+        id: end_to_end(id)?,
+        reference: Some(reference(id)?),
+        way: instruction.way,
+        amount: whole(instruction.amount)?,
+        paid: whole(instruction.confirmed)?,
+    })
+}
+
+/// A matched statement as arguments of `statement.import`: in pages of at most 100 lines, each with its own balances.
+/// `ids` are the instructions that were matched with; `document` is the SHA-256 of what the bank sent. Lines that were
+/// counted before come along: the house sees by their names that they were.
+pub fn imports(
+    statement: &Statement,
+    matching: &Matching,
+    ids: &[InstructionId],
+    unit: u64,
+    document: Hash,
+) -> Result<Vec<ImportStatement>, Malformed> {
+    if let Some(whole) = matching.exceptions.iter().find(|exception| exception.why.is_of_statement()) {
+        return Err(Malformed(format!("statement {}: {}", statement.id, whole.why.advice())));
+    }
+    let no = |what: &str| Malformed(format!("statement {}: {what}", statement.id));
+    let opening = statement.opening.ok_or_else(|| no("only one with balances is imported"))?;
+    let mut balance = u64::try_from(opening.amount).map_err(|_| no("it begins below zero"))?;
+    let by_name: BTreeMap<Ident, InstructionId> =
+        ids.iter().map(|id| Ok((end_to_end(*id)?, *id))).collect::<Result<_, Malformed>>()?;
+    let matched: BTreeMap<_, _> = matching.matches.iter().map(|one| (&one.line, one)).collect();
+    let in_network = |minor: u64| {
+        let amount = minor.checked_mul(unit).and_then(Money::new);
+        amount.ok_or_else(|| no("an amount above 9007199254740991"))
+    };
+    let mut pages = vec![];
+    for (lines, page) in statement.lines.chunks(PAGE).zip(1u32..) {
+        let opening = in_network(balance)?;
+        let mut out = vec![];
+        for line in lines {
+            let size = line.amount.unsigned_abs();
+            let way = if line.amount > 0 { Way::In } else { Way::Out };
+            let next = if way == Way::In { balance.checked_add(size) } else { balance.checked_sub(size) };
+            balance =
+                next.ok_or_else(|| no(&format!("the account is overdrawn by the entry {}", line.entry)))?;
+            let of = matched.get(&line.key());
+            let booking = match of {
+                Some(one) if one.amount < 0 => Booking::Returned,
+                _ => Booking::Booked,
+            };
+            let instruction = of.and_then(|one| by_name.get(&one.id)).copied();
+            out.push(StatementLine {
+                entry: entry(line)?,
+                booking,
+                way,
+                amount: in_network(size)?,
+                instruction,
+            });
+        }
+        let id = if statement.lines.len() > PAGE {
+            format!("{}-{page}", statement.id)
+        } else {
+            statement.id.clone()
+        };
+        let (statement, currency) = (ident(&id)?, statement.currency);
+        pages.push(ImportStatement {
+            statement,
+            currency,
+            document,
+            opening,
+            closing: in_network(balance)?,
+            lines: out,
+        });
+    }
+    Ok(pages)
+}
+
+/// A line's name in the log: the bank's reference and the place in the entry.
+fn entry(line: &Line) -> Result<Ident, Malformed> {
+    match line.detail {
+        0 => ident(&line.entry),
+        detail => ident(&format!("{}.{detail}", line.entry)),
+    }
+}
+
+/// A bank's text as an id of the log: itself if it is one, else a hash of it.
+fn ident(text: &str) -> Result<Ident, Malformed> {
+    if text.len() <= MOST_ID
+        && !text.starts_with("x-")
+        && let Ok(id) = text.parse()
+    {
+        return Ok(id);
+    }
+    let Hash(bytes) = Hash::sha256(text.as_bytes());
+    format!("x-{}", hex(bytes.get(..16).unwrap_or_default())).parse()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clearing::{Accepted, Account, Balance, LineKey, StatementKind, match_statement};
+
+    struct Nothing;
+
+    impl Accepted for Nothing {
+        fn statement(&self, _: &Statement) -> bool {
+            false
+        }
+
+        fn line(&self, _: &LineKey) -> Option<i64> {
+            None
+        }
+    }
+
+    fn instruction(way: Way, amount: u64) -> Instruction {
+        let text = format!(
+            r#"{{"cycle":7,"version":1,"participant":"pa_harvest","currency":"USD","way":"{}","amount":{amount},"confirmed":0}}"#,
+            if way == Way::In { "in" } else { "out" }
+        );
+        serde_json::from_str(&text).expect("an instruction")
+    }
+
+    fn statement(lines: Vec<Line>) -> Statement {
+        let on = "2026-11-30".parse().expect("a date");
+        let opening = 100_000;
+        let closing = opening + lines.iter().map(|line| line.amount).sum::<i64>();
+        Statement {
+            kind: StatementKind::Statement,
+            id: "2026/11 30".into(),
+            number: None,
+            account: "DE89370400440532013000".into(),
+            currency: "USD".parse().expect("USD"),
+            opening: Some(Balance { amount: opening, on }),
+            closing: Some(Balance { amount: closing, on }),
+            lines,
+        }
+    }
+
+    fn line(entry: &str, detail: u32, amount: i64, end_to_end: Option<&str>) -> Line {
+        Line {
+            entry: entry.into(),
+            detail,
+            booked: "2026-11-30".parse().expect("a date"),
+            amount,
+            reversal: false,
+            return_reason: (amount == 50).then(|| "AC04".into()),
+            end_to_end: end_to_end.map(str::to_owned),
+            reference: None,
+            text: None,
+            name: None,
+            account: None,
+        }
+    }
+
+    fn ids() -> [InstructionId; 2] {
+        [InstructionId { seq: 42, part: 0 }, InstructionId { seq: 42, part: 1 }]
+    }
+
+    fn made(lines: Vec<Line>) -> Result<Vec<ImportStatement>, Malformed> {
+        let ids = ids();
+        let all = [(ids[0], instruction(Way::In, 30_000)), (ids[1], instruction(Way::Out, 5_000))];
+        let open: Vec<Open> = all.iter().map(|(id, one)| open(*id, one, 100).expect("whole")).collect();
+        let statement = statement(lines);
+        let account =
+            Account { account: statement.account.clone(), currency: statement.currency, last: None };
+        let matching = match_statement(&account, &statement, &open, &Nothing, 0).expect("whole");
+        imports(&statement, &matching, &ids, 100, Hash::default())
+    }
+
+    #[test]
+    fn an_instruction_has_a_name_at_the_bank() {
+        let [first, second] = ids();
+        assert_eq!(end_to_end(first).map(|id| id.to_string()), Ok("ins-42.0".into()));
+        assert_ne!(reference(first), reference(second));
+        let most = InstructionId { seq: u64::MAX, part: u16::MAX };
+        assert!(reference(InstructionId { seq: crate::types::MAX_INT, part: 9_999 }).is_ok());
+        assert!(end_to_end(most).is_ok_and(|id| id.as_str().len() <= 35));
+        assert!(open(first, &instruction(Way::In, 101), 100).is_err(), "not a whole number of cents");
+    }
+
+    #[test]
+    fn lines_become_an_import_with_balances() {
+        let lines = vec![
+            line("E1", 0, 300, Some("ins-42.0")),
+            line("B/1 ä", 0, -50, Some("ins-42.1")),
+            line("B/1 ä", 1, 50, Some("ins-42.1")),
+            line("E4", 0, 7, None),
+        ];
+        let pages = made(lines).expect("imported");
+        let [page] = pages.as_slice() else { panic!("one page") };
+        assert_eq!((page.opening.get(), page.closing.get()), (10_000_000, 10_030_700));
+        let told: Vec<_> =
+            page.lines.iter().map(|l| (l.way, l.booking, l.amount.get(), l.instruction)).collect();
+        let [first, second] = ids();
+        assert_eq!(
+            told,
+            [
+                (Way::In, Booking::Booked, 30_000, Some(first)),
+                (Way::Out, Booking::Booked, 5_000, Some(second)),
+                (Way::In, Booking::Returned, 5_000, Some(second)),
+                (Way::In, Booking::Booked, 700, None),
+            ]
+        );
+        let names: Vec<&str> = page.lines.iter().map(|l| l.entry.as_str()).collect();
+        assert_eq!((names[0], names[3]), ("E1", "E4"));
+        assert!(names[1].starts_with("x-") && names[2].starts_with("x-") && names[1] != names[2]);
+        assert!(page.statement.as_str().starts_with("x-"), "2026/11 30 is no id of the log");
+    }
+
+    #[test]
+    fn long_statements_come_in_pages_that_follow_each_other() {
+        let lines =
+            (0..250).map(|n| line(&format!("E{n}"), 0, if n % 2 == 0 { 9 } else { -4 }, None)).collect();
+        let pages = made(lines).expect("imported");
+        assert_eq!(pages.iter().map(|page| page.lines.len()).collect::<Vec<_>>(), [100, 100, 50]);
+        for two in pages.windows(2) {
+            assert_eq!(two[0].closing, two[1].opening);
+            assert_ne!(two[0].statement, two[1].statement);
+        }
+        let overdrawn = made(vec![line("E1", 0, -100_001, None)]).expect_err("refused");
+        assert!(overdrawn.0.contains("overdrawn"), "{overdrawn}");
+    }
+}
