@@ -325,10 +325,13 @@ mod tests {
             currency: "EUR".parse().expect("EUR"),
             from: from.seconds(),
             until: None,
+            verifiable_until: None,
             home: rate,
             till: rate,
             settle: rate,
+            settle_for: vec![],
             issue: rate,
+            issue_for: vec![],
         };
         let mut done = Done::default();
         done.put(Name::Prices(unit()), Some(Arc::new(Record::Prices(Prices { versions: vec![price] }))));
@@ -347,6 +350,8 @@ mod tests {
             issue_cap: None,
             min_spend: None,
             offer_cap: None,
+            notice: None,
+            floor: vec![],
             frozen: false,
         };
         let mut done = Done::default();
