@@ -207,6 +207,7 @@ pub enum Fate {
 /// One payment that a cycle asks for.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = InstructionFacts)]
 pub struct Instruction {
     /// The cycle.
     pub cycle: u64,
@@ -258,6 +259,7 @@ pub enum Answered {
 /// A participant objects to obligations of a cycle.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ObjectionFacts)]
 pub struct Objection {
     /// The cycle.
     pub cycle: u64,
@@ -329,6 +331,7 @@ pub enum Exception {
 /// A bank statement.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = StatementFacts)]
 pub struct Statement {
     /// The currency of the account.
     pub currency: Currency,
@@ -425,6 +428,7 @@ pub enum DisputeStage {
 /// A dispute over a payment.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = DisputeFacts)]
 pub struct Dispute {
     /// The payment.
     pub payment: PaymentId,
@@ -477,6 +481,7 @@ pub enum ComplaintStage {
 /// A consumer complains.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ComplaintFacts)]
 pub struct Complaint {
     /// Whose account it is about.
     pub account: AccountId,

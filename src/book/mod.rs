@@ -16,6 +16,7 @@ mod name;
 mod offer;
 mod record;
 mod terms;
+mod sums;
 
 pub use account::{Account, Bucket, Head, Hold, Lot, MAX_HOLDS, MAX_LOTS, Origin};
 pub use change::{Apply, Done, Leg, Place, Shared};

@@ -8,8 +8,8 @@
 use crate::app::{Operator, Pen, id_of};
 use crate::book::{Answered, Booking, Closing, Line, Name, Record, StatementLine, Way};
 use crate::clearing::{
-    AcceptStatement, AnswerObjection, ComputeCycle, Figures, FileObjection, GRACE, ImportStatement, Matrix,
-    Move, MoveCycle, SealCycle, SetFunding, digest,
+    AcceptStatement, AnswerObjection, ComputeCycle, Debt, Figures, FileObjection, GRACE, ImportStatement,
+    Matrix, Move, MoveCycle, SealCycle, SetFunding, digest,
 };
 use crate::engine::Engine;
 use crate::machine::{Kind, Request};
@@ -237,19 +237,34 @@ impl<'a> House<'a> {
         let mut closed = Closed { month: month.to_string(), cycle, figures, moved: 0, note: String::new() };
         let mut due = Time::from_seconds(until).ok_or("a time beyond all")?;
         if self.months == OBJECTION
-            && let Some(debt) = matrix.debts().next()
-            && let Some(key) = keys(&debt.debtor)
+            && let Some(debt) = self.objected(cycle, &matrix, keys, at)?
         {
-            let half = debt.amount.get() / 2;
-            self.object(cycle, &debt.debtor, &debt.creditor, half, key, at)?;
             let again = until + DAY;
             self.compute(cycle, 2, at)?;
             self.advance(MoveCycle { until: Some(again), ..step(cycle, Move::Review) }, at.plus_seconds(1))?;
-            closed.note = format!("{} objected to half of what it owes {}", debt.debtor, debt.creditor);
+            closed.note = format!("{} objected to part of what it owes {}", debt.debtor, debt.creditor);
             due = Time::from_seconds(again).ok_or("a time beyond all")?;
         }
         self.open = Some(Open { cycle, due, next: Next::Approve, closed, late: None });
         Ok(())
+    }
+
+    /// Whoever owes somebody on balance objects to half of it: the first of the debts.
+    fn objected(
+        &mut self,
+        cycle: u64,
+        matrix: &Matrix,
+        keys: Keys,
+        at: Time,
+    ) -> Result<Option<Debt>, String> {
+        for debt in matrix.debts() {
+            if let Some(key) = keys(&debt.debtor)
+                && self.object(cycle, &debt.debtor, &debt.creditor, debt.amount.get() / 2, key, at)?
+            {
+                return Ok(Some(debt));
+            }
+        }
+        Ok(None)
     }
 
     fn compute(&mut self, cycle: u64, version: u32, at: Time) -> Result<(), String> {
@@ -267,14 +282,14 @@ impl<'a> House<'a> {
         most: u64,
         key: &SecretKey,
         at: Time,
-    ) -> Result<(), String> {
+    ) -> Result<bool, String> {
         // What it owes on balance may be less than that.
         let (a, b) = if debtor < creditor { (debtor, creditor) } else { (creditor, debtor) };
         let record = self.record(&Name::Pair(cycle, a.clone(), b.clone(), self.currency))?;
         let first_has = record.as_ref().and_then(Record::total).copied().unwrap_or(0);
         let owes = if a == creditor { first_has } else { -first_has };
         let Some(amount) = u64::try_from(owes).ok().map(|owes| owes.min(most)).filter(|n| *n > 0) else {
-            return Ok(());
+            return Ok(false);
         };
         let args = FileObjection {
             cycle,
@@ -293,7 +308,7 @@ impl<'a> House<'a> {
             answer: Answered::Accepted,
             reason: "evidence_seen".parse().map_err(text)?,
         };
-        self.ask(Kind::ObjectionAnswered, &cycle.to_string(), &args, at).map(drop)
+        self.ask(Kind::ObjectionAnswered, &cycle.to_string(), &args, at).map(|_| true)
     }
 
     /// Takes the step that is due, at an instant that is not before that.
