@@ -94,7 +94,7 @@ enum Role<'a> {
     Approver(&'a str),
     Holder(usize),
     Analyst,
-    Approver,
+    Checker,
 }
 
 /// The keys of the clearing house.
@@ -113,7 +113,7 @@ fn cast(world: &World) -> Vec<(Role<'_>, &Key)> {
     all.push((Role::Log, &world.log));
     let (analyst, approvers) = people();
     all.push((Role::Analyst, analyst));
-    all.extend(approvers.iter().map(|key| (Role::Approver, key)));
+    all.extend(approvers.iter().map(|key| (Role::Checker, key)));
     for brand in &world.brands {
         let name = brand.id.as_str();
         all.push((Role::Root(name), &brand.root));

@@ -236,14 +236,13 @@ impl Table {
                 let (brand, place) = self.world.brand_of(id(whose));
                 format!("{} issuing {place}", brand.id)
             }
-            "approver" => whose
-                .split_once('.')
-                .map(|(brand, n)| format!("{brand} approver {n}"))
-                .expect("approver:br.n"),
+            "approver" => match whose.split_once('.') {
+                Some((brand, n)) => format!("{brand} approver {n}"),
+                None => format!("approver {whose}"),
+            },
             "till" => whose.split_once('.').map(|(brand, n)| format!("{brand} till {n}")).expect("till:br.n"),
             "new" => who.to_owned(),
             "analyst" => "analyst".to_owned(),
-            "approver" => format!("approver {whose}"),
             holder => {
                 let (unit, n) = holder.split_once('.').unwrap_or_else(|| panic!("{who} is nobody"));
                 format!("holder {unit} {n}")

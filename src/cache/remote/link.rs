@@ -71,7 +71,7 @@ impl ConnectionLike for Connection {
 /// Whom an address names.
 pub(super) enum Target {
     /// One server.
-    One(Client),
+    One(Box<Client>),
     /// Whoever Sentinel says is the master. Asked anew for every connection.
     Sentinel(Box<Mutex<SentinelClient>>),
     /// A cluster. All keys of a network have one hash tag, so they are on one of its masters.
@@ -184,10 +184,10 @@ impl Target {
         }
         let Some(Tls(certificates)) = tls else {
             let info = url.into_connection_info().map_err(text)?;
-            return Ok(Self::One(Client::open(info).map_err(text)?));
+            return Ok(Self::One(Box::new(Client::open(info).map_err(text)?)));
         };
         let info = url.replacen("redis", "rediss", 1).into_connection_info().map_err(text)?;
-        Ok(Self::One(Client::build_with_tls(info, certificates).map_err(text)?))
+        Ok(Self::One(Box::new(Client::build_with_tls(info, certificates).map_err(text)?)))
     }
 
     /// A new connection; an answer on it may take `within`.
