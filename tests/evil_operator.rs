@@ -160,8 +160,18 @@ fn nobody_signs_for_another() {
                 // The same sort of key of the same owner may, and an account's brand may freeze it.
                 let may = role == signed_by
                     || (entry.body.kind == Kind::AccountFrozen && *role == Role::Root("br_harvest"))
-                    // A brand's root speaks for it as its issuing key does; some have one participant.
-                    || (of_either_side(entry.body.kind) && matches!(role, Role::Root(_) | Role::Issuing(_)))
+                    // An approver of its brand may agree to a key for an account with points, as the root may.
+                    || (entry.body.kind == Kind::AccountOpened
+                        && at > 0
+                        && matches!(role, Role::Approver("br_harvest")))
+                    // A brand's root speaks for it as its issuing and its approvers' keys do, for either side; br_twin is of br_harvest's participant.
+                    || (of_either_side(entry.body.kind)
+                        && matches!(
+                            role,
+                            Role::Root("br_harvest" | "br_twin" | "br_kino")
+                                | Role::Issuing("br_harvest" | "br_twin" | "br_kino")
+                                | Role::Approver("br_harvest" | "br_twin" | "br_kino")
+                        ))
                     // Who defines a unit first has it.
                     || (entry.body.kind == Kind::UnitDefined && matches!(role, Role::Root(_)));
                 if may {
@@ -350,7 +360,7 @@ fn repeating_is_found() {
     let (.., honest) = stage();
     let end = honest.entries.len();
     for (seq, entry) in honest.entries.iter().enumerate().filter(|(_, e)| asked_for(e)) {
-        let again = Loose { at: minutes(300), body: entry.body.clone() };
+        let again = Loose { at: honest.after(), body: entry.body.clone() };
         let what = honest.caught(end, &again, "it took effect before");
         assert!(what.contains(&format!("in entry {seq}")), "{what}");
     }
@@ -364,7 +374,7 @@ fn there_is_one_genesis() {
     own.roots = vec![world.log.public];
     own.threshold = 1;
     let text = String::from_utf8(own.bytes()).expect("text");
-    let second = Loose { at: minutes(300), body: public(Kind::Genesis, &text) };
+    let second = Loose { at: honest.after(), body: public(Kind::Genesis, &text) };
     assert!(honest.caught(end, &second, "it is a second genesis").contains("genesis"));
     // And nothing comes before it.
     let term = honest.entries[1].clone();
@@ -426,7 +436,7 @@ fn refusals_burn_no_id_that_was_used() {
     let entry = &honest.entries[refused];
     let text = |forged: &Loose| show(forged);
     // Again, elsewhere: known already.
-    let again = Loose { at: minutes(300), body: entry.body.clone() };
+    let again = Loose { at: honest.after(), body: entry.body.clone() };
     honest.caught(end, &again, "the id is burnt already");
     let replace = |from: &str, to: &str| {
         let mut forged = entry.clone();
@@ -515,7 +525,7 @@ fn a_snapshot_does_not_foretell() {
     let end = honest.entries.len();
     let snapshot = |of: u64| Snapshot { of, root: Hash([3; 32]), rows: 4 };
     let entry = |of| Loose {
-        at: minutes(300),
+        at: honest.after(),
         body: public(Kind::Snapshot, &String::from_utf8(encode(&snapshot(of))).expect("text")),
     };
     honest.caught(end, &entry(end as u64), "it is of itself");

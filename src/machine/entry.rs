@@ -405,7 +405,12 @@ pub fn answer(envelope: &Envelope, parts: &[PartBody]) -> Result<Answer, Malform
     let kind: Kind = envelope.kind.parse()?;
     let verdicts: Vec<Verdict> = parts.iter().filter_map(|part| part.verdict).collect();
     let puts = || parts.iter().filter_map(|part| part.done.as_ref()).flat_map(Done::puts);
-    let payment = puts().find_map(|(name, _)| match name {
+    // Others may change what stands of a payment, and are no answer about it.
+    let is_payment = matches!(
+        kind,
+        Kind::PaymentAuthorised | Kind::PaymentCaptured | Kind::PaymentVoided | Kind::PaymentRefunded
+    );
+    let payment = puts().filter(|_| is_payment).find_map(|(name, _)| match name {
         Name::Payment(id) => Some(*id),
         _ => None,
     });

@@ -283,7 +283,7 @@ fn a_consent_is_what_a_code_gives() {
     let end = at + text[at..].find("]],").expect("its end") + 3;
     bare.body.parts[2] = format!("{}{}", &text[..at], &text[end..]).into_bytes();
     caught(honest, seq, &bare, "the code is not used up");
-    let later = Loose { at: beginning().plus_seconds(3 * 86_400), body: entry.body.clone() };
+    let later = Loose { at: honest.after(), body: entry.body.clone() };
     assert!(written(honest, honest.entries.len(), &later, |at| at < 2).is_err(), "it is opened again");
 }
 

@@ -84,6 +84,11 @@ impl Honest {
         self.entries.iter().position(|e| e.body.kind == kind).unwrap_or_else(|| panic!("no {kind}"))
     }
 
+    /// A minute after its last entry.
+    pub fn after(&self) -> Time {
+        self.entries.last().expect("entries").at.plus_seconds(60)
+    }
+
     /// Writes an entry in place of the one at `seq` and asks the verifier.
     pub fn instead(&self, seq: usize, entry: &Loose) -> Result<Checked, String> {
         let (chain, state) = &self.before[seq];

@@ -145,7 +145,7 @@ pub fn story(world: &World) -> PureNode {
     ok(&mut node, &world.publish_prices(&harvest.root, "prices-2", &prices), next());
     let units = vec![AcceptedUnit {
         unit,
-        per_day: Some(Sale { amount: money(50_000), currency: "EUR".parse().expect("a currency") }),
+        per_day: Some(Sale { amount: money(5_000_000), currency: "EUR".parse().expect("a currency") }),
     }];
     let exchange = vec![ExchangeAccepted {
         into: id("KINO"),

@@ -146,7 +146,16 @@ impl Target {
             if several.name.is_empty() {
                 return Err("redis+sentinel://host:port,…/NAME: the master's name is missing".into());
             }
-            let hosts = several.hosts.iter().map(|(host, port)| ConnectionAddr::Tcp((*host).into(), *port));
+            let hosts = several.hosts.iter().map(|(host, port)| match &tls {
+                None => ConnectionAddr::Tcp((*host).into(), *port),
+                // Which certificates it trusts is said below.
+                Some(_) => ConnectionAddr::TcpTls {
+                    host: (*host).into(),
+                    port: *port,
+                    insecure: false,
+                    tls_params: None,
+                },
+            });
             let mut client =
                 SentinelClientBuilder::new(hosts, several.name, SentinelServerType::Master).map_err(text)?;
             if let Some(user) = several.user {
