@@ -1,4 +1,4 @@
-//! The simulator's entry. `SIM_SEEDS` says how many seeds (100), `SIM_SEED` runs one, `SIM_STEPS` says
+//! The simulator's entry. `SIM_SEEDS` says how many seeds (100; 40 for the real engine), `SIM_SEED` runs one, `SIM_STEPS` says
 //! how many commands each (10,000 in a release build). See `sim/mod.rs`.
 
 mod common;
@@ -66,7 +66,7 @@ fn pure() {
 
 #[test]
 fn real() {
-    let plan = Plan::from_environment(100, if cfg!(debug_assertions) { 300 } else { 10_000 });
+    let plan = Plan::from_environment(40, if cfg!(debug_assertions) { 300 } else { 10_000 });
     let tally = run_all("real", &plan, sim::real::run);
     println!("{tally}");
 }
