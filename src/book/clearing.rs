@@ -282,6 +282,7 @@ pub struct Objection {
     pub reason: Ident,
     /// What the answer was, if there is one, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = crate::types::pair::<Answered, Ident>)]
     pub answer: Option<(Answered, Ident)>,
 }
 
@@ -350,6 +351,7 @@ pub struct Statement {
     pub accepted: Option<Mark>,
     /// The lines that changed nothing, by their number from 0, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(schema_with = crate::types::pairs::<u16, Exception>)]
     pub exceptions: Vec<(u16, Exception)>,
 }
 
@@ -453,6 +455,7 @@ pub struct Dispute {
     pub reserved: Option<Time>,
     /// SHA-256 of the documents that were brought, with who brought them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(schema_with = crate::types::pairs::<ParticipantId, Hash>)]
     pub evidence: Vec<(ParticipantId, Hash)>,
 }
 

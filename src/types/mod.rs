@@ -20,4 +20,5 @@ pub use id::{
     InstructionId, Kid, ObjectionId, OfferId, ParticipantId, PaymentId, UnitCode,
 };
 pub use refusal::{Action, Refusal, Refused};
+pub use schema::{pair, pairs};
 pub use time::{Date, Month, Time};

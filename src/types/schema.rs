@@ -73,6 +73,20 @@ amounts! {
     Points 120 "Points, in the smallest of their unit (see its scale)."
 }
 
+/// A list of two. What is beyond them is bounded by number, not by `items: false`, which client generators refuse.
+pub fn pair<A: PartialSchema, B: PartialSchema>() -> RefOr<Schema> {
+    let each = [A::schema(), B::schema()].into_iter().filter_map(|schema| match schema {
+        RefOr::T(schema) => Some(schema),
+        RefOr::Ref(_) => None,
+    });
+    ArrayBuilder::new().prefix_items(each).min_items(Some(2)).max_items(Some(2)).build().into()
+}
+
+/// Lists of two.
+pub fn pairs<A: PartialSchema, B: PartialSchema>() -> RefOr<Schema> {
+    ArrayBuilder::new().items(pair::<A, B>()).build().into()
+}
+
 impl PartialSchema for Rate {
     fn schema() -> RefOr<Schema> {
         let pair = ArrayBuilder::new().items(whole()).min_items(Some(2)).max_items(Some(2));
