@@ -92,6 +92,16 @@ fn the_sample_ends_with_books_that_balance() {
     assert_eq!(number(commands, "sandbox"), 4);
     let nets: i64 = brands.iter().map(|brand| brand["net"].as_i64().expect("a number")).sum();
     assert_eq!(nets, 0);
+    // Each month has its cycle, and all of them are settled.
+    let months = page["months"].as_array().expect("months");
+    let cycles: Vec<u64> = months.iter().map(|month| number(month, "cycle")).collect();
+    assert_eq!(cycles, (1..=13).collect::<Vec<_>>());
+    let shown =
+        Command::new(env!("CARGO_BIN_EXE_tallyhouse")).args(["cycle", "--data"]).arg(dir.path()).output();
+    let shown = out(&shown.expect("it runs"));
+    let stages: Vec<&str> = shown.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1)).collect();
+    assert_eq!(stages[..13], ["settled"; 13]);
+    assert_eq!(stages[13..], ["open"]);
 
     // Its keys are there, and anybody may check again.
     for key in ["operator/root-1.jwk", "operator/log.jwk", "br_harvest/root.jwk", "br_harvest/issuing.jwk"] {

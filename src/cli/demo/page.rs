@@ -317,7 +317,7 @@ impl Page {
             return Ok(());
         }
         writeln!(f, "\nCLEARING in {}, a cycle for each month, all settled", self.currency)?;
-        let heads = ["every obligation", "each pair", "through the house"];
+        let heads = ["each way of a pair", "each pair", "through the house"];
         writeln!(f, "  {:<9}{:>29}{:>25}{:>25}", "month", heads[0], heads[1], heads[2])?;
         for closed in &self.months {
             let money = |figure: &Figure| decimal(figure.value, self.money_scale);

@@ -144,12 +144,12 @@ impl<'a> Replay<'a> {
             self.catch_up(due)?;
         }
         self.wait_for(self.pipe.sent())?;
+        // The last month may end while the one before is still being paid.
+        self.settle_all()?;
         if let Some(month) = self.house.last() {
             self.close(month, self.now.plus_seconds(1))?;
         }
-        while let Some(due) = self.house.due() {
-            self.settle_through(due)?;
-        }
+        self.settle_all()?;
         let (months, commands) = self.house.finish();
         self.tally.counts.clearing = commands;
         Ok(Done { tally: self.tally, last: self.now, cast: self.cast, months })
@@ -169,6 +169,14 @@ impl<'a> Replay<'a> {
             brand.map(|brand| &brand.keys.issuing)
         };
         self.house.begin(month, self.now, &keys)
+    }
+
+    /// Takes every step of the clearing house that is still ahead.
+    fn settle_all(&mut self) -> Result<(), String> {
+        while let Some(due) = self.house.due() {
+            self.settle_through(due)?;
+        }
+        Ok(())
     }
 
     /// Takes every step of the clearing house that is due by then.
