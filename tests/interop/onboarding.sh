@@ -76,7 +76,7 @@ step "the first award: 500 KINO"
 
 # The other brand's part: it takes KINO from now on, and its till asks for the payment.
 LIST=$(curl -sS --fail-with-body "$URL/v1/brands/$SHOP/acceptance")
-UNITS=$(sed -E 's/.*"units":\[(.*)\].*/\1/' <<< "$LIST")
+UNITS=$(sed -E 's/.*"units":\[([^]]*)\].*/\1/' <<< "$LIST")
 theirs POST /v1/acceptance --as "$SHOP/root" \
     --body "{\"brand\":\"$SHOP\",\"version\":$(($(field version <<< "$LIST") + 1)),\"units\":[${UNITS:+$UNITS,}{\"unit\":\"KINO\"}]}" > /dev/null
 step "$SHOP takes KINO"

@@ -161,9 +161,10 @@ impl Purpose {
     }
 
     /// The log and the vault answer for what was acknowledged, so each commit waits for the disk, and for the standby
-    /// if there is one. What follows the log is in the same write-ahead log, behind what it follows, and can be
-    /// made again. What this node holds is given up soon after the server heard from it last. Statements that are prepared once are planned once: a look-up of many keys takes its index, and
-    /// is not planned anew for each number of keys.
+    /// if there is one. So does what follows the log: a server that crashes must not take back a step that its
+    /// follower was told of, or the follower finds its cursor moved. The lease is judged anew by whoever comes.
+    /// What this node holds is given up soon after the server heard from it last. Statements that are prepared once
+    /// are planned once: a look-up of many keys takes its index, and is not planned anew for each number of keys.
     ///
     /// Those who follow the log share a lock, by which whoever takes over finds their connections and ends them.
     fn settings(self) -> String {
@@ -173,7 +174,7 @@ impl Purpose {
         // All statements of one transaction see one moment.
         const READING: &str = "SET default_transaction_read_only TO on; \
                                SET default_transaction_isolation TO 'repeatable read'; ";
-        let following = format!("{LOOSE}SELECT pg_advisory_lock_shared({}); ", schema::FOLLOWING);
+        let following = format!("{DURABLE}SELECT pg_advisory_lock_shared({}); ", schema::FOLLOWING);
         let (path, more) = match self {
             Self::Log => ("log", DURABLE),
             Self::State => ("state", following.as_str()),

@@ -296,7 +296,7 @@ fn tls_is_as_sslmode_asks() {
 }
 
 #[test]
-fn a_log_waits_for_the_disk_and_what_follows_it_does_not() {
+fn a_log_and_what_follows_it_wait_for_the_disk() {
     let (database, _) = fresh();
     drop(Postgres::open(&database).unwrap());
     let setting = |purpose| {
@@ -305,7 +305,7 @@ fn a_log_waits_for_the_disk_and_what_follows_it_does_not() {
         diesel::dsl::sql::<Text>(show).get_result::<String>(&mut session.connection).unwrap()
     };
     assert_eq!((setting(Purpose::Log), setting(Purpose::Vault)), ("on".into(), "on".into()));
-    assert_eq!((setting(Purpose::State), setting(Purpose::Views)), ("off".into(), "off".into()));
+    assert_eq!((setting(Purpose::State), setting(Purpose::Views)), ("on".into(), "on".into()));
 }
 
 #[test]
