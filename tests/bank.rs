@@ -39,7 +39,7 @@ fn order(message: &str) -> Order {
         message: message.parse().expect("an id"),
         created: "2026-11-30T08:15:00.000000Z".parse().expect("an instant"),
         initiator: "Tallyhouse Clearing <Ltd> & Söhne".into(),
-        account: party("Tallyhouse Clearing", IBAN, Some("COBADEFFXXX")),
+        account: party("Tallyhouse Clearing", IBAN, Some("COBADEFF")),
         currency: "EUR".parse().expect("EUR"),
         digits: 2,
     }

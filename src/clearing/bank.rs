@@ -129,8 +129,8 @@ bank_text! {
         && t.get(..4).is_some_and(is_plain)
         && t.get(4..6).is_some_and(is_country)
         && is_plain(t),
-    "a BIC: 8 or 11 letters and digits, such as COBADEFFXXX",
-    "^[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?$", "COBADEFFXXX"
+    "a BIC: 8 or 11 letters and digits, such as COBADEFF",
+    "^[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}([A-Z0-9]{3})?$", "COBADEFF"
 }
 bank_text! {
     /// Who may collect by direct debit (EPC262-08): a country, check digits, a business code of three, a number.

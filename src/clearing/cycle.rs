@@ -103,6 +103,23 @@ pub struct MoveCycle {
     pub tranche: Option<Money>,
 }
 
+impl MoveCycle {
+    /// A step with nothing but its name.
+    pub fn bare(cycle: u64, step: Move) -> Self {
+        Self {
+            cycle,
+            step,
+            version: None,
+            until: None,
+            reason: None,
+            currency: None,
+            file: None,
+            operator: None,
+            tranche: None,
+        }
+    }
+}
+
 /// Seals the open cycle and opens the next.
 pub fn seal_cycle(draft: &mut Draft, asked: &Asked, args: &SealCycle) -> Result<(), Stop> {
     analyst(draft, asked.kid)?;

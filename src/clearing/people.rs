@@ -5,7 +5,7 @@
 //! Refuses to know: what is approved.
 
 use crate::book::{Draft, KeyRecord, Of, Principal, Stop};
-use crate::network::{Asked, person, signer, unless_refused};
+use crate::network::{Asked, signer, two_approvers};
 use crate::sign::Purpose;
 use crate::types::{Kid, ParticipantId, Refusal, Refused};
 
@@ -21,22 +21,7 @@ pub(super) fn analyst(draft: &mut Draft, kid: Kid) -> Result<Of<KeyRecord>, Stop
 
 /// Requires the approvals of two of the operator's approvers, of whom neither is who asks.
 pub(super) fn two_people(draft: &mut Draft, asked: &Asked) -> Result<(), Stop> {
-    let asking = person(&*draft.key(asked.kid)?)?;
-    let mut people = vec![];
-    for kid in &asked.approvals {
-        let key = unless_refused(signer(draft, *kid, &[Purpose::Approver]))?;
-        if let Some(key) = key.filter(|key| key.owner == Principal::Operator) {
-            let person = person(&key)?;
-            if person != asking && !people.contains(&person) {
-                people.push(person);
-            }
-        }
-    }
-    if people.len() >= 2 {
-        return Ok(());
-    }
-    let about = format!("two of the operator's approvers, {} signed", people.len());
-    Err(Refused::about(Refusal::PeopleMissing, about).into())
+    two_approvers(draft, asked, &Principal::Operator).map(drop)
 }
 
 /// The participant for which a brand's key speaks.

@@ -75,9 +75,10 @@ pub fn person(key: &KeyRecord) -> Result<Ident, Stop> {
     }
 }
 
-/// Requires that two people approved: approvers of the owner whose keys count now. Returns their keys.
+/// Requires that two people approved, neither of them who asks: approvers of the owner whose keys count now. Returns
+/// their keys.
 pub fn two_approvers(draft: &mut Draft, asked: &Asked, owner: &Principal) -> Result<Vec<Kid>, Stop> {
-    let (mut keys, mut people) = (vec![], vec![]);
+    let (mut keys, mut people) = (vec![], vec![person(&*draft.key(asked.kid)?)?]);
     for kid in &asked.approvals {
         let key = unless_refused(signer(draft, *kid, &[Purpose::Approver]))?;
         let Some(key) = key.filter(|key| key.owner == *owner) else { continue };

@@ -313,8 +313,8 @@ mod tests {
             assert_eq!(vault.revoke_api_key(key.id, at(12)).expect("revoked").revoked, Some(at(12)));
             assert_eq!(vault.revoke_api_key(key.id, at(50)).expect("again").revoked, Some(at(12)));
             for vault in [&vault, &Vault::open(home).expect("opened again")] {
-                for now in [11, 2_000] {
-                    assert!(matches!(vault.present(&secret, at(now)), Ok(Presented::Revoked(_))));
+                for seconds in [11, 2_000] {
+                    assert!(matches!(vault.present(&secret, at(seconds)), Ok(Presented::Revoked(_))));
                 }
             }
             let unknown = vault.revoke_api_key(ApiKeyId(5), at(12));

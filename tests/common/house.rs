@@ -31,17 +31,7 @@ pub struct House {
 
 /// A step of a cycle with nothing but its name.
 pub fn step(cycle: u64, step: Move) -> MoveCycle {
-    MoveCycle {
-        cycle,
-        step,
-        version: None,
-        until: None,
-        reason: None,
-        currency: None,
-        file: None,
-        operator: None,
-        tranche: None,
-    }
+    MoveCycle::bare(cycle, step)
 }
 
 /// The certificate of somebody who works for the operator, with its proof and the operator's roots.

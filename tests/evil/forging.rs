@@ -255,7 +255,7 @@ fn a_consent_is_what_a_code_gives() {
         &[(till.as_str(), foreign.as_str())],
         &[(till.as_str(), root.as_str())],
         &[("\"brand\":\"br_kino\"", "\"brand\":\"br_harvest\"")],
-        &[("\"currency\":\"EUR\"", "\"currency\":\"XXX\"")],
+        &[("\"currency\":\"EUR\"", "\"currency\":\"GBP\"")],
         &[("con_52.0", "con_52.1")],
         &[("con_52.0", "con_51.0")],
         &[("command/br_kino/", "command/br_harvest/")],

@@ -68,7 +68,7 @@ fn a_signature_counts_once_on_all_nodes_and_not_at_all_where_that_cannot_be_told
     assert_eq!(two.submit("/v1/accounts", &open).status, 201);
     redis.signal("CONT");
     until("signed reads count again", || two.ask(&signed()).status == 200);
-    // One whose nonce was refused for now is not used up for others: nobody saw it. This node did.
+    // One whose nonce could not be shared is not used up for others: nobody saw it. This node did.
     two.ask(&first).refused(401, "signature_replayed");
 }
 

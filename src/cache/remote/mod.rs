@@ -13,7 +13,7 @@
 //! - **Limits fail open**: each node goes on with its own buckets, so somebody may have as many requests a second as
 //!   there are nodes times what one grants. A limit protects the service, and refusing everybody would be the harm
 //!   itself.
-//! - **Nonces fail closed**: a signed read whose nonce cannot be shared is refused for now (503, Retry-After). A
+//! - **Nonces fail closed**: a signed read whose nonce cannot be shared is refused (503, Retry-After). A
 //!   repeat could be noticed by nothing else, and whoever is refused can sign anew. Without a Redis in the
 //!   configuration a node is alone, and its own memory suffices. A Redis that lost its data has forgotten nonces too;
 //!   each node still knows those that it saw itself.

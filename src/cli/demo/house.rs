@@ -232,7 +232,7 @@ impl<'a> House<'a> {
         let matrix = self.matrix(cycle)?;
         self.compute(cycle, 1, at)?;
         let until = at.seconds() + DAY;
-        self.advance(MoveCycle { until: Some(until), ..step(cycle, Move::Review) }, at)?;
+        self.advance(MoveCycle { until: Some(until), ..MoveCycle::bare(cycle, Move::Review) }, at)?;
         let figures = matrix.figures().map_err(text)?;
         let mut closed = Closed { month: month.to_string(), cycle, figures, moved: 0, note: String::new() };
         let mut due = Time::from_seconds(until).ok_or("a time beyond all")?;
@@ -241,7 +241,10 @@ impl<'a> House<'a> {
         {
             let again = until + DAY;
             self.compute(cycle, 2, at)?;
-            self.advance(MoveCycle { until: Some(again), ..step(cycle, Move::Review) }, at.plus_seconds(1))?;
+            self.advance(
+                MoveCycle { until: Some(again), ..MoveCycle::bare(cycle, Move::Review) },
+                at.plus_seconds(1),
+            )?;
             closed.note = format!("{} objected to part of what it owes {}", debt.debtor, debt.creditor);
             due = Time::from_seconds(again).ok_or("a time beyond all")?;
         }
@@ -318,9 +321,9 @@ impl<'a> House<'a> {
         match open.next {
             Next::Approve => {
                 let version = Some(self.closing_now(cycle)?.version);
-                self.advance(MoveCycle { version, ..step(cycle, Move::Approve) }, at)?;
+                self.advance(MoveCycle { version, ..MoveCycle::bare(cycle, Move::Approve) }, at)?;
                 let until = Some(at.seconds() + 3 * DAY);
-                self.advance(MoveCycle { until, ..step(cycle, Move::PayIn) }, at)?;
+                self.advance(MoveCycle { until, ..MoveCycle::bare(cycle, Move::PayIn) }, at)?;
                 (open.next, open.due) = (Next::PayIn, at.plus_seconds(2 * DAY));
             }
             Next::PayIn => {
@@ -351,7 +354,7 @@ impl<'a> House<'a> {
                     let orders = self.lines(cycle)?;
                     let file = Hash::sha256(&encode(&orders));
                     let (currency, file) = (Some(sums.currency), Some(file));
-                    self.advance(MoveCycle { currency, file, ..step(cycle, Move::PayOut) }, at)?;
+                    self.advance(MoveCycle { currency, file, ..MoveCycle::bare(cycle, Move::PayOut) }, at)?;
                 }
                 (open.next, open.due) = (Next::Settle, at.plus_seconds(DAY));
             }
@@ -359,7 +362,7 @@ impl<'a> House<'a> {
                 let lines = self.lines_now(cycle)?;
                 let drawn = self.closing(cycle)?.sums.iter().map(|sums| sums.drawn.get()).sum();
                 self.statement(&format!("{cycle}-out"), lines.iter(), Way::Out, drawn, at)?;
-                self.advance(step(cycle, Move::Settle), at)?;
+                self.advance(MoveCycle::bare(cycle, Move::Settle), at)?;
                 self.done.push(open.closed);
                 return Ok(());
             }
@@ -392,8 +395,8 @@ impl<'a> House<'a> {
             fund: Money::ZERO,
         };
         self.agreed(Kind::FundingSet, &cycle.to_string(), &args, at)?;
-        self.advance(step(cycle, Move::Shortfall), at)?;
-        self.advance(step(cycle, Move::Cover), at).map(drop)
+        self.advance(MoveCycle::bare(cycle, Move::Shortfall), at)?;
+        self.advance(MoveCycle::bare(cycle, Move::Cover), at).map(drop)
     }
 
     /// The bank's word: everything that these lines say is paid, in statements of as many lines as one can have, each
@@ -445,20 +448,5 @@ impl<'a> House<'a> {
             self.send(&Request::of(vec![accepted]), at)?;
         }
         Ok(())
-    }
-}
-
-/// A step of a cycle with nothing but its name.
-fn step(cycle: u64, step: Move) -> MoveCycle {
-    MoveCycle {
-        cycle,
-        step,
-        version: None,
-        until: None,
-        reason: None,
-        currency: None,
-        file: None,
-        operator: None,
-        tranche: None,
     }
 }
