@@ -1,5 +1,6 @@
 //! Awards in signed batches: parsed, checked line by line, looked up, durable.
 
+use super::payments::tenths;
 use super::world::World;
 use crate::app::Network;
 use crate::machine::Request;
@@ -22,6 +23,10 @@ pub struct Figure {
     pub(super) per_second: f64,
     pub(super) drain_seconds: f64,
     pub(super) bytes_per_award: f64,
+    /// Accounts that got something.
+    pub(super) opened: usize,
+    /// How many a second in each tenth of the batches, in their order.
+    pub(super) tenths: Vec<f64>,
 }
 
 /// Zipfian numbers below n with exponent 0.99, by the method of Gray et al. (SIGMOD 1994).
@@ -93,33 +98,58 @@ pub(super) fn measure(
     let zipf = Zipf::new(accounts);
     let mut random = rand::rngs::StdRng::seed_from_u64(7);
     let mut waiting = Waiting::new(&network.dir.with_extension("batches")).map_err(|e| e.to_string())?;
+    let mut got = vec![false; usize::try_from(accounts).map_err(|e| e.to_string())?];
     let mut made = 0;
     while made < awards {
         let some = (awards - made).min(lines as u64);
         let ids: Vec<u64> = (0..some).map(|_| zipf.draw(random.random())).collect();
+        for id in &ids {
+            if let Some(got) = got.get_mut(*id as usize) {
+                *got = true;
+            }
+        }
         let batch = world.batch(&format!("b{made}"), made, &ids, 5);
         waiting.push(&batch).map_err(|e| e.to_string())?;
         made += some;
     }
     waiting.file.seek(SeekFrom::Start(0)).map_err(|e| e.to_string())?;
     let begun = Instant::now();
-    let mut tickets = VecDeque::new();
+    let (mut tickets, mut answered, mut stretches) = (VecDeque::new(), Instant::now(), vec![]);
+    let mut wait = |ticket: crate::engine::Ticket| {
+        ticket.wait().map_err(|e| e.to_string())?;
+        stretches.push((lines, answered.elapsed()));
+        answered = Instant::now();
+        Ok::<_, String>(())
+    };
     while let Some(request) = waiting.pop().map_err(|e| e.to_string())? {
         let command = network.engine.check(&request).map_err(|e| e.to_string())?;
         tickets.push_back(network.engine.submit(command, world.at()));
         if tickets.len() > 2
             && let Some(ticket) = tickets.pop_front()
         {
-            ticket.wait().map_err(|e| e.to_string())?;
+            wait(ticket)?;
         }
     }
     for ticket in tickets {
-        ticket.wait().map_err(|e| e.to_string())?;
+        wait(ticket)?;
     }
     let seconds = begun.elapsed().as_secs_f64();
     let begun = Instant::now();
     network.engine.settle().map_err(|e| e.to_string())?;
     let drain_seconds = begun.elapsed().as_secs_f64();
     let per_second = awards as f64 / seconds;
-    Ok(Figure { awards, lines, accounts, seconds, per_second, drain_seconds, bytes_per_award: 0.0 })
+    let opened = got.iter().filter(|got| **got).count();
+    let tenths = tenths(&stretches);
+    let bytes_per_award = 0.0;
+    Ok(Figure {
+        awards,
+        lines,
+        accounts,
+        seconds,
+        per_second,
+        drain_seconds,
+        bytes_per_award,
+        opened,
+        tenths,
+    })
 }

@@ -46,6 +46,9 @@ impl Beside {
             add("awards in batches".into(), "per s", [a.per_second, b.per_second]);
             add("storage of an award".into(), "bytes", [a.bytes_per_award, b.bytes_per_award]);
         }
+        for (a, b) in one.starts.iter().zip(&other.starts) {
+            add(format!("start, {}: {} entries", a.what, a.entries), "s", [a.seconds, b.seconds]);
+        }
         for (a, b) in one.verify.iter().zip(&other.verify) {
             let with = if a.signatures { "with" } else { "without" };
             let what = format!("verify {}, {with} signatures", a.what);
@@ -64,7 +67,7 @@ impl fmt::Display for Beside {
         writeln!(f, "{:<46} {:>8} {:>12} {:>20} {:>7}", "", "", one, other, "ratio")?;
         for Row { what, unit, each: [a, b] } in self.rows() {
             let ratio = if a > 0.0 { b / a } else { 0.0 };
-            let digits = usize::from(unit == "ms") * 2;
+            let digits = usize::from(matches!(unit, "ms" | "s")) * 2;
             writeln!(f, "{what:<46} {unit:>8} {a:>12.digits$} {b:>20.digits$} {ratio:>7.2}")?;
         }
         for (name, column) in self.names.iter().zip(&self.columns) {

@@ -94,8 +94,35 @@ pub struct Figures {
     awards: Option<awards::Figure>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     http: Vec<http::Figure>,
+    starts: Vec<Start>,
     verify: Vec<Verified>,
     memory_mib: Memory,
+}
+
+/// How long it took until a network that had been closed could be used again.
+#[derive(Serialize)]
+struct Start {
+    what: &'static str,
+    accounts: u64,
+    entries: u64,
+    seconds: f64,
+}
+
+impl Start {
+    fn measure(
+        what: &'static str,
+        accounts: u64,
+        world: &World,
+        bed: &Bed,
+        home: &Home,
+    ) -> Result<Self, String> {
+        let begun = Instant::now();
+        let network = world.reopen(home, &bed.tuning(home)).map_err(|e| e.to_string())?;
+        let seconds = begun.elapsed().as_secs_f64();
+        let entries = network.engine.progress().committed;
+        network.close().map_err(|e| e.to_string())?;
+        Ok(Self { what, accounts, entries, seconds })
+    }
 }
 
 /// A verification run.
@@ -247,6 +274,7 @@ fn measure(args: &Args, bed: &Bed) -> Result<Figures, String> {
         figures.payments = payments::measure(&world, &network, &callers, args.seconds, args.payers)?;
         figures.memory_mib.payments = most_memory();
         network.close().map_err(|e| e.to_string())?;
+        figures.starts.push(Start::measure("payments", args.payers, &world, bed, &home)?);
         figures.verify.push(verified("payments", &home, false)?);
         figures.verify.push(verified("payments", &home, true)?);
         figures.memory_mib.verify = most_memory();
@@ -260,11 +288,19 @@ fn measure(args: &Args, bed: &Bed) -> Result<Figures, String> {
         figures.memory_mib.awards = most_memory();
         network.close().map_err(|e| e.to_string())?;
         figure.bytes_per_award = size_of(&home)? as f64 / args.awards as f64;
+        figures.starts.push(Start::measure("awards", figure.opened as u64, &world, bed, &home)?);
         figures.awards = Some(figure);
         figures.verify.push(verified("awards", &home, false)?);
         figures.memory_mib.verify = figures.memory_mib.verify.max(most_memory());
     }
     Ok(figures)
+}
+
+/// From this many seconds on it is shown how the rate changed.
+const LONG: f64 = 20.0;
+
+fn in_tenths(rates: &[f64]) -> String {
+    rates.iter().map(|rate| format!(" {rate:.0}")).collect()
 }
 
 impl std::fmt::Display for Figures {
@@ -287,6 +323,9 @@ impl std::fmt::Display for Figures {
                 "{:>8} {:>10.0} {:>9.2} {:>9.2} {:>9.2} {:>9.2} {:>8.1}",
                 row.callers, row.per_second, row.p50_ms, row.p90_ms, row.p99_ms, row.max_ms, row.per_commit
             )?;
+            if row.seconds >= LONG {
+                writeln!(f, "         a second in each tenth:{}", in_tenths(&row.tenths))?;
+            }
         }
         if !self.http.is_empty() {
             http::table(&self.http, f)?;
@@ -301,6 +340,16 @@ impl std::fmt::Display for Figures {
                 f,
                 "{:.0} per s durable ({} in {:.2} s; followers {:.2} s later); {:.0} bytes an award, everything included",
                 row.per_second, row.awards, row.seconds, row.drain_seconds, row.bytes_per_award
+            )?;
+            if row.seconds >= LONG {
+                writeln!(f, "a second in each tenth:{}", in_tenths(&row.tenths))?;
+            }
+        }
+        for row in &self.starts {
+            writeln!(
+                f,
+                "ready {:.2} s after it was opened: {}, {} accounts, {} entries",
+                row.seconds, row.what, row.accounts, row.entries
             )?;
         }
         writeln!(f)?;

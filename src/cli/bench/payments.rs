@@ -20,6 +20,17 @@ pub struct Figure {
     pub(super) p99_ms: f64,
     pub(super) max_ms: f64,
     pub(super) per_commit: f64,
+    /// How many a second in each tenth of the rounds, in their order: does it slow down as the log grows?
+    pub(super) tenths: Vec<f64>,
+}
+
+/// Rates of each tenth of some stretches of work, each a number and a time.
+pub(super) fn tenths(stretches: &[(usize, Duration)]) -> Vec<f64> {
+    let rate = |some: &[(usize, Duration)]| {
+        let (done, took) = some.iter().fold((0, Duration::ZERO), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        done as f64 / took.as_secs_f64()
+    };
+    stretches.chunks(stretches.len().div_ceil(10).max(1)).map(rate).collect()
 }
 
 /// Opens and fills the accounts that pay.
@@ -63,7 +74,7 @@ pub(super) fn measure(
     for callers in callers {
         // A lone caller waits for the disk most of the time: fewer commands take as long.
         let each = (ROUND.min(2_000 * callers) / callers).max(10);
-        let (mut elapsed, mut latencies, mut commits) = (Duration::ZERO, vec![], 0);
+        let (mut elapsed, mut latencies, mut commits, mut rounds) = (Duration::ZERO, vec![], 0, vec![]);
         let mut warm = false;
         while elapsed.as_secs_f64() < seconds {
             let queues = queues(world, &mut number, *callers, each, payers)?;
@@ -71,6 +82,7 @@ pub(super) fn measure(
             let (took, some) = drive(&runtime, engine, queues, world.at())?;
             if warm {
                 elapsed += took;
+                rounds.push((some.len(), took));
                 latencies.extend(some);
                 commits += engine.commits() - before;
             }
@@ -91,6 +103,7 @@ pub(super) fn measure(
             p99_ms: at(0.99),
             max_ms: at(1.0),
             per_commit: latencies.len() as f64 / commits.max(1) as f64,
+            tenths: tenths(&rounds),
         });
         engine.settle().map_err(|e| e.to_string())?;
     }
