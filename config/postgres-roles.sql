@@ -1,14 +1,24 @@
 -- Roles for a network in PostgreSQL, so that nothing that runs can rewrite the log.
 --
--- Whoever owns the schemas carries this out once `tallyhouse migrate` has made them, and again after an upgrade that
--- made new tables: psql -f config/postgres-roles.sql. Then the accounts that programs log in with are given a role:
+-- Once for the server, as a superuser or whoever may make roles and databases:
+--     CREATE ROLE tallyhouse_writer NOLOGIN;
+--     CREATE ROLE tallyhouse_reader NOLOGIN;
+--     CREATE ROLE points_owner LOGIN PASSWORD '…';
 --     CREATE ROLE points_node LOGIN PASSWORD '…' IN ROLE tallyhouse_writer;
 --     CREATE ROLE points_report LOGIN PASSWORD '…' IN ROLE tallyhouse_reader;
--- The owner migrates, and erases parts on request; no program that serves needs to be the owner.
+--     CREATE DATABASE points OWNER points_owner;
+-- Then points_owner carries this out: once `tallyhouse migrate` has made the schemas, and again after an upgrade that
+-- made new tables: psql -f config/postgres-roles.sql. It is one transaction: nodes at work notice nothing.
+-- The owner migrates; no program that serves needs to be the owner.
 --
 --   tallyhouse_writer   adds to the log and moves its tip forward (a trigger refuses backward); it can neither change
---                       nor delete an entry. State, views and vault it may write.
+--                       nor delete an entry, but have a part erased whose erasure the log records. State, views and
+--                       vault it may write.
 --   tallyhouse_reader   reads log, state and views; the vault is closed to it.
+
+\set ON_ERROR_STOP on
+
+BEGIN;
 
 DO $$
 BEGIN
@@ -18,6 +28,9 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'tallyhouse_reader') THEN
         CREATE ROLE tallyhouse_reader NOLOGIN;
     END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE EXCEPTION '% may not make roles: a superuser makes tallyhouse_writer and tallyhouse_reader first', current_user
+        USING HINT = 'CREATE ROLE tallyhouse_writer NOLOGIN; CREATE ROLE tallyhouse_reader NOLOGIN;';
 END
 $$;
 
@@ -28,6 +41,7 @@ GRANT USAGE ON SCHEMA log, state, views, vault TO tallyhouse_writer;
 GRANT SELECT, INSERT ON log.entry, log.parts TO tallyhouse_writer;
 GRANT SELECT, INSERT, UPDATE ON log.tip, log.lease TO tallyhouse_writer;
 GRANT SELECT ON log.__diesel_schema_migrations TO tallyhouse_writer;
+GRANT EXECUTE ON FUNCTION log.erase_part TO tallyhouse_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA state, views, vault TO tallyhouse_writer;
 REVOKE INSERT, UPDATE, DELETE
     ON state.__diesel_schema_migrations, views.__diesel_schema_migrations, vault.__diesel_schema_migrations
@@ -35,3 +49,5 @@ REVOKE INSERT, UPDATE, DELETE
 
 GRANT USAGE ON SCHEMA log, state, views TO tallyhouse_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA log, state, views TO tallyhouse_reader;
+
+COMMIT;

@@ -13,8 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tallyhouse::app::{Network, Options, Report, verify};
 use tallyhouse::engine::{Core, Engine, Failure, Point, Setup, StateFollower, Stores};
 use tallyhouse::log::{LogSigner, leaf_hash};
-use tallyhouse::machine::Answer;
-use tallyhouse::store::{Faces, StoredPart};
+use tallyhouse::machine::{Answer, Reader};
+use tallyhouse::reading::{Entries, What};
+use tallyhouse::store::{Faces, Home, StoredPart};
+use tallyhouse::tiles::Hashes;
 use tallyhouse::types::{Hash, Refusal, Time};
 
 fn at(minute: u64) -> Time {
@@ -23,7 +25,11 @@ fn at(minute: u64) -> Time {
 
 /// A founded network with an account that its holder opened, and points on it: the entries of both.
 fn scene(seed: u64) -> (Place, World, u64, u64) {
-    let (place, world) = (Place::new(), World::new(seed));
+    scene_in(Place::new(), seed)
+}
+
+fn scene_in(place: Place, seed: u64) -> (Place, World, u64, u64) {
+    let world = World::new(seed);
     let (genesis, key) = (world.genesis.clone(), &world.log.secret);
     let network =
         Network::create(&place.home, genesis, key, beginning(), &place.tuning()).expect("a network");
@@ -116,6 +122,94 @@ fn what_the_operator_has_erased_is_gone_and_accounted_for() {
     let report = checked(place);
     assert_eq!((report.finding, report.undecided), (None, 2));
     assert_eq!(report.undecided_entries[1].moved.get("HARVEST"), Some(&500));
+}
+
+#[test]
+fn a_node_in_the_writers_role_erases_what_the_log_says_and_nothing_else() {
+    let (place, world, opened, awarded) = scene_in(Place::in_database(), 35);
+    let server = common::cluster::shared();
+    let owner = place.database.clone().expect("a database");
+    server.script("tally", &owner, include_str!("../config/postgres-roles.sql")).expect("roles");
+    server.sql(&owner, "CREATE ROLE erasing_node LOGIN IN ROLE tallyhouse_writer");
+    let address = owner.replace("tally@", "erasing_node@");
+    let home = Home::new(place.dir(), Some(address.parse().expect("an address")));
+    let network = Network::open(&home, &world.log.secret, &place.tuning()).expect("opens");
+    let erase = |cid: &str, seq| {
+        let ask = world.erase(cid, seq, 0, leaf(&place, seq, 0));
+        network.engine.ask(&ask, Some(at(5))).expect("erased");
+        leaf(&place, seq, 0)
+    };
+    let gone = erase("one", opened);
+    assert_eq!(parts(&place, opened)[0], StoredPart::Erased(gone));
+
+    // What the log does not say is not done for anybody in that role, nor anything else under its name.
+    let whole = |part: &StoredPart| match part {
+        StoredPart::Whole(bytes) => format!("{}0a", tallyhouse::types::hex(bytes)),
+        StoredPart::Erased(leaf) => said(leaf),
+    };
+    let lines = |parts: &[StoredPart]| parts.iter().map(whole).collect::<String>();
+    let leaves = |seq: u64| {
+        let of = |at: usize| format!("decode('{}', 'hex')", leaf(&place, seq, at));
+        (0..parts(&place, seq).len()).map(of).collect::<Vec<_>>().join(", ")
+    };
+    let ask = |seq: u64, lines: &str, leaves: &str| {
+        let chunk = seq * 16_384;
+        let sql = format!("SELECT log.erase_part({chunk}, decode('{lines}', 'hex'), ARRAY[{leaves}])");
+        server.try_sql(&owner, &format!("SET ROLE erasing_node; {sql}"))
+    };
+    let refused = |seq: u64, lines: &str, leaves: &str, why: &str| {
+        let no = ask(seq, lines, leaves).expect_err(why);
+        assert!(no.contains(why), "{why}: {no}");
+    };
+    let award = parts(&place, awarded);
+    let mut unsaid = award.clone();
+    unsaid[0] = StoredPart::Erased(leaf(&place, awarded, 0));
+    refused(awarded, &lines(&unsaid), &leaves(awarded), "no entry says that part 0");
+    let mut other = award.clone();
+    other[0] = StoredPart::Whole(b"{}".to_vec());
+    refused(awarded, &lines(&other), &leaves(awarded), "is another one");
+    let foreign = format!("{0}, {0}", format_args!("decode('{}', 'hex')", leaf(&place, opened, 1)));
+    assert_eq!(award.len(), 2);
+    refused(awarded, &lines(&award), &foreign, "have another root");
+    refused(awarded, &lines(&award[1..]), &leaves(awarded), "is another one");
+    refused(awarded, &lines(&award[..1]), &leaves(awarded), "the chunk has more parts");
+    let more = lines(&award) + &lines(&award[..1]);
+    refused(awarded, &more, &leaves(awarded), "the chunk has fewer parts");
+    refused(9_000, &lines(&award), &leaves(awarded), "entry 9000 has not these parts");
+    let mut effects = parts(&place, opened);
+    effects[1] = StoredPart::Erased(leaf(&place, opened, 1));
+    refused(opened, &lines(&effects), &leaves(opened), "no entry says that part 1");
+    // Where the server does not do it, nobody is shown what the log says is gone; it is done when it may be.
+    let may = "EXECUTE ON FUNCTION log.erase_part";
+    server.sql(&owner, &format!("REVOKE {may} FROM tallyhouse_writer"));
+    assert_eq!(network.engine.unerased(), 0);
+    let left = erase("two", awarded);
+    network.engine.settle().expect("settled");
+    assert_eq!((&parts(&place, awarded), network.engine.unerased()), (&award, 1));
+    let report = verify(&place.home, &Options::default(), &mut |_, _| {}).expect("no fault");
+    assert_eq!((report.finding, report.unerased), (None, 1));
+    let read = place.home.read().expect("a reader");
+    let genesis = &world.genesis;
+    let log = tallyhouse::log::vkey(&genesis.origin, genesis.log.as_bytes()).parse().expect("a key");
+    let entries = Entries::new(read.clone(), Hashes::open(place.dir(), read), log);
+    let shown = entries.entry(awarded, &Reader::Operator).expect("read").expect("there");
+    assert_eq!(shown.parts.iter().map(|part| part.what == What::Erased).collect::<Vec<_>>(), [true, false]);
+    network.close().expect("closed");
+    server.sql(&owner, &format!("GRANT {may} TO tallyhouse_writer"));
+    let network = Network::open(&home, &world.log.secret, &place.tuning()).expect("opens");
+    assert_eq!((parts(&place, awarded)[0].clone(), network.engine.unerased()), (StoredPart::Erased(left), 0));
+    let award = parts(&place, awarded);
+    // What changes nothing is let through.
+    ask(awarded, &lines(&award), &leaves(awarded)).expect("the same again");
+    assert_eq!(parts(&place, awarded), award);
+    network.close().expect("closed");
+    let report = checked(&place);
+    assert_eq!((report.finding, report.erased, report.unerased), (None, 2, 0));
+}
+
+/// The line of an erased part, as a database's chunk has it.
+fn said(leaf: &Hash) -> String {
+    format!("{}0a", tallyhouse::types::hex(format!("{{\"erased\":\"{leaf}\"}}").as_bytes()))
 }
 
 #[test]

@@ -43,6 +43,7 @@ pub struct Metrics {
     state: Gauge,
     views: Gauge,
     commits: Gauge,
+    unerased: Gauge,
     shared: Shared,
     node: Node,
 }
@@ -98,6 +99,7 @@ impl Metrics {
         let state = gauge("entries_in_state", "Entries that state shows");
         let views = gauge("entries_in_views", "Entries that the views show");
         let commits = gauge("commits", "Durable commits since the start");
+        let unerased = gauge("parts_unerased", "Parts that the log says are erased and that are there still");
         let shared = Shared {
             hits: gauge("redis_hits", "Balances that were found in Redis since the start"),
             misses: gauge(
@@ -120,7 +122,20 @@ impl Metrics {
             behind: gauge("node_entries_behind", "Entries of the log that this node has not read yet"),
             alarm: gauge("node_alarm", "1 while this node may not become the writer; /readyz says why"),
         };
-        Self { registry, answered, problems, seconds, open, committed, state, views, commits, shared, node }
+        Self {
+            registry,
+            answered,
+            problems,
+            seconds,
+            open,
+            committed,
+            state,
+            views,
+            commits,
+            unerased,
+            shared,
+            node,
+        }
     }
 
     /// A request came in.
@@ -145,6 +160,7 @@ impl Metrics {
         self.state.set(size(state));
         self.views.set(size(views));
         self.commits.set(size(engine.commits()));
+        self.unerased.set(i64::try_from(engine.unerased()).unwrap_or(i64::MAX));
         let standing = seat.standing();
         self.node.writes.set((standing.part == Part::Writer).into());
         self.node.term.set(size(standing.term));

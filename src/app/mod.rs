@@ -187,7 +187,7 @@ impl Network {
     pub fn open(home: impl Into<Home>, log_key: &SecretKey, tuning: &Tuning) -> Result<Self, Failure> {
         let home = home.into();
         if !home.exists().map_err(fault)? {
-            return Err(fault(format!("{} holds no network; `tallyhouse demo` makes one", home.shown())));
+            return Err(fault(format!("{} holds no network; `tallyhouse found` makes one", home.shown())));
         }
         let stores = home.open().map_err(fault)?;
         let genesis = genesis_of(&*stores.reader)?;

@@ -57,6 +57,8 @@ pub struct Report {
     pub undecided: u64,
     /// Those entries.
     pub undecided_entries: Vec<Undecided>,
+    /// Parts that the log says are erased and that are there still.
+    pub unerased: u64,
     /// What was moved under keys that the network holds.
     pub asserted: AssertedTotal,
     /// Snapshots whose root was made again.

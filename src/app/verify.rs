@@ -239,6 +239,7 @@ fn run(
         return Err(wrong(format!("entry {}", tip.seq + 1), "stands behind the tip"));
     }
     check_missing(live, &tip, &mut again)?;
+    report.unerased = engine::unerased(&*again.read, live)?.len() as u64;
     report.level = report.deep(options.signatures);
     Ok(())
 }

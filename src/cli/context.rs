@@ -193,8 +193,8 @@ impl<'a> Context<'a> {
             return Ok(home);
         }
         let how = match home.database() {
-            None => "give the folder of one with --data; `tallyhouse demo` makes one",
-            Some(_) => "name another with --database; `tallyhouse demo` makes one",
+            None => "give the folder of one with --data; `tallyhouse demo` or `tallyhouse found` makes one",
+            Some(_) => "name another with --database; `tallyhouse demo` or `tallyhouse found` makes one",
         };
         Err(CliError::Usage(format!("{} holds no network; {how}", home.shown())))
     }

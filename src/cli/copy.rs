@@ -48,11 +48,13 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     bar.finish_and_clear();
     told(&made?, &target.shown(), context)?;
     if !context.json && !dir.join("keys").exists() {
-        context.say(format_args!(
-            "next: cp -a {}/keys {}/; then serve the copy, and never the two of them",
-            source.dir().display(),
-            dir.display()
-        ))?;
+        let (keys, to) = (source.dir().join("keys"), dir.display());
+        let next = if keys.exists() {
+            format!("cp -a {} {to}/", keys.display())
+        } else {
+            format!("the keys, from where they are kept, go to {to}/keys")
+        };
+        context.say(format_args!("next: {next}; then serve the copy, and never the two of them"))?;
     }
     Ok(Exit::Ok)
 }

@@ -18,6 +18,7 @@ pub mod demo;
 pub mod explain;
 pub mod export;
 mod folder;
+pub mod found;
 pub mod history;
 mod holder;
 pub mod import;
@@ -53,6 +54,7 @@ const AFTER_HELP: &str = "\
 Examples:
   tallyhouse demo                              ten brands, a year of receipts, verified
   tallyhouse serve                             the same network over HTTP, with Swagger UI
+  tallyhouse found points.example/main …       a network of one's own, without anybody in it
   tallyhouse import receipts.csv --brand br_harvest
   tallyhouse keys new br_harvest issuing       make a key of a brand
   tallyhouse token check TOKEN                 is a token well formed, and whose is it?
@@ -82,6 +84,8 @@ pub struct Cli {
 pub enum Verb {
     /// Found a network of ten brands and fill it with a year of real receipts
     Demo(demo::Args),
+    /// Found a network, from the public keys of its roots
+    Found(found::Args),
     /// Take receipts or awards in from a file, in signed batches
     Import(import::Args),
     /// Make key files, show, certify and budget keys
@@ -133,6 +137,7 @@ fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
     context.config()?;
     match verb {
         Verb::Demo(args) => demo::run(args, context),
+        Verb::Found(args) => found::run(args, context),
         Verb::Import(args) => import::run(args, context),
         Verb::Keys(args) => keys::run(args, context),
         Verb::Token(args) => token::run(args, context),

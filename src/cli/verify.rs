@@ -20,7 +20,8 @@ What is checked, entry by entry: form and chain (BLAKE3), tree (RFC 6962) and si
 part against its root, every signature under the keys that the log itself had registered at that point,
 every effect by deciding the command again from its evidence and comparing all bytes, every snapshot, and
 at the end the live state and views record by record. The first thing that is wrong is named. A part may be
-missing only if a later entry, signed by the operator's roots, says that it was erased; an entry that lost its
+missing only if a later entry, signed by the operator's roots, says that it was erased, and one that is said to be erased
+and is there still makes the exit code 1; an entry that lost its
 evidence so is taken over within what its kind can do, named, and makes the exit code 1 unless it is allowed.
 Without --vkey and --net the keys that the log's own first entry names are taken: that shows that the log
 is consistent, not whose it is.")]
@@ -108,7 +109,7 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     } else {
         say(&report, args.allow_undecided, begun.elapsed().as_secs_f64(), context)?;
     }
-    let taken = report.undecided <= args.allow_undecided;
+    let taken = report.undecided <= args.allow_undecided && report.unerased == 0;
     Ok(if report.finding.is_none() && taken { Exit::Ok } else { Exit::Refused })
 }
 
@@ -158,6 +159,12 @@ fn say(report: &Report, allowed: u64, seconds: f64, context: &mut Context<'_>) -
                 Exit::Refused as u8
             ))?;
         }
+    }
+    if report.unerased > 0 {
+        context.say(format!(
+            "  {} parts are there still that the log says are erased: the node that writes says on standard error why",
+            report.unerased
+        ))?;
     }
     if !report.outside {
         context.say("  no checkpoint file beside the database: a log that was cut would not be noticed")?;

@@ -20,9 +20,12 @@ const CHUNK: usize = 1_000;
 
 /// A part that the log says is erased.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Due {
+pub struct Due {
+    /// Its entry.
     pub seq: u64,
+    /// Its place there.
     pub part: u16,
+    /// What remains of it.
     pub leaf: Hash,
 }
 
@@ -72,7 +75,7 @@ pub(super) fn may_erase(
 }
 
 /// All parts that state says are erased.
-pub(super) fn said(read: &dyn store::Read) -> Result<Vec<Due>, Failure> {
+fn said(read: &dyn store::Read) -> Result<Vec<Due>, Failure> {
     let (mut all, mut after) = (vec![], "erased/".to_owned());
     loop {
         let rows = read.scan(&after, CHUNK).map_err(fault)?.rows;
@@ -89,6 +92,18 @@ pub(super) fn said(read: &dyn store::Read) -> Result<Vec<Due>, Failure> {
             None => return Ok(all),
         }
     }
+}
+
+/// What state says is erased and a log has still.
+pub fn unerased(state: &dyn store::Read, log: &dyn store::Read) -> Result<Vec<Due>, Failure> {
+    let mut all = vec![];
+    for due in said(state)? {
+        let parts = log.read_parts(due.seq).map_err(fault)?;
+        if matches!(parts.get(usize::from(due.part)), Some(StoredPart::Whole(_))) {
+            all.push(due);
+        }
+    }
+    Ok(all)
 }
 
 /// What committed entries say is erased.
@@ -138,12 +153,7 @@ impl Writer {
 
     /// What was not done before the network was closed, or killed.
     pub(crate) fn resume_erasing(&mut self) -> Result<(), Failure> {
-        for due in said(&*self.read)? {
-            let parts = self.read.read_parts(due.seq).map_err(fault)?;
-            if matches!(parts.get(usize::from(due.part)), Some(StoredPart::Whole(_))) {
-                self.erasing.push(due);
-            }
-        }
+        self.erasing.extend(unerased(&*self.read, &*self.read)?);
         Ok(())
     }
 }

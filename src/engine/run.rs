@@ -28,6 +28,8 @@ pub(super) struct Shared {
     pub(super) remote: OnceLock<Remote>,
     /// How many durable commits there were.
     commits: AtomicU64,
+    /// Parts that are to be erased and are there still.
+    unerased: AtomicUsize,
     /// Sizes, not seqs: 0 is nothing.
     pub(super) followed: Vec<AtomicU64>,
     /// Changed records that wait, by follower.
@@ -61,6 +63,7 @@ impl Shared {
             balances: Balances::new(pace.balances, size),
             remote: OnceLock::new(),
             commits: AtomicU64::default(),
+            unerased: AtomicUsize::default(),
             followed: (0..followers).map(|_| AtomicU64::new(size)).collect(),
             waiting: (0..followers).map(|_| AtomicUsize::new(0)).collect(),
             moved: Condvar::new(),
@@ -159,6 +162,7 @@ impl Engine {
         let followers = others.len() + 1;
         let checkpoint = writer.checkpoint().to_owned();
         let shared = Arc::new(Shared::new(&pace, followers, size, checkpoint, writer.last_at()));
+        shared.unerased.store(writer.erasing.len(), Ordering::Relaxed);
         let mut threads = vec![];
         let mut orders = vec![];
         for (which, follower) in std::iter::once(state).chain(others).enumerate() {
@@ -227,6 +231,11 @@ impl Engine {
     /// Durable commits so far.
     pub fn commits(&self) -> u64 {
         self.shared.commits.load(Ordering::Relaxed)
+    }
+
+    /// Parts that the log says are erased and that this node, writing, could not erase yet.
+    pub fn unerased(&self) -> usize {
+        self.shared.unerased.load(Ordering::Relaxed)
     }
 
     /// Checks a request, has it decided, and waits for the answer.
@@ -477,8 +486,8 @@ impl Desk {
     fn sweep(&mut self, now: Time) -> Result<(), Failure> {
         self.writer.sweep(now)?;
         let commits = self.writer.append()?;
-        self.pass_on(commits);
         self.writer.erase_again();
+        self.pass_on(commits);
         Ok(())
     }
 
@@ -530,6 +539,7 @@ impl Desk {
     }
 
     pub(super) fn pass_on(&self, commits: Vec<Arc<Commit>>) {
+        self.shared.unerased.store(self.writer.erasing.len(), Ordering::Relaxed);
         if commits.is_empty() {
             return;
         }

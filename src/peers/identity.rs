@@ -4,14 +4,16 @@
 //! Promises: a peer without a certificate of the authority is not spoken to, on either side.
 //! Refuses to know: addresses.
 
+use crate::clock;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -35,6 +37,16 @@ impl Identity {
         let verifier = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone())
             .build()
             .map_err(|e| format!("{}: {e}", ca.display()))?;
+        // A node that no peer would speak to could still take the lease, and keep all others from writing.
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(clock::now().seconds()));
+        if let Some((own, between)) = chain.split_first() {
+            verifier.verify_client_cert(own, between, now).map_err(|e| {
+                let (cert, ca) = (cert.display(), ca.display());
+                format!(
+                    "{cert}: {e}: peers take certificates that the authority in {ca} made, and not this one"
+                )
+            })?;
+        }
         let server = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&TLS13])
             .map_err(wrong)?
@@ -65,4 +77,27 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(wrong)?.collect();
     let all = all.map_err(wrong)?;
     if all.is_empty() { Err(format!("{} holds no certificate", path.display())) } else { Ok(all) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::make;
+    use super::*;
+
+    #[test]
+    fn a_certificate_of_another_authority_is_refused_at_the_start() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| dir.path().join(name);
+        for folder in ["ours", "theirs"] {
+            let made = make(&[("a".to_owned(), vec!["127.0.0.1".to_owned()])], None).expect("made");
+            let (cert, key) = &made.nodes[0];
+            for (what, text) in [("ca", &made.ca), ("cert", cert), ("key", key)] {
+                std::fs::write(path(&format!("{folder}-{what}")), text).expect("written");
+            }
+        }
+        Identity::load(&path("ours-ca"), &path("ours-cert"), &path("ours-key")).expect("ours");
+        let no = Identity::load(&path("ours-ca"), &path("theirs-cert"), &path("theirs-key"));
+        let no = no.expect_err("another's");
+        assert!(no.contains("theirs-cert: ") && no.contains("ours-ca made, and not this one"), "{no}");
+    }
 }

@@ -1,11 +1,13 @@
 //! Entries as a reader may see them.
 
 use super::{Fault, Known};
+use crate::book::Name;
 use crate::log::{Envelope, LogVerifier, Proof, open};
 use crate::machine::{Kind, PartBody, Reader, concerned, issuer, may_read};
 use crate::store::{self, StoredEntry, StoredPart};
 use crate::tiles::{Hashes, Parts, prove};
 use crate::types::decode;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// An entry as one reader may see it: its envelope, and of its parts the reader's own.
@@ -90,7 +92,8 @@ impl Entries {
     /// An entry as this reader may see it; `None` if there is none of that number.
     pub fn entry(&self, seq: u64, reader: &Reader) -> Result<Option<Seen>, Fault> {
         let found = self.known.read().read(seq, 1, usize::MAX)?;
-        found.iter().find(|entry| entry.seq == seq).map(|entry| self.see(entry, reader)).transpose()
+        let seen = found.iter().filter(|entry| entry.seq == seq).map(|entry| self.see(entry, reader));
+        Ok(self.withheld(seen.collect::<Result<_, _>>()?)?.pop())
     }
 
     /// Up to `limit` entries from one on, as this reader may see them, fewer if they would pass `max_bytes`.
@@ -102,7 +105,31 @@ impl Entries {
         reader: &Reader,
     ) -> Result<Vec<Seen>, Fault> {
         let found = self.known.read().read(from, limit, max_bytes)?;
-        found.iter().map(|entry| self.see(entry, reader)).collect()
+        self.withheld(found.iter().map(|entry| self.see(entry, reader)).collect::<Result<_, _>>()?)
+    }
+
+    /// Takes out what the log says is erased, where the store has it still.
+    fn withheld(&self, mut all: Vec<Seen>) -> Result<Vec<Seen>, Fault> {
+        let mut names = BTreeMap::new();
+        for (at, seen) in all.iter().enumerate() {
+            for (own, part) in seen.parts.iter().enumerate() {
+                let What::Whole(bytes) = &part.what else { continue };
+                if let (true, Ok(index)) = (may_be_evidence(bytes), u16::try_from(part.index)) {
+                    names.insert(Name::Erased(seen.seq, index).to_string(), (at, own));
+                }
+            }
+        }
+        if names.is_empty() {
+            return Ok(all);
+        }
+        let keys: Vec<String> = names.keys().cloned().collect();
+        for row in self.known.read().load(&keys)?.rows {
+            let part = names.get(&row.key).and_then(|(at, own)| all.get_mut(*at)?.parts.get_mut(*own));
+            if let Some(part) = part {
+                part.what = What::Erased;
+            }
+        }
+        Ok(all)
     }
 
     /// The newest envelopes, newest first, at most `limit`; with `before`, those older than that entry.
@@ -182,6 +209,11 @@ fn last_body(entry: &StoredEntry) -> Result<Option<PartBody>, Fault> {
 fn may_name(bytes: &[u8], reader: &Reader) -> bool {
     let Reader::Accounts(own) = reader else { return true };
     let Ok(text) = std::str::from_utf8(bytes) else { return true };
-    let evidence = ["\"jws\":", "\"http\":"].iter().any(|member| text.contains(member));
-    evidence || own.iter().any(|account| text.contains(&account.to_string()))
+    may_be_evidence(bytes) || own.iter().any(|account| text.contains(&account.to_string()))
+}
+
+/// Whether there can be evidence in a part, as fast.
+fn may_be_evidence(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return true };
+    ["\"jws\":", "\"http\":"].iter().any(|member| text.contains(member))
 }

@@ -91,6 +91,28 @@ impl Packer {
         offset: usize,
         leaf: Hash,
     ) -> Result<Option<Vec<u8>>, Malformed> {
+        if self.replace(unpacker, chunk, offset, leaf)? { self.seal().map(Some) } else { Ok(None) }
+    }
+
+    /// The same, as plain lines whatever their size: readers take both.
+    pub(super) fn erase_plain(
+        &mut self,
+        unpacker: &mut Unpacker,
+        chunk: &[u8],
+        offset: usize,
+        leaf: Hash,
+    ) -> Result<Option<Vec<u8>>, Malformed> {
+        Ok(self.replace(unpacker, chunk, offset, leaf)?.then(|| self.lines.clone()))
+    }
+
+    /// Lays out a chunk's lines with one part replaced by its leaf hash; false: it is so already.
+    fn replace(
+        &mut self,
+        unpacker: &mut Unpacker,
+        chunk: &[u8],
+        offset: usize,
+        leaf: Hash,
+    ) -> Result<bool, Malformed> {
         let lines = unpacker.lines(chunk)?;
         self.lines.clear();
         let mut found = false;
@@ -99,7 +121,7 @@ impl Packer {
                 self.lines.extend_from_slice(line);
             } else if let StoredPart::Erased(before) = part(line) {
                 if before == leaf {
-                    return Ok(None);
+                    return Ok(false);
                 }
                 return Err(Malformed(format!("it was erased before, with the leaf {before}")));
             } else {
@@ -108,7 +130,7 @@ impl Packer {
             }
             self.lines.push(b'\n');
         }
-        if found { self.seal().map(Some) } else { Err(Malformed("there is no such part".into())) }
+        if found { Ok(true) } else { Err(Malformed("there is no such part".into())) }
     }
 
     fn seal(&mut self) -> Result<Vec<u8>, Malformed> {

@@ -219,6 +219,18 @@ impl Cluster {
         text.lines().filter(|line| !line.starts_with('\\')).collect::<Vec<_>>().join("\n")
     }
 
+    /// Has a file of psql carried out, as somebody; an error is what psql says.
+    pub fn script(&self, user: &str, database: &str, file: &str) -> Result<String, String> {
+        let mut command = Command::new(self.bin.join("psql"));
+        let path = self.dir.join("script.sql");
+        std::fs::write(&path, file).expect("a file");
+        command.args(["-X", "-A", "-t", "-q", "-U", user, "-d", Self::name(database), "-h"]);
+        command.arg(&self.dir).arg("-p").arg(self.port.to_string()).arg("-f").arg(path);
+        let output = command.output().expect("psql");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+    }
+
     /// The same as `sql`; an error is what the server says.
     pub fn try_sql(&self, database: &str, sql: &str) -> Result<String, String> {
         let mut command = Command::new(self.bin.join("psql"));

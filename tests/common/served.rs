@@ -17,9 +17,16 @@ pub struct Served {
 
 impl Served {
     /// Runs the program in a folder, and waits until it has said where it serves and what to try.
+    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+        // `demo` prints what to try last, `serve` its address and where keys are.
+        let end = if arguments.contains(&"demo") { "(until Ctrl-C)" } else { "API keys" };
+        Self::until(folder, arguments, end)
+    }
+
+    /// The same, up to a line that begins so.
     // Whoever drops it waits for it.
     #[allow(clippy::zombie_processes)]
-    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+    pub fn until(folder: &Path, arguments: &[&str], end: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tallyhouse"))
             .args(arguments)
             .current_dir(folder)
@@ -28,18 +35,16 @@ impl Served {
             .expect("the program starts");
         let mut rest = BufReader::new(child.stdout.take().expect("a pipe"));
         let (mut said, mut url) = (vec![], None);
-        let demo = arguments.contains(&"demo");
         loop {
             let mut line = String::new();
             let read = rest.read_line(&mut line).expect("text");
             assert!(read > 0, "it ended: {}", said.join("\n"));
             let line = line.trim_end().to_owned();
-            // `demo` prints what to try last, `serve` its address and where keys are.
             let address = line.split_whitespace().find(|word| word.starts_with("http://"));
             if let (Some(address), true) = (address, line.to_lowercase().starts_with("serving")) {
                 url = Some(address.to_owned());
             }
-            let last = if demo { line == "(until Ctrl-C)" } else { line.starts_with("API keys") };
+            let last = line.starts_with(end);
             said.push(line);
             if let (Some(url), true) = (&url, last) {
                 return Self { child, _rest: rest, url: url.clone(), said };

@@ -70,12 +70,7 @@ impl Read for PostgresReader {
     }
 
     fn read_parts(&self, seq: u64) -> Result<Vec<StoredPart>, Fault> {
-        self.pool.with(|session| {
-            let mut page = Page::new(usize::MAX)?;
-            page.push(seq, Vec::new());
-            all_parts(session, &mut page)?;
-            Ok(page.finish().pop().map(|entry| entry.parts).unwrap_or_default())
-        })
+        self.pool.with(|session| parts_of(session, seq))
     }
 
     fn read_envelopes(&self, from: u64, limit: usize) -> Result<Vec<Envelope>, Fault> {
@@ -143,6 +138,14 @@ fn envelopes(
         }
     }
     Ok(())
+}
+
+/// The parts of one entry.
+pub(super) fn parts_of(session: &mut Session, seq: u64) -> Result<Vec<StoredPart>, Fault> {
+    let mut page = Page::new(usize::MAX)?;
+    page.push(seq, Vec::new());
+    all_parts(session, &mut page)?;
+    Ok(page.finish().pop().map(|entry| entry.parts).unwrap_or_default())
 }
 
 /// The parts of a page's entries, in slices, until the page is full.

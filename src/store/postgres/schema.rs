@@ -139,8 +139,15 @@ pub(super) fn migrate(database: &Database) -> Result<Vec<String>, Fault> {
     let mut done = vec![];
     let mut any = database.connect(Purpose::Migrate(Schema::Log))?;
     for schema in Schema::ALL {
-        if missing(&mut any, schema)?.is_none() {
-            continue;
+        let Some(version) = missing(&mut any, schema)? else { continue };
+        let may: bool = any.run("look at what this role may do", |connection| {
+            let may = "SELECT has_database_privilege(current_database(), 'CREATE')";
+            diesel::dsl::sql::<Bool>(may).get_result(connection)
+        })?;
+        if !may {
+            let name = schema.name();
+            let why = format!("its schema {name} lacks {version}, which this role may not make");
+            return Err(any.named().foreign(format!("{why}; run `tallyhouse migrate` as the owner")));
         }
         let mut session = database.connect(Purpose::Migrate(schema))?;
         session.run("wait for another migration", |connection| lock(connection, MIGRATING))?;

@@ -112,7 +112,7 @@ fn the_writers_role_only_adds_to_the_log_and_readers_only_read() {
     owner.migrate().unwrap();
     let roles = include_str!("../../../config/postgres-roles.sql");
     for _ in 0..2 {
-        server.sql(&address, roles);
+        server.script("tally", &address, roles).unwrap();
     }
     server.sql(
         &address,
@@ -126,7 +126,7 @@ fn the_writers_role_only_adds_to_the_log_and_readers_only_read() {
     store.state.put(None, place(1), &[row("a", 1)]).unwrap();
     store.state.wipe().unwrap();
     let erased = store.log.erase_part(0, 0, Hash([1; 32])).unwrap_err().to_string();
-    assert!(erased.contains("permission denied"), "{erased}");
+    assert!(erased.contains("entry 0 has not these parts"), "{erased}");
 
     let denied = |role: &str, sql: &str| {
         let said = server.try_sql(&address, &format!("SET ROLE {role}; {sql}")).expect_err(sql);
@@ -164,6 +164,29 @@ fn the_writers_role_only_adds_to_the_log_and_readers_only_read() {
     let mut store = Postgres::open(&owner).unwrap();
     store.log.erase_part(0, 0, Hash([1; 32])).unwrap();
     assert_eq!(store.reader.read_parts(0).unwrap(), [StoredPart::Erased(Hash([1; 32]))]);
+}
+
+#[test]
+fn an_owner_who_may_not_make_roles_is_told_who_does() {
+    let server = Cluster::start();
+    let address = server.database();
+    server.sql("postgres", "CREATE ROLE points_owner LOGIN");
+    let name = address.rsplit('/').next().and_then(|end| end.split('?').next()).unwrap();
+    server.sql("postgres", &format!("ALTER DATABASE {name} OWNER TO points_owner"));
+    database(&address.replace("tally@", "points_owner@")).migrate().unwrap();
+    let roles = include_str!("../../../config/postgres-roles.sql");
+    let no = server.script("points_owner", &address, roles).expect_err("it may not");
+    assert!(no.contains("points_owner may not make roles: a superuser makes tallyhouse_writer"), "{no}");
+    server.sql("postgres", "CREATE ROLE tallyhouse_writer NOLOGIN; CREATE ROLE tallyhouse_reader NOLOGIN");
+    server.script("points_owner", &address, roles).unwrap();
+    let may = "SELECT has_table_privilege('tallyhouse_writer', 'log.entry', 'INSERT')";
+    assert_eq!(server.sql(&address, may).trim(), "t");
+    // A node finds an older schema, and says whose turn it is.
+    server.sql("postgres", "CREATE ROLE points_node LOGIN IN ROLE tallyhouse_writer");
+    let last = "DELETE FROM log.__diesel_schema_migrations WHERE version = (SELECT max(version) FROM log.__diesel_schema_migrations)";
+    server.sql(&address, last);
+    let no = Postgres::open(&database(&address.replace("tally@", "points_node@"))).err().expect("older");
+    assert!(no.to_string().contains("run `tallyhouse migrate` as the owner"), "{no}");
 }
 
 #[test]
