@@ -39,8 +39,8 @@ pub struct Args {
 fn currency(text: &str) -> Result<CurrencySetting, String> {
     let wanted = || "a currency is CODE:MINOR or CODE:MINOR:SCALE, such as EUR:2".to_owned();
     let mut fields = text.split(':');
-    let code: Currency =
-        fields.next().unwrap_or_default().parse().map_err(|e| format!("{}: {e}", wanted()))?;
+    let code = fields.next().unwrap_or_default().parse::<Currency>();
+    let code = code.map_err(|e| format!("{}: {e}", wanted()))?;
     let digits = |field: &str| field.parse::<u8>().map_err(|_| wanted());
     let minor = digits(fields.next().unwrap_or_default())?;
     let scale = fields.next().map_or(Ok(minor.saturating_add(2)), digits)?;
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(exit, Exit::Ok, "{err}");
         let said: serde_json::Value = serde_json::from_str(&out).expect("JSON");
         assert_eq!((&said["threshold"], said["roots"].as_array().map(Vec::len)), (&2.into(), Some(3)));
-        let scales: Vec<_> = [0, 1].map(|at| said["currencies"][at]["scale"].as_u64()).into();
+        let scales: Vec<_> = [0_usize, 1].map(|at| said["currencies"][at]["scale"].as_u64()).into();
         assert_eq!(scales, [Some(4), Some(1)]);
         let read = crate::store::Home::from(dir.path()).read().expect("a log");
         let genesis = crate::app::genesis_of(&*read).expect("read").expect("there");
