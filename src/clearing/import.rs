@@ -14,7 +14,6 @@ use crate::book::{
     StatementLine, Stop, Sums, Used, Way,
 };
 use crate::network::{Asked, person, signer};
-use crate::prices::end_met_call;
 use crate::sign::Purpose;
 use crate::types::{Currency, Fingerprint, Hash, Ident, Money, Refusal, Refused};
 use serde::{Deserialize, Serialize};
@@ -82,7 +81,6 @@ pub fn import_statement(draft: &mut Draft, asked: &Asked, args: &ImportStatement
         by: asked.kid,
         accepted: None,
         exceptions: vec![],
-        covers: vec![],
     };
     draft.put(PartKey::Public, name, Some(Record::Statement(statement)))
 }
@@ -161,14 +159,9 @@ fn book(draft: &mut Draft, currency: Currency, line: &StatementLine) -> Result<R
         instruction.fate = Some(Fate::Returned);
     }
     moved(draft, &mut closing, &instruction, line.amount, back)?;
-    let who = instruction.participant.clone();
+    let part = PartKey::Participant(instruction.participant.clone());
     store(draft, instruction.cycle, closing)?;
-    draft.put(
-        PartKey::Participant(who.clone()),
-        Name::Instruction(id),
-        Some(Record::Instruction(instruction)),
-    )?;
-    end_met_call(draft, &who, currency)?;
+    draft.put(part, Name::Instruction(id), Some(Record::Instruction(instruction)))?;
     Ok(Ok(()))
 }
 

@@ -157,7 +157,6 @@ impl Model {
             settle_price: settle.version,
             issue_price: issue.version,
             budget,
-            firm: false,
         })
     }
 
@@ -206,7 +205,6 @@ impl Model {
                 obligation: money(owed),
                 issuer,
                 price: price.version,
-                firm: false,
             });
         }
         Ok(BillTerms {

@@ -390,11 +390,9 @@ impl<'a> House<'a> {
             currency: self.currency,
             cap: None,
             pairs: vec![],
-            in_flight: false,
-            per_shop: None,
             covered: false,
-            cover: Some(Money::new(owes).ok_or("too much")?),
-            fund: Some(Money::ZERO),
+            cover: Money::new(owes).ok_or("too much")?,
+            fund: Money::ZERO,
         };
         self.agreed(Kind::FundingSet, &cycle.to_string(), &args, at)?;
         self.advance(MoveCycle::bare(cycle, Move::Shortfall), at)?;

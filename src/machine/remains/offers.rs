@@ -29,8 +29,7 @@ pub(super) fn made(scene: &Scene) -> Result<Vec<Guess>, Broken> {
             let (to, currency) = (terms.to, terms.currency);
             let sides = [(Some(terms.source), None), (None, Some(terms.target))];
             let exchange = sides.map(|(source, target)| WantedExchange { to, currency, source, target });
-            let firm = terms.firm;
-            exchange.map(|exchange| MakeOffer { exchange: Some(exchange), payment: None, firm }).to_vec()
+            exchange.map(|exchange| MakeOffer { exchange: Some(exchange), payment: None }).to_vec()
         }
         OfferTerms::Payment(bill) => {
             let share =
@@ -43,8 +42,7 @@ pub(super) fn made(scene: &Scene) -> Result<Vec<Guess>, Broken> {
                 capture: bill.capture,
                 shares: bill.shares.iter().map(share).collect(),
             };
-            let firm = bill.shares.iter().any(|share| share.firm);
-            vec![MakeOffer { exchange: None, payment: Some(payment), firm }]
+            vec![MakeOffer { exchange: None, payment: Some(payment) }]
         }
     };
     Ok(wanted.into_iter().map(|args| Guess::command(asked.clone(), Body::MakeOffer(args))).collect())
