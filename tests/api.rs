@@ -10,14 +10,14 @@ mod common;
 mod access;
 #[path = "api/answers.rs"]
 mod answers;
-#[path = "api/banking.rs"]
-mod banking;
 #[path = "api/bounds.rs"]
 mod bounds;
 #[path = "api/batches.rs"]
 mod batches;
 #[path = "api/consents.rs"]
 mod consents;
+#[path = "api/funding.rs"]
+mod funding;
 #[path = "api/leaks.rs"]
 mod leaks;
 #[path = "api/linking.rs"]

@@ -30,7 +30,6 @@ const FOLDERS: &[&str] = &[
     "cache",
     "engine",
     "reading",
-    "banking",
     "peers",
     "api",
     "console",

@@ -187,8 +187,16 @@ pub struct Position {
 }
 
 /// State, as a source for a draft that is never finished.
-struct State<'a> {
-    service: &'a Service,
+pub(super) struct State<'a> {
+    pub(super) service: &'a Service,
+}
+
+/// What goes wrong in a draft that only reads is no caller's fault.
+pub(super) fn unread(stop: Stop) -> Problem {
+    match stop {
+        Stop::Refused(no) => Problem::fault(no),
+        other => Problem::fault(format!("{other:?}")),
+    }
 }
 
 impl Source for State<'_> {
@@ -201,28 +209,15 @@ impl Source for State<'_> {
     }
 }
 
-impl Service {
-    /// What the rules make of state as it is shown.
-    pub(super) fn looked<T>(
-        &self,
-        at: Time,
-        look: impl FnOnce(&mut Draft) -> Result<T, Stop>,
-    ) -> Result<T, Problem> {
-        let state = State { service: self };
-        look(&mut Draft::new(&state, 0, at)).map_err(|stop| match stop {
-            Stop::Refused(no) => Problem::fault(no),
-            other => Problem::fault(format!("{other:?}")),
-        })
-    }
-}
-
 fn position(
     service: &Service,
     who: &ParticipantId,
     currency: Currency,
     at: Time,
 ) -> Result<Position, Problem> {
-    let stands = service.looked(at, |draft| exposure(draft, who, currency))?;
+    let state = State { service };
+    let mut draft = Draft::new(&state, 0, at);
+    let stands = exposure(&mut draft, who, currency).map_err(unread)?;
     Ok(Position {
         participant: who.clone(),
         currency,

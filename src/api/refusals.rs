@@ -50,12 +50,6 @@ pub fn of_way(route: &Route) -> Vec<Code> {
         // The vault's: a name or an application that somebody has, or decided, already.
         codes.push(Code::AlreadyTaken);
     }
-    if matches!(
-        route.id,
-        "getCycleReport" | "getOrders" | "listNotices" | "matchStatement" | "readStatusReport"
-    ) {
-        codes.push(Code::NotReady);
-    }
     if route.carrier == Carrier::Command {
         codes.extend([Code::IdempotencyKeyMissing, Code::IdempotencyKeyMismatch, Code::HeldKeyMissing]);
     }
@@ -154,11 +148,14 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
             UnitFrozen,
             AccountFrozen,
             SettingInvalid,
+            NoPrice,
+            PriceStale,
             BudgetMissing,
             BudgetExpired,
             BudgetExceeded,
             HourlyCeilingExceeded,
             IssueCapExceeded,
+            IssuanceCoverExceeded,
             AmountTooSmall,
             AmountTooLarge,
             TooManyLots,
@@ -228,6 +225,8 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
             UnitNotAccepted,
             OfferLimitExceeded,
             TooManyOffers,
+            ExposureExceeded,
+            PairCapExceeded,
             AmountTooSmall,
             AmountTooLarge,
             SharesMismatch,
@@ -243,11 +242,14 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
             BrandFrozen,
             UnitFrozen,
             AccountFrozen,
+            NoPrice,
+            PriceStale,
             BudgetMissing,
             BudgetExpired,
             BudgetExceeded,
             HourlyCeilingExceeded,
             IssueCapExceeded,
+            IssuanceCoverExceeded,
             ExposureExceeded,
             PairCapExceeded,
             AcceptanceCapExceeded,
@@ -297,20 +299,26 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
         Kind::StatementImported => &[AlreadyExists, SettingInvalid, StatementInvalid],
         Kind::StatementAccepted => &[StatementUnknown, AmountTooLarge, PeopleMissing, StatementInvalid],
         Kind::InstructionMoved => &[InstructionUnknown, AmountTooLarge, PeopleMissing, InstructionStage],
-        Kind::DetailsSet => &[ParticipantUnknown, SerialStale, SettingInvalid, PeopleMissing],
-        Kind::DetailsConfirmed => &[DetailsUnknown, SerialStale, AlreadyExists, PeopleMissing],
-        Kind::ScheduleSet | Kind::PeriodClosed => &[SerialStale, SettingInvalid, PeopleMissing],
         Kind::FundingSet => &[ParticipantUnknown, SettingInvalid, ExposureExceeded, PeopleMissing],
+        Kind::ReserveSet => &[UnitUnknown, SettingInvalid, NoPrice, PriceStale, PeopleMissing],
+        Kind::CoverMoved => &[
+            ParticipantUnknown,
+            BrandUnknown,
+            UnitUnknown,
+            StatementUnknown,
+            NoPrice,
+            PriceStale,
+            IssuanceCoverExceeded,
+            ExposureExceeded,
+            AmountTooLarge,
+            PeopleMissing,
+            CoverInvalid,
+        ],
+        Kind::MarginCalled => &[ParticipantUnknown, AmountTooLarge, MarginCallInvalid],
         Kind::DisputeFiled => &[BrandUnknown, PaymentUnknown, AmountTooLarge, DisputeInvalid],
         Kind::DisputeMoved => &[BrandUnknown, DisputeUnknown, AmountTooLarge, PeopleMissing, DisputeStage],
         Kind::ComplaintFiled => &[AccountUnknown, PaymentUnknown, ComplaintInvalid],
         Kind::ComplaintMoved => &[ComplaintUnknown, ComplaintStage],
-        Kind::CycleDue
-        | Kind::Genesis
-        | Kind::Term
-        | Kind::NetworkFrozen
-        | Kind::Snapshot
-        | Kind::Tick
-        | Kind::Refused => &[],
+        Kind::Genesis | Kind::Term | Kind::NetworkFrozen | Kind::Snapshot | Kind::Tick | Kind::Refused => &[],
     }
 }

@@ -9,14 +9,13 @@
 mod account;
 mod change;
 mod clearing;
-mod details;
 mod draft;
+mod funding;
 mod limit;
 mod moves;
 mod name;
 mod offer;
 mod record;
-mod schedule;
 mod terms;
 mod sums;
 
@@ -24,10 +23,10 @@ pub use account::{Account, Bucket, Head, Hold, Lot, MAX_HOLDS, MAX_LOTS, Origin}
 pub use change::{Apply, Done, Leg, Place, Shared};
 pub use clearing::{
     Answered, Bank, Booking, Closing, Complaint, ComplaintStage, Computed, Cycle, Dispute, DisputeStage,
-    Exception, Fate, Funding, Instruction, Line, Mark, Objection, Roll, Statement, StatementLine, Sums, Way,
+    Exception, Fate, Instruction, Line, Mark, Objection, Roll, Statement, StatementLine, Sums, Way,
 };
-pub use details::{Details, DetailsVersion};
 pub use draft::{Draft, Effects, Found, Of, PartKey, PartOut, Source, Stop, Tag, changed};
+pub use funding::{CoverChange, CoverStep, Funding, MarginCall, Reserve};
 pub use limit::{Asserted, Draw, Limit, Measure};
 pub use name::{Name, Principal};
 pub use offer::{BillTerms, Exchange, ExchangeTerms, Offer, OfferState, OfferTerms, OfferedShare};
@@ -35,7 +34,6 @@ pub use record::{
     Brand, Budget, Command, Consent, Erased, Expiry, KeyRecord, KeyState, Network, Participant, Payment,
     Record, Root, Share, ShareTerms, Shown, Term, Tick, TillTerms, Unit, Used,
 };
-pub use schedule::{Every, Period, Schedule};
 pub use terms::{
     Acceptance, Accepted, AcceptedUnit, AnnouncedAcceptance, ExchangeAccepted, Floor, Notice, Price,
     PriceFor, Prices, Published,

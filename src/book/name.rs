@@ -74,16 +74,14 @@ pub enum Name {
     Complaint(ComplaintId),
     /// A consent that stays open, as the shop's brand knows it.
     Consent(ConsentId),
+    /// A step of a participant's cover, by the entry that took it.
+    CoverStep(ParticipantId, Currency, u64),
     /// The settlement account of a currency.
     Bank(Currency),
     /// A cycle, by its number.
     Closing(u64),
     /// Which cycles are open or under way.
     Cycle,
-    /// Bank details of a participant in a currency.
-    Details(ParticipantId, Currency),
-    /// A version of them.
-    DetailsVersion(ParticipantId, Currency, u64),
     /// A dispute over a payment.
     Dispute(DisputeId),
     /// A participant, by its number from 0.
@@ -117,16 +115,14 @@ pub enum Name {
     Participant(ParticipantId),
     /// A payment, as the shop's brand knows it.
     Payment(PaymentId),
-    /// The month that was closed last.
-    Period,
     /// The prices of a unit that are in force or announced.
     Prices(UnitCode),
     /// A version of a unit's prices, as it was published.
     Published(UnitCode, u64),
+    /// What must stand behind a unit's points, and what does.
+    Reserve(UnitCode),
     /// How many participants there are.
     Roll,
-    /// When cycles are sealed by themselves.
-    Schedule,
     /// The part of a payment that one unit bears, as its holder and its brand know it.
     Share(PaymentId, UnitCode),
     /// Whose code opened a consent, as the holder and the holder's brand know it.
@@ -163,6 +159,7 @@ impl Name {
             Self::Dispute(id) => Some(id.seq),
             Self::Complaint(id) => Some(id.seq),
             Self::Instruction(id) => Some(id.seq),
+            Self::CoverStep(_, _, seq) => Some(*seq),
             _ => None,
         }
     }
@@ -178,14 +175,11 @@ impl fmt::Display for Name {
             Self::Command(principal, id) => write!(f, "command/{principal}/{id}"),
             Self::Complaint(complaint) => write!(f, "complaint/{complaint}"),
             Self::Consent(consent) => write!(f, "consent/{consent}"),
+            // Sixteen digits, so that steps stand in their order.
+            Self::CoverStep(who, currency, seq) => write!(f, "cover/{who}/{currency}/{seq:016}"),
             Self::Bank(currency) => write!(f, "bank/{currency}"),
             Self::Closing(cycle) => write!(f, "cycle/{cycle}"),
             Self::Cycle => f.write_str("cycle"),
-            Self::Details(who, currency) => write!(f, "details/{who}/{currency}"),
-            // Ten digits, as of prices.
-            Self::DetailsVersion(who, currency, version) => {
-                write!(f, "details/{who}/{currency}/{version:010}")
-            }
             Self::Dispute(dispute) => write!(f, "dispute/{dispute}"),
             Self::Enrolled(number) => write!(f, "roll/{number}"),
             Self::Erased(seq, part) => write!(f, "erased/{seq}.{part}"),
@@ -202,12 +196,11 @@ impl fmt::Display for Name {
             Self::Pair(cycle, a, b, currency) => write!(f, "pair/{cycle}/{a}:{b}/{currency}"),
             Self::Participant(participant) => write!(f, "participant/{participant}"),
             Self::Payment(payment) => write!(f, "payment/{payment}"),
-            Self::Period => f.write_str("period"),
             Self::Prices(unit) => write!(f, "prices/{unit}"),
             // Ten digits, so that versions stand in their order.
             Self::Published(unit, version) => write!(f, "price/{unit}/{version:010}"),
+            Self::Reserve(unit) => write!(f, "reserve/{unit}"),
             Self::Roll => f.write_str("roll"),
-            Self::Schedule => f.write_str("schedule"),
             Self::Share(payment, unit) => write!(f, "share/{payment}/{unit}"),
             Self::Shown(consent) => write!(f, "shown/{consent}"),
             Self::Shared(unit, shared) => write!(f, "shared/{unit}:{shared}"),
@@ -241,15 +234,14 @@ impl FromStr for Name {
             ["command", principal, id] => Self::Command(principal.parse()?, id.parse()?),
             ["complaint", complaint] => Self::Complaint(complaint.parse()?),
             ["consent", consent] => Self::Consent(consent.parse()?),
+            ["cover", who, currency, seq] => {
+                let seq = seq.parse().map_err(|_| no())?;
+                let name = Self::CoverStep(who.parse()?, currency.parse()?, seq);
+                return if name.to_string() == text { Ok(name) } else { Err(no()) };
+            }
             ["bank", currency] => Self::Bank(currency.parse()?),
             ["cycle"] => Self::Cycle,
             ["cycle", cycle] => Self::Closing(number(cycle).ok_or_else(no)?),
-            ["details", who, currency] => Self::Details(who.parse()?, currency.parse()?),
-            ["details", who, currency, version] => {
-                let version = version.parse().map_err(|_| no())?;
-                let name = Self::DetailsVersion(who.parse()?, currency.parse()?, version);
-                return if name.to_string() == text { Ok(name) } else { Err(no()) };
-            }
             ["dispute", dispute] => Self::Dispute(dispute.parse()?),
             ["erased", place] => {
                 let (seq, part) = place.split_once('.').ok_or_else(no)?;
@@ -279,15 +271,14 @@ impl FromStr for Name {
             }
             ["participant", participant] => Self::Participant(participant.parse()?),
             ["payment", payment] => Self::Payment(payment.parse()?),
-            ["period"] => Self::Period,
             ["price", unit, version] => {
                 let name = Self::Published(unit.parse()?, version.parse().map_err(|_| no())?);
                 return if name.to_string() == text { Ok(name) } else { Err(no()) };
             }
             ["prices", unit] => Self::Prices(unit.parse()?),
+            ["reserve", unit] => Self::Reserve(unit.parse()?),
             ["roll"] => Self::Roll,
             ["roll", at] => Self::Enrolled(number(at).ok_or_else(no)?),
-            ["schedule"] => Self::Schedule,
             ["share", payment, unit] => Self::Share(payment.parse()?, unit.parse()?),
             ["shown", consent] => Self::Shown(consent.parse()?),
             ["shared", place] => {

@@ -2,13 +2,12 @@
 
 use super::account::{Account, Lot};
 use super::clearing::{
-    Bank, Closing, Complaint, Cycle, Dispute, Funding, Instruction, Line, Objection, Roll, Statement,
+    Bank, Closing, Complaint, Cycle, Dispute, Instruction, Line, Objection, Roll, Statement,
 };
-use super::details::{Details, DetailsVersion};
+use super::funding::{CoverStep, Funding, Reserve};
 use super::limit::Limit;
 use super::name::Name;
 use super::offer::{Exchange, Offer};
-use super::schedule::{Period, Schedule};
 use super::terms::{Acceptance, Floor, Notice, Prices, Published};
 use crate::sign::{HeldCaps, PublicKey, Purpose, TillLimits};
 use crate::types::{
@@ -263,6 +262,9 @@ pub struct ShareTerms {
     /// Whether headroom of the issuer's participant is reserved for it while it is open.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reserved: bool,
+    /// Whether it counts for the cap of the pair, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paired: bool,
     /// How much of the obligation is disputed, or was charged back.
     #[serde(default, skip_serializing_if = "nothing")]
     pub charged: Money,
@@ -452,9 +454,8 @@ records! {
     Command(Command) = Name::Command(..), command;
     Complaint(Complaint) = Name::Complaint(_), complaint;
     Consent(Consent) = Name::Consent(_), consent;
+    CoverStep(CoverStep) = Name::CoverStep(..), cover_step;
     Cycle(Cycle) = Name::Cycle, cycle;
-    Details(Details) = Name::Details(..), details;
-    DetailsVersion(DetailsVersion) = Name::DetailsVersion(..), details_version;
     Dispute(Dispute) = Name::Dispute(_), dispute;
     Enrolled(ParticipantId) = Name::Enrolled(_), enrolled;
     Erased(Erased) = Name::Erased(..), erased;
@@ -469,11 +470,10 @@ records! {
     Objection(Objection) = Name::Objection(_), objection;
     Participant(Participant) = Name::Participant(_), participant;
     Payment(Payment) = Name::Payment(_), payment;
-    Period(Period) = Name::Period, period;
     Prices(Prices) = Name::Prices(_), prices;
     Published(Published) = Name::Published(..), published;
+    Reserve(Reserve) = Name::Reserve(_), reserve;
     Roll(Roll) = Name::Roll, roll;
-    Schedule(Schedule) = Name::Schedule, schedule;
     Share(Share) = Name::Share(..), share;
     Shown(Shown) = Name::Shown(_), shown;
     Statement(Statement) = Name::Statement(_), statement;

@@ -10,8 +10,8 @@
 mod bank;
 mod calendar;
 mod complaint;
+mod cover;
 mod cycle;
-mod details;
 mod dispute;
 mod documents;
 mod flow;
@@ -23,9 +23,6 @@ mod matching;
 mod netting;
 mod objection;
 mod people;
-mod period;
-mod reconcile;
-mod schedule;
 mod setoff;
 mod shortfall;
 mod stage;
@@ -38,12 +35,11 @@ pub use calendar::{business_days_after, is_business_day, on_or_after};
 pub use complaint::{
     COMPLAINTS, ComplaintStep, FileComplaint, MoveComplaint, file_complaint, move_complaint,
 };
+pub use cover::{
+    CallMargin, LinePlace, MOST_RATIO, MoveCover, SetReserve, call_margin, move_cover, set_reserve,
+};
 pub use cycle::{
     ComputeCycle, GRACE, Move, MoveCycle, SealCycle, compute_cycle, digest, move_cycle, seal_cycle,
-};
-pub use details::{
-    BankDetails, ConfirmDetails, DebitMandate, DebitScheme, SaltedDetails, SetDetails, confirm_details,
-    set_details,
 };
 pub use dispute::{DisputeStep, FileDispute, MoveDispute, REASONS, file_dispute, is_overdue, move_dispute};
 pub use documents::{CycleDocument, cycle_documents, figures_table};
@@ -56,9 +52,6 @@ pub use matching::{
 };
 pub use netting::{Debt, Figure, Figures, Matrix, Nets};
 pub use objection::{AnswerObjection, FileObjection, answer_objection, file_objection};
-pub use period::{ClosePeriod, close_period};
-pub use reconcile::{Differs, Missing, Reconciled, Takings, TillDay, reconcile};
-pub use schedule::{SetSchedule, seal_by_schedule, seal_due, set_schedule};
 pub use setoff::{Level, SetOff, SetOffLine, check_set_off, set_off};
 pub use stage::{InstructionStage, InstructionStep, Stage, Step, instruction_stage, stage};
 pub use statement::{Balance, Line, LineKey, MOST_LINES, Statement, StatementKind};

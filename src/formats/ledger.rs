@@ -11,7 +11,6 @@
 //! books what it is owed or owes for a payment has a counter-account in its income or expenses.
 
 use super::journal::{Balances, Cut, Document, Journal, Posting, add, part};
-use super::periods::Periods;
 use crate::book::{Leg, Place, Record, Shared};
 use crate::machine::{Event, Kind};
 use crate::types::{Asset, BrandId, Currency, Date, Malformed, ParticipantId, UnitCode};
@@ -26,8 +25,7 @@ pub struct Ledger {
     brands: BTreeMap<BrandId, ParticipantId>,
     opening: Balances,
     closing: Balances,
-    days: BTreeMap<(Date, String), Day>,
-    periods: Periods,
+    days: BTreeMap<(Date, &'static str), Day>,
     used: BTreeMap<String, u8>,
 }
 
@@ -55,7 +53,6 @@ impl Ledger {
             opening: Balances::new(),
             closing: Balances::new(),
             days: BTreeMap::new(),
-            periods: Periods::default(),
             used: BTreeMap::new(),
         }
     }
@@ -74,21 +71,16 @@ impl Ledger {
                     _ => {}
                 }
             }
-            let text = match self.periods.late(&effect.done) {
-                Some(month) => format!("{}, prior period {month}", event.kind),
-                None => event.kind.text().to_owned(),
-            };
             for leg in &effect.done.legs {
                 for posting in self.postings(leg, event.kind)? {
-                    self.post(event, &text, posting)?;
+                    self.post(event, posting)?;
                 }
             }
         }
-        self.periods.take(event);
         Ok(())
     }
 
-    fn post(&mut self, event: &Event, text: &str, posting: Posting) -> Result<(), Malformed> {
+    fn post(&mut self, event: &Event, posting: Posting) -> Result<(), Malformed> {
         let Posting { account, commodity, amount } = posting;
         let key = (account, commodity);
         add(self.closing.entry(key.clone()).or_default(), amount)?;
@@ -96,7 +88,7 @@ impl Ledger {
             return add(self.opening.entry(key).or_default(), amount);
         }
         let fresh = || Day { first: event.seq, ..Day::default() };
-        let day = self.days.entry((event.at.date(0), text.to_owned())).or_insert_with(fresh);
+        let day = self.days.entry((event.at.date(0), event.kind.text())).or_insert_with(fresh);
         day.last = event.seq;
         add(day.sums.entry(key).or_default(), amount)
     }
@@ -188,7 +180,7 @@ impl Ledger {
             if !postings.is_empty() {
                 let number = u64::try_from(documents.len()).unwrap_or(u64::MAX).saturating_add(1);
                 let entries = (day.first, day.last);
-                documents.push(Document { number, date, posted: date, text: kind, entries, postings });
+                documents.push(Document { number, date, posted: date, text: kind.into(), entries, postings });
             }
         }
         let clean = |mut balances: Balances| {

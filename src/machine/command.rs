@@ -6,9 +6,9 @@
 use super::http::{Read, read_http};
 use super::kind::Kind;
 use crate::clearing::{
-    AcceptStatement, AnswerObjection, ClosePeriod, ComputeCycle, ConfirmDetails, FileComplaint, FileDispute,
-    FileObjection, ImportStatement, MoveComplaint, MoveCycle, MoveDispute, MoveInstruction, SealCycle,
-    SetDetails, SetFunding, SetSchedule,
+    AcceptStatement, AnswerObjection, CallMargin, ComputeCycle, FileComplaint, FileDispute, FileObjection,
+    ImportStatement, MoveComplaint, MoveCover, MoveCycle, MoveDispute, MoveInstruction, SealCycle,
+    SetFunding, SetReserve,
 };
 use crate::network::{
     Asked, DefineUnit, EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount,
@@ -95,10 +95,9 @@ pub enum Body {
     AcceptStatement(AcceptStatement),
     MoveInstruction(MoveInstruction),
     SetFunding(SetFunding),
-    SetDetails(SetDetails),
-    ConfirmDetails(ConfirmDetails),
-    SetSchedule(SetSchedule),
-    ClosePeriod(ClosePeriod),
+    SetReserve(SetReserve),
+    MoveCover(MoveCover),
+    CallMargin(CallMargin),
     FileDispute(FileDispute),
     MoveDispute(MoveDispute),
     FileComplaint(FileComplaint),
@@ -143,10 +142,9 @@ impl Body {
             Self::AcceptStatement(_) => Kind::StatementAccepted,
             Self::MoveInstruction(_) => Kind::InstructionMoved,
             Self::SetFunding(_) => Kind::FundingSet,
-            Self::SetDetails(_) => Kind::DetailsSet,
-            Self::ConfirmDetails(_) => Kind::DetailsConfirmed,
-            Self::SetSchedule(_) => Kind::ScheduleSet,
-            Self::ClosePeriod(_) => Kind::PeriodClosed,
+            Self::SetReserve(_) => Kind::ReserveSet,
+            Self::MoveCover(_) => Kind::CoverMoved,
+            Self::CallMargin(_) => Kind::MarginCalled,
             Self::FileDispute(_) => Kind::DisputeFiled,
             Self::MoveDispute(_) => Kind::DisputeMoved,
             Self::FileComplaint(_) => Kind::ComplaintFiled,
@@ -475,10 +473,9 @@ pub(super) fn read_args(kind: Kind, args: Args) -> Result<Body, Refused> {
         Kind::StatementAccepted => Body::AcceptStatement(args.read()?),
         Kind::InstructionMoved => Body::MoveInstruction(args.read()?),
         Kind::FundingSet => Body::SetFunding(args.read()?),
-        Kind::DetailsSet => Body::SetDetails(args.read()?),
-        Kind::DetailsConfirmed => Body::ConfirmDetails(args.read()?),
-        Kind::ScheduleSet => Body::SetSchedule(args.read()?),
-        Kind::PeriodClosed => Body::ClosePeriod(args.read()?),
+        Kind::ReserveSet => Body::SetReserve(args.read()?),
+        Kind::CoverMoved => Body::MoveCover(args.read()?),
+        Kind::MarginCalled => Body::CallMargin(args.read()?),
         Kind::DisputeFiled => Body::FileDispute(args.read()?),
         Kind::DisputeMoved => Body::MoveDispute(args.read()?),
         Kind::ComplaintFiled => Body::FileComplaint(args.read()?),
@@ -490,7 +487,6 @@ pub(super) fn read_args(kind: Kind, args: Args) -> Result<Body, Refused> {
         | Kind::Snapshot
         | Kind::PointsIssued
         | Kind::PointsBatch
-        | Kind::CycleDue
         | Kind::Tick
         | Kind::Refused => {
             return Err(Refused::about(Refusal::TokenPayload, format!("{kind} is made by no command")));

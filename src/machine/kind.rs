@@ -51,6 +51,7 @@ kinds! {
     UnitFrozen "unit.frozen" true "unit.freeze" "A unit is frozen or released."
     PricesPublished "prices.published" true "prices.publish" "A version of a unit's prices is published."
     AcceptancePublished "acceptance.published" true "acceptance.publish" "A brand publishes whose units it takes."
+    ReserveSet "reserve.set" true "reserve.set" "How much must stand behind a unit's points is set."
     Snapshot "snapshot" true "" "The root over all state records as of an earlier entry."
     EvidenceErased "evidence.erased" true "evidence.erase" "A part that holds evidence is erased; its hash stays."
     AccountOpened "account.opened" false "account.open" "An account is opened, or gets its key."
@@ -73,13 +74,10 @@ kinds! {
     ObjectionAnswered "objection.answered" false "objection.answer" "An objection is accepted or rejected."
     StatementImported "statement.imported" false "statement.import" "A bank statement is taken in, and nothing is confirmed yet."
     StatementAccepted "statement.accepted" false "statement.accept" "A bank statement is accepted: what it says is paid."
-    InstructionMoved "instruction.moved" false "instruction.move" "An instruction is acknowledged, rejected, issued again, sent or written off."
+    InstructionMoved "instruction.moved" false "instruction.move" "An instruction is acknowledged, rejected, issued again or written off."
     FundingSet "funding.set" false "funding.set" "What stands behind a participant's debts is set."
-    PeriodClosed "period.closed" false "period.close" "A month is closed: what comes later for it is told as prior-period."
-    DetailsSet "details.set" false "details.set" "A participant's bank details are set, as a commitment."
-    DetailsConfirmed "details.confirmed" false "details.confirm" "Bank details were confirmed by calling back: they count from the next cycle."
-    ScheduleSet "schedule.set" false "schedule.set" "It is set when cycles are sealed by themselves."
-    CycleDue "cycle.due" false "" "The open cycle is sealed by the schedule, and the next one opens."
+    CoverMoved "cover.moved" false "cover.move" "A participant's cover, or the reserve of a unit, is topped up or taken back."
+    MarginCalled "margin.called" false "margin.call" "A participant that stands for more than is behind it is called upon to bring what is missing."
     DisputeFiled "dispute.filed" false "dispute.file" "Whoever owes for a payment disputes that."
     DisputeMoved "dispute.moved" false "dispute.move" "A dispute goes a step on."
     ComplaintFiled "complaint.filed" false "complaint.file" "A consumer complains."
@@ -102,10 +100,8 @@ impl Kind {
                 | Self::StatementAccepted
                 | Self::InstructionMoved
                 | Self::FundingSet
-                | Self::ScheduleSet
-                | Self::PeriodClosed
-                | Self::DetailsSet
-                | Self::DetailsConfirmed
+                | Self::CoverMoved
+                | Self::MarginCalled
                 | Self::DisputeFiled
                 | Self::DisputeMoved
                 | Self::ComplaintFiled

@@ -210,15 +210,16 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
             all.push(Concerned::Unit(*unit));
             all.extend(record.and_then(Record::share).map(|share| Concerned::Account(share.account)));
         }
-        Name::Prices(unit) | Name::Published(unit, _) | Name::Unit(unit) | Name::Shared(unit, _) => {
-            all.push(Concerned::Unit(*unit))
-        }
+        Name::Prices(unit)
+        | Name::Published(unit, _)
+        | Name::Reserve(unit)
+        | Name::Unit(unit)
+        | Name::Shared(unit, _) => all.push(Concerned::Unit(*unit)),
         Name::Pair(_, a, b, _) => {
             all.extend([a, b].map(|participant| Concerned::Participant(participant.clone())));
         }
         Name::Participant(participant)
-        | Name::Details(participant, _)
-        | Name::DetailsVersion(participant, ..)
+        | Name::CoverStep(participant, ..)
         | Name::Funding(participant, _)
         | Name::Line(_, participant, _)
         | Name::Net(_, participant, _) => all.push(Concerned::Participant(participant.clone())),
@@ -244,9 +245,7 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
         | Name::Enrolled(_)
         | Name::Erased(..)
         | Name::Network
-        | Name::Period
         | Name::Roll
-        | Name::Schedule
         | Name::Statement(_)
         | Name::Term
         | Name::Tick

@@ -130,15 +130,13 @@ fn kind_code(kind: Kind) -> i64 {
         Kind::StatementAccepted => 46,
         Kind::InstructionMoved => 47,
         Kind::FundingSet => 48,
-        Kind::DetailsSet => 60,
-        Kind::DetailsConfirmed => 61,
-        Kind::ScheduleSet => 62,
-        Kind::CycleDue => 63,
-        Kind::PeriodClosed => 64,
         Kind::DisputeFiled => 49,
         Kind::DisputeMoved => 50,
         Kind::ComplaintFiled => 51,
         Kind::ComplaintMoved => 52,
+        Kind::ReserveSet => 53,
+        Kind::CoverMoved => 54,
+        Kind::MarginCalled => 55,
     }
 }
 

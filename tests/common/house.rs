@@ -9,14 +9,15 @@ use super::world::{Brand, Holder, Key, World, beginning, id, money};
 use std::collections::BTreeMap;
 use tallyhouse::book::{Answered, Booking, Closing, Instruction, Line, Name, Record, StatementLine, Way};
 use tallyhouse::clearing::{
-    self, AcceptStatement, AnswerObjection, ComputeCycle, ConfirmDetails, FileObjection, ImportStatement,
-    InstructionStep, Move, MoveCycle, MoveInstruction, SealCycle, SetDetails, SetFunding, Stage, stage,
+    self, AcceptStatement, AnswerObjection, ComputeCycle, FileObjection, ImportStatement, InstructionStep,
+    LinePlace, Move, MoveCover, MoveCycle, MoveInstruction, SealCycle, SetFunding, SetReserve, Stage, stage,
 };
-use tallyhouse::machine::{Answer, Request};
-use tallyhouse::payments::Authorise;
+use tallyhouse::machine::{Answer, Offered, Request};
+use tallyhouse::payments::{Authorise, MakeOffer, WantedPayment, WantedShare};
 use tallyhouse::sign::{KeyCert, PaymentConsent, Purpose, Typ};
 use tallyhouse::types::{
-    Currency, Hash, InstructionId, Money, ObjectionId, ParticipantId, PaymentId, Refusal, Refused, Time,
+    Currency, Hash, Ident, InstructionId, Money, ObjectionId, ParticipantId, PaymentId, Refusal, Refused,
+    Time,
 };
 
 pub struct House {
@@ -130,36 +131,14 @@ impl House {
     ) -> Result<Answer, Refused> {
         let cid = self.cid();
         let first = self.world.command(&self.analyst, &cid, kind, args);
-        let request = approved(&self.world, first, approvers.iter().map(|at| &self.approvers[*at]));
+        let approvals = approvers.iter().map(|at| self.world.approve(&self.approvers[*at], &first));
+        let request = Request::of(std::iter::once(first.clone()).chain(approvals).collect());
         self.send(request)
     }
 
     /// The same with two approvers.
     pub fn agreed(&mut self, kind: &str, args: &impl serde::Serialize) -> Result<Answer, Refused> {
         self.with(&[0, 1], kind, args)
-    }
-
-    /// A command by a brand's root that its two approvers approve.
-    pub fn agreed_by_brand(
-        &mut self,
-        brand: usize,
-        kind: &str,
-        args: &impl serde::Serialize,
-    ) -> Result<Answer, Refused> {
-        let cid = self.cid();
-        let brand = &self.world.brands[brand];
-        let first = self.world.command(&brand.root, &cid, kind, args);
-        let request = approved(&self.world, first, brand.approvers.iter());
-        self.send(request)
-    }
-
-    /// A version of a participant's bank details, by its brand, and confirmed.
-    pub fn details(&mut self, brand: usize, version: u64, commitment: Hash) {
-        let participant = self.world.brands[brand].participant.clone();
-        let args = SetDetails { participant: participant.clone(), currency: eur(), version, commitment };
-        self.agreed_by_brand(brand, "details.set", &args).expect("set");
-        let args = ConfirmDetails { participant, currency: eur(), version };
-        self.ask("details.confirm", &args).expect("confirmed");
     }
 
     /// Points of a unit, for its nth holder.
@@ -219,6 +198,22 @@ impl House {
         let consent = self.world.consent(&holder.key, &claims);
         let request = self.world.authorise(&brand.tills[0].key, &cid, &args, vec![consent]);
         self.send(request).map(|answer| answer.payment.expect("a payment"))
+    }
+
+    /// A bill of one unit that a shop offers for sure: headroom is held for it.
+    pub fn offer_firm(&mut self, shop: usize, unit: &str, amount: u64) -> Result<Box<Offered>, Refused> {
+        let cid = self.cid();
+        let bill = WantedPayment {
+            amount: money(amount),
+            currency: eur(),
+            deadline: self.now.seconds() + 3_600,
+            reference: None,
+            capture: false,
+            shares: vec![WantedShare { unit: id(unit), amount: money(amount) }],
+        };
+        let args = MakeOffer { exchange: None, payment: Some(bill), firm: true };
+        let request = self.world.make_offer(&self.world.brands[shop].tills[0].key, &cid, &args);
+        self.send(request).map(|answer| answer.offer.expect("an offer"))
     }
 
     pub fn closing(&self, cycle: u64) -> Closing {
@@ -356,8 +351,9 @@ impl House {
         }
     }
 
-    /// Money of others, which no instruction is about: what was drawn from covers and tranches.
-    pub fn deposit(&mut self, amount: u64) {
+    /// Money of others, which no instruction is about: what was drawn from covers and tranches. The statement that says so,
+    /// in its first line.
+    pub fn deposit(&mut self, amount: u64) -> Ident {
         let entry = id(&self.cid());
         let line = StatementLine {
             entry,
@@ -367,6 +363,26 @@ impl House {
             instruction: None,
         };
         self.statement(vec![line]);
+        let bank = self.node.state.get(&Name::Bank(eur())).and_then(Record::bank);
+        bank.expect("an account").statement.clone()
+    }
+
+    /// Tops a cover up, or the reserve of a unit, by what a statement just brought.
+    pub fn top_up(&mut self, who: &str, unit: Option<&str>, amount: u64) -> Result<Answer, Refused> {
+        let statement = self.deposit(amount);
+        let line = Some(LinePlace { statement, line: 0 });
+        self.agreed("cover.move", &MoveCover { line, ..cover(who, unit, Way::In, amount) })
+    }
+
+    /// Takes some of it back.
+    pub fn withdraw(&mut self, who: &str, unit: Option<&str>, amount: u64) -> Result<Answer, Refused> {
+        let reference = Some(id(&self.cid()));
+        self.agreed("cover.move", &MoveCover { reference, ..cover(who, unit, Way::Out, amount) })
+    }
+
+    /// How much must stand behind a unit's points.
+    pub fn reserve(&mut self, unit: &str, ratio: u32) -> Result<Answer, Refused> {
+        self.agreed("reserve.set", &SetReserve { unit: id(unit), currency: eur(), ratio })
     }
 
     /// All instructions of a cycle in one direction, paid in full.
@@ -403,14 +419,20 @@ impl House {
     }
 }
 
-/// A statement with the approvals of these keys.
-fn approved<'a>(world: &World, first: String, by: impl Iterator<Item = &'a Key>) -> Request {
-    let approvals: Vec<String> = by.map(|key| world.approve(key, &first)).collect();
-    Request::of([vec![first], approvals].concat())
-}
-
 fn signed(amount: i64) -> Money {
     money(u64::try_from(amount).expect("an account is not overdrawn"))
+}
+
+fn cover(who: &str, unit: Option<&str>, way: Way, amount: u64) -> MoveCover {
+    MoveCover {
+        participant: id(who),
+        currency: eur(),
+        unit: unit.map(id),
+        way,
+        amount: money(amount),
+        line: None,
+        reference: None,
+    }
 }
 
 /// A cap and a cover, and no more.
@@ -420,9 +442,11 @@ pub fn funding(who: &str, cap: Option<u64>, cover: u64) -> SetFunding {
         currency: eur(),
         cap: cap.map(money),
         pairs: vec![],
+        in_flight: false,
+        per_shop: None,
         covered: false,
-        cover: money(cover),
-        fund: money(0),
+        cover: Some(money(cover)),
+        fund: Some(money(0)),
     }
 }
 

@@ -3,11 +3,11 @@
 use super::{Row, Table, number};
 use crate::common::house::{eur, step};
 use crate::common::world::{id, money};
-use tallyhouse::book::{Booking, Every, Name, Record, StatementLine, Way};
+use tallyhouse::book::{Booking, Name, Record, StatementLine, Way};
 use tallyhouse::clearing::{
-    self, AcceptStatement, AnswerObjection, ClosePeriod, ComputeCycle, ConfirmDetails, FileComplaint,
-    FileDispute, FileObjection, ImportStatement, MoveComplaint, MoveCycle, MoveDispute, MoveInstruction,
-    PairCap, SealCycle, SetDetails, SetFunding, SetSchedule,
+    self, AcceptStatement, AnswerObjection, CallMargin, ComputeCycle, FileComplaint, FileDispute,
+    FileObjection, ImportStatement, LinePlace, MoveComplaint, MoveCover, MoveCycle, MoveDispute,
+    MoveInstruction, PairCap, SealCycle, SetFunding, SetReserve,
 };
 use tallyhouse::machine::Request;
 use tallyhouse::types::{Hash, InstructionId};
@@ -104,40 +104,46 @@ impl Table {
                     currency: eur(),
                     cap: row.get("cap").map(|n| money(number(n))),
                     pairs: pairs.into_iter().collect(),
+                    in_flight: row.has("in-flight"),
+                    per_shop: row.get("per-shop").map(|n| money(number(n))),
                     covered: row.has("covered"),
-                    cover: money(number(row.or("cover", "0"))),
-                    fund: money(0),
+                    cover: row.get("cover").map(|n| money(number(n))),
+                    fund: None,
                 };
                 self.command(row, "analyst", "funding.set", &args)
             }
-            "schedule" => {
-                let every = row.get("every").map(|text| match text.split_once(':') {
-                    Some(("week", day)) => Every::Week { day: number(day) as u8 },
-                    Some((_, day)) => Every::Month { day: number(day) as u8 },
-                    None => Every::Day,
-                });
-                let (hour, grace_minutes) =
-                    (number(row.or("hour", "0")) as u8, number(row.or("grace", "0")) as u32);
-                let args = SetSchedule { version: number(row.word(1)), every, hour, grace_minutes };
-                self.command(row, "analyst", "schedule.set", &args)
+            "reserve" => {
+                let args = SetReserve {
+                    unit: id(row.word(1)),
+                    currency: id(row.or("currency", "EUR")),
+                    ratio: number(row.word(2)) as u32,
+                };
+                self.command(row, "analyst", "reserve.set", &args)
             }
-            "period" => {
-                let args = ClosePeriod { month: id(row.word(1)), seq: number(row.word(2)) };
-                self.command(row, "analyst", "period.close", &args)
-            }
-            "details" => {
-                let args = SetDetails {
+            // `cover pa_kino in 500 line=s1:0`, `cover pa_kino out 500 unit=KINO reference=order-1`
+            "cover" => {
+                let line = row.get("line").and_then(|line| line.split_once(':'));
+                let args = MoveCover {
                     participant: id(row.word(1)),
                     currency: id(row.or("currency", "EUR")),
-                    version: number(row.word(2)),
-                    commitment: Hash::default(),
+                    unit: row.get("unit").map(id),
+                    way: word(row.word(2)),
+                    amount: money(number(row.word(3))),
+                    line: line.map(|(statement, line)| LinePlace {
+                        statement: id(statement),
+                        line: number(line) as u16,
+                    }),
+                    reference: row.get("reference").map(id),
                 };
-                self.command(row, "root:br_harvest", "details.set", &args)
+                self.command(row, "analyst", "cover.move", &args)
             }
-            "details-confirm" => {
-                let (participant, version) = (id(row.word(1)), number(row.word(2)));
-                let args = ConfirmDetails { participant, currency: eur(), version };
-                self.command(row, "analyst", "details.confirm", &args)
+            "call" => {
+                let args = CallMargin {
+                    participant: id(row.word(1)),
+                    currency: eur(),
+                    until: self.seconds(row.word(2)),
+                };
+                self.command(row, "analyst", "margin.call", &args)
             }
             "dispute" => {
                 let args = FileDispute {
@@ -181,17 +187,24 @@ impl Table {
         line.and_then(|line| line.instruction).unwrap_or_else(|| panic!("{text} has no instruction"))
     }
 
-    /// `in:1:pa_kino:500:e1`: so much came in for an instruction, under this reference of the bank's.
+    /// `in:1:pa_kino:500:e1`: so much came in for an instruction, under this reference of the bank's; `in:500:e1`: for
+    /// none.
     fn lines(&self, row: &Row) -> Vec<StatementLine> {
         let line = |text: &&str| {
             let fields: Vec<&str> = text.split(':').collect();
-            let [way, cycle, who, amount, entry] = fields.as_slice() else { panic!("{text} is no line") };
+            let (way, instruction, amount, entry) = match fields.as_slice() {
+                [way, cycle, who, amount, entry] => {
+                    (way, Some(self.instruction(&format!("{cycle}:{who}"))), amount, entry)
+                }
+                [way, amount, entry] => (way, None, amount, entry),
+                _ => panic!("{text} is no line"),
+            };
             StatementLine {
                 entry: id(entry),
                 booking: Booking::Booked,
                 way: word(way),
                 amount: money(number(amount)),
-                instruction: Some(self.instruction(&format!("{cycle}:{who}"))),
+                instruction,
             }
         };
         row.words.iter().skip(3).map(line).collect()
