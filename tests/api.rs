@@ -16,6 +16,8 @@ mod bounds;
 mod batches;
 #[path = "api/consents.rs"]
 mod consents;
+#[path = "api/funding.rs"]
+mod funding;
 #[path = "api/leaks.rs"]
 mod leaks;
 #[path = "api/linking.rs"]

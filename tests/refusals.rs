@@ -9,7 +9,7 @@ use reader::Table;
 use std::collections::BTreeSet;
 use tallyhouse::types::Refusal;
 
-const TABLES: [(&str, &str); 11] = [
+const TABLES: [(&str, &str); 12] = [
     ("evidence", include_str!("refusals/evidence.txt")),
     ("network", include_str!("refusals/network.txt")),
     ("points", include_str!("refusals/points.txt")),
@@ -21,6 +21,7 @@ const TABLES: [(&str, &str); 11] = [
     ("offers", include_str!("refusals/offers.txt")),
     ("clearing", include_str!("refusals/clearing.txt")),
     ("prices", include_str!("refusals/prices.txt")),
+    ("funding", include_str!("refusals/funding.txt")),
 ];
 
 /// What this release's pure code cannot say of a request that is kept: a digest is compared where the request
@@ -81,6 +82,11 @@ fn every_row_of_clearing() {
 #[test]
 fn every_row_of_prices() {
     Table::play(TABLES[10]);
+}
+
+#[test]
+fn every_row_of_funding() {
+    Table::play(TABLES[11]);
 }
 
 #[test]

@@ -187,8 +187,16 @@ pub struct Position {
 }
 
 /// State, as a source for a draft that is never finished.
-struct State<'a> {
-    service: &'a Service,
+pub(super) struct State<'a> {
+    pub(super) service: &'a Service,
+}
+
+/// What goes wrong in a draft that only reads is no caller's fault.
+pub(super) fn unread(stop: Stop) -> Problem {
+    match stop {
+        Stop::Refused(no) => Problem::fault(no),
+        other => Problem::fault(format!("{other:?}")),
+    }
 }
 
 impl Source for State<'_> {
@@ -209,10 +217,7 @@ fn position(
 ) -> Result<Position, Problem> {
     let state = State { service };
     let mut draft = Draft::new(&state, 0, at);
-    let stands = exposure(&mut draft, who, currency).map_err(|stop| match stop {
-        Stop::Refused(no) => Problem::fault(no),
-        other => Problem::fault(format!("{other:?}")),
-    })?;
+    let stands = exposure(&mut draft, who, currency).map_err(unread)?;
     Ok(Position {
         participant: who.clone(),
         currency,

@@ -14,7 +14,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Answered {
@@ -46,7 +47,14 @@ pub struct Metrics {
     unerased: Gauge,
     shared: Shared,
     node: Node,
+    /// What stands behind debts and points.
+    over: Gauge,
+    short: Gauge,
+    looked: Mutex<Option<Instant>>,
 }
+
+/// How long what was found of debts and points stands: looking costs a few records for each of them.
+const LOOK: Duration = Duration::from_secs(15);
 
 /// One node of several.
 struct Node {
@@ -122,6 +130,9 @@ impl Metrics {
             behind: gauge("node_entries_behind", "Entries of the log that this node has not read yet"),
             alarm: gauge("node_alarm", "1 while this node may not become the writer; /readyz says why"),
         };
+        let over = gauge("participants_over_limit", "Participants that stand for more than is behind them");
+        let short = gauge("reserves_short", "Units whose points need more than is held for them");
+        let looked = Mutex::new(None);
         Self {
             registry,
             answered,
@@ -135,7 +146,26 @@ impl Metrics {
             unerased,
             shared,
             node,
+            over,
+            short,
+            looked,
         }
+    }
+
+    /// Whether it is time to look again at what stands behind debts and points: true for one who asks.
+    pub fn looks(&self) -> bool {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = looked.is_none_or(|at| at.elapsed() >= LOOK);
+        if due {
+            *looked = Some(Instant::now());
+        }
+        due
+    }
+
+    /// What was found: participants over their limit, and reserves that are short.
+    pub fn found(&self, [over, short]: [u64; 2]) {
+        self.over.set(size(over));
+        self.short.set(size(short));
     }
 
     /// A request came in.

@@ -45,6 +45,7 @@ mod docs;
 mod entries;
 mod erasures;
 mod freezes;
+mod funding;
 mod held;
 mod keys;
 mod network;

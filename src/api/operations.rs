@@ -3,7 +3,7 @@
 use super::call::service;
 use super::document::document;
 use super::problem::{Code, Problem};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use std::sync::OnceLock;
 
@@ -84,6 +84,13 @@ pub async fn readyz(request: HttpRequest) -> Result<HttpResponse, Problem> {
         content_type = "application/openmetrics-text")))]
 pub async fn metrics(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
+    if service.metrics.looks() {
+        let from = service.clone();
+        // What cannot be read now is looked at again later; the other figures do not wait for it.
+        if let Ok(Ok(found)) = web::block(move || super::funding::alarms(&from)).await {
+            service.metrics.found(found);
+        }
+    }
     let text = service.metrics.text(&service.engine(), &service.seat);
     Ok(HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")

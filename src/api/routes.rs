@@ -3,8 +3,8 @@
 use super::problem::{Code, Problem};
 use super::{
     accounts, api_keys, applications, awards, batches, brands, budgets, clearing, consents, cycles, disputes,
-    docs, entries, erasures, freezes, held, keys, network, offers, operations, payments, prices, reference,
-    settlement, tiles, units, wallets,
+    docs, entries, erasures, freezes, funding, held, keys, network, offers, operations, payments, prices,
+    reference, settlement, tiles, units, wallets,
 };
 use crate::machine::{Method, Route};
 use actix_web::http::header::ALLOW;
@@ -39,6 +39,7 @@ fn public(config: &mut web::ServiceConfig) {
         .route("/v1/keys/{kid}", web::get().to(reference::get_key))
         .route("/v1/units", web::get().to(reference::units))
         .route("/v1/units/{unit}", web::get().to(reference::get_unit))
+        .route("/v1/units/{unit}/funding", web::get().to(funding::unit_funding))
         .route("/v1/units/{unit}/prices", web::get().to(prices::prices))
         .route("/v1/units/{unit}/prices/history", web::get().to(prices::price_history))
         .route("/v1/budgets/{kid}", web::get().to(budgets::get))
@@ -62,6 +63,8 @@ fn public(config: &mut web::ServiceConfig) {
         .route("/v1/instructions/{instruction}", web::get().to(clearing::get_instruction))
         .route("/v1/objections/{objection}", web::get().to(clearing::get_objection))
         .route("/v1/bank-statements/{statement}", web::get().to(clearing::get_statement))
+        .route("/v1/participants/{participant}/exposure", web::get().to(funding::participant_exposure))
+        .route("/v1/participants/{participant}/cover", web::get().to(funding::cover_steps))
         .route("/v1/positions", web::get().to(clearing::positions))
         .route("/v1/disputes/{dispute}", web::get().to(disputes::get_dispute))
         .route("/v1/complaints/{complaint}", web::get().to(disputes::get_complaint))
@@ -108,6 +111,9 @@ fn written(config: &mut web::ServiceConfig) {
         .route("/v1/bank-statements/acceptances", web::post().to(clearing::accept))
         .route("/v1/instructions/moves", web::post().to(clearing::move_instruction))
         .route("/v1/funding", web::post().to(clearing::set_funding))
+        .route("/v1/reserves", web::post().to(funding::set_reserve))
+        .route("/v1/margin-calls", web::post().to(funding::call_margin))
+        .route("/v1/cover", web::post().to(funding::move_cover))
         .route("/v1/disputes", web::post().to(disputes::file_dispute))
         .route("/v1/disputes/moves", web::post().to(disputes::move_dispute))
         .route("/v1/complaints", web::post().to(disputes::file_complaint))

@@ -1,4 +1,4 @@
-//! Records of the clearing house: cycles, lines, instructions, objections, statements, funding, disputes.
+//! Records of the clearing house: cycles, lines, instructions, objections, statements, disputes.
 //!
 //! Owns: their shapes. A cycle and an instruction store facts (sealed at, version, approved, confirmed …).
 //! Promises: one sign: + is owed to the participant, − is owed by it.
@@ -353,6 +353,10 @@ pub struct Statement {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(schema_with = crate::types::pairs::<u16, Exception>)]
     pub exceptions: Vec<(u16, Exception)>,
+    /// How much of which lines became cover or reserve, by their number from 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(schema_with = crate::types::pairs::<u16, Money>)]
+    pub covers: Vec<(u16, Money)>,
 }
 
 /// The settlement account of a currency, as the last accepted statement left it.
@@ -371,28 +375,6 @@ pub struct Bank {
 pub struct Roll {
     /// How many.
     pub participants: u64,
-}
-
-/// What stands behind a participant's debts in one currency.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Funding {
-    /// Most that it may owe on balance.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cap: Option<Money>,
-    /// Most that it may owe one other participant, by that.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub pairs: Vec<(ParticipantId, Money)>,
-    /// Whether its debts must be covered.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub covered: bool,
-    /// Money that it left as cover.
-    pub cover: Money,
-    /// Its share of the common fund: drawn after its cover.
-    pub fund: Money,
-    /// Reserved for payments that are not captured yet, by the day (since 1970, UTC) with whose end it comes back.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub reserved: Vec<(u64, Money)>,
 }
 
 /// The stage of a dispute.

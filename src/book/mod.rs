@@ -10,6 +10,7 @@ mod account;
 mod change;
 mod clearing;
 mod draft;
+mod funding;
 mod limit;
 mod moves;
 mod name;
@@ -22,9 +23,10 @@ pub use account::{Account, Bucket, Head, Hold, Lot, MAX_HOLDS, MAX_LOTS, Origin}
 pub use change::{Apply, Done, Leg, Place, Shared};
 pub use clearing::{
     Answered, Bank, Booking, Closing, Complaint, ComplaintStage, Computed, Cycle, Dispute, DisputeStage,
-    Exception, Fate, Funding, Instruction, Line, Mark, Objection, Roll, Statement, StatementLine, Sums, Way,
+    Exception, Fate, Instruction, Line, Mark, Objection, Roll, Statement, StatementLine, Sums, Way,
 };
 pub use draft::{Draft, Effects, Found, Of, PartKey, PartOut, Source, Stop, Tag, changed};
+pub use funding::{CoverChange, CoverStep, Funding, MarginCall, Reserve};
 pub use limit::{Asserted, Draw, Limit, Measure};
 pub use name::{Name, Principal};
 pub use offer::{BillTerms, Exchange, ExchangeTerms, Offer, OfferState, OfferTerms, OfferedShare};

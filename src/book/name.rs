@@ -74,6 +74,8 @@ pub enum Name {
     Complaint(ComplaintId),
     /// A consent that stays open, as the shop's brand knows it.
     Consent(ConsentId),
+    /// A step of a participant's cover, by the entry that took it.
+    CoverStep(ParticipantId, Currency, u64),
     /// The settlement account of a currency.
     Bank(Currency),
     /// A cycle, by its number.
@@ -117,6 +119,8 @@ pub enum Name {
     Prices(UnitCode),
     /// A version of a unit's prices, as it was published.
     Published(UnitCode, u64),
+    /// What must stand behind a unit's points, and what does.
+    Reserve(UnitCode),
     /// How many participants there are.
     Roll,
     /// The part of a payment that one unit bears, as its holder and its brand know it.
@@ -155,6 +159,7 @@ impl Name {
             Self::Dispute(id) => Some(id.seq),
             Self::Complaint(id) => Some(id.seq),
             Self::Instruction(id) => Some(id.seq),
+            Self::CoverStep(_, _, seq) => Some(*seq),
             _ => None,
         }
     }
@@ -170,6 +175,8 @@ impl fmt::Display for Name {
             Self::Command(principal, id) => write!(f, "command/{principal}/{id}"),
             Self::Complaint(complaint) => write!(f, "complaint/{complaint}"),
             Self::Consent(consent) => write!(f, "consent/{consent}"),
+            // Sixteen digits, so that steps stand in their order.
+            Self::CoverStep(who, currency, seq) => write!(f, "cover/{who}/{currency}/{seq:016}"),
             Self::Bank(currency) => write!(f, "bank/{currency}"),
             Self::Closing(cycle) => write!(f, "cycle/{cycle}"),
             Self::Cycle => f.write_str("cycle"),
@@ -192,6 +199,7 @@ impl fmt::Display for Name {
             Self::Prices(unit) => write!(f, "prices/{unit}"),
             // Ten digits, so that versions stand in their order.
             Self::Published(unit, version) => write!(f, "price/{unit}/{version:010}"),
+            Self::Reserve(unit) => write!(f, "reserve/{unit}"),
             Self::Roll => f.write_str("roll"),
             Self::Share(payment, unit) => write!(f, "share/{payment}/{unit}"),
             Self::Shown(consent) => write!(f, "shown/{consent}"),
@@ -226,6 +234,11 @@ impl FromStr for Name {
             ["command", principal, id] => Self::Command(principal.parse()?, id.parse()?),
             ["complaint", complaint] => Self::Complaint(complaint.parse()?),
             ["consent", consent] => Self::Consent(consent.parse()?),
+            ["cover", who, currency, seq] => {
+                let seq = seq.parse().map_err(|_| no())?;
+                let name = Self::CoverStep(who.parse()?, currency.parse()?, seq);
+                return if name.to_string() == text { Ok(name) } else { Err(no()) };
+            }
             ["bank", currency] => Self::Bank(currency.parse()?),
             ["cycle"] => Self::Cycle,
             ["cycle", cycle] => Self::Closing(number(cycle).ok_or_else(no)?),
@@ -263,6 +276,7 @@ impl FromStr for Name {
                 return if name.to_string() == text { Ok(name) } else { Err(no()) };
             }
             ["prices", unit] => Self::Prices(unit.parse()?),
+            ["reserve", unit] => Self::Reserve(unit.parse()?),
             ["roll"] => Self::Roll,
             ["roll", at] => Self::Enrolled(number(at).ok_or_else(no)?),
             ["share", payment, unit] => Self::Share(payment.parse()?, unit.parse()?),

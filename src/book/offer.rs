@@ -49,6 +49,9 @@ pub struct ExchangeTerms {
     pub issue_price: u64,
     /// The key whose budget the points that are got draw on.
     pub budget: Kid,
+    /// Whether headroom of the debtor is held for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub firm: bool,
 }
 
 /// What one unit bears of a bill that is offered.
@@ -67,6 +70,9 @@ pub struct OfferedShare {
     pub issuer: ParticipantId,
     /// The version of the prices that was applied.
     pub price: u64,
+    /// Whether headroom of the issuer's participant is held for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub firm: bool,
 }
 
 /// A bill as it is offered.

@@ -2,8 +2,9 @@
 
 use super::account::{Account, Lot};
 use super::clearing::{
-    Bank, Closing, Complaint, Cycle, Dispute, Funding, Instruction, Line, Objection, Roll, Statement,
+    Bank, Closing, Complaint, Cycle, Dispute, Instruction, Line, Objection, Roll, Statement,
 };
+use super::funding::{CoverStep, Funding, Reserve};
 use super::limit::Limit;
 use super::name::Name;
 use super::offer::{Exchange, Offer};
@@ -261,6 +262,9 @@ pub struct ShareTerms {
     /// Whether headroom of the issuer's participant is reserved for it while it is open.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reserved: bool,
+    /// Whether it counts for the cap of the pair, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paired: bool,
     /// How much of the obligation is disputed, or was charged back.
     #[serde(default, skip_serializing_if = "nothing")]
     pub charged: Money,
@@ -450,6 +454,7 @@ records! {
     Command(Command) = Name::Command(..), command;
     Complaint(Complaint) = Name::Complaint(_), complaint;
     Consent(Consent) = Name::Consent(_), consent;
+    CoverStep(CoverStep) = Name::CoverStep(..), cover_step;
     Cycle(Cycle) = Name::Cycle, cycle;
     Dispute(Dispute) = Name::Dispute(_), dispute;
     Enrolled(ParticipantId) = Name::Enrolled(_), enrolled;
@@ -467,6 +472,7 @@ records! {
     Payment(Payment) = Name::Payment(_), payment;
     Prices(Prices) = Name::Prices(_), prices;
     Published(Published) = Name::Published(..), published;
+    Reserve(Reserve) = Name::Reserve(_), reserve;
     Roll(Roll) = Name::Roll, roll;
     Share(Share) = Name::Share(..), share;
     Shown(Shown) = Name::Shown(_), shown;

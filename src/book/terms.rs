@@ -97,6 +97,11 @@ impl Price {
         std::iter::once(self.settle).chain(self.settle_for.iter().map(|one| one.rate))
     }
 
+    /// The highest of its settle prices: what a point costs its issuer at the most.
+    pub fn dearest(&self) -> Rate {
+        self.settles().fold(self.settle, |high, rate| if rate.is_above(high) { rate } else { high })
+    }
+
     /// All its issue prices.
     pub fn issues(&self) -> impl Iterator<Item = Rate> + '_ {
         std::iter::once(self.issue).chain(self.issue_for.iter().map(|one| one.rate))

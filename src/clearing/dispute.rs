@@ -212,8 +212,8 @@ pub fn move_dispute(draft: &mut Draft, asked: &Asked, args: &MoveDispute) -> Res
     if to == DisputeStage::ChargedBack {
         // It may come to owe this: that costs headroom from now on, as long as it can take.
         let longest = draft.at.plus_seconds(ANSWER.saturating_mul(6));
-        let held = reserve(draft, &dispute.target, dispute.currency, longest, dispute.amount)?;
-        dispute.reserved = held.then_some(longest);
+        let held = reserve(draft, &dispute.target, None, dispute.currency, longest, dispute.amount)?;
+        dispute.reserved = held.any.then_some(longest);
     }
     if let Some(for_filer) = end(to) {
         finish(draft, args.dispute, &mut dispute, for_filer)?;
@@ -252,7 +252,7 @@ fn allowed(
 /// What an end does: the obligation is taken back, or what was disputed may be refunded or disputed again.
 fn finish(draft: &mut Draft, id: DisputeId, dispute: &mut Dispute, for_filer: bool) -> Result<(), Stop> {
     if let Some(until) = dispute.reserved.take() {
-        release(draft, &dispute.target, dispute.currency, until, dispute.amount)?;
+        release(draft, &dispute.target, None, dispute.currency, until, dispute.amount)?;
     }
     if for_filer {
         let less = dispute.amount.signed().saturating_neg();

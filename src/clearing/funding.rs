@@ -7,7 +7,7 @@
 use super::people::{analyst, two_people};
 use crate::book::{Draft, Funding, Name, PartKey, Record, Stop};
 use crate::network::Asked;
-use crate::prices::{exposure, funding, limit};
+use crate::prices::{end_met_call, exposure, funding, limit};
 use crate::types::{Currency, Money, ParticipantId, Refusal, Refused};
 use serde::{Deserialize, Serialize};
 
@@ -38,13 +38,22 @@ pub struct SetFunding {
     /// Caps for single creditors.
     #[serde(skip_serializing_if = "Vec::is_empty", default, deserialize_with = "crate::sign::objects")]
     pub pairs: Vec<PairCap>,
+    /// These caps count what may come to be owed, by holds and firm offers, and not only what is owed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_flight: bool,
+    /// Most headroom that firm offers to one creditor may hold; a tenth of the limit if absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub per_shop: Option<Money>,
     /// Whether its debts must be covered.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub covered: bool,
-    /// The money that it left as cover.
-    pub cover: Money,
-    /// Its share of the common fund, drawn after its cover.
-    pub fund: Money,
+    /// The money that it left as cover before statements said so; as it is if absent. What comes later is a
+    /// `cover.move`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cover: Option<Money>,
+    /// Its share of the common fund, drawn after its cover; as it is if absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fund: Option<Money>,
 }
 
 /// Sets what stands behind a participant's debts.
@@ -68,13 +77,24 @@ pub fn set_funding(draft: &mut Draft, asked: &Asked, args: &SetFunding) -> Resul
         draft.participant(&pair.creditor)?;
     }
     let before = funding(draft, &args.participant, args.currency)?.unwrap_or_default();
+    let mut paired = before.paired.clone();
+    // What is reserved already may be for a creditor whose cap is new: it counts until its day is over.
+    let had = |new: &PairCap| before.in_flight && before.pairs.iter().any(|(had, _)| *had == new.creditor);
+    for new in args.pairs.iter().filter(|new| args.in_flight && !had(new)) {
+        paired.retain(|(_, creditor, _)| *creditor != new.creditor);
+        paired.extend(before.reserved.iter().map(|(day, held)| (*day, new.creditor.clone(), *held)));
+    }
+    paired.sort_unstable();
     let after = Funding {
         cap: args.cap,
         pairs: args.pairs.iter().map(|pair| (pair.creditor.clone(), pair.most)).collect(),
         covered: args.covered,
-        cover: args.cover,
-        fund: args.fund,
-        reserved: before.reserved.clone(),
+        cover: args.cover.unwrap_or(before.cover),
+        fund: args.fund.unwrap_or(before.fund),
+        per_shop: args.per_shop,
+        in_flight: args.in_flight,
+        paired,
+        ..before.clone()
     };
     // Whoever is over already may be given more, never less.
     let cut = limit(&after).is_some_and(|after| limit(&before).is_none_or(|before| after < before));
@@ -86,6 +106,7 @@ pub fn set_funding(draft: &mut Draft, asked: &Asked, args: &SetFunding) -> Resul
     let part = PartKey::Participant(args.participant.clone());
     let name = Name::Funding(args.participant.clone(), args.currency);
     draft.put(part, name, Some(Record::Funding(after)))?;
+    end_met_call(draft, &args.participant, args.currency)?;
     if !network.capped {
         network.capped = true;
         draft.put(PartKey::Public, Name::Network, Some(Record::Network(network)))?;

@@ -14,6 +14,7 @@ use crate::book::{
     StatementLine, Stop, Sums, Used, Way,
 };
 use crate::network::{Asked, person, signer};
+use crate::prices::end_met_call;
 use crate::sign::Purpose;
 use crate::types::{Currency, Fingerprint, Hash, Ident, Money, Refusal, Refused};
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,7 @@ pub fn import_statement(draft: &mut Draft, asked: &Asked, args: &ImportStatement
         by: asked.kid,
         accepted: None,
         exceptions: vec![],
+        covers: vec![],
     };
     draft.put(PartKey::Public, name, Some(Record::Statement(statement)))
 }
@@ -159,9 +161,14 @@ fn book(draft: &mut Draft, currency: Currency, line: &StatementLine) -> Result<R
         instruction.fate = Some(Fate::Returned);
     }
     moved(draft, &mut closing, &instruction, line.amount, back)?;
-    let part = PartKey::Participant(instruction.participant.clone());
+    let who = instruction.participant.clone();
     store(draft, instruction.cycle, closing)?;
-    draft.put(part, Name::Instruction(id), Some(Record::Instruction(instruction)))?;
+    draft.put(
+        PartKey::Participant(who.clone()),
+        Name::Instruction(id),
+        Some(Record::Instruction(instruction)),
+    )?;
+    end_met_call(draft, &who, currency)?;
     Ok(Ok(()))
 }
 

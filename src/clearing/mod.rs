@@ -10,6 +10,7 @@
 mod bank;
 mod calendar;
 mod complaint;
+mod cover;
 mod cycle;
 mod dispute;
 mod documents;
@@ -33,6 +34,9 @@ pub use bank::{Bic, CreditorId, Iban, Reference};
 pub use calendar::{business_days_after, is_business_day, on_or_after};
 pub use complaint::{
     COMPLAINTS, ComplaintStep, FileComplaint, MoveComplaint, file_complaint, move_complaint,
+};
+pub use cover::{
+    CallMargin, LinePlace, MOST_RATIO, MoveCover, SetReserve, call_margin, move_cover, set_reserve,
 };
 pub use cycle::{
     ComputeCycle, GRACE, Move, MoveCycle, SealCycle, compute_cycle, digest, move_cycle, seal_cycle,

@@ -19,6 +19,7 @@ pub mod explain;
 pub mod export;
 mod folder;
 pub mod found;
+pub mod funding;
 pub mod history;
 mod holder;
 pub mod import;
@@ -102,6 +103,8 @@ pub enum Verb {
     Explain(explain::Args),
     /// Say where cycles stand, who pays and who is paid, and why
     Cycle(cycle::Args),
+    /// Say what stands behind points and debts, and whether it is enough
+    Funding(funding::Args),
     /// Say what an account holds
     Balance(balance::Args),
     /// Say what happened to an account
@@ -146,6 +149,7 @@ fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
         Verb::Submit(args) => submit::run(args, context),
         Verb::Explain(args) => explain::run(args, context),
         Verb::Cycle(args) => cycle::run(args, context),
+        Verb::Funding(args) => funding::run(args, context),
         Verb::Balance(args) => balance::run(args, context),
         Verb::History(args) => history::run(args, context),
         Verb::Export(args) => export::run(args, context),

@@ -6,8 +6,9 @@
 use super::http::{Read, read_http};
 use super::kind::Kind;
 use crate::clearing::{
-    AcceptStatement, AnswerObjection, ComputeCycle, FileComplaint, FileDispute, FileObjection,
-    ImportStatement, MoveComplaint, MoveCycle, MoveDispute, MoveInstruction, SealCycle, SetFunding,
+    AcceptStatement, AnswerObjection, CallMargin, ComputeCycle, FileComplaint, FileDispute, FileObjection,
+    ImportStatement, MoveComplaint, MoveCover, MoveCycle, MoveDispute, MoveInstruction, SealCycle,
+    SetFunding, SetReserve,
 };
 use crate::network::{
     Asked, DefineUnit, EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount,
@@ -94,6 +95,9 @@ pub enum Body {
     AcceptStatement(AcceptStatement),
     MoveInstruction(MoveInstruction),
     SetFunding(SetFunding),
+    SetReserve(SetReserve),
+    MoveCover(MoveCover),
+    CallMargin(CallMargin),
     FileDispute(FileDispute),
     MoveDispute(MoveDispute),
     FileComplaint(FileComplaint),
@@ -138,6 +142,9 @@ impl Body {
             Self::AcceptStatement(_) => Kind::StatementAccepted,
             Self::MoveInstruction(_) => Kind::InstructionMoved,
             Self::SetFunding(_) => Kind::FundingSet,
+            Self::SetReserve(_) => Kind::ReserveSet,
+            Self::MoveCover(_) => Kind::CoverMoved,
+            Self::CallMargin(_) => Kind::MarginCalled,
             Self::FileDispute(_) => Kind::DisputeFiled,
             Self::MoveDispute(_) => Kind::DisputeMoved,
             Self::FileComplaint(_) => Kind::ComplaintFiled,
@@ -466,6 +473,9 @@ pub(super) fn read_args(kind: Kind, args: Args) -> Result<Body, Refused> {
         Kind::StatementAccepted => Body::AcceptStatement(args.read()?),
         Kind::InstructionMoved => Body::MoveInstruction(args.read()?),
         Kind::FundingSet => Body::SetFunding(args.read()?),
+        Kind::ReserveSet => Body::SetReserve(args.read()?),
+        Kind::CoverMoved => Body::MoveCover(args.read()?),
+        Kind::MarginCalled => Body::CallMargin(args.read()?),
         Kind::DisputeFiled => Body::FileDispute(args.read()?),
         Kind::DisputeMoved => Body::MoveDispute(args.read()?),
         Kind::ComplaintFiled => Body::FileComplaint(args.read()?),

@@ -51,6 +51,7 @@ kinds! {
     UnitFrozen "unit.frozen" true "unit.freeze" "A unit is frozen or released."
     PricesPublished "prices.published" true "prices.publish" "A version of a unit's prices is published."
     AcceptancePublished "acceptance.published" true "acceptance.publish" "A brand publishes whose units it takes."
+    ReserveSet "reserve.set" true "reserve.set" "How much must stand behind a unit's points is set."
     Snapshot "snapshot" true "" "The root over all state records as of an earlier entry."
     EvidenceErased "evidence.erased" true "evidence.erase" "A part that holds evidence is erased; its hash stays."
     AccountOpened "account.opened" false "account.open" "An account is opened, or gets its key."
@@ -75,6 +76,8 @@ kinds! {
     StatementAccepted "statement.accepted" false "statement.accept" "A bank statement is accepted: what it says is paid."
     InstructionMoved "instruction.moved" false "instruction.move" "An instruction is acknowledged, rejected, issued again or written off."
     FundingSet "funding.set" false "funding.set" "What stands behind a participant's debts is set."
+    CoverMoved "cover.moved" false "cover.move" "A participant's cover, or the reserve of a unit, is topped up or taken back."
+    MarginCalled "margin.called" false "margin.call" "A participant that stands for more than is behind it is called upon to bring what is missing."
     DisputeFiled "dispute.filed" false "dispute.file" "Whoever owes for a payment disputes that."
     DisputeMoved "dispute.moved" false "dispute.move" "A dispute goes a step on."
     ComplaintFiled "complaint.filed" false "complaint.file" "A consumer complains."
@@ -97,6 +100,8 @@ impl Kind {
                 | Self::StatementAccepted
                 | Self::InstructionMoved
                 | Self::FundingSet
+                | Self::CoverMoved
+                | Self::MarginCalled
                 | Self::DisputeFiled
                 | Self::DisputeMoved
                 | Self::ComplaintFiled

@@ -210,13 +210,16 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
             all.push(Concerned::Unit(*unit));
             all.extend(record.and_then(Record::share).map(|share| Concerned::Account(share.account)));
         }
-        Name::Prices(unit) | Name::Published(unit, _) | Name::Unit(unit) | Name::Shared(unit, _) => {
-            all.push(Concerned::Unit(*unit))
-        }
+        Name::Prices(unit)
+        | Name::Published(unit, _)
+        | Name::Reserve(unit)
+        | Name::Unit(unit)
+        | Name::Shared(unit, _) => all.push(Concerned::Unit(*unit)),
         Name::Pair(_, a, b, _) => {
             all.extend([a, b].map(|participant| Concerned::Participant(participant.clone())));
         }
         Name::Participant(participant)
+        | Name::CoverStep(participant, ..)
         | Name::Funding(participant, _)
         | Name::Line(_, participant, _)
         | Name::Net(_, participant, _) => all.push(Concerned::Participant(participant.clone())),

@@ -191,6 +191,7 @@ impl Route {
         open("getKey", "/v1/keys/{kid}"),
         open("listUnits", "/v1/units"),
         open("getUnit", "/v1/units/{unit}"),
+        open("getUnitFunding", "/v1/units/{unit}/funding"),
         open("listPrices", "/v1/units/{unit}/prices"),
         open("listPriceHistory", "/v1/units/{unit}/prices/history"),
         open("listRefusals", "/v1/refusals"),
@@ -225,6 +226,8 @@ impl Route {
         read("getDispute", "/v1/disputes/{dispute}", Scope::SettlementRead),
         read("getComplaint", "/v1/complaints/{complaint}", Scope::AccountsRead),
         read("listPositions", "/v1/positions", Scope::SettlementRead),
+        read("getExposure", "/v1/participants/{participant}/exposure", Scope::SettlementRead),
+        read("listCover", "/v1/participants/{participant}/cover", Scope::SettlementRead),
         read("getBudget", "/v1/budgets/{kid}", Scope::BudgetsRead),
         // The network.
         write(
@@ -358,6 +361,9 @@ impl Route {
             Scope::SettlementWrite,
         ),
         write("setFunding", "/v1/funding", Kind::FundingSet, Carrier::Command, Scope::SettlementWrite),
+        write("setReserve", "/v1/reserves", Kind::ReserveSet, Carrier::Command, Scope::SettlementWrite),
+        write("moveCover", "/v1/cover", Kind::CoverMoved, Carrier::Command, Scope::SettlementWrite),
+        write("callMargin", "/v1/margin-calls", Kind::MarginCalled, Carrier::Command, Scope::SettlementWrite),
         write("fileDispute", "/v1/disputes", Kind::DisputeFiled, Carrier::Command, Scope::DisputesWrite),
         write(
             "moveDispute",

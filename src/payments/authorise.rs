@@ -10,7 +10,7 @@ use crate::book::{
     Unit,
 };
 use crate::network::Asked;
-use crate::prices::{accept, price_now, voluntary};
+use crate::prices::{Reserved, accept, end_firm, price_now, reserve, voluntary};
 use crate::sign::{Sale, optional_objects};
 use crate::types::{
     AccountId, BrandId, Currency, Ident, Money, OfferId, ParticipantId, PaymentId, Points, Rate, Refusal,
@@ -183,7 +183,8 @@ pub(super) fn share_of(
     }
     let issuer = draft.brand(&unit.brand)?.participant.clone();
     let obligation = owed(&issuer, participant, sale.amount, price.settle_with(participant), rate)?;
-    Ok(OfferedShare { unit: code, amount: sale.amount, points, obligation, issuer, price: price.version })
+    let (price, firm) = (price.version, false);
+    Ok(OfferedShare { unit: code, amount: sale.amount, points, obligation, issuer, price, firm })
 }
 
 /// Holds the points of one share at today's prices.
@@ -197,7 +198,7 @@ fn hold_share(draft: &mut Draft, bill: &Bill, args: &Authorise, agreed: Agreed) 
         accept(draft, bill.brand, code, unit.offset, &sale, false)?;
     }
     let terms = share_of(draft, bill.brand, &bill.till.participant, code, &unit, &sale)?;
-    hold_points(draft, bill, args, agreed, terms)
+    hold_points(draft, bill, args, agreed, terms, None)
 }
 
 /// Holds the points of one share as they were offered.
@@ -206,7 +207,7 @@ fn hold_offered(
     bill: &Bill,
     args: &Authorise,
     agreed: Agreed,
-    offered: &BillTerms,
+    (offered, until): &(BillTerms, Time),
 ) -> Result<ShareTerms, Stop> {
     let (code, unit) = spendable(draft, agreed.account)?;
     let terms = offered.shares.iter().find(|share| share.unit == code && share.amount == agreed.amount);
@@ -216,7 +217,7 @@ fn hold_offered(
         let sale = Sale { amount: agreed.amount, currency: args.currency };
         accept(draft, bill.brand, code, unit.offset, &sale, true)?;
     }
-    hold_points(draft, bill, args, agreed, terms.clone())
+    hold_points(draft, bill, args, agreed, terms.clone(), Some(*until))
 }
 
 fn hold_points(
@@ -225,8 +226,9 @@ fn hold_points(
     args: &Authorise,
     agreed: Agreed,
     terms: OfferedShare,
+    firm_until: Option<Time>,
 ) -> Result<ShareTerms, Stop> {
-    let OfferedShare { unit, amount, points, obligation, issuer, price } = terms;
+    let OfferedShare { unit, amount, points, obligation, issuer, price, firm } = terms;
     if points > agreed.points {
         return Err(Refused::about(Refusal::ConsentExceeded, format!("{points} {unit} are needed")).into());
     }
@@ -236,12 +238,22 @@ fn hold_points(
     // What is captured in the same entry is a debt at once, and reserves nothing.
     let deadline = (!args.capture).then_some(bill.deadline);
     let shop = &bill.till.participant;
-    let reserved = voluntary(draft, &issuer, shop, args.currency, obligation, deadline)?;
+    let Reserved { any: reserved, paired } = match firm_until.filter(|_| firm) {
+        // Headroom was held for it, so it is not asked for again.
+        Some(until) => {
+            end_firm(draft, &issuer, shop, args.currency, obligation, until)?;
+            match deadline {
+                Some(deadline) => reserve(draft, &issuer, Some(shop), args.currency, deadline, obligation)?,
+                None => Reserved::default(),
+            }
+        }
+        None => voluntary(draft, &issuer, shop, args.currency, obligation, deadline)?,
+    };
     draft.hold(agreed.account, bill.id, bill.deadline, points)?;
     let share = Record::Share(Share { account: agreed.account, taken: vec![] });
     draft.put(PartKey::Holder(agreed.account), Name::Share(bill.id, unit), Some(share))?;
     let (consent, charged) = (agreed.consent, Money::ZERO);
-    Ok(ShareTerms { unit, consent, amount, points, obligation, issuer, price, reserved, charged })
+    Ok(ShareTerms { unit, consent, amount, points, obligation, issuer, price, reserved, paired, charged })
 }
 
 fn owed(

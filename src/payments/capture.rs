@@ -234,7 +234,8 @@ fn give_headroom_back(
     let kept = if payment.closed { x } else { after.max(before) };
     let (had, has) = (obligation_at(terms, before, x)?, obligation_at(terms, kept, x)?);
     let amount = has.minus(had).unwrap_or_default();
-    release(draft, &terms.issuer, payment.currency, payment.deadline, amount)
+    let creditor = terms.paired.then_some(&payment.participant);
+    release(draft, &terms.issuer, creditor, payment.currency, payment.deadline, amount)
 }
 
 /// Adds a lot at the end; joined with the last one if they are alike, which keeps the order.
@@ -340,6 +341,7 @@ mod tests {
             issuer: id("pa_issuer"),
             price: 1,
             reserved: false,
+            paired: false,
             charged: Money::ZERO,
         }
     }

@@ -11,7 +11,7 @@ use super::offer::{close, obtainable, own_offer};
 use crate::book::{Draft, Exchange, Name, OfferState, OfferTerms, PartKey, Principal, Record, Shared, Stop};
 use crate::network::{Asked, signer};
 use crate::points::issue_exchanged;
-use crate::prices::{draw_exchange, voluntary};
+use crate::prices::{draw_exchange, end_firm, voluntary};
 use crate::sign::{Purpose, Sale};
 use crate::types::{AccountId, ExchangeId, Hash, OfferId, Refusal, Refused, UnitCode};
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,7 @@ pub fn exchange(draft: &mut Draft, asked: &Asked, args: &AgreeExchange) -> Resul
     if offer.hash(args.offer) != args.hash {
         return Err(Refused::about(Refusal::OfferMismatch, "hash").into());
     }
+    let until = offer.until;
     close(draft, args.offer, offer, OfferState::Taken)?;
     if draft.network()?.frozen {
         return Err(Refusal::NetworkFrozen.into());
@@ -54,7 +55,11 @@ pub fn exchange(draft: &mut Draft, asked: &Asked, args: &AgreeExchange) -> Resul
     draft.put(PartKey::Holder(account), Name::Exchange(id), Some(Record::Exchange(record)))?;
     if terms.debtor != terms.creditor {
         let owed = terms.worth.signed();
-        voluntary(draft, &terms.debtor, &terms.creditor, terms.currency, terms.worth, None)?;
+        match terms.firm {
+            true => end_firm(draft, &terms.debtor, &terms.creditor, terms.currency, terms.worth, until)?,
+            false => voluntary(draft, &terms.debtor, &terms.creditor, terms.currency, terms.worth, None)
+                .map(drop)?,
+        }
         draft.owe(&terms.debtor, &terms.creditor, terms.currency, owed, id.into())?;
     }
     let worth = Sale { amount: terms.worth, currency: terms.currency };

@@ -2,7 +2,7 @@
 //!
 //! Owns: what can be offered, for how long, and the limits that keep offers from denying others what they block.
 //! Promises: what is agreed to is what was offered, once; points of an open offer are held, so that open offers and
-//! holds of an account never exceed its points.
+//! holds of an account never exceed its points; headroom of a firm one is, and comes back when it is cancelled or over.
 //! Refuses to know: who shows an offer to whom. Its signature is the network's: it stands in the log, under a signed
 //! checkpoint, and its hash is what a consent repeats.
 
@@ -14,10 +14,10 @@ use crate::book::{
     Record, Stop, TillTerms,
 };
 use crate::network::{Asked, signer};
-use crate::prices::{Fixed, accepts, exchange_prices, exchange_terms, exchanged};
+use crate::prices::{Fixed, accepts, end_firm, exchange_prices, exchange_terms, exchanged, hold_firm};
 use crate::sign::{Purpose, Sale, objects, optional_object};
 use crate::types::{
-    AccountId, BrandId, Currency, HoldId, Ident, Money, OfferId, Points, Refusal, Refused, UnitCode,
+    AccountId, BrandId, Currency, HoldId, Ident, Money, OfferId, Points, Refusal, Refused, Time, UnitCode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +84,10 @@ pub struct MakeOffer {
     /// A payment.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_object")]
     pub payment: Option<WantedPayment>,
+    /// Headroom of the participants that would owe for it is held until it can no longer be agreed to: then it is not
+    /// refused for want of it. Where nothing limits what a participant may owe, nothing has to be held.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub firm: bool,
 }
 
 /// `offer.cancel`, signed by the account's key or by a till of the brand: by whoever's offer it is.
@@ -137,14 +141,23 @@ pub fn make_offer(draft: &mut Draft, asked: &Asked, args: &MakeOffer) -> Result<
     let until = draft.at.plus_seconds(OFFER_LIFE);
     let terms = match (&args.exchange, &args.payment, &by) {
         (Some(wanted), None, Principal::Account(account)) => {
-            let terms = offer_exchange(draft, *account, wanted)?;
+            let mut terms = offer_exchange(draft, *account, wanted)?;
+            if args.firm {
+                let ExchangeTerms { debtor, creditor, currency, worth, .. } = &terms;
+                terms.firm = hold_firm(draft, debtor, creditor, *currency, *worth, until)?;
+            }
             draft.hold(*account, id, until, terms.source)?;
             OfferTerms::Exchange(terms)
         }
         (None, Some(wanted), Principal::Brand(brand)) => {
             let (key, _) = till(draft, asked)?;
             let till = key.till.as_ref().ok_or_else(|| Stop::Bug("a till without terms".into()))?;
-            OfferTerms::Payment(offer_bill(draft, brand, till, wanted)?)
+            let mut bill = offer_bill(draft, brand, till, wanted)?;
+            for share in bill.shares.iter_mut().filter(|_| args.firm) {
+                let (shop, currency) = (&bill.participant, bill.currency);
+                share.firm = hold_firm(draft, &share.issuer, shop, currency, share.obligation, until)?;
+            }
+            OfferTerms::Payment(bill)
         }
         (Some(_), Some(_), _) | (None, None, _) => return invalid("one of exchange and payment"),
         _ => return Err(Refused::about(Refusal::KeyPurpose, asked.kid).into()),
@@ -158,6 +171,7 @@ pub fn make_offer(draft: &mut Draft, asked: &Asked, args: &MakeOffer) -> Result<
 pub fn cancel_offer(draft: &mut Draft, asked: &Asked, args: &CancelOffer) -> Result<(), Stop> {
     let by = maker(draft, asked)?;
     let offer = own_offer(draft, args.offer, &by)?;
+    end_firm_of(draft, &offer)?;
     let held = match (&offer.terms, &by) {
         (OfferTerms::Exchange(terms), Principal::Account(account)) => Some((*account, terms.from)),
         _ => None,
@@ -166,6 +180,23 @@ pub fn cancel_offer(draft: &mut Draft, asked: &Asked, args: &CancelOffer) -> Res
     match held {
         Some((account, unit)) => draft.release(account, unit, args.offer),
         None => Ok(()),
+    }
+}
+
+/// Gives back the headroom that is held for an offer.
+fn end_firm_of(draft: &mut Draft, offer: &Offer) -> Result<(), Stop> {
+    match &offer.terms {
+        OfferTerms::Exchange(terms) if terms.firm => {
+            end_firm(draft, &terms.debtor, &terms.creditor, terms.currency, terms.worth, offer.until)
+        }
+        OfferTerms::Exchange(_) => Ok(()),
+        OfferTerms::Payment(bill) => {
+            for share in bill.shares.iter().filter(|share| share.firm) {
+                let (shop, currency) = (&bill.participant, bill.currency);
+                end_firm(draft, &share.issuer, shop, currency, share.obligation, offer.until)?;
+            }
+            Ok(())
+        }
     }
 }
 
@@ -229,6 +260,7 @@ fn offer_exchange(
         settle_price: prices.settle.version,
         issue_price: prices.issue.version,
         budget,
+        firm: false,
     })
 }
 
@@ -283,7 +315,8 @@ fn offer_bill(
     })
 }
 
-/// The terms of an offer that is agreed to by these consents, which closes it: everything is as it was offered.
+/// The terms of an offer that is agreed to by these consents, which closes it, and until when it could be: everything is
+/// as it was offered.
 pub(super) fn take_bill(
     draft: &mut Draft,
     shop: &BrandId,
@@ -291,7 +324,7 @@ pub(super) fn take_bill(
     id: OfferId,
     args: &Authorise,
     consents: &[Consent],
-) -> Result<BillTerms, Stop> {
+) -> Result<(BillTerms, Time), Stop> {
     let mismatch = |what: &str| Err(Refused::about(Refusal::OfferMismatch, what).into());
     let offer = own_offer(draft, id, &Principal::Brand(shop.clone()))?;
     let OfferTerms::Payment(terms) = offer.terms.clone() else {
@@ -310,8 +343,9 @@ pub(super) fn take_bill(
     if consents.iter().any(|consent| consent.claims.offer != Some(hash)) {
         return Err(Refused::about(Refusal::ConsentMismatch, "offer").into());
     }
+    let until = offer.until;
     close(draft, id, offer, OfferState::Taken)?;
-    Ok(terms)
+    Ok((terms, until))
 }
 
 /// A consent to an offer is none to anything else.

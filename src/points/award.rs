@@ -5,6 +5,7 @@ use crate::book::{
     Principal, Record, Shared, Stop, Unit, Used,
 };
 use crate::network::{Asked, signer};
+use crate::prices::Backing;
 use crate::sign::{Award, HeldCaps, PointToken, Purpose};
 use crate::types::{
     AccountId, Asset, BrandId, Fingerprint, Ident, Kid, Malformed, Money, Points, Refusal, Refused, Time,
@@ -85,6 +86,8 @@ pub(super) struct Issuer {
     drawn: Drawn,
     /// The caps of a key that the network holds.
     held: Option<HeldCaps>,
+    /// What must stand behind the unit's points, if anything must.
+    backing: Option<Backing>,
 }
 
 /// What has been drawn, award by award.
@@ -140,7 +143,8 @@ impl Issuer {
         let room = unit.issue_cap.map(|cap| cap.get().saturating_sub(out));
         let place = key.till.as_ref().map(|terms| (terms.store.clone(), terms.till.clone()));
         let drawn = Drawn { issued, hour, asserted, room };
-        Ok(Self { brand: iss.clone(), code, unit, budget, subject, place, drawn, held: key.held })
+        let (held, backing) = (key.held, Backing::of(draft, code)?);
+        Ok(Self { brand: iss.clone(), code, unit, budget, subject, place, drawn, held, backing })
     }
 
     /// What the draws would be after this award; nothing changes yet.
@@ -194,7 +198,7 @@ impl Issuer {
             draft.assert_for(&held, award.sub, award.amount.get())?;
         }
         let lot = Lot(self.bucket(award, happened, draft.at)?, award.amount);
-        draft.give(award.sub, self.code, lot)?;
+        self.give(draft, award.sub, lot)?;
         if let Some(name) = used {
             let key = draft.line_key().unwrap_or(PartKey::Holder(award.sub));
             draft.put(key, name, Some(Record::Used(Used(draft.seq, part, line.fingerprint))))?;
@@ -269,9 +273,17 @@ impl Issuer {
         let after = self.draw(points.get(), false, draft.at)?;
         let day = draft.at.date(self.unit.offset);
         let bucket = Bucket(self.unit.expiry.until(day), None, day.month(), Origin::Exchanged);
-        draft.give(account, self.code, Lot(bucket, points))?;
+        self.give(draft, account, Lot(bucket, points))?;
         self.drawn = after;
         Ok(())
+    }
+
+    /// Points come into being, if the unit's reserve stands for those that are outstanding then.
+    fn give(&self, draft: &mut Draft, account: AccountId, lot: Lot) -> Result<(), Stop> {
+        let Some(backing) = &self.backing else { return draft.give(account, self.code, lot) };
+        let before = backing.outstanding(draft)?;
+        draft.give(account, self.code, lot)?;
+        backing.check(draft, before)
     }
 
     /// Writes what was drawn into the brand's part.

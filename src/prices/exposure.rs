@@ -1,16 +1,33 @@
 //! Exposure: what a participant owes on balance, what it may come to owe, and what stands behind it.
 //!
-//! Owns: position, exposure, and the one check of voluntary debits.
-//! Promises: a payment is authorised only if afterwards its issuer's exposure is within its cap and its cover, and what
-//! it owes the shop within the pair's cap; refunds and captures of what was authorised are never refused. Where no
-//! participant has a cap, nothing is looked up.
+//! Owns: position, exposure, how a participant stands, and the one check of voluntary debits.
+//! Promises: a payment is authorised, and a firm offer made, only if afterwards its issuer's exposure is within its cap and
+//! its cover, and what it owes the shop, or may come to, within the pair's cap; refunds and captures of what was
+//! authorised, and what was firmly offered, are never refused. Where no participant has a cap, nothing is looked up.
 //! Refuses to know: what a debit is for.
 
-use crate::book::{Closing, Draft, Funding, Line, Name, PartKey, Record, Stop, Way};
+use crate::book::{Closing, Draft, Funding, Line, MarginCall, Name, PartKey, Record, Stop, Way};
 use crate::types::{Currency, MAX_INT, Money, ParticipantId, Refusal, Refused, Time};
+use serde::{Deserialize, Serialize};
 
 /// Seconds of a bucket in which reserved headroom is counted: a reservation ends with the bucket of its deadline.
 const BUCKET: u64 = 86_400;
+/// The same of what is held for firm offers, which live a minute.
+const FIRM_BUCKET: u64 = 10;
+/// The part of a participant's limit that firm offers to one creditor may hold, where nothing else is set: a tenth.
+const FIRM_PART: u64 = 10;
+
+/// Amounts by bucket and creditor, in order.
+type Held = Vec<(u64, ParticipantId, Money)>;
+
+/// What is reserved for a debit that may come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Reserved {
+    /// Something is.
+    pub any: bool,
+    /// It counts for the cap of the pair, too.
+    pub paired: bool,
+}
 
 /// What a participant stands for in one currency.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,10 +36,35 @@ pub struct Exposure {
     pub position: i64,
     /// What it owes for the purpose of caps: credits that a cycle is paying out do not count.
     pub debt: i64,
-    /// Reserved for payments that were authorised and are not captured.
+    /// Reserved for payments that were authorised and are not captured, and held for firm offers.
     pub reserved: u64,
     /// Most that debt and reserved may come to; `None`: no limit.
     pub limit: Option<u64>,
+}
+
+/// How a participant stands with what is behind it. Over its limit it is by forced debits only, and takes no voluntary
+/// ones until that has changed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// What it owes and may come to owe is within its cap and its cover.
+    Within,
+    /// It is not, and nobody called upon it yet.
+    Overrun,
+    /// It was called upon to bring what is missing, and there is time.
+    Called,
+    /// The call's time has passed.
+    Overdue,
+}
+
+/// How a participant stands at an instant, from its exposure and the call that was not met.
+pub fn standing(stands: &Exposure, call: Option<&MarginCall>, at: Time) -> Standing {
+    match call {
+        _ if !stands.overrun() => Standing::Within,
+        None => Standing::Overrun,
+        Some(call) if at.seconds() < call.until => Standing::Called,
+        Some(_) => Standing::Overdue,
+    }
 }
 
 impl Exposure {
@@ -34,6 +76,12 @@ impl Exposure {
     /// Whether it is over its limit: that happens by forced debits only.
     pub fn overrun(&self) -> bool {
         self.limit.is_some_and(|limit| i128::from(self.used()) > i128::from(limit))
+    }
+
+    /// What is missing: how far it is over its limit.
+    pub fn missing(&self) -> Option<Money> {
+        let over = i128::from(self.used()).checked_sub(i128::from(self.limit?))?;
+        u64::try_from(over).ok().filter(|over| *over > 0).and_then(Money::new)
     }
 
     /// What it may still come to owe; `None`: no limit.
@@ -55,11 +103,50 @@ pub fn limit(funding: &Funding) -> Option<u64> {
     [funding.cap, cover].into_iter().flatten().map(Money::get).min()
 }
 
-/// What is reserved at an instant: buckets that are over do not count.
+fn bucket(at: Time, seconds: u64) -> u64 {
+    at.seconds().checked_div(seconds).unwrap_or(0)
+}
+
+/// What is reserved at an instant, firm offers included: buckets that are over do not count.
 pub fn reserved(funding: &Funding, at: Time) -> u64 {
-    let now = at.seconds().checked_div(BUCKET).unwrap_or(0);
+    let now = bucket(at, BUCKET);
     let of = funding.reserved.iter().filter(|(bucket, _)| *bucket >= now);
-    of.fold(0, |sum, (_, amount)| sum.saturating_add(amount.get()))
+    let held = of.fold(0, |sum, (_, amount)| amount.get().saturating_add(sum));
+    held.saturating_add(sum_of(&funding.firm, bucket(at, FIRM_BUCKET), None))
+}
+
+/// What a list holds from a bucket on, for one creditor or for all.
+fn sum_of(held: &Held, now: u64, creditor: Option<&ParticipantId>) -> u64 {
+    let counts = |(bucket, who, _): &&(u64, ParticipantId, Money)| {
+        *bucket >= now && creditor.is_none_or(|creditor| creditor == who)
+    };
+    held.iter().filter(counts).fold(0, |sum, (_, _, amount)| amount.get().saturating_add(sum))
+}
+
+/// Adds to a bucket of a list, or takes away what is there at the most; buckets that are over are dropped.
+fn change_held(
+    held: &mut Held,
+    now: u64,
+    until: u64,
+    creditor: &ParticipantId,
+    amount: Money,
+    way: Way,
+) -> Result<(), Stop> {
+    held.retain(|(bucket, ..)| *bucket >= now);
+    let place = held.partition_point(|(bucket, who, _)| (*bucket, who) < (until, creditor));
+    let found = held.get(place).filter(|(bucket, who, _)| *bucket == until && who == creditor);
+    let before = found.map(|(.., amount)| *amount);
+    let after = match way {
+        Way::In => before.unwrap_or_default().plus(amount).ok_or(Refusal::AmountTooLarge)?,
+        Way::Out => before.unwrap_or_default().minus(amount).unwrap_or_default(),
+    };
+    if before.is_some() {
+        held.remove(place);
+    }
+    if !after.is_zero() {
+        held.insert(place, (until, creditor.clone(), after));
+    }
+    Ok(())
 }
 
 /// A participant's exposure.
@@ -111,7 +198,7 @@ fn add(a: i64, b: i64) -> Result<i64, Stop> {
 }
 
 /// A voluntary debit: `debtor` may come to owe `creditor` so much more. Refused if that is above what stands behind it.
-/// With a deadline it is reserved until then; says whether it was.
+/// With a deadline it is reserved until then.
 pub fn voluntary(
     draft: &mut Draft,
     debtor: &ParticipantId,
@@ -119,11 +206,29 @@ pub fn voluntary(
     currency: Currency,
     amount: Money,
     deadline: Option<Time>,
-) -> Result<bool, Stop> {
+) -> Result<Reserved, Stop> {
     if debtor == creditor || amount.is_zero() || !draft.network()?.capped {
-        return Ok(false);
+        return Ok(Reserved::default());
     }
-    let Some(have) = funding(draft, debtor, currency)? else { return Ok(false) };
+    let Some(have) = funding(draft, debtor, currency)? else { return Ok(Reserved::default()) };
+    ask(draft, &have, debtor, creditor, currency, amount)?;
+    end_met_call(draft, debtor, currency)?;
+    match deadline {
+        Some(deadline) => reserve(draft, debtor, Some(creditor), currency, deadline, amount),
+        None => Ok(Reserved::default()),
+    }
+}
+
+/// Whether so much more is within what stands behind the debtor, and within the pair's cap; what may come to be owed
+/// counts as owed, for a pair if its cap says so.
+fn ask(
+    draft: &mut Draft,
+    have: &Funding,
+    debtor: &ParticipantId,
+    creditor: &ParticipantId,
+    currency: Currency,
+    amount: Money,
+) -> Result<(), Stop> {
     let stands = exposure(draft, debtor, currency)?;
     if let Some(limit) = stands.limit {
         let after = i128::from(stands.used()).saturating_add(i128::from(amount.get()));
@@ -135,19 +240,85 @@ pub fn voluntary(
         }
     }
     if let Some((_, most)) = have.pairs.iter().find(|(who, _)| who == creditor) {
-        let owed = pair(draft, debtor, creditor, currency)?;
-        if i128::from(owed).saturating_add(i128::from(amount.get())) > i128::from(most.get()) {
-            let about = format!("{owed} {currency} are owed, at most {most}");
+        let owed = owed_to(draft, debtor, creditor, currency)?;
+        let firm = sum_of(&have.firm, bucket(draft.at, FIRM_BUCKET), Some(creditor));
+        let held = sum_of(&have.paired, bucket(draft.at, BUCKET), Some(creditor)).saturating_add(firm);
+        let held = if have.in_flight { held } else { 0 };
+        let after =
+            i128::from(owed).saturating_add(i128::from(held)).saturating_add(i128::from(amount.get()));
+        if after > i128::from(most.get()) {
+            let about = format!("{owed} {currency} are owed, {held} may come to be, at most {most}");
             return Err(Refused::about(Refusal::PairCapExceeded, about).into());
         }
     }
-    let Some(deadline) = deadline else { return Ok(false) };
-    change_reserved(draft, debtor, currency, deadline, amount, Way::In)?;
+    Ok(())
+}
+
+/// Holds headroom for a firm offer until it can no longer be agreed to; says whether any is. Refused if there is none,
+/// or if firm offers to the creditor hold as much as they may.
+pub fn hold_firm(
+    draft: &mut Draft,
+    debtor: &ParticipantId,
+    creditor: &ParticipantId,
+    currency: Currency,
+    amount: Money,
+    until: Time,
+) -> Result<bool, Stop> {
+    if debtor == creditor || amount.is_zero() || !draft.network()?.capped {
+        return Ok(false);
+    }
+    let Some(mut have) = funding(draft, debtor, currency)? else { return Ok(false) };
+    ask(draft, &have, debtor, creditor, currency, amount)?;
+    let now = bucket(draft.at, FIRM_BUCKET);
+    let part = limit(&have).map(|limit| limit.checked_div(FIRM_PART).unwrap_or(0));
+    if let Some(most) = have.per_shop.map(Money::get).or(part) {
+        let held = sum_of(&have.firm, now, Some(creditor));
+        if held.saturating_add(amount.get()) > most {
+            let about = format!("firm offers hold {held} {currency} for {creditor}, at most {most}");
+            return Err(Refused::about(Refusal::OfferLimitExceeded, about).into());
+        }
+    }
+    change_held(&mut have.firm, now, bucket(until, FIRM_BUCKET), creditor, amount, Way::In)?;
+    put(draft, debtor, currency, have)?;
     Ok(true)
 }
 
+/// Ends what is held for a firm offer: it was cancelled, or what was offered happens.
+pub fn end_firm(
+    draft: &mut Draft,
+    debtor: &ParticipantId,
+    creditor: &ParticipantId,
+    currency: Currency,
+    amount: Money,
+    until: Time,
+) -> Result<(), Stop> {
+    let Some(mut have) = funding(draft, debtor, currency)? else { return Ok(()) };
+    let now = bucket(draft.at, FIRM_BUCKET);
+    change_held(&mut have.firm, now, bucket(until, FIRM_BUCKET), creditor, amount, Way::Out)?;
+    put(draft, debtor, currency, have)
+}
+
+fn put(draft: &mut Draft, who: &ParticipantId, currency: Currency, have: Funding) -> Result<(), Stop> {
+    let name = Name::Funding(who.clone(), currency);
+    draft.put(PartKey::Participant(who.clone()), name, Some(Record::Funding(have)))
+}
+
+/// Ends a margin call once the participant is within its limit again.
+pub fn end_met_call(draft: &mut Draft, who: &ParticipantId, currency: Currency) -> Result<(), Stop> {
+    if !draft.network()?.capped {
+        return Ok(());
+    }
+    let Some(have) = funding(draft, who, currency)?.filter(|have| have.call.is_some()) else {
+        return Ok(());
+    };
+    if exposure(draft, who, currency)?.overrun() {
+        return Ok(());
+    }
+    put(draft, who, currency, Funding { call: None, ..have })
+}
+
 /// What one participant owes another on balance, by the obligations that are not settled.
-fn pair(
+pub fn owed_to(
     draft: &mut Draft,
     debtor: &ParticipantId,
     creditor: &ParticipantId,
@@ -169,45 +340,51 @@ fn pair(
     Ok(if a == creditor { first_has } else { first_has.saturating_neg() })
 }
 
-/// Takes headroom that a debtor may need until a deadline, without asking whether it has it; says whether any is
-/// counted for it.
+/// Takes headroom that a debtor may need until a deadline, without asking whether it has it; says what is counted for it.
+/// A creditor whose cap counts what may come to be owed is named.
 pub fn reserve(
     draft: &mut Draft,
     debtor: &ParticipantId,
+    creditor: Option<&ParticipantId>,
     currency: Currency,
     deadline: Time,
     amount: Money,
-) -> Result<bool, Stop> {
-    let counted = funding(draft, debtor, currency)?.is_some();
-    change_reserved(draft, debtor, currency, deadline, amount, Way::In)?;
-    Ok(counted)
+) -> Result<Reserved, Stop> {
+    let Some(have) = funding(draft, debtor, currency)? else { return Ok(Reserved::default()) };
+    let capped =
+        |creditor: &&ParticipantId| have.in_flight && have.pairs.iter().any(|(who, _)| who == *creditor);
+    let creditor = creditor.filter(capped);
+    change_reserved(draft, debtor, creditor, currency, deadline, amount, Way::In)?;
+    Ok(Reserved { any: true, paired: creditor.is_some() })
 }
 
-/// Gives headroom back that was reserved until a deadline: what was captured is a debt now, what was voided nothing.
+/// Gives headroom back that was reserved until a deadline: what was captured is a debt now, what was voided nothing. The
+/// creditor is named if it was counted for the pair.
 pub fn release(
     draft: &mut Draft,
     debtor: &ParticipantId,
+    creditor: Option<&ParticipantId>,
     currency: Currency,
     deadline: Time,
     amount: Money,
 ) -> Result<(), Stop> {
-    change_reserved(draft, debtor, currency, deadline, amount, Way::Out)
+    change_reserved(draft, debtor, creditor, currency, deadline, amount, Way::Out)
 }
 
 fn change_reserved(
     draft: &mut Draft,
     debtor: &ParticipantId,
+    creditor: Option<&ParticipantId>,
     currency: Currency,
     deadline: Time,
     amount: Money,
     way: Way,
 ) -> Result<(), Stop> {
     let Some(mut have) = funding(draft, debtor, currency)? else { return Ok(()) };
-    let now = draft.at.seconds().checked_div(BUCKET).unwrap_or(0);
-    let bucket = deadline.seconds().checked_div(BUCKET).unwrap_or(0);
+    let (now, until) = (bucket(draft.at, BUCKET), bucket(deadline, BUCKET));
     have.reserved.retain(|(of, _)| *of >= now);
-    let place = have.reserved.partition_point(|(of, _)| *of < bucket);
-    let before = have.reserved.get(place).filter(|(of, _)| *of == bucket).map(|(_, amount)| *amount);
+    let place = have.reserved.partition_point(|(of, _)| *of < until);
+    let before = have.reserved.get(place).filter(|(of, _)| *of == until).map(|(_, amount)| *amount);
     let after = match way {
         Way::In => before.unwrap_or_default().plus(amount).ok_or(Refusal::AmountTooLarge)?,
         Way::Out => before.unwrap_or_default().minus(amount).unwrap_or_default(),
@@ -216,8 +393,54 @@ fn change_reserved(
         have.reserved.remove(place);
     }
     if !after.is_zero() {
-        have.reserved.insert(place, (bucket, after));
+        have.reserved.insert(place, (until, after));
     }
-    let name = Name::Funding(debtor.clone(), currency);
-    draft.put(PartKey::Participant(debtor.clone()), name, Some(Record::Funding(have)))
+    if let Some(creditor) = creditor {
+        change_held(&mut have.paired, now, until, creditor, amount, way)?;
+    }
+    put(draft, debtor, currency, have)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Debt, reserved, limit (`-`: none), the call's deadline (`-`: no call); at 100: how it stands, and what is missing.
+    const STANDINGS: &str = "
+        500 0 - - Within 0
+        -500 0 0 - Within 0
+        0 0 0 - Within 0
+        400 100 500 - Within 0
+        400 101 500 - Overrun 1
+        -50 101 50 - Overrun 1
+        501 0 500 - Overrun 1
+        501 0 500 101 Called 1
+        501 0 500 100 Overdue 1
+        501 0 500 99 Overdue 1
+        500 0 500 99 Within 0
+        9007199254740991 9007199254740991 0 - Overrun none
+    ";
+
+    #[test]
+    fn how_a_participant_stands() {
+        let rows: Vec<&str> = STANDINGS.lines().map(str::trim).filter(|row| !row.is_empty()).collect();
+        assert_eq!(rows.len(), 12);
+        for row in rows {
+            let words: Vec<&str> = row.split_whitespace().collect();
+            let some = |word: &str| word.parse::<u64>().ok();
+            let stands = Exposure {
+                position: 0,
+                debt: words[0].parse().expect("a debt"),
+                reserved: words[1].parse().expect("reserved"),
+                limit: some(words[2]),
+            };
+            let call = some(words[3]).map(|until| MarginCall { amount: Money::ZERO, until, seq: 1 });
+            let at = Time::from_seconds(100).expect("an instant");
+            assert_eq!(format!("{:?}", standing(&stands, call.as_ref(), at)), words[4], "{row}");
+            // More than can be written is not called for in one sum.
+            let missing = stands.missing().map(Money::get);
+            assert_eq!(missing, some(words[5]).filter(|n| *n > 0), "{row}");
+            assert_eq!(stands.overrun(), words[4] != "Within", "{row}");
+        }
+    }
 }

@@ -6,13 +6,18 @@
 //! Refuses to know: whose points are spent.
 
 mod acceptance;
+mod backing;
 mod exchange;
 mod exposure;
 mod rules;
 
 pub use acceptance::{PublishAcceptance, accept, accepts, publish_acceptance};
+pub use backing::{Backing, is_short, needed, points_outstanding, reserve_of};
 pub use exchange::{ExchangePrices, Fixed, draw_exchange, exchange_prices, exchange_terms, exchanged};
-pub use exposure::{Exposure, exposure, funding, limit, release, reserve, reserved, voluntary};
+pub use exposure::{
+    Exposure, Reserved, Standing, end_firm, end_met_call, exposure, funding, hold_firm, limit, owed_to,
+    release, reserve, reserved, standing, voluntary,
+};
 
 use crate::book::{Draft, Name, PartKey, Price, PriceFor, Prices, Principal, Published, Record, Stop};
 use crate::network::{Asked, signer, two_approvers};

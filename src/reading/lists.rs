@@ -1,11 +1,11 @@
-//! Lists of what state says to everybody: brands, participants, units, prices, acceptance, budgets.
+//! Lists of what state says: brands, participants, units, prices, acceptance, budgets, and what stands behind them.
 //!
 //! Promises: a page costs its own length, however much there is. Holders' records are on no list.
 
 use super::Fault;
 use crate::book::{Name, Record};
 use crate::store::{Place, Read};
-use crate::types::UnitCode;
+use crate::types::{ParticipantId, UnitCode};
 
 /// What can be listed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +22,10 @@ pub enum Sort {
     Acceptance,
     /// Budgets, by key.
     Budgets,
+    /// What stands behind participants' debts, by participant and currency.
+    Funding,
+    /// What stands behind units' points, by code.
+    Reserves,
 }
 
 impl Sort {
@@ -34,6 +38,8 @@ impl Sort {
             Self::Prices => "prices/",
             Self::Acceptance => "acceptance/",
             Self::Budgets => "budget/",
+            Self::Funding => "funding/",
+            Self::Reserves => "reserve/",
         }
     }
 }
@@ -69,6 +75,16 @@ pub fn list(read: &dyn Read, sort: Sort, after: &str, limit: usize) -> Result<Pa
 /// A page of all versions of a unit's prices that were ever published, oldest first.
 pub fn history(read: &dyn Read, unit: UnitCode, after: &str, limit: usize) -> Result<Page, Fault> {
     page(read, &format!("price/{unit}/"), after, limit)
+}
+
+/// A page of what became of a participant's cover: by currency, oldest first.
+pub fn cover_history(
+    read: &dyn Read,
+    participant: &ParticipantId,
+    after: &str,
+    limit: usize,
+) -> Result<Page, Fault> {
+    page(read, &format!("cover/{participant}/"), after, limit)
 }
 
 fn page(read: &dyn Read, prefix: &str, after: &str, limit: usize) -> Result<Page, Fault> {

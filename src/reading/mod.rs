@@ -14,7 +14,7 @@ mod lists;
 pub use entries::{Entries, Seen, SeenPart, What};
 pub use events::Events;
 pub use known::Known;
-pub use lists::{Item, Page, Sort, history, list};
+pub use lists::{Item, Page, Sort, cover_history, history, list};
 
 /// What can go wrong while reading.
 #[derive(Debug, thiserror::Error)]

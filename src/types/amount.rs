@@ -243,6 +243,14 @@ impl Rate {
         mul_div_floor(points.0, self.num, self.den).and_then(Money::new)
     }
 
+    /// So many parts per million of what `points` are worth, rounded up once: ceil(points · rate · ppm / 10^6). `None` if
+    /// it does not fit.
+    pub fn money_ppm_ceil(self, points: Points, ppm: u32) -> Option<Money> {
+        let product = u128::from(points.0).checked_mul(u128::from(self.num))?.checked_mul(u128::from(ppm))?;
+        let whole = u128::from(self.den).checked_mul(1_000_000)?;
+        u64::try_from(product.div_ceil(whole)).ok().and_then(Money::new)
+    }
+
     /// Whether this price is above another.
     pub fn is_above(self, other: Self) -> bool {
         u128::from(self.num).saturating_mul(u128::from(other.den))
@@ -323,6 +331,21 @@ mod tests {
         let price = Rate::new(75, 100).expect("a price in cents");
         assert_eq!(price.points_ceil(money(500)).map(Points::get), Some(667));
         assert_eq!(Points::new(667).and_then(|p| price.money_floor(p)), Some(money(500)));
+    }
+
+    #[test]
+    fn a_part_of_a_value_is_rounded_up_once() {
+        let points = |n| Points::new(n).expect("fits");
+        let rate = Rate::new(1, 3).expect("a price");
+        // 10 points are worth 3.33…, half of it 1.66…: not half of 4.
+        assert_eq!(rate.money_ppm_ceil(points(10), 500_000), Some(money(2)));
+        assert_eq!(rate.money_ppm_ceil(points(9), 1_000_000), Some(money(3)));
+        assert_eq!(rate.money_ppm_ceil(points(1), 1), Some(money(1)));
+        assert_eq!(rate.money_ppm_ceil(Points::ZERO, 1_000_000), Some(Money::ZERO));
+        let dear = Rate::new(MAX_RATE, 1).expect("a price");
+        assert_eq!(dear.money_ppm_ceil(points(MAX_INT), 10_000_000), None);
+        let cheap = Rate::new(1, MAX_RATE).expect("a price");
+        assert_eq!(cheap.money_ppm_ceil(points(MAX_INT), 10_000_000), Some(money(91)));
     }
 
     proptest! {

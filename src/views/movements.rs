@@ -134,6 +134,9 @@ fn kind_code(kind: Kind) -> i64 {
         Kind::DisputeMoved => 50,
         Kind::ComplaintFiled => 51,
         Kind::ComplaintMoved => 52,
+        Kind::ReserveSet => 53,
+        Kind::CoverMoved => 54,
+        Kind::MarginCalled => 55,
     }
 }
 

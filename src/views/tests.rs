@@ -109,6 +109,7 @@ fn shop(payment: PaymentId, amounts: [u64; 3], closed: bool) -> Effect {
         issuer: id("pa_harvest"),
         price: 1,
         reserved: false,
+        paired: false,
         charged: Money::ZERO,
     };
     let record = Payment {

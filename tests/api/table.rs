@@ -184,6 +184,9 @@ fn kind_of(row: &str) -> Option<Kind> {
         "bank-accept" => Kind::StatementAccepted,
         "instruct" => Kind::InstructionMoved,
         "fund" => Kind::FundingSet,
+        "reserve" => Kind::ReserveSet,
+        "cover" => Kind::CoverMoved,
+        "call" => Kind::MarginCalled,
         "dispute" => Kind::DisputeFiled,
         "dispute-move" => Kind::DisputeMoved,
         "complain" => Kind::ComplaintFiled,
@@ -202,7 +205,7 @@ fn kind_of(row: &str) -> Option<Kind> {
     })
 }
 
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     include_str!("../refusals/evidence.txt"),
     include_str!("../refusals/network.txt"),
     include_str!("../refusals/points.txt"),
@@ -214,6 +217,7 @@ const TABLES: [&str; 11] = [
     include_str!("../refusals/http.txt"),
     include_str!("../refusals/held.txt"),
     include_str!("../refusals/clearing.txt"),
+    include_str!("../refusals/funding.txt"),
 ];
 
 #[test]

@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 use tallyhouse::book::{Answered, Booking, Closing, Instruction, Line, Name, Record, StatementLine, Way};
 use tallyhouse::clearing::{
     self, AcceptStatement, AnswerObjection, ComputeCycle, FileObjection, ImportStatement, InstructionStep,
-    Move, MoveCycle, MoveInstruction, SealCycle, SetFunding, Stage, stage,
+    LinePlace, Move, MoveCover, MoveCycle, MoveInstruction, SealCycle, SetFunding, SetReserve, Stage, stage,
 };
-use tallyhouse::machine::{Answer, Request};
-use tallyhouse::payments::Authorise;
+use tallyhouse::machine::{Answer, Offered, Request};
+use tallyhouse::payments::{Authorise, MakeOffer, WantedPayment, WantedShare};
 use tallyhouse::sign::{KeyCert, PaymentConsent, Purpose, Typ};
 use tallyhouse::types::{
-    Currency, Hash, InstructionId, Money, ObjectionId, ParticipantId, PaymentId, Refusal, Refused, Time,
+    Currency, Hash, Ident, InstructionId, Money, ObjectionId, ParticipantId, PaymentId, Refusal, Refused,
+    Time,
 };
 
 pub struct House {
@@ -199,6 +200,22 @@ impl House {
         self.send(request).map(|answer| answer.payment.expect("a payment"))
     }
 
+    /// A bill of one unit that a shop offers for sure: headroom is held for it.
+    pub fn offer_firm(&mut self, shop: usize, unit: &str, amount: u64) -> Result<Box<Offered>, Refused> {
+        let cid = self.cid();
+        let bill = WantedPayment {
+            amount: money(amount),
+            currency: eur(),
+            deadline: self.now.seconds() + 3_600,
+            reference: None,
+            capture: false,
+            shares: vec![WantedShare { unit: id(unit), amount: money(amount) }],
+        };
+        let args = MakeOffer { exchange: None, payment: Some(bill), firm: true };
+        let request = self.world.make_offer(&self.world.brands[shop].tills[0].key, &cid, &args);
+        self.send(request).map(|answer| answer.offer.expect("an offer"))
+    }
+
     pub fn closing(&self, cycle: u64) -> Closing {
         let record = self.node.state.get(&Name::Closing(cycle));
         record.and_then(Record::closing).unwrap_or_else(|| panic!("no cycle {cycle}")).clone()
@@ -334,8 +351,9 @@ impl House {
         }
     }
 
-    /// Money of others, which no instruction is about: what was drawn from covers and tranches.
-    pub fn deposit(&mut self, amount: u64) {
+    /// Money of others, which no instruction is about: what was drawn from covers and tranches. The statement that says so,
+    /// in its first line.
+    pub fn deposit(&mut self, amount: u64) -> Ident {
         let entry = id(&self.cid());
         let line = StatementLine {
             entry,
@@ -345,6 +363,26 @@ impl House {
             instruction: None,
         };
         self.statement(vec![line]);
+        let bank = self.node.state.get(&Name::Bank(eur())).and_then(Record::bank);
+        bank.expect("an account").statement.clone()
+    }
+
+    /// Tops a cover up, or the reserve of a unit, by what a statement just brought.
+    pub fn top_up(&mut self, who: &str, unit: Option<&str>, amount: u64) -> Result<Answer, Refused> {
+        let statement = self.deposit(amount);
+        let line = Some(LinePlace { statement, line: 0 });
+        self.agreed("cover.move", &MoveCover { line, ..cover(who, unit, Way::In, amount) })
+    }
+
+    /// Takes some of it back.
+    pub fn withdraw(&mut self, who: &str, unit: Option<&str>, amount: u64) -> Result<Answer, Refused> {
+        let reference = Some(id(&self.cid()));
+        self.agreed("cover.move", &MoveCover { reference, ..cover(who, unit, Way::Out, amount) })
+    }
+
+    /// How much must stand behind a unit's points.
+    pub fn reserve(&mut self, unit: &str, ratio: u32) -> Result<Answer, Refused> {
+        self.agreed("reserve.set", &SetReserve { unit: id(unit), currency: eur(), ratio })
     }
 
     /// All instructions of a cycle in one direction, paid in full.
@@ -385,6 +423,18 @@ fn signed(amount: i64) -> Money {
     money(u64::try_from(amount).expect("an account is not overdrawn"))
 }
 
+fn cover(who: &str, unit: Option<&str>, way: Way, amount: u64) -> MoveCover {
+    MoveCover {
+        participant: id(who),
+        currency: eur(),
+        unit: unit.map(id),
+        way,
+        amount: money(amount),
+        line: None,
+        reference: None,
+    }
+}
+
 /// A cap and a cover, and no more.
 pub fn funding(who: &str, cap: Option<u64>, cover: u64) -> SetFunding {
     SetFunding {
@@ -392,9 +442,11 @@ pub fn funding(who: &str, cap: Option<u64>, cover: u64) -> SetFunding {
         currency: eur(),
         cap: cap.map(money),
         pairs: vec![],
+        in_flight: false,
+        per_shop: None,
         covered: false,
-        cover: money(cover),
-        fund: money(0),
+        cover: Some(money(cover)),
+        fund: Some(money(0)),
     }
 }
 

@@ -8,7 +8,7 @@ use super::house::{House, eur, step};
 use super::world::{id, money};
 use tallyhouse::book::{Answered, Booking, StatementLine, Way};
 use tallyhouse::clearing::{
-    ComplaintStep, DisputeStep, FileComplaint, FileDispute, FileObjection, InstructionStep, Move,
+    CallMargin, ComplaintStep, DisputeStep, FileComplaint, FileDispute, FileObjection, InstructionStep, Move,
     MoveComplaint, MoveCycle, MoveDispute, MoveInstruction, PairCap, SetFunding, Stage,
 };
 use tallyhouse::types::{ComplaintId, DisputeId, Hash, PaymentId};
@@ -45,6 +45,36 @@ pub fn play(house: &mut House) {
     let void = house.seal();
     let args = MoveCycle { reason: Some(id("wrong-rates")), ..step(void, Move::Void) };
     house.agreed("cycle.move", &args).expect("voided");
+    backed(house);
+}
+
+/// What stands behind points and behind debts is set, topped up and taken back.
+fn backed(house: &mut House) {
+    house.reserve("HARVEST", 1_000_000).expect("set");
+    house.top_up("pa_harvest", Some("HARVEST"), 40_000_000).expect("topped up");
+    house.withdraw("pa_harvest", Some("HARVEST"), 1).expect("withdrawn");
+    house.top_up("pa_harvest", None, 500).expect("topped up");
+    house.withdraw("pa_harvest", None, 300).expect("withdrawn");
+    let funding = SetFunding { in_flight: true, per_shop: Some(money(9_000_000)), ..harvest() };
+    house.agreed("funding.set", &funding).expect("set");
+    house.pay(1, "HARVEST", 7, 5_000, false).expect("held");
+    house.offer_firm(1, "HARVEST", 2_000).expect("offered");
+    let offered = house.offer_firm(1, "HARVEST", 3_000).expect("offered");
+    let cid = house.cid();
+    let till = &house.world.brands[1].tills[0].key;
+    let request = house.world.cancel_offer(till, &cid, offered.offer);
+    house.send(request).expect("cancelled");
+    // A participant whose limit is what it owes, until a refund: then it is called upon.
+    let paid = house.pay(2, "HARVEST", 7, 40_000, true).expect("paid");
+    let has = house.nets(house.open()).get(&id("pa_polar")).copied().unwrap_or(0);
+    house.fund("pa_polar", Some((-has).max(0).unsigned_abs()), 0).expect("set");
+    let cid = house.cid();
+    let till = &house.world.brands[2].tills[0].key;
+    let request = house.world.refund(till, &cid, paid, 40_000);
+    house.send(request).expect("never refused");
+    let until = house.now.seconds() + 5 * 86_400;
+    let args = CallMargin { participant: id("pa_polar"), currency: eur(), until };
+    house.ask("margin.call", &args).expect("called upon");
 }
 
 /// A dispute that ends for its filer, one that ends for its target, and one that goes on.
@@ -96,17 +126,23 @@ fn complained(house: &mut House) {
 }
 
 fn funded(house: &mut House) {
+    house.agreed("funding.set", &harvest()).expect("set");
+}
+
+/// All that stands behind HARVEST's participant.
+fn harvest() -> SetFunding {
     let pairs = vec![PairCap { creditor: id("pa_kino"), most: money(90_000_000) }];
-    let funding = SetFunding {
+    SetFunding {
         participant: id("pa_harvest"),
         currency: eur(),
         cap: Some(money(100_000_000)),
         pairs,
+        in_flight: false,
+        per_shop: None,
         covered: true,
-        cover: money(80_000_000),
-        fund: money(1_000),
-    };
-    house.agreed("funding.set", &funding).expect("set");
+        cover: Some(money(80_000_000)),
+        fund: Some(money(1_000)),
+    }
 }
 
 /// Payments of which headroom is reserved; the one that is captured.

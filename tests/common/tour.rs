@@ -433,6 +433,7 @@ impl Tour {
         let want = |source, target| MakeOffer {
             exchange: Some(WantedExchange { to: id("KINO"), currency: eur, source, target }),
             payment: None,
+            firm: false,
         };
         let two = [want(Some(points(500)), None), want(None, Some(points(300)))];
         let [first, second] = two.map(|args| {
@@ -452,7 +453,7 @@ impl Tour {
             capture: true,
             shares: vec![share("HARVEST", 3_000), share("KINO", 2_000)],
         };
-        let args = MakeOffer { exchange: None, payment: Some(bill) };
+        let args = MakeOffer { exchange: None, payment: Some(bill), firm: false };
         let now = self.now.plus_seconds(1);
         let answer = self.submit(|world, cid| {
             world.over_http(&world.make_offer(till(world), cid, &args), till(world), now)

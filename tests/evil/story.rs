@@ -211,6 +211,7 @@ fn offers(world: &World, node: &mut PureNode) {
     let want = |source| MakeOffer {
         exchange: Some(WantedExchange { to: id("KINO"), currency: id("EUR"), source, target: None }),
         payment: None,
+        firm: false,
     };
     let now = next();
     let made = ok(node, &world.make_offer(&ada.key, "offer-1", &want(Some(points(210)))), now);
@@ -233,7 +234,7 @@ fn offers(world: &World, node: &mut PureNode) {
     };
     let made = ok(
         node,
-        &world.make_offer(till, "offer-3", &MakeOffer { exchange: None, payment: Some(wanted) }),
+        &world.make_offer(till, "offer-3", &MakeOffer { exchange: None, payment: Some(wanted), firm: false }),
         now,
     );
     let made = made.offer.expect("an offer");

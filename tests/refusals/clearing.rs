@@ -5,8 +5,9 @@ use crate::common::house::{eur, step};
 use crate::common::world::{id, money};
 use tallyhouse::book::{Booking, Name, Record, StatementLine, Way};
 use tallyhouse::clearing::{
-    self, AcceptStatement, AnswerObjection, ComputeCycle, FileComplaint, FileDispute, FileObjection,
-    ImportStatement, MoveComplaint, MoveCycle, MoveDispute, MoveInstruction, PairCap, SealCycle, SetFunding,
+    self, AcceptStatement, AnswerObjection, CallMargin, ComputeCycle, FileComplaint, FileDispute,
+    FileObjection, ImportStatement, LinePlace, MoveComplaint, MoveCover, MoveCycle, MoveDispute,
+    MoveInstruction, PairCap, SealCycle, SetFunding, SetReserve,
 };
 use tallyhouse::machine::Request;
 use tallyhouse::types::{Hash, InstructionId};
@@ -103,11 +104,46 @@ impl Table {
                     currency: eur(),
                     cap: row.get("cap").map(|n| money(number(n))),
                     pairs: pairs.into_iter().collect(),
+                    in_flight: row.has("in-flight"),
+                    per_shop: row.get("per-shop").map(|n| money(number(n))),
                     covered: row.has("covered"),
-                    cover: money(number(row.or("cover", "0"))),
-                    fund: money(0),
+                    cover: row.get("cover").map(|n| money(number(n))),
+                    fund: None,
                 };
                 self.command(row, "analyst", "funding.set", &args)
+            }
+            "reserve" => {
+                let args = SetReserve {
+                    unit: id(row.word(1)),
+                    currency: id(row.or("currency", "EUR")),
+                    ratio: number(row.word(2)) as u32,
+                };
+                self.command(row, "analyst", "reserve.set", &args)
+            }
+            // `cover pa_kino in 500 line=s1:0`, `cover pa_kino out 500 unit=KINO reference=order-1`
+            "cover" => {
+                let line = row.get("line").and_then(|line| line.split_once(':'));
+                let args = MoveCover {
+                    participant: id(row.word(1)),
+                    currency: id(row.or("currency", "EUR")),
+                    unit: row.get("unit").map(id),
+                    way: word(row.word(2)),
+                    amount: money(number(row.word(3))),
+                    line: line.map(|(statement, line)| LinePlace {
+                        statement: id(statement),
+                        line: number(line) as u16,
+                    }),
+                    reference: row.get("reference").map(id),
+                };
+                self.command(row, "analyst", "cover.move", &args)
+            }
+            "call" => {
+                let args = CallMargin {
+                    participant: id(row.word(1)),
+                    currency: eur(),
+                    until: self.seconds(row.word(2)),
+                };
+                self.command(row, "analyst", "margin.call", &args)
             }
             "dispute" => {
                 let args = FileDispute {
@@ -151,17 +187,24 @@ impl Table {
         line.and_then(|line| line.instruction).unwrap_or_else(|| panic!("{text} has no instruction"))
     }
 
-    /// `in:1:pa_kino:500:e1`: so much came in for an instruction, under this reference of the bank's.
+    /// `in:1:pa_kino:500:e1`: so much came in for an instruction, under this reference of the bank's; `in:500:e1`: for
+    /// none.
     fn lines(&self, row: &Row) -> Vec<StatementLine> {
         let line = |text: &&str| {
             let fields: Vec<&str> = text.split(':').collect();
-            let [way, cycle, who, amount, entry] = fields.as_slice() else { panic!("{text} is no line") };
+            let (way, instruction, amount, entry) = match fields.as_slice() {
+                [way, cycle, who, amount, entry] => {
+                    (way, Some(self.instruction(&format!("{cycle}:{who}"))), amount, entry)
+                }
+                [way, amount, entry] => (way, None, amount, entry),
+                _ => panic!("{text} is no line"),
+            };
             StatementLine {
                 entry: id(entry),
                 booking: Booking::Booked,
                 way: word(way),
                 amount: money(number(amount)),
-                instruction: Some(self.instruction(&format!("{cycle}:{who}"))),
+                instruction,
             }
         };
         row.words.iter().skip(3).map(line).collect()

@@ -31,7 +31,7 @@ impl Table {
         let exchange = WantedExchange { to: id(row.word(3)), currency, source, target };
         let payment = row.get("bill").map(|bill| self.wanted(row, bill, 5));
         let exchange = (!row.has("nothing")).then_some(exchange);
-        let args = MakeOffer { exchange, payment };
+        let args = MakeOffer { exchange, payment, firm: row.has("firm") };
         self.world.make_offer(&self.key(row.or("by", row.word(2))), row.word(1), &args)
     }
 
@@ -54,7 +54,7 @@ impl Table {
     pub(super) fn offer(&self, row: &Row) -> Request {
         let till = format!("till:{}", row.or("till", "br_kino.0"));
         let payment = Some(self.wanted(row, row.or("split", row.word(3)), number(row.word(2))));
-        let args = MakeOffer { exchange: None, payment };
+        let args = MakeOffer { exchange: None, payment, firm: row.has("firm") };
         self.world.make_offer(&self.key(row.or("by", &till)), row.word(1), &args)
     }
 

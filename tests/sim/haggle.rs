@@ -70,7 +70,7 @@ impl<'w> Generator<'w> {
             _ => (some, None),
         };
         let exchange = Some(WantedExchange { to, currency, source, target });
-        Some((&self.cast.holders[&from][n].key, MakeOffer { exchange, payment: None }))
+        Some((&self.cast.holders[&from][n].key, MakeOffer { exchange, payment: None, firm: false }))
     }
 
     fn want_bill(&mut self, model: &Model) -> Option<(&'w Key, MakeOffer)> {
@@ -96,7 +96,7 @@ impl<'w> Generator<'w> {
         let capture = self.rng.chance(30);
         let amount = money(amount);
         let payment = WantedPayment { amount, currency: id("EUR"), deadline, reference, capture, shares };
-        Some((till, MakeOffer { exchange: None, payment: Some(payment) }))
+        Some((till, MakeOffer { exchange: None, payment: Some(payment), firm: false }))
     }
 
     /// Agrees to an offer that is there, or takes it back.

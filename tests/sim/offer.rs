@@ -157,6 +157,7 @@ impl Model {
             settle_price: settle.version,
             issue_price: issue.version,
             budget,
+            firm: false,
         })
     }
 
@@ -205,6 +206,7 @@ impl Model {
                 obligation: money(owed),
                 issuer,
                 price: price.version,
+                firm: false,
             });
         }
         Ok(BillTerms {

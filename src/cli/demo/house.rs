@@ -390,9 +390,11 @@ impl<'a> House<'a> {
             currency: self.currency,
             cap: None,
             pairs: vec![],
+            in_flight: false,
+            per_shop: None,
             covered: false,
-            cover: Money::new(owes).ok_or("too much")?,
-            fund: Money::ZERO,
+            cover: Some(Money::new(owes).ok_or("too much")?),
+            fund: Some(Money::ZERO),
         };
         self.agreed(Kind::FundingSet, &cycle.to_string(), &args, at)?;
         self.advance(MoveCycle::bare(cycle, Move::Shortfall), at)?;

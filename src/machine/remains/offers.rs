@@ -29,7 +29,8 @@ pub(super) fn made(scene: &Scene) -> Result<Vec<Guess>, Broken> {
             let (to, currency) = (terms.to, terms.currency);
             let sides = [(Some(terms.source), None), (None, Some(terms.target))];
             let exchange = sides.map(|(source, target)| WantedExchange { to, currency, source, target });
-            exchange.map(|exchange| MakeOffer { exchange: Some(exchange), payment: None }).to_vec()
+            let firm = terms.firm;
+            exchange.map(|exchange| MakeOffer { exchange: Some(exchange), payment: None, firm }).to_vec()
         }
         OfferTerms::Payment(bill) => {
             let share =
@@ -42,7 +43,8 @@ pub(super) fn made(scene: &Scene) -> Result<Vec<Guess>, Broken> {
                 capture: bill.capture,
                 shares: bill.shares.iter().map(share).collect(),
             };
-            vec![MakeOffer { exchange: None, payment: Some(payment) }]
+            let firm = bill.shares.iter().any(|share| share.firm);
+            vec![MakeOffer { exchange: None, payment: Some(payment), firm }]
         }
     };
     Ok(wanted.into_iter().map(|args| Guess::command(asked.clone(), Body::MakeOffer(args))).collect())

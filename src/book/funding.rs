@@ -1,0 +1,111 @@
+//! Records of what stands behind debts and behind points: funding, reserves, and the history of both.
+//!
+//! Owns: their shapes.
+//! Promises: each step of a participant's cover stands in a record of its own that is never changed.
+//! Refuses to know: what is enough; `prices` measures it.
+
+use crate::types::{Currency, Ident, Kid, Money, ParticipantId, Time, UnitCode};
+use serde::{Deserialize, Serialize};
+
+/// What stands behind a participant's debts in one currency.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Funding {
+    /// Most that it may owe on balance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<Money>,
+    /// Most that it may owe one other participant, by that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pairs: Vec<(ParticipantId, Money)>,
+    /// Whether its debts must be covered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub covered: bool,
+    /// Money that it left as cover.
+    pub cover: Money,
+    /// Its share of the common fund: drawn after its cover.
+    pub fund: Money,
+    /// Reserved for payments that are not captured yet, by the day (since 1970, UTC) with whose end it comes back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reserved: Vec<(u64, Money)>,
+    /// Whether caps for single creditors count what may come to be owed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_flight: bool,
+    /// If so: the same for those creditors, by the day and the creditor.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paired: Vec<(u64, ParticipantId, Money)>,
+    /// Most that firm offers to one creditor may hold of what is left; a tenth of the limit if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_shop: Option<Money>,
+    /// Held for firm offers, by the ten seconds (since 1970, UTC) with whose end it comes back, and the creditor.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub firm: Vec<(u64, ParticipantId, Money)>,
+    /// It was called upon to bring what is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<MarginCall>,
+}
+
+/// A margin call: so much was missing, and is to be brought or settled in time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MarginCall {
+    /// What was missing.
+    pub amount: Money,
+    /// First instant at which it is late, in Unix seconds.
+    pub until: u64,
+    /// The entry that called.
+    pub seq: u64,
+}
+
+/// What must stand behind a unit's points, and what does.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reserve {
+    /// In this currency: what is held, and the price that counts.
+    pub currency: Currency,
+    /// How much of what outstanding points are worth must be held, in parts per million.
+    pub ratio: u32,
+    /// The money that is held for them, apart from all other.
+    pub held: Money,
+}
+
+/// What happened to a participant's cover, or to a reserve.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CoverChange {
+    /// Money was brought.
+    ToppedUp,
+    /// Money was taken back.
+    Withdrawn,
+    /// The participant was called upon to bring some.
+    Called,
+}
+
+/// One step of a participant's cover.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = CoverStepFacts)]
+pub struct CoverStep {
+    /// What happened.
+    pub change: CoverChange,
+    /// How much.
+    pub amount: Money,
+    /// Of the reserve of this unit; of the cover of its debts if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<UnitCode>,
+    /// What there is afterwards.
+    pub after: Money,
+    /// The bank statement whose line brought it, and the line's number from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = crate::types::pair::<Ident, u16>)]
+    pub line: Option<(Ident, u16)>,
+    /// The reference of the order by which it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Ident>,
+    /// Of a call: first instant at which it is late, in Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
+    /// The key that signed.
+    pub by: Kid,
+    /// Log time.
+    pub at: Time,
+}

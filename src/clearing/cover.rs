@@ -1,0 +1,269 @@
+//! Cover and reserves: the money that stands behind debts and behind points, brought and taken back.
+//!
+//! Owns: how much must stand behind a unit's points; top-ups and withdrawals, each with what it rests on; margin calls.
+//! Promises: nothing is counted as brought but by a line of an accepted bank statement that nothing else was about, and
+//! no more than the line brought; nothing is taken back that is needed now. Each step stands in a record of its own.
+//! Refuses to know: how money moves.
+
+use super::people::{analyst, two_people};
+use crate::book::{
+    Booking, CoverChange, CoverStep, Draft, Exception, Funding, MarginCall, Name, PartKey, Record, Reserve,
+    Statement, Stop, Way,
+};
+use crate::network::Asked;
+use crate::prices::{
+    end_met_call, exposure, funding, limit, needed, points_outstanding, price_now, reserve_of,
+};
+use crate::types::{Currency, Ident, Money, ParticipantId, Refusal, Refused, UnitCode};
+use serde::{Deserialize, Serialize};
+
+/// Most that a reserve may have to be of what points are worth, in parts per million: ten times.
+pub const MOST_RATIO: u32 = 10_000_000;
+
+/// `reserve.set`, signed by an analyst, approved by two approvers: how much must stand behind a unit's points.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetReserve {
+    /// Which unit's.
+    pub unit: UnitCode,
+    /// In this currency: the settle price in it counts, and money of it is held.
+    pub currency: Currency,
+    /// How much of what outstanding points are worth must be held, in parts per million; 0: nothing.
+    #[schema(maximum = 10_000_000, example = 1_000_000)]
+    pub ratio: u32,
+}
+
+/// A line of a bank statement.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LinePlace {
+    /// The statement; it was accepted.
+    pub statement: Ident,
+    /// The line's number in it, from 0.
+    pub line: u16,
+}
+
+/// `cover.move`, signed by an analyst, approved by two approvers: a participant's cover, or the reserve of a unit of its
+/// own, is topped up by what a statement says came in, or some of it is taken back.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MoveCover {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// In this currency.
+    pub currency: Currency,
+    /// The reserve of this unit; the cover of the participant's debts if absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unit: Option<UnitCode>,
+    /// `in`: a top-up; `out`: a withdrawal.
+    pub way: Way,
+    /// How much.
+    pub amount: Money,
+    /// Of a top-up: the line by which the money came.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "crate::sign::optional_object"
+    )]
+    pub line: Option<LinePlace>,
+    /// Of a withdrawal: the reference of the order by which the money goes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reference: Option<Ident>,
+}
+
+/// How far ahead a call's deadline may be, in seconds: 30 days.
+const LONGEST_CALL: u64 = 30 * 86_400;
+
+/// `margin.call`, signed by an analyst: a participant that stands for more than is behind it is to bring what is missing.
+/// How much that is the log says itself.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallMargin {
+    /// Whom.
+    pub participant: ParticipantId,
+    /// In this currency.
+    pub currency: Currency,
+    /// By when, in Unix seconds: at most 30 days ahead, and never later than a call that was not met yet.
+    pub until: u64,
+}
+
+fn invalid<T>(what: impl std::fmt::Display) -> Result<T, Stop> {
+    Err(Refused::about(Refusal::CoverInvalid, what).into())
+}
+
+/// Sets how much must stand behind a unit's points. What is held stays.
+pub fn set_reserve(draft: &mut Draft, asked: &Asked, args: &SetReserve) -> Result<(), Stop> {
+    analyst(draft, asked.kid)?;
+    two_people(draft, asked)?;
+    draft.unit(args.unit)?;
+    if args.ratio > MOST_RATIO || !draft.network()?.currencies.contains(&args.currency) {
+        let about = format!("ratio, currency: at most {MOST_RATIO}, of the network");
+        return Err(Refused::about(Refusal::SettingInvalid, about).into());
+    }
+    if args.ratio > 0 {
+        // Without a price nothing says what points need, and none could be issued any more.
+        price_now(draft, args.unit, args.currency)?;
+    }
+    let held = match reserve_of(draft, args.unit)? {
+        Some(before) if before.currency != args.currency && !before.held.is_zero() => {
+            let about = format!("currency: {} {} are held", before.held, before.currency);
+            return Err(Refused::about(Refusal::SettingInvalid, about).into());
+        }
+        before => before.map_or(Money::ZERO, |before| before.held),
+    };
+    let reserve = Reserve { currency: args.currency, ratio: args.ratio, held };
+    draft.put(PartKey::Public, Name::Reserve(args.unit), Some(Record::Reserve(reserve)))
+}
+
+/// Tops cover or a reserve up, or takes some of it back.
+pub fn move_cover(draft: &mut Draft, asked: &Asked, args: &MoveCover) -> Result<(), Stop> {
+    analyst(draft, asked.kid)?;
+    two_people(draft, asked)?;
+    draft.participant(&args.participant)?;
+    if args.amount.is_zero() {
+        return invalid("amount: at least 1");
+    }
+    match (args.way, &args.line, &args.reference) {
+        (Way::In, Some(line), None) => draw_line(draft, args, line)?,
+        (Way::Out, None, Some(_)) => {}
+        (Way::In, ..) => return invalid("a top-up names a line, and nothing else"),
+        (Way::Out, ..) => return invalid("a withdrawal names a reference, and nothing else"),
+    }
+    let after = match args.unit {
+        Some(unit) => change_reserve(draft, args, unit)?,
+        None => change_cover(draft, args)?,
+    };
+    let change = match args.way {
+        Way::In => CoverChange::ToppedUp,
+        Way::Out => CoverChange::Withdrawn,
+    };
+    let step = CoverStep {
+        change,
+        amount: args.amount,
+        unit: args.unit,
+        after,
+        line: args.line.as_ref().map(|line| (line.statement.clone(), line.line)),
+        reference: args.reference.clone(),
+        until: None,
+        by: asked.kid,
+        at: draft.at,
+    };
+    keep(draft, &args.participant, args.currency, step)
+}
+
+/// Keeps a step for ever.
+fn keep(draft: &mut Draft, who: &ParticipantId, currency: Currency, step: CoverStep) -> Result<(), Stop> {
+    let name = Name::CoverStep(who.clone(), currency, draft.seq);
+    draft.put(PartKey::Participant(who.clone()), name, Some(Record::CoverStep(step)))
+}
+
+/// Calls upon a participant to bring what is missing: the log says how much, the analyst by when.
+pub fn call_margin(draft: &mut Draft, asked: &Asked, args: &CallMargin) -> Result<(), Stop> {
+    let no = |what: String| Err(Refused::about(Refusal::MarginCallInvalid, what).into());
+    analyst(draft, asked.kid)?;
+    draft.participant(&args.participant)?;
+    let (who, currency, now) = (&args.participant, args.currency, draft.at.seconds());
+    let stands = exposure(draft, who, currency)?;
+    let Some(have) = funding(draft, who, currency)?.filter(|_| stands.overrun()) else {
+        return no(format!("{who} stands for no more than is behind it in {currency}"));
+    };
+    let Some(amount) = stands.missing() else { return Err(Refusal::AmountTooLarge.into()) };
+    // A call that is under way is for more at most; it is not put off.
+    let latest = now.saturating_add(LONGEST_CALL).min(have.call.map_or(u64::MAX, |call| call.until.max(now)));
+    if args.until <= now || args.until > latest {
+        return no(format!("until: after {now}, at the latest {latest}"));
+    }
+    let (cover, call) = (have.cover, MarginCall { amount, until: args.until, seq: draft.seq });
+    let name = Name::Funding(who.clone(), currency);
+    let after = Record::Funding(Funding { call: Some(call), ..have });
+    draft.put(PartKey::Participant(who.clone()), name, Some(after))?;
+    let step = CoverStep {
+        change: CoverChange::Called,
+        amount,
+        unit: None,
+        after: cover,
+        line: None,
+        reference: None,
+        until: Some(args.until),
+        by: asked.kid,
+        at: draft.at,
+    };
+    keep(draft, who, currency, step)
+}
+
+/// Takes so much of what a line brought, if nothing else was about it.
+fn draw_line(draft: &mut Draft, args: &MoveCover, place: &LinePlace) -> Result<(), Stop> {
+    let mut statement: Statement = (*draft.statement(&place.statement)?).clone();
+    let line = statement.lines.get(usize::from(place.line));
+    let came = line.filter(|line| line.way == Way::In && line.booking == Booking::Booked);
+    let nobodys = statement.exceptions.contains(&(place.line, Exception::Unknown));
+    let Some(came) = came.filter(|_| nobodys && statement.currency == args.currency) else {
+        return invalid(format!("{}: no line {} of money that is nobody's", place.statement, place.line));
+    };
+    let used = statement.covers.iter().position(|(line, _)| *line == place.line);
+    let before = used.and_then(|at| statement.covers.get(at)).map_or(Money::ZERO, |(_, used)| *used);
+    let left = came.amount.minus(before).unwrap_or_default();
+    if args.amount > left {
+        return invalid(format!("{left} are left of line {}", place.line));
+    }
+    let after = before.plus(args.amount).ok_or(Refusal::AmountTooLarge)?;
+    match used.and_then(|at| statement.covers.get_mut(at)) {
+        Some(used) => used.1 = after,
+        None => statement.covers.push((place.line, after)),
+    }
+    let name = Name::Statement(place.statement.clone());
+    draft.put(PartKey::Public, name, Some(Record::Statement(statement)))
+}
+
+/// What there is after the change.
+fn changed(args: &MoveCover, before: Money) -> Result<Money, Stop> {
+    match args.way {
+        Way::In => Ok(before.plus(args.amount).ok_or(Refusal::AmountTooLarge)?),
+        Way::Out => match before.minus(args.amount) {
+            Some(after) => Ok(after),
+            None => invalid(format!("{before} are there")),
+        },
+    }
+}
+
+fn change_cover(draft: &mut Draft, args: &MoveCover) -> Result<Money, Stop> {
+    let Some(before) = funding(draft, &args.participant, args.currency)? else {
+        return invalid(format!("nothing is set for {} in {}", args.participant, args.currency));
+    };
+    let after = Funding { cover: changed(args, before.cover)?, ..before };
+    let stands = exposure(draft, &args.participant, args.currency)?;
+    let over = limit(&after).is_some_and(|limit| i128::from(stands.used()) > i128::from(limit));
+    if args.way == Way::Out && after.covered && over {
+        let about = format!("{} {} are in use", stands.used(), args.currency);
+        return Err(Refused::about(Refusal::ExposureExceeded, about).into());
+    }
+    let cover = after.cover;
+    let name = Name::Funding(args.participant.clone(), args.currency);
+    draft.put(PartKey::Participant(args.participant.clone()), name, Some(Record::Funding(after)))?;
+    end_met_call(draft, &args.participant, args.currency)?;
+    Ok(cover)
+}
+
+fn change_reserve(draft: &mut Draft, args: &MoveCover, unit: UnitCode) -> Result<Money, Stop> {
+    let brand = draft.unit(unit)?.brand.clone();
+    if draft.brand(&brand)?.participant != args.participant {
+        return invalid(format!("{unit} is none of {}'s", args.participant));
+    }
+    let before = reserve_of(draft, unit)?.filter(|reserve| reserve.currency == args.currency);
+    let Some(before) = before else {
+        return invalid(format!("nothing is set for {unit} in {}", args.currency));
+    };
+    let after = Reserve { held: changed(args, before.held)?, ..before };
+    if args.way == Way::Out {
+        let points = points_outstanding(draft, unit)?;
+        let need = needed(draft, unit, &after, points)?;
+        if need.is_none_or(|need| need > after.held) {
+            let about = format!("{points} {unit} are outstanding");
+            return Err(Refused::about(Refusal::IssuanceCoverExceeded, about).into());
+        }
+    }
+    let held = after.held;
+    let part = PartKey::Participant(args.participant.clone());
+    draft.put(part, Name::Reserve(unit), Some(Record::Reserve(after)))?;
+    Ok(held)
+}

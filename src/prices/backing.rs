@@ -1,0 +1,88 @@
+//! Backing: what must stand behind a unit's points, and whether it does.
+//!
+//! Owns: how many points are outstanding, what they need, and the one check of points that come into being.
+//! Promises: no award and no exchange leaves more points outstanding than their reserve stands for, at the highest settle
+//! price in force, rounded against the issuer; each line of a batch sees the lines before it. Points that come back, by a
+//! refund or a void, are never refused. A unit without a reserve costs one look-up.
+//! Refuses to know: who issues, and for whom.
+
+use super::price_now;
+use crate::book::{Draft, Name, Record, Reserve, Shared, Stop};
+use crate::network::unless_refused;
+use crate::types::{Money, Points, Rate, Refusal, Refused, UnitCode};
+
+/// What must stand behind a unit's points; `None` if nothing was set.
+pub fn reserve_of(draft: &mut Draft, unit: UnitCode) -> Result<Option<Reserve>, Stop> {
+    let record = draft.get(&Name::Reserve(unit))?;
+    Ok(record.as_deref().and_then(Record::reserve).cloned())
+}
+
+/// A unit's points on accounts: available, held and pending. All its legs sum to zero, so that is what its shared
+/// accounts gave and did not get back: a few totals, however many accounts there are.
+pub fn points_outstanding(draft: &mut Draft, unit: UnitCode) -> Result<Points, Stop> {
+    let mut shared = 0i64;
+    for place in Shared::ALL {
+        shared = shared
+            .checked_add(draft.total(&Name::Shared(unit, place))?)
+            .ok_or_else(|| Stop::Bug(format!("the totals of {unit} overflow")))?;
+    }
+    let outstanding = shared.checked_neg().and_then(|sum| u64::try_from(sum).ok()).and_then(Points::new);
+    outstanding.ok_or_else(|| Stop::Bug(format!("accounts of {unit} hold {shared} less than nothing")))
+}
+
+/// What so many points of a unit need: `None` is more than can be held.
+pub fn needed(
+    draft: &mut Draft,
+    unit: UnitCode,
+    reserve: &Reserve,
+    points: Points,
+) -> Result<Option<Money>, Stop> {
+    if reserve.ratio == 0 {
+        return Ok(Some(Money::ZERO));
+    }
+    Ok(price_now(draft, unit, reserve.currency)?.dearest().money_ppm_ceil(points, reserve.ratio))
+}
+
+/// Whether a unit's points need more than is held for them, or no price in force says what they need.
+pub fn is_short(draft: &mut Draft, unit: UnitCode, reserve: &Reserve) -> Result<bool, Stop> {
+    let points = points_outstanding(draft, unit)?;
+    let need = unless_refused(needed(draft, unit, reserve, points))?.flatten();
+    Ok(need.is_none_or(|need| need > reserve.held))
+}
+
+/// The reserve of a unit that is being issued: looked up once an entry, asked about with each award.
+pub struct Backing {
+    unit: UnitCode,
+    reserve: Reserve,
+    rate: Rate,
+}
+
+impl Backing {
+    /// The reserve of a unit, if points of it need one.
+    pub fn of(draft: &mut Draft, unit: UnitCode) -> Result<Option<Self>, Stop> {
+        let Some(reserve) = reserve_of(draft, unit)?.filter(|reserve| reserve.ratio > 0) else {
+            return Ok(None);
+        };
+        let rate = price_now(draft, unit, reserve.currency)?.dearest();
+        draft.want(Shared::ALL.map(|place| Name::Shared(unit, place)))?;
+        Ok(Some(Self { unit, reserve, rate }))
+    }
+
+    /// How many points are outstanding now.
+    pub fn outstanding(&self, draft: &mut Draft) -> Result<Points, Stop> {
+        points_outstanding(draft, self.unit)
+    }
+
+    /// Refused if more points are outstanding than before, and more than the reserve stands for.
+    pub fn check(&self, draft: &mut Draft, before: Points) -> Result<(), Stop> {
+        let after = points_outstanding(draft, self.unit)?;
+        let need = self.rate.money_ppm_ceil(after, self.reserve.ratio);
+        let Reserve { held, currency, .. } = self.reserve;
+        if after <= before || need.is_some_and(|need| need <= held) {
+            return Ok(());
+        }
+        let need = need.map_or_else(|| "more than can be held".to_owned(), |need| need.to_string());
+        let about = format!("{after} {}: {need} {currency} are needed, {held} are held", self.unit);
+        Err(Refused::about(Refusal::IssuanceCoverExceeded, about).into())
+    }
+}
