@@ -81,6 +81,10 @@ fn scene(seed: u64, place: Place) -> Scene {
     load.settle(&process, &mut history);
     // Again, only what is new.
     let made = done(&place, &["backup", text(&newer)]);
+    // A backup has neither state nor views, and its log is verified as it stands.
+    let output = tallyhouse(&Home::from(&newer), None, &["verify", "--log-only"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains(text(&newer)), "{said}");
     let (new, all) = (made["new"].as_u64().expect("a number"), made["size"].as_u64().expect("a number"));
     assert!(new > 0 && new < all, "{made}");
     end(process);
@@ -227,6 +231,18 @@ fn a_fork_that_the_logs_own_key_signed_is_not_taken_for_the_tail() {
     assert_eq!(size(&scene.place.home), before);
     let (code, said) = refused(&scene.place, &["backup", text(&scene.older)]);
     assert_eq!(code, Some(1), "{said}");
+    // The fork is longer by now than what was published; beside a checkpoint of that it is not opened, given nothing,
+    // and the checkpoint stays.
+    let proof = std::fs::read_to_string(scene.place.dir().join("checkpoint")).expect("a checkpoint");
+    let file = scene.older.join("checkpoint");
+    std::fs::write(&file, &proof).expect("written");
+    let refusal = Network::open(&scene.older, key, &Tuning::at(&scene.older)).err().expect("refused");
+    assert!(refusal.to_string().contains("another root"), "{refusal}");
+    let output = tallyhouse(&Home::from(&scene.older), None, &["recover", "--from", text(scene.place.dir())]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("another root"), "{said}");
+    assert_eq!(std::fs::read_to_string(&file).expect("a checkpoint"), proof, "what proves it stays");
 }
 
 #[test]

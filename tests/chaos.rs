@@ -1,5 +1,5 @@
 //! Chaos: three nodes, one PostgreSQL, one Redis, writers and readers at all nodes, while nodes are killed, paused and
-//! stopped in every role, connections to the database are cut, and Redis is killed, paused and flushed. Then a checker
+//! stopped in every role, connections to the database are cut, and Redis is killed, paused, flushed and failed over to a replica that lags. Then a checker
 //! that knows nothing of the machine compares what every client was told with the log.
 //!
 //! Promises: a seed names what is done and asked; when it takes effect is chance. CHAOS_SEED repeats one, CHAOS_SECONDS

@@ -1,6 +1,6 @@
 //! Who writes, step by step: nodes in this process, and what happens between them at exact points. A writer that was
 //! replaced changes nothing and reads on; a follower that wakes up in the midst of its work changes no row; a node with
-//! a wrong clock, or with a checkpoint that the log does not reach, does not begin to write.
+//! a wrong clock, or with a checkpoint that the log does not agree with, does not begin to write.
 
 mod common;
 
@@ -159,11 +159,11 @@ fn a_node_whose_clock_is_off_does_not_begin_to_write() {
     let wrong = Clock::fixed(clock::now().plus_seconds(60));
     let node = bed.node("a", wrong.clone());
     until("it says so", || node.seat.standing().alarm.is_some());
-    let alarm = node.seat.standing().alarm.expect("an alarm");
+    let alarm = node.seat.standing().alarm.expect("an alarm").to_string();
     assert!(alarm.contains("clock is 6") || alarm.contains("clock is 5"), "{alarm}");
     std::thread::sleep(Duration::from_millis(500));
     assert!(!node.seat.is_writer());
-    assert!(node.seat.engine().newest().is_some(), "it reads");
+    assert!(node.seat.engine().newest().is_some() && !node.seat.is_astray(), "it reads");
     // Set right, it goes on by itself.
     wrong.set(clock::now());
     until("it writes", || node.seat.is_writer());
@@ -188,11 +188,45 @@ fn a_log_that_is_shorter_than_a_checkpoint_that_was_kept_is_not_written_to() {
     ));
     let node = bed.node("a", Clock::Real);
     until("it says so", || node.seat.standing().alarm.is_some());
-    let alarm = node.seat.standing().alarm.expect("an alarm");
+    let alarm = node.seat.standing().alarm.expect("an alarm").to_string();
     assert!(alarm.contains("too old"), "{alarm}");
     std::thread::sleep(Duration::from_millis(500));
-    assert!(!node.seat.is_writer());
+    assert!(!node.seat.is_writer() && node.seat.is_astray());
     assert_eq!(bed.sql("SELECT max(seq) FROM log.entry").trim(), kept.to_string(), "nothing was written");
+
+    // A node that never saw a checkpoint writes: a fork, and soon longer than what was published.
+    let file = bed.home("a").dir().join("checkpoint");
+    let proof = std::fs::read_to_string(&file).expect("a checkpoint");
+    let other = bed.node("b", Clock::Real);
+    until("it writes", || other.seat.is_writer());
+    for n in 0..8 {
+        other.seat.engine().ask(&bed.award(&format!("forked-{n}")), None).expect("written");
+    }
+    let rewritten = || node.seat.standing().alarm.is_some_and(|why| why.to_string().contains("another root"));
+    until("it says that this is another log", rewritten);
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert!(rewritten() && node.seat.is_astray(), "and goes on saying so");
+    assert_eq!(std::fs::read_to_string(&file).expect("a checkpoint"), proof, "what proves it stays");
+}
+
+#[test]
+fn a_checkpoint_that_the_logs_key_did_not_sign_is_neither_shown_nor_kept() {
+    let bed = Bed::new(607);
+    let a = bed.node("a", Clock::Real);
+    until("it writes", || a.seat.is_writer());
+    let b = bed.node("b", Clock::Real);
+    a.seat.engine().ask(&bed.award("one"), None).expect("written");
+    let size = |node: &Node| node.seat.engine().checkpoint().lines().nth(1).map(str::to_owned);
+    until("b shows it", || size(&b).is_some() && size(&b) == size(&a));
+    let genuine = b.seat.engine().checkpoint();
+    bed.sql("UPDATE log.tip SET checkpoint = E'origin\\n999999999\\nAAAA\\n'");
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert_eq!(b.seat.engine().checkpoint(), genuine);
+    let kept = std::fs::read_to_string(bed.home("b").dir().join("checkpoint")).expect("a checkpoint");
+    assert!(!kept.contains("999999999"), "{kept}");
+    // The next commit brings one that was signed.
+    a.seat.engine().ask(&bed.award("two"), None).expect("written");
+    until("b goes on", || b.seat.engine().checkpoint() != genuine && size(&b) == size(&a));
 }
 
 #[test]

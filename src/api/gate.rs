@@ -59,6 +59,9 @@ pub async fn pass<B: MessageBody + 'static>(
     let found = Route::find(method.as_str(), request.path()).map(|(route, _)| route);
     let operation = found.map_or("none", |route| route.id);
     let admitted = match &found {
+        Some(_) if data.seat.is_astray() && is_of_log(request.path()) => {
+            Err(Problem::about(Code::Busy, ASTRAY))
+        }
         Some(route) => admit(&data, request.request(), route).await,
         // Swagger's files, and what is not there at all.
         None => draw(&data, request.request(), &stranger(request.request())),
@@ -112,6 +115,14 @@ pub async fn pass<B: MessageBody + 'static>(
         micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
     );
     Ok(answer)
+}
+
+/// Why a node answers nothing that comes out of its log.
+const ASTRAY: &str = "the log here is not the one that was published; /readyz says more";
+
+/// Whether the answer comes out of the log, or goes into it.
+fn is_of_log(path: &str) -> bool {
+    path.starts_with("/v1/") || path.starts_with("/tile/") || path == "/checkpoint"
 }
 
 /// Whether the writer must answer it, and that is another node.

@@ -3,6 +3,7 @@
 use super::call::service;
 use super::document::document;
 use super::problem::{Code, Problem};
+use crate::engine::Alarm;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use std::sync::OnceLock;
@@ -55,10 +56,10 @@ pub async fn readyz(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
     let standing = service.seat.standing();
     if !service.is_ready() {
-        let about = if service.is_closing() {
-            "it closes"
-        } else {
-            "its log cannot be read, or its lease is not sure"
+        let about = match standing.alarm {
+            _ if service.is_closing() => "it closes".to_owned(),
+            Some(Alarm::Log(why)) => why,
+            _ => "its log cannot be read, or its lease is not sure".to_owned(),
         };
         return Err(Problem::about(Code::Busy, format!("role: none ({about})")));
     }
@@ -71,7 +72,7 @@ pub async fn readyz(request: HttpRequest) -> Result<HttpResponse, Problem> {
         role: standing.part.code(),
         term: standing.term,
         behind: progress.end.saturating_sub(progress.committed),
-        alarm: standing.alarm,
+        alarm: standing.alarm.map(|alarm| alarm.to_string()),
         version: env!("CARGO_PKG_VERSION"),
     }))
 }

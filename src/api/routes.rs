@@ -10,10 +10,12 @@ use crate::machine::{Method, Route};
 use actix_web::http::header::ALLOW;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-/// Registers all of them.
+/// Registers all of them. They are tried in order: what is asked most comes first, and fixed paths, which cost little,
+/// before patterns.
 pub fn configure(config: &mut web::ServiceConfig) {
-    public(config);
+    config.route("/v1/accounts/{account}", web::get().to(accounts::get));
     written(config);
+    public(config);
     kept(config);
 }
 
@@ -50,7 +52,6 @@ fn public(config: &mut web::ServiceConfig) {
         .route("/v1/network", web::get().to(network::get))
         .route("/v1/me", web::get().to(network::me))
         .route("/v1/refusals", web::get().to(network::refusals))
-        .route("/v1/accounts/{account}", web::get().to(accounts::get))
         .route("/v1/accounts/{account}/movements", web::get().to(accounts::movements))
         .route("/v1/consents/{consent}", web::get().to(consents::get))
         .route("/v1/offers/{offer}", web::get().to(offers::get))

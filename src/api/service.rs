@@ -150,11 +150,16 @@ impl Service {
         self.engine().net()
     }
 
-    /// Whether it takes requests: not while it closes, or cannot read, or is the writer and not sure of its lease.
+    /// Whether it takes requests: not while it closes, or cannot read, or reads a log that is not the one that was
+    /// published, or is the writer and not sure of its lease.
     pub fn is_ready(&self) -> bool {
         let engine = self.engine();
         let sure = self.seat.standing().part == Part::Reader || self.seat.is_writer();
-        !self.is_closing() && sure && engine.failure().is_none() && !engine.is_away()
+        !self.is_closing()
+            && sure
+            && !self.seat.is_astray()
+            && engine.failure().is_none()
+            && !engine.is_away()
     }
 
     /// Whether it ends.

@@ -10,6 +10,7 @@ use super::exported::Exported;
 use super::genesis_of;
 use super::missing::said_since;
 use super::rebuild::follow;
+use super::reserved::Reserved;
 use super::tail::{Mirror, Signed, StoreMirror, Taken, Untaken, refused, take_tail};
 use crate::engine::state_root;
 use crate::log::{Envelope, LogVerifier, vkey};
@@ -165,6 +166,7 @@ pub fn recover(
         Other::Store(store) => Box::new(StoreMirror::of(store.shown(), store.read()?)?),
         Other::Export(path) => Box::new(Exported::open(path)?),
     };
+    let _held = home.database().map(Reserved::take).transpose()?;
     let mut faces = home.open()?;
     let genesis = match (genesis_of(&*faces.reader)?, key) {
         (Some(genesis), _) => genesis,

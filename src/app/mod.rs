@@ -7,6 +7,7 @@
 mod backup;
 mod cached;
 mod exported;
+mod fork;
 mod founding;
 mod hold;
 mod missing;
@@ -14,6 +15,7 @@ mod node;
 mod pen;
 mod rebuild;
 mod report;
+mod reserved;
 mod serve;
 mod tail;
 mod verify;
@@ -33,13 +35,14 @@ pub use verify::verify;
 use crate::clock;
 use crate::config::Config;
 use crate::engine::{Commit, Core, Engine, Failure, Follower, Pace, Setup, StateFollower, Stores};
-use crate::log::{Frontier, LogSigner, LogVerifier, vkey};
+use crate::log::LogSigner;
 use crate::machine::{Event, Genesis};
 use crate::sign::SecretKey;
 use crate::store::{Faces, Home, Place, Read};
 use crate::tiles;
 use crate::types::{Time, decode};
 use crate::views;
+use fork::ForkGuard;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,6 +91,7 @@ impl Tuning {
             patience: Duration::from_millis(config.writer.patience_ms),
             publish: Duration::from_millis(config.checkpoint.publish_ms),
             checkpoint: dir.join("checkpoint"),
+            guard: None,
             balances: config.cache.rows,
         };
         let redis = Some(config.redis.clone()).filter(|url| !url.is_empty());
@@ -192,7 +196,6 @@ impl Network {
         let stores = home.open().map_err(fault)?;
         let genesis = genesis_of(&*stores.reader)?;
         let genesis = genesis.ok_or_else(|| fault(format!("{} holds an empty log", home.shown())))?;
-        guard_fork(home.dir(), &*stores.reader, &genesis)?;
         let now = clock::now();
         Self::start(&home, stores, genesis, log_key, now, tuning)
     }
@@ -211,6 +214,9 @@ impl Network {
         let signer = LogSigner::of(&genesis.origin, log_key).map_err(fault)?;
         let dir = home.dir();
         let Faces { log, state, reader: read } = stores;
+        let hashes = tiles::Hashes::open(dir, read.clone());
+        let guard = Arc::new(ForkGuard::of(dir, read.clone(), hashes, &genesis)?);
+        guard.check()?;
         let views = ViewsFollower(views::Views::open(home).map_err(fault)?);
         let keeper = tiles::Keeper::open(dir, read.clone()).map_err(fault)?;
         let tiles = TilesFollower { keeper, away: false };
@@ -230,7 +236,8 @@ impl Network {
         let now =
             if genesis.driven && stores.read.tip().map_err(fault)?.is_some() { Time::default() } else { at };
         let core = Core::open(setup, stores, signer, &genesis, now)?;
-        let engine = Engine::start(core, genesis.net(), tuning.pace.clone(), watched(genesis.driven))?;
+        let pace = Pace { guard: Some(guard), ..tuning.pace.clone() };
+        let engine = Engine::start(core, genesis.net(), pace, watched(genesis.driven))?;
         if let Some(url) = &tuning.redis {
             engine.share(url)?;
         }
@@ -255,37 +262,4 @@ fn watched(driven: bool) -> impl FnMut() -> Result<Time, String> + Send {
         )),
         _ => Ok(clock::now()),
     }
-}
-
-/// A log that is shorter than a checkpoint that was published was cut, or restored from a copy that is
-/// too old: going on would fork it.
-fn guard_fork(dir: &Path, read: &dyn Read, genesis: &Genesis) -> Result<(), Failure> {
-    let Ok(note) = std::fs::read_to_string(dir.join("checkpoint")) else {
-        return Ok(());
-    };
-    let key: LogVerifier = vkey(&genesis.origin, genesis.log.as_bytes()).parse().map_err(fault)?;
-    let outside = key.verify(&note).map_err(|e| {
-        fault(format!(
-            "{}: {e}. If the file is damaged and you are sure of the log, remove it.",
-            dir.join("checkpoint").display()
-        ))
-    })?;
-    let tip = read.tip().map_err(fault)?;
-    let size = tip.as_ref().map_or(0, |tip| tip.seq + 1);
-    let tree = tip.map(|tip| Frontier::from_bytes(&tip.edge)).transpose().map_err(fault)?;
-    if outside.size == size && tree.is_some_and(|tree| tree.root() != outside.root) {
-        return Err(fault(format!(
-            "the log has another root than the checkpoint that was published over its {size} entries: it was \
-             rewritten. Restore a copy that is older than that and recover it; nothing was changed."
-        )));
-    }
-    if outside.size > size {
-        return Err(fault(format!(
-            "the log has {size} entries, but a checkpoint over {} was published: this copy is too old. \
-             Restore a newer one, or give it the entries that it lacks with `tallyhouse recover --from COPY`; nothing was \
-             changed.",
-            outside.size
-        )));
-    }
-    Ok(())
 }

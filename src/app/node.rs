@@ -6,11 +6,12 @@
 //! in order leaves its place at once.
 //! Refuses to know: requests. What keeps two writers apart is the log's tip; the lease only says who tries.
 
+use super::fork::ForkGuard;
 use super::hold::Hold;
-use super::{Tuning, ViewsFollower, fault, genesis_of, guard_fork};
+use super::{Tuning, ViewsFollower, fault, genesis_of};
 use crate::clock::{self, Clock};
 use crate::config;
-use crate::engine::{Core, Engine, Failure, Seat, Setup, StateFollower, Stores};
+use crate::engine::{Alarm, Core, Engine, Failure, Pace, Seat, Setup, StateFollower, Stores};
 use crate::log::LogSigner;
 use crate::machine::Genesis;
 use crate::sign::SecretKey;
@@ -32,6 +33,8 @@ const REST: Duration = Duration::from_millis(1_500);
 const TRIES: u32 = 4;
 /// How often an alarm is told.
 const AGAIN: Duration = Duration::from_secs(60);
+/// How often a node holds the checkpoint that it keeps against the log.
+const AGAINST: Duration = Duration::from_secs(1);
 /// How far a clock may be off the database's, in microseconds.
 const OFF: i64 = 5_000_000;
 /// How often tiles are kept.
@@ -108,7 +111,9 @@ impl Node {
         // No two processes have one name, so that one which is started again does not take itself for the one before.
         let holder = format!("{}/{}", among.name, b64(&clock::random::<9>()));
         let lease = Lease::of(&database, holder, among.address.clone(), among.lease);
+        let guard = Arc::new(ForkGuard::of(home.dir(), read.clone(), hashes.clone(), &genesis)?);
         let open = Opening {
+            guard,
             home: home.clone(),
             read: read.clone(),
             views: views.clone(),
@@ -122,7 +127,8 @@ impl Node {
         {
             let (seat, stop) = (seat.clone(), stop.clone());
             let hold = Arc::new(Hold::new(lease, seat.clone(), among.lease));
-            let mut keeper = Steward { seat, stop, open, among, hold, rest: None, said: None };
+            let mut keeper =
+                Steward { seat, stop, open, among, hold, rest: None, said: None, held_against: None };
             let run = move || keeper.run();
             threads.push(std::thread::Builder::new().name("node".into()).spawn(run).map_err(fault)?);
         }
@@ -192,6 +198,7 @@ fn pause(stop: &AtomicBool, length: Duration) {
 
 /// What engines are opened with.
 struct Opening {
+    guard: Arc<ForkGuard>,
     home: Home,
     read: Arc<dyn Read>,
     views: views::Reader,
@@ -201,11 +208,14 @@ struct Opening {
 }
 
 impl Opening {
+    fn pace(&self) -> Pace {
+        Pace { guard: Some(self.guard.clone()), ..self.tuning.pace.clone() }
+    }
+
     fn reader(&self) -> Result<Engine, Failure> {
         let views = self.views.clone();
         let viewed = Box::new(move || views.cursor().map_err(fault));
-        let engine =
-            Engine::reading(self.read.clone(), viewed, self.genesis.net(), self.tuning.pace.clone())?;
+        let engine = Engine::reading(self.read.clone(), viewed, self.genesis.net(), self.pace())?;
         if let Some(url) = &self.tuning.redis {
             engine.share_read(url)?;
         }
@@ -233,7 +243,7 @@ impl Opening {
         let now = if self.genesis.driven { Time::default() } else { clock.now() };
         let core = Core::open(setup, stores, signer, &self.genesis, now)?;
         let watched = super::watched(self.genesis.driven);
-        let engine = Engine::start(core, self.genesis.net(), self.tuning.pace.clone(), watched)?;
+        let engine = Engine::start(core, self.genesis.net(), self.pace(), watched)?;
         if let Some(url) = &self.tuning.redis {
             engine.share(url)?;
         }
@@ -252,6 +262,8 @@ struct Steward {
     rest: Option<Instant>,
     /// When an alarm was told last.
     said: Option<Instant>,
+    /// When the checkpoint in the folder was held against the log last.
+    held_against: Option<Instant>,
 }
 
 impl Steward {
@@ -278,7 +290,10 @@ impl Steward {
         let why = match self.seat.engine().failure() {
             Some(failure) => failure.to_string(),
             None if self.hold.is_lost() => "another node took the lease".into(),
-            None => return,
+            None => match self.against() {
+                Some(Err(failure)) => failure.to_string(),
+                _ => return,
+            },
         };
         eprintln!("warning: {} writes no more: {why}", self.among.name);
         self.step_down();
@@ -295,6 +310,8 @@ impl Steward {
 
     /// Puts a reader's engine in the place of another one, which is closed where nobody waits for it.
     fn read(&mut self, before: Arc<Engine>) {
+        self.open.guard.forget();
+        self.held_against = None;
         match self.open.reader() {
             Ok(engine) => {
                 self.seat.read_with(engine);
@@ -325,7 +342,9 @@ impl Steward {
         self.seat.know_writer(term, writer);
         if !free {
             self.rest = None;
-            self.alarm(None);
+            if let Some(checked) = self.against() {
+                self.alarm(checked.err().map(|failure| Alarm::Log(failure.to_string())));
+            }
         } else if self.rest.is_none_or(|until| Instant::now() >= until)
             && let Err(failure) = self.step_up(held)
         {
@@ -335,9 +354,22 @@ impl Steward {
         }
     }
 
-    fn alarm(&mut self, alarm: Option<String>) {
+    /// Holds the checkpoint that this node keeps against the log, once in a while.
+    fn against(&mut self) -> Option<Result<(), Failure>> {
+        if self.held_against.is_some_and(|at| at.elapsed() < AGAINST) {
+            return None;
+        }
+        self.held_against = Some(Instant::now());
+        Some(self.open.guard.check())
+    }
+
+    fn alarm(&mut self, alarm: Option<Alarm>) {
         match &alarm {
-            None => self.said = None,
+            None => {
+                if self.said.take().is_some() {
+                    eprintln!("{} may write again", self.among.name);
+                }
+            }
             Some(alarm) if self.said.is_none_or(|at| at.elapsed() >= AGAIN) => {
                 eprintln!("alarm: {} may not write: {alarm}", self.among.name);
                 self.said = Some(Instant::now());
@@ -348,16 +380,17 @@ impl Steward {
     }
 
     /// Why this node may not write, whoever else does.
-    fn barred(&self, held: Option<&Held>) -> Option<String> {
+    fn barred(&self, held: Option<&Held>) -> Option<Alarm> {
         let off = held
             .filter(|_| !self.open.genesis.driven)
             .map_or(0, |held| self.among.clock.now().micros().saturating_sub(held.now.micros()));
         if off.saturating_abs() > OFF {
             let seconds = off as f64 / 1e6;
-            return Some(format!("its clock is {seconds:.1} s off the database's; set it right"));
+            let about = format!("its clock is {seconds:.1} s off the database's; set it right");
+            return Some(Alarm::Clock(about));
         }
-        let genesis = &self.open.genesis;
-        guard_fork(self.open.home.dir(), &*self.open.read, genesis).err().map(|failure| failure.to_string())
+        self.open.guard.forget();
+        self.open.guard.check().err().map(|failure| Alarm::Log(failure.to_string()))
     }
 
     /// Takes the writer's place: lease, the way cleared, recovery, a term; then it writes.

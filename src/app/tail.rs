@@ -7,9 +7,11 @@
 //! not finished is not opened.
 //! Refuses to know: what entries mean; whoever verifies decides them again.
 
+use super::fork::is_root;
 use crate::engine::{Failure, open_entry};
 use crate::log::{Chain, Checkpoint, Envelope, Frontier, LogVerifier, PartsRef, Tip};
 use crate::store::{Faces, Log, Place, Read, StoredEntry, TipRecord};
+use crate::tiles::Hashes;
 use crate::types::Hash;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -154,6 +156,23 @@ impl Signed {
     }
 }
 
+impl Signed {
+    /// Compares what was signed over fewer entries than a log has.
+    fn check_older(&self, size: u64, read: &Arc<dyn Read>) -> Result<(), Untaken> {
+        for (name, checkpoint, _) in self.all.range(..size).map(|(_, one)| one) {
+            let hashes = Hashes::of_log(read.clone());
+            if !is_root(read, &hashes, checkpoint.size, checkpoint.root).map_err(Untaken::Fault)? {
+                return Err(refused(format!(
+                    "the first {} entries of this log have another root than {name}, which is signed over them: it is a \
+                     fork, or something was changed. Begin with a copy that agrees with it. Nothing was changed",
+                    checkpoint.size
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Takes an entry onto the chain, if it follows and its parts are those that it commits to.
 fn check(chain: &mut Chain, entry: &StoredEntry, mirror: &str) -> Result<(), Untaken> {
     let (seq, envelope) = (chain.next_seq(), chain.accept(&entry.envelope));
@@ -193,6 +212,7 @@ pub(super) fn take_tail(
     let begun = resume(&mut *faces.log, &*faces.reader)?;
     let (before, most, name) = (begun.next_seq(), signed.most(), mirror.name());
     signed.check(&begun)?;
+    signed.check_older(before, &faces.reader)?;
     if most <= before {
         let published = published(dir, &signed.log)?.max(before);
         return Ok(Taken { before, size: before, root: begun.root(), published });

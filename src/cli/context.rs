@@ -183,7 +183,17 @@ impl<'a> Context<'a> {
             "" => None,
             address => Some(address.parse().map_err(|e: Malformed| CliError::usage(e))?),
         };
-        Ok(self.home.get_or_init(|| Home::new(&self.data, address)).clone())
+        let elsewhere = self.database.is_none() && address.is_some() && self.data.join("log.sqlite").exists();
+        let home = self.home.get_or_init(|| Home::new(&self.data, address)).clone();
+        if elsewhere {
+            eprintln!(
+                "warning: this is about {}, as {DATABASE} or the configuration says; {} holds a log, too, which \
+                 --database '' would take",
+                home.shown(),
+                self.data.display()
+            );
+        }
+        Ok(home)
     }
 
     /// The same; there must be a network.

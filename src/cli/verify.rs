@@ -82,7 +82,8 @@ fn kept(file: &Path) -> Result<(String, String), CliError> {
 /// Verifies.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let home = context.network()?;
-    let missing = |file: &&&str| home.database().is_none() && !home.dir().join(file).exists();
+    let missing =
+        |file: &&&str| !args.log_only && home.database().is_none() && !home.dir().join(file).exists();
     if let Some(gone) = ["state.sqlite", "views.sqlite"].iter().find(missing) {
         let anew = "is gone: `tallyhouse rebuild` makes it anew from the log";
         return Err(CliError::Fault(format!("{}: {anew}", home.dir().join(gone).display())));
@@ -107,13 +108,19 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     if context.json {
         context.say_json(&report)?;
     } else {
-        say(&report, args.allow_undecided, begun.elapsed().as_secs_f64(), context)?;
+        say(&report, &home.shown(), args.allow_undecided, begun.elapsed().as_secs_f64(), context)?;
     }
     let taken = report.undecided <= args.allow_undecided && report.unerased == 0;
     Ok(if report.finding.is_none() && taken { Exit::Ok } else { Exit::Refused })
 }
 
-fn say(report: &Report, allowed: u64, seconds: f64, context: &mut Context<'_>) -> Result<(), CliError> {
+fn say(
+    report: &Report,
+    shown: &str,
+    allowed: u64,
+    seconds: f64,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
     if let Some(finding) = &report.finding {
         context.say(format!("WRONG  {finding}"))?;
         return context.say(format!("       {} entries before it hold", report.entries));
@@ -121,7 +128,7 @@ fn say(report: &Report, allowed: u64, seconds: f64, context: &mut Context<'_>) -
     let rate = report.parts as f64 / seconds.max(0.001);
     context.say(format!("VERIFIED  {}", report.level))?;
     context.say(format!(
-        "  {} entries, {} parts, {} signatures in {seconds:.2} s ({rate:.0} parts/s)",
+        "  {shown}: {} entries, {} parts, {} signatures in {seconds:.2} s ({rate:.0} parts/s)",
         report.entries, report.parts, report.signatures
     ))?;
     let compared = match (report.records, report.views) {

@@ -30,10 +30,10 @@ pub use erase::{Due, unerased};
 pub use follow::{Follower, StateFollower, state_root};
 pub use fresh::{Level, Newest};
 pub use memory::{Changes, Memory, load};
-pub use pace::{Pace, Progress};
+pub use pace::{Guard, Pace, Progress};
 pub use queue::{Handle, Ticket};
 pub use run::Engine;
-pub use seat::{Part, Seat, Standing};
+pub use seat::{Alarm, Part, Seat, Standing};
 pub use tail::Viewed;
 pub use writer::{Job, Outcome, Writer, open_entry};
 

@@ -2,7 +2,9 @@
 //!
 //! Owns: the numbers. Promises: nothing; they are kept where they are used. Refuses to know: what runs.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How an engine runs.
@@ -26,8 +28,22 @@ pub struct Pace {
     pub publish: Duration,
     /// Where it is written.
     pub checkpoint: PathBuf,
+    /// Asked before that; `None`: a newer one always replaces an older.
+    pub guard: Option<Arc<dyn Guard>>,
     /// Accounts kept at hand for readers.
     pub balances: usize,
+}
+
+/// Looks at checkpoints before they are believed.
+pub trait Guard: fmt::Debug + Send + Sync {
+    /// Whether the log's key signed it, over so many entries. Whoever can write to the database cannot sign.
+    fn is_genuine(&self, checkpoint: &str, size: u64) -> bool;
+
+    /// Whether `kept`, which stands in the file, may give way to a newer one.
+    ///
+    /// # Errors
+    /// The log does not agree with what is kept.
+    fn gives_way(&self, kept: &str, newer: &str) -> Result<(), String>;
 }
 
 /// How far everybody is.

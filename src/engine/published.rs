@@ -59,10 +59,16 @@ impl Shared {
 }
 
 /// Keeps the newest checkpoint outside the database too: a copy that was restored too old is noticed by it. So the file
-/// stays as it is where the log is shorter than it says.
+/// stays as it is where the log is shorter than it says, or has another root there.
 pub(super) fn checkpoint(pace: &Pace, checkpoint: &str) {
     let kept = std::fs::read_to_string(&pace.checkpoint).ok();
     if kept.as_deref().and_then(size) > size(checkpoint) {
+        return;
+    }
+    if let (Some(guard), Some(kept)) = (&pace.guard, &kept)
+        && let Err(why) = guard.gives_way(kept, checkpoint)
+    {
+        tracing::error!("the checkpoint is not replaced: {why}");
         return;
     }
     let temporary = pace.checkpoint.with_extension("new");

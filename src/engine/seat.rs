@@ -7,7 +7,7 @@
 
 use super::Failure;
 use super::run::{Engine, lock};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,22 @@ impl Part {
     }
 }
 
+/// Why a node may not write.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Alarm {
+    /// Its clock; as a reader it is as good as any.
+    Clock(String),
+    /// The log is not the one that was published: it answers nobody.
+    Log(String),
+}
+
+impl std::fmt::Display for Alarm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Clock(why) | Self::Log(why)) = self;
+        f.write_str(why)
+    }
+}
+
 /// How a node stands among the others.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Standing {
@@ -41,7 +57,7 @@ pub struct Standing {
     /// Where the writer is reached by its peers; `None`: no writer is known.
     pub writer: Option<String>,
     /// Why this node may not write.
-    pub alarm: Option<String>,
+    pub alarm: Option<Alarm>,
 }
 
 type Closing = Box<dyn Fn() -> Result<(), Failure> + Send + Sync>;
@@ -55,6 +71,8 @@ pub struct Seat {
     until: AtomicU64,
     /// When it began to write, in Unix seconds.
     wrote: AtomicU64,
+    /// See [`Seat::is_astray`].
+    astray: AtomicBool,
     closing: OnceLock<Closing>,
 }
 
@@ -78,6 +96,7 @@ impl Seat {
             begun: Instant::now(),
             until: AtomicU64::new(0),
             wrote: AtomicU64::new(0),
+            astray: AtomicBool::new(false),
             closing: OnceLock::new(),
         }
     }
@@ -164,8 +183,14 @@ impl Seat {
     }
 
     /// Why this node may not write; `None`: it may.
-    pub fn set_alarm(&self, alarm: Option<String>) {
+    pub fn set_alarm(&self, alarm: Option<Alarm>) {
+        self.astray.store(matches!(alarm, Some(Alarm::Log(_))), Ordering::Release);
         lock(&self.standing).alarm = alarm;
+    }
+
+    /// Whether its log is not the one that was published.
+    pub fn is_astray(&self) -> bool {
+        self.astray.load(Ordering::Acquire)
     }
 
     /// How long this node is sure to write yet.

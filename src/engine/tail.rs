@@ -51,6 +51,7 @@ impl Engine {
             pace: pace.clone(),
             last: cursor,
             published: None,
+            forged: false,
         };
         tail.look()?;
         let thread = std::thread::Builder::new().name("tail".into()).spawn(move || tail.run());
@@ -75,6 +76,8 @@ struct Tail {
     /// The last entry that was taken.
     last: Option<Place>,
     published: Option<Instant>,
+    /// Whether the newest checkpoint was not the log's own.
+    forged: bool,
 }
 
 /// Why a look at the log came to nothing.
@@ -139,7 +142,7 @@ impl Tail {
             let commits = self.take()?;
             self.shared.publish(&commits);
         }
-        *lock(&self.shared.checkpoint) = tip.checkpoint;
+        self.learn(tip.checkpoint, end);
         let shown = self.read.cursor().map_err(away)?.map_or(0, |place| place.seq + 1);
         let viewed = (self.viewed)().map_err(away)?.map_or(0, |place| place.seq + 1);
         let moved = self.shared.follows(0, shown) | self.shared.follows(1, viewed) | (end > size);
@@ -153,6 +156,23 @@ impl Tail {
             self.published = Some(Instant::now());
         }
         Ok(moved)
+    }
+
+    /// Shows a checkpoint from here on, if the log's key signed it.
+    fn learn(&mut self, checkpoint: String, end: u64) {
+        let mut shown = lock(&self.shared.checkpoint);
+        if *shown == checkpoint {
+            return;
+        }
+        let genuine = self.pace.guard.as_ref().is_none_or(|guard| guard.is_genuine(&checkpoint, end));
+        if genuine {
+            *shown = checkpoint;
+        } else if !self.forged {
+            tracing::error!(
+                "the checkpoint in the database is not one that the log's key signed over {end} entries"
+            );
+        }
+        self.forged = !genuine;
     }
 
     fn size(&self) -> u64 {

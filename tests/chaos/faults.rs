@@ -120,7 +120,7 @@ impl<'a> Faults<'a> {
     }
 
     fn redis(&mut self) {
-        match self.rng.below(3) {
+        match self.rng.below(4) {
             0 => {
                 self.note("kill of Redis");
                 self.redis.kill();
@@ -133,9 +133,20 @@ impl<'a> Faults<'a> {
                 pause(self.rng.range(50, 2_000));
                 self.redis.signal("CONT");
             }
-            _ => {
+            2 => {
                 self.note("FLUSHALL of Redis");
                 self.redis.do_it(&["FLUSHALL"]);
+            }
+            _ => {
+                self.note("failovers of Redis");
+                let mut replica = Redis::start();
+                replica.follow(&self.redis);
+                // Cut off here, it lacks what is written until the master dies.
+                replica.do_it(&["REPLICAOF", "NO", "ONE"]);
+                pause(self.rng.range(0, 1_000));
+                self.redis.kill();
+                replica.move_to(self.redis.port);
+                self.redis = replica;
             }
         }
     }
