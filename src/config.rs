@@ -50,6 +50,7 @@ const BOUNDS: &[(&str, i64, i64)] = &[
 const TEXTS: &[&str] = &[
     "api.listen",
     "api.public",
+    "api.settlement_accounts",
     "node.address",
     "node.ca",
     "node.cert",
@@ -164,6 +165,8 @@ pub struct Api {
     pub listen: String,
     /// The address that callers use and sign; made of `listen` if empty.
     pub public: String,
+    /// The file that names the house's settlement accounts; empty: it has none.
+    pub settlement_accounts: String,
     /// Threads that read and answer requests.
     pub workers: usize,
     /// Connections that may be open.

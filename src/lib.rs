@@ -28,6 +28,7 @@
 //! - [`cache`]: balances at hand, for readers
 //! - [`engine`]: queue, writer, memory, following
 //! - [`reading`]: what each reader may see of the log and of state
+//! - [`banking`]: files of payment orders, and what banks say back
 //! - [`peers`]: the other nodes of a network, and the one outbound client
 //! - [`api`]: the HTTP service, one file a resource
 //! - [`app`]: a network as a value, made of a folder; verification
@@ -186,6 +187,7 @@ pub mod tiles;
 pub mod cache;
 pub mod engine;
 pub mod reading;
+pub mod banking;
 pub mod peers;
 pub mod api;
 pub mod app;

@@ -10,6 +10,8 @@ mod common;
 mod access;
 #[path = "api/answers.rs"]
 mod answers;
+#[path = "api/banking.rs"]
+mod banking;
 #[path = "api/bounds.rs"]
 mod bounds;
 #[path = "api/batches.rs"]

@@ -12,10 +12,10 @@ use common::node::{replay_by_applying, replay_by_checking};
 use common::rng::Rng;
 use common::world::{id, money};
 use std::collections::BTreeMap;
-use tallyhouse::book::{Answered, Booking, Exception, Name, Record, StatementLine, Way};
+use tallyhouse::book::{Answered, Booking, Every, Exception, Name, Record, StatementLine, Way};
 use tallyhouse::clearing::{
-    ComputeCycle, FileObjection, InstructionStage, InstructionStep, Move, MoveCycle, SealCycle, Stage, Step,
-    instruction_stage,
+    ComputeCycle, FileObjection, InstructionStage, InstructionStep, Move, MoveCycle, MoveInstruction,
+    SealCycle, SetSchedule, Stage, Step, instruction_stage,
 };
 use tallyhouse::types::{Hash, InstructionId, ParticipantId, Refusal};
 
@@ -506,4 +506,89 @@ fn random_histories_keep_what_was_promised() {
         }
         verified(&house);
     }
+}
+
+#[test]
+fn bank_details_count_from_the_next_cycle_on_and_are_pinned() {
+    let mut house = House::new(4, true);
+    for request in house.world.approving() {
+        house.send(request).expect("certified");
+    }
+    trade(&mut house);
+    let hash = |n: u8| Hash([n; 32]);
+    house.details(2, 1, hash(1));
+    let first = house.seal();
+    house.approve(first);
+    let pinned = |house: &House, cycle| house.instructions(cycle)[&id::<ParticipantId>("pa_polar")].1.details;
+    assert_eq!(pinned(&house, first), Some(1), "the first ones redirect nothing");
+    assert_eq!(house.instructions(first)[&id::<ParticipantId>("pa_kino")].1.details, None);
+    // A second version, confirmed while the second cycle is open: that one is still paid to the first account.
+    house.details(2, 2, hash(2));
+    house.pay(2, "KINO", 0, 10_000, true).expect("paid");
+    let second = house.seal();
+    house.approve(second);
+    assert_eq!(pinned(&house, second), Some(1));
+    house.pay(2, "KINO", 0, 10_000, true).expect("paid");
+    let third = house.seal();
+    house.approve(third);
+    assert_eq!(pinned(&house, third), Some(2));
+    // What the bank rejects is issued again with the details of now, and leaves in a file of its own.
+    house.pay_in(first);
+    house.paid(first, Way::In, &[]);
+    house.pay_out(first).expect("orders leave");
+    let (old, _) = house.instructions(first)[&id::<ParticipantId>("pa_polar")].clone();
+    house.instruct(old, InstructionStep::Reject).expect("rejected");
+    let again = MoveInstruction { instruction: old, step: InstructionStep::Reissue, file: None };
+    house.agreed("instruction.move", &again).expect("issued again");
+    let (new, one) = house.instructions(first)[&id::<ParticipantId>("pa_polar")].clone();
+    assert_eq!((one.details, one.replaces), (Some(2), Some(old)));
+    let at = |house: &House| {
+        instruction_stage(&house.instruction(new), &house.closing(first), house.now.seconds())
+    };
+    assert_eq!(at(&house), InstructionStage::Approved, "nothing left yet");
+    house.deposit(1_000_000);
+    let line = house.booked(new, one.amount.get());
+    assert_eq!(house.statement(vec![line]).exceptions, [(0, Exception::NotOpen)]);
+    let send = MoveInstruction { instruction: new, step: InstructionStep::Send, file: Some(hash(9)) };
+    assert_eq!(code(house.ask("instruction.move", &send)), Refusal::PeopleMissing);
+    let bare = MoveInstruction { file: None, ..send.clone() };
+    assert_eq!(code(house.agreed("instruction.move", &bare)), Refusal::TokenPayload);
+    house.agreed("instruction.move", &send).expect("sent");
+    assert_eq!(at(&house), InstructionStage::Sent);
+    assert_eq!(code(house.agreed("instruction.move", &send)), Refusal::InstructionStage);
+    house.paid(first, Way::Out, &[]);
+    conserved(&house);
+    verified(&house);
+}
+
+#[test]
+fn the_schedule_seals_when_its_time_has_come_and_not_before() {
+    let mut house = House::new(5, true);
+    trade(&mut house);
+    let set = |version, every| SetSchedule { version, every, hour: 0, grace_minutes: 30 };
+    let due = |house: &House| {
+        let midnight = house.now.date(0).plus_days(1).starts(0);
+        midnight.plus_seconds(1_800)
+    };
+    house.agreed("schedule.set", &set(1, Some(Every::Day))).expect("set");
+    let first = due(&house);
+    house.node.tick(first.plus_seconds(0));
+    assert_eq!((house.stage(1), house.open()), (Stage::Sealed, 2));
+    let entry = house.node.entries.last().expect("an entry");
+    assert!(String::from_utf8_lossy(&entry.envelope).contains("cycle.due"), "the log says why");
+    house.now = first;
+    house.node.tick(first.plus_seconds(86_399));
+    assert_eq!(house.open(), 2, "one second is missing");
+    house.node.tick(first.plus_seconds(86_400));
+    assert_eq!(house.open(), 3);
+    // Somebody sealed by hand: the next instant is the one after that.
+    house.now = first.plus_seconds(86_400);
+    house.seal();
+    house.node.tick(house.now.plus_seconds(60));
+    assert_eq!(house.open(), 4);
+    house.agreed("schedule.set", &set(2, None)).expect("none any more");
+    house.node.tick(house.now.plus_seconds(9 * 86_400));
+    assert_eq!(house.open(), 4);
+    house.now = house.now.plus_seconds(9 * 86_400);
+    verified(&house);
 }

@@ -46,7 +46,10 @@ fn the_story_has_every_kind_of_entry() {
 
 /// Kinds that follow from evidence.
 fn asked_for(entry: &Loose) -> bool {
-    !matches!(entry.body.kind, Kind::Genesis | Kind::Term | Kind::Tick | Kind::Refused | Kind::Snapshot)
+    !matches!(
+        entry.body.kind,
+        Kind::Genesis | Kind::Term | Kind::Tick | Kind::CycleDue | Kind::Refused | Kind::Snapshot
+    )
 }
 
 #[test]

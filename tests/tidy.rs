@@ -30,6 +30,7 @@ const FOLDERS: &[&str] = &[
     "cache",
     "engine",
     "reading",
+    "banking",
     "peers",
     "api",
     "console",

@@ -209,15 +209,25 @@ impl Source for State<'_> {
     }
 }
 
+impl Service {
+    /// What the rules make of state as it is shown.
+    pub(super) fn looked<T>(
+        &self,
+        at: Time,
+        look: impl FnOnce(&mut Draft) -> Result<T, Stop>,
+    ) -> Result<T, Problem> {
+        let state = State { service: self };
+        look(&mut Draft::new(&state, 0, at)).map_err(unread)
+    }
+}
+
 fn position(
     service: &Service,
     who: &ParticipantId,
     currency: Currency,
     at: Time,
 ) -> Result<Position, Problem> {
-    let state = State { service };
-    let mut draft = Draft::new(&state, 0, at);
-    let stands = exposure(&mut draft, who, currency).map_err(unread)?;
+    let stands = service.looked(at, |draft| exposure(draft, who, currency))?;
     Ok(Position {
         participant: who.clone(),
         currency,

@@ -6,12 +6,13 @@ use super::query::Query;
 use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
 use super::service::Service;
 use super::write::{Done, Incoming};
-use crate::book::{Closing, Line, Mark, Name, Record, Sums};
+use crate::book::{Closing, Line, Mark, Name, Period, Record, Schedule, Sums};
 use crate::clearing::{
-    AnswerObjection, ComputeCycle, FileObjection, InstructionStage, MoveCycle, SealCycle, Stage,
-    instruction_stage, stage,
+    AnswerObjection, ClosePeriod, ComputeCycle, FileObjection, InstructionStage, MoveCycle, SealCycle,
+    SetSchedule, Stage, instruction_stage, seal_due, stage,
 };
-use crate::types::{Currency, Hash, Ident, InstructionId, Money, ParticipantId};
+use crate::log::root_at;
+use crate::types::{Currency, Hash, Ident, InstructionId, Money, ParticipantId, Time};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use std::sync::Arc;
@@ -24,6 +25,83 @@ use std::sync::Arc;
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn seal(incoming: Incoming) -> Result<HttpResponse, Problem> {
     incoming.run().await
+}
+
+/// Set when cycles are sealed
+///
+/// On which days and at which hour the open cycle is sealed without anybody asking; never, if no day is named. With the
+/// approvals of two of the operator's approvers: send it as `application/jose`.
+#[utoipa::path(post, path = "/v1/schedule", tag = "clearing", operation_id = "setSchedule", request_body = SetSchedule,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn set_schedule(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// When cycles are sealed by themselves.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ScheduleShown {
+    /// What was set.
+    schedule: Schedule,
+    /// When the open cycle is sealed, if nobody seals it before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due: Option<Time>,
+}
+
+/// Show when cycles are sealed
+///
+/// The schedule, and when it seals the open cycle.
+#[utoipa::path(get, path = "/v1/schedule", tag = "clearing", operation_id = "getSchedule",
+    responses((status = 200, description = "The schedule.", body = ScheduleShown)))]
+pub async fn schedule(caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let service = service(&request)?;
+    service.wait_for(min_seq(request.headers())?).await?;
+    sight(&service, &caller)?;
+    let seq = shown(&service);
+    let record = service.record(&Name::Schedule)?;
+    let schedule = record.as_deref().and_then(Record::schedule).cloned();
+    let schedule = schedule.ok_or_else(|| Problem::about(Code::NotFound, "no schedule was set"))?;
+    let due = service.looked(service.log_time()?, seal_due)?;
+    Ok(json(seq, &ScheduleShown { schedule, due }))
+}
+
+/// Close a month
+///
+/// Nothing more is expected for it: what is earned in it and comes later is told as prior-period by the reports. Months are
+/// closed in order, after they ended. With the approvals of two of the operator's approvers: send it as
+/// `application/jose`.
+#[utoipa::path(post, path = "/v1/periods", tag = "clearing", operation_id = "closePeriod", request_body = ClosePeriod,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn close_period(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// The month that was closed last.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct PeriodShown {
+    /// What the log says.
+    period: Period,
+    /// The root of the log's tree through the last entry that belongs to it: the checkpoint of that size.
+    root: Hash,
+}
+
+/// Show the month that was closed last
+///
+/// Through which entry, and the root of the log's tree there, so that a report of the month names what it rests on.
+#[utoipa::path(get, path = "/v1/periods", tag = "clearing", operation_id = "getPeriod",
+    responses((status = 200, description = "The month.", body = PeriodShown)))]
+pub async fn period(caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let service = service(&request)?;
+    service.wait_for(min_seq(request.headers())?).await?;
+    sight(&service, &caller)?;
+    let seq = shown(&service);
+    let record = service.record(&Name::Period)?;
+    let period = record.as_deref().and_then(Record::period).cloned();
+    let period = period.ok_or_else(|| Problem::about(Code::NotFound, "no month was closed"))?;
+    let size = period.seq.saturating_add(1);
+    let from = service.clone();
+    let root = web::block(move || root_at(size, &from.hashes)).await.map_err(Problem::fault)?;
+    let root = root.map_err(|e| Problem::fault(format!("the root over {size} entries: {e:?}")))?;
+    Ok(json(seq, &PeriodShown { period, root }))
 }
 
 /// Compute a cycle

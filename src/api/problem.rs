@@ -72,6 +72,7 @@ codes! {
     RateLimited "rate_limited" TOO_MANY_REQUESTS Retry "Too many requests. The headers RateLimit and Retry-After say when to go on."
     HeldKeyMissing "held_key_missing" FORBIDDEN FixRequest "An API key writes with a key that the network holds, and it holds none of the needed purpose for you. Make one at /v1/held-keys, or sign the request yourself."
     NotYetThere "not_yet_there" SERVICE_UNAVAILABLE Retry "This node does not show the entry of Min-Seq yet. Ask again in a moment."
+    NotReady "not_ready" CONFLICT FixRequest "This cannot be made or read now. The detail says what must be done first."
     Busy "busy" SERVICE_UNAVAILABLE Retry "The network is busy or not ready. Send the same again, under the same Idempotency-Key, in a moment."
     Broken "internal" INTERNAL_SERVER_ERROR Retry "Something broke here. Nothing was told of its outcome: send the same again, under the same Idempotency-Key."
 }
@@ -223,6 +224,18 @@ impl From<Failure> for Problem {
 impl From<crate::store::Fault> for Problem {
     fn from(fault: crate::store::Fault) -> Self {
         Self::fault(fault)
+    }
+}
+
+impl From<crate::banking::Fault> for Problem {
+    fn from(fault: crate::banking::Fault) -> Self {
+        use crate::banking::Fault;
+        match fault {
+            Fault::No(why) => Self::about(Code::NotReady, why),
+            Fault::Store(fault) => Self::fault(fault),
+            Fault::Vault(fault) => Self::fault(fault),
+            fault @ Fault::Damaged(_) => Self::fault(fault),
+        }
     }
 }
 

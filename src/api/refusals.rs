@@ -50,6 +50,12 @@ pub fn of_way(route: &Route) -> Vec<Code> {
         // The vault's: a name or an application that somebody has, or decided, already.
         codes.push(Code::AlreadyTaken);
     }
+    if matches!(
+        route.id,
+        "getCycleReport" | "getOrders" | "listNotices" | "matchStatement" | "readStatusReport"
+    ) {
+        codes.push(Code::NotReady);
+    }
     if route.carrier == Carrier::Command {
         codes.extend([Code::IdempotencyKeyMissing, Code::IdempotencyKeyMismatch, Code::HeldKeyMissing]);
     }
@@ -299,6 +305,9 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
         Kind::StatementImported => &[AlreadyExists, SettingInvalid, StatementInvalid],
         Kind::StatementAccepted => &[StatementUnknown, AmountTooLarge, PeopleMissing, StatementInvalid],
         Kind::InstructionMoved => &[InstructionUnknown, AmountTooLarge, PeopleMissing, InstructionStage],
+        Kind::DetailsSet => &[ParticipantUnknown, SerialStale, SettingInvalid, PeopleMissing],
+        Kind::DetailsConfirmed => &[DetailsUnknown, SerialStale, AlreadyExists, PeopleMissing],
+        Kind::ScheduleSet | Kind::PeriodClosed => &[SerialStale, SettingInvalid, PeopleMissing],
         Kind::FundingSet => &[ParticipantUnknown, SettingInvalid, ExposureExceeded, PeopleMissing],
         Kind::ReserveSet => &[UnitUnknown, SettingInvalid, NoPrice, PriceStale, PeopleMissing],
         Kind::CoverMoved => &[
@@ -319,6 +328,12 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
         Kind::DisputeMoved => &[BrandUnknown, DisputeUnknown, AmountTooLarge, PeopleMissing, DisputeStage],
         Kind::ComplaintFiled => &[AccountUnknown, PaymentUnknown, ComplaintInvalid],
         Kind::ComplaintMoved => &[ComplaintUnknown, ComplaintStage],
-        Kind::Genesis | Kind::Term | Kind::NetworkFrozen | Kind::Snapshot | Kind::Tick | Kind::Refused => &[],
+        Kind::CycleDue
+        | Kind::Genesis
+        | Kind::Term
+        | Kind::NetworkFrozen
+        | Kind::Snapshot
+        | Kind::Tick
+        | Kind::Refused => &[],
     }
 }

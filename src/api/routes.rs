@@ -2,9 +2,9 @@
 
 use super::problem::{Code, Problem};
 use super::{
-    accounts, api_keys, applications, awards, batches, brands, budgets, clearing, consents, cycles, disputes,
-    docs, entries, erasures, freezes, funding, held, keys, network, offers, operations, payments, prices,
-    reference, settlement, tiles, units, wallets,
+    accounts, api_keys, applications, awards, banking, batches, brands, budgets, clearing, consents, cycles,
+    disputes, docs, entries, erasures, freezes, funding, held, keys, network, offers, operations, payments,
+    prices, reconciliations, reference, settlement, tiles, units, wallets,
 };
 use crate::machine::{Method, Route};
 use actix_web::http::header::ALLOW;
@@ -66,6 +66,12 @@ fn public(config: &mut web::ServiceConfig) {
         .route("/v1/bank-statements/{statement}", web::get().to(clearing::get_statement))
         .route("/v1/participants/{participant}/exposure", web::get().to(funding::participant_exposure))
         .route("/v1/participants/{participant}/cover", web::get().to(funding::cover_steps))
+        .route("/v1/cycles/{cycle}/report", web::get().to(banking::report))
+        .route("/v1/cycles/{cycle}/orders/{currency}", web::get().to(banking::orders))
+        .route("/v1/cycles/{cycle}/notices/{currency}", web::get().to(banking::notices))
+        .route("/v1/participants/{participant}/bank-details/{currency}", web::get().to(banking::get_details))
+        .route("/v1/schedule", web::get().to(cycles::schedule))
+        .route("/v1/periods", web::get().to(cycles::period))
         .route("/v1/positions", web::get().to(clearing::positions))
         .route("/v1/disputes/{dispute}", web::get().to(disputes::get_dispute))
         .route("/v1/complaints/{complaint}", web::get().to(disputes::get_complaint))
@@ -111,6 +117,10 @@ fn written(config: &mut web::ServiceConfig) {
         .route("/v1/bank-statements", web::post().to(clearing::import))
         .route("/v1/bank-statements/acceptances", web::post().to(clearing::accept))
         .route("/v1/instructions/moves", web::post().to(clearing::move_instruction))
+        .route("/v1/bank-details", web::post().to(banking::set_details))
+        .route("/v1/bank-details/confirmations", web::post().to(banking::confirm_details))
+        .route("/v1/schedule", web::post().to(cycles::set_schedule))
+        .route("/v1/periods", web::post().to(cycles::close_period))
         .route("/v1/funding", web::post().to(clearing::set_funding))
         .route("/v1/reserves", web::post().to(funding::set_reserve))
         .route("/v1/margin-calls", web::post().to(funding::call_margin))
@@ -136,6 +146,10 @@ fn kept(config: &mut web::ServiceConfig) {
         .route("/v1/held-keys", web::post().to(held::create))
         .route("/v1/held-keys/{kid}", web::delete().to(held::forget))
         .route("/v1/accounts:resolve", web::post().to(wallets::resolve))
+        .route("/v1/reconciliations", web::post().to(reconciliations::compare))
+        .route("/v1/bank-details:keep", web::post().to(banking::keep_details))
+        .route("/v1/bank-statements:match", web::post().to(banking::match_statement))
+        .route("/v1/status-reports:read", web::post().to(banking::read_status_report))
         .route("/v1/wallets", web::post().to(wallets::create))
         .route("/v1/wallets", web::get().to(wallets::list))
         .route("/v1/wallets/{wallet}", web::get().to(wallets::get))

@@ -8,6 +8,7 @@ use super::limit::Limits;
 use super::metrics::Metrics;
 use super::nonce::Nonces;
 use super::streams::Streams;
+use crate::banking::Accounts;
 use crate::clock::Clock;
 use crate::engine::{Engine, Part, Seat};
 use crate::log::LogVerifier;
@@ -38,6 +39,8 @@ pub struct Settings {
     pub min_seq_ms: u64,
     /// Event streams that may be open at the same time.
     pub streams: usize,
+    /// The house's settlement accounts.
+    pub accounts: Accounts,
 }
 
 /// A network that is open for requests.

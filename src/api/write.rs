@@ -114,7 +114,9 @@ impl FromRequest for Incoming {
             let service = service(&request)?;
             let route = route(&request)?;
             let settings = &service.settings;
-            let most = if takes_batches(route) { settings.batch_bytes } else { settings.body_bytes };
+            // A bank's statement is as long as a batch.
+            let long = takes_batches(route) || route.id == "matchStatement";
+            let most = if long { settings.batch_bytes } else { settings.body_bytes };
             let declared = header(&request, CONTENT_LENGTH)?.and_then(|length| length.parse::<u64>().ok());
             if declared.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > most)) {
                 return Err(too_large(most));

@@ -28,7 +28,7 @@ pub use node::{Among, Node};
 pub use pen::{Pen, id_of};
 pub use rebuild::rebuild;
 pub use report::{Finding, Options, Report, Undecided};
-pub use serve::{ForPeers, public_address, running, serve, serve_until};
+pub use serve::{ForPeers, public_address, running, serve, serve_until, settlement_accounts};
 pub use tail::{Mirror, StoreMirror, Taken, Untaken};
 pub use verify::verify;
 

@@ -6,6 +6,7 @@
 
 use super::{Network, Node, fault};
 use crate::api::{Limits, Parts, Rates, Running, Service, Settings, Stopper};
+use crate::banking::Accounts;
 use crate::clock::Clock;
 use crate::config::Api;
 use crate::engine::{Failure, Seat};
@@ -27,6 +28,14 @@ pub fn running(api: &Api, signals: bool) -> Running {
         drain_seconds: api.drain_seconds,
         signals,
         lead_ms: api.lead_ms,
+    }
+}
+
+/// The house's settlement accounts, as configured.
+pub fn settlement_accounts(api: &Api) -> Result<Accounts, crate::banking::Fault> {
+    match api.settlement_accounts.as_str() {
+        "" => Ok(Accounts::default()),
+        path => Accounts::load(path.as_ref()),
     }
 }
 
@@ -92,6 +101,7 @@ fn service(made: Made, vault: Vault, api: &Api, public: String, clock: Clock) ->
         min_seq_ms: api.min_seq_ms,
         // Three of four connections are left to those who ask and go.
         streams: api.connections / 4,
+        accounts: settlement_accounts(api).map_err(fault)?,
     };
     let limits = Limits::new(Rates {
         per_key: api.per_key,

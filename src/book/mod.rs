@@ -9,6 +9,7 @@
 mod account;
 mod change;
 mod clearing;
+mod details;
 mod draft;
 mod funding;
 mod limit;
@@ -16,6 +17,7 @@ mod moves;
 mod name;
 mod offer;
 mod record;
+mod schedule;
 mod terms;
 mod sums;
 
@@ -25,6 +27,7 @@ pub use clearing::{
     Answered, Bank, Booking, Closing, Complaint, ComplaintStage, Computed, Cycle, Dispute, DisputeStage,
     Exception, Fate, Instruction, Line, Mark, Objection, Roll, Statement, StatementLine, Sums, Way,
 };
+pub use details::{Details, DetailsVersion};
 pub use draft::{Draft, Effects, Found, Of, PartKey, PartOut, Source, Stop, Tag, changed};
 pub use funding::{CoverChange, CoverStep, Funding, MarginCall, Reserve};
 pub use limit::{Asserted, Draw, Limit, Measure};
@@ -34,6 +37,7 @@ pub use record::{
     Brand, Budget, Command, Consent, Erased, Expiry, KeyRecord, KeyState, Network, Participant, Payment,
     Record, Root, Share, ShareTerms, Shown, Term, Tick, TillTerms, Unit, Used,
 };
+pub use schedule::{Every, Period, Schedule};
 pub use terms::{
     Acceptance, Accepted, AcceptedUnit, AnnouncedAcceptance, ExchangeAccepted, Floor, Notice, Price,
     PriceFor, Prices, Published,

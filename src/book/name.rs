@@ -82,6 +82,10 @@ pub enum Name {
     Closing(u64),
     /// Which cycles are open or under way.
     Cycle,
+    /// Bank details of a participant in a currency.
+    Details(ParticipantId, Currency),
+    /// A version of them.
+    DetailsVersion(ParticipantId, Currency, u64),
     /// A dispute over a payment.
     Dispute(DisputeId),
     /// A participant, by its number from 0.
@@ -115,6 +119,8 @@ pub enum Name {
     Participant(ParticipantId),
     /// A payment, as the shop's brand knows it.
     Payment(PaymentId),
+    /// The month that was closed last.
+    Period,
     /// The prices of a unit that are in force or announced.
     Prices(UnitCode),
     /// A version of a unit's prices, as it was published.
@@ -123,6 +129,8 @@ pub enum Name {
     Reserve(UnitCode),
     /// How many participants there are.
     Roll,
+    /// When cycles are sealed by themselves.
+    Schedule,
     /// The part of a payment that one unit bears, as its holder and its brand know it.
     Share(PaymentId, UnitCode),
     /// Whose code opened a consent, as the holder and the holder's brand know it.
@@ -180,6 +188,11 @@ impl fmt::Display for Name {
             Self::Bank(currency) => write!(f, "bank/{currency}"),
             Self::Closing(cycle) => write!(f, "cycle/{cycle}"),
             Self::Cycle => f.write_str("cycle"),
+            Self::Details(who, currency) => write!(f, "details/{who}/{currency}"),
+            // Ten digits, as of prices.
+            Self::DetailsVersion(who, currency, version) => {
+                write!(f, "details/{who}/{currency}/{version:010}")
+            }
             Self::Dispute(dispute) => write!(f, "dispute/{dispute}"),
             Self::Enrolled(number) => write!(f, "roll/{number}"),
             Self::Erased(seq, part) => write!(f, "erased/{seq}.{part}"),
@@ -196,11 +209,13 @@ impl fmt::Display for Name {
             Self::Pair(cycle, a, b, currency) => write!(f, "pair/{cycle}/{a}:{b}/{currency}"),
             Self::Participant(participant) => write!(f, "participant/{participant}"),
             Self::Payment(payment) => write!(f, "payment/{payment}"),
+            Self::Period => f.write_str("period"),
             Self::Prices(unit) => write!(f, "prices/{unit}"),
             // Ten digits, so that versions stand in their order.
             Self::Published(unit, version) => write!(f, "price/{unit}/{version:010}"),
             Self::Reserve(unit) => write!(f, "reserve/{unit}"),
             Self::Roll => f.write_str("roll"),
+            Self::Schedule => f.write_str("schedule"),
             Self::Share(payment, unit) => write!(f, "share/{payment}/{unit}"),
             Self::Shown(consent) => write!(f, "shown/{consent}"),
             Self::Shared(unit, shared) => write!(f, "shared/{unit}:{shared}"),
@@ -242,6 +257,12 @@ impl FromStr for Name {
             ["bank", currency] => Self::Bank(currency.parse()?),
             ["cycle"] => Self::Cycle,
             ["cycle", cycle] => Self::Closing(number(cycle).ok_or_else(no)?),
+            ["details", who, currency] => Self::Details(who.parse()?, currency.parse()?),
+            ["details", who, currency, version] => {
+                let version = version.parse().map_err(|_| no())?;
+                let name = Self::DetailsVersion(who.parse()?, currency.parse()?, version);
+                return if name.to_string() == text { Ok(name) } else { Err(no()) };
+            }
             ["dispute", dispute] => Self::Dispute(dispute.parse()?),
             ["erased", place] => {
                 let (seq, part) = place.split_once('.').ok_or_else(no)?;
@@ -271,6 +292,7 @@ impl FromStr for Name {
             }
             ["participant", participant] => Self::Participant(participant.parse()?),
             ["payment", payment] => Self::Payment(payment.parse()?),
+            ["period"] => Self::Period,
             ["price", unit, version] => {
                 let name = Self::Published(unit.parse()?, version.parse().map_err(|_| no())?);
                 return if name.to_string() == text { Ok(name) } else { Err(no()) };
@@ -279,6 +301,7 @@ impl FromStr for Name {
             ["reserve", unit] => Self::Reserve(unit.parse()?),
             ["roll"] => Self::Roll,
             ["roll", at] => Self::Enrolled(number(at).ok_or_else(no)?),
+            ["schedule"] => Self::Schedule,
             ["share", payment, unit] => Self::Share(payment.parse()?, unit.parse()?),
             ["shown", consent] => Self::Shown(consent.parse()?),
             ["shared", place] => {

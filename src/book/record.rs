@@ -4,10 +4,12 @@ use super::account::{Account, Lot};
 use super::clearing::{
     Bank, Closing, Complaint, Cycle, Dispute, Instruction, Line, Objection, Roll, Statement,
 };
+use super::details::{Details, DetailsVersion};
 use super::funding::{CoverStep, Funding, Reserve};
 use super::limit::Limit;
 use super::name::Name;
 use super::offer::{Exchange, Offer};
+use super::schedule::{Period, Schedule};
 use super::terms::{Acceptance, Floor, Notice, Prices, Published};
 use crate::sign::{HeldCaps, PublicKey, Purpose, TillLimits};
 use crate::types::{
@@ -456,6 +458,8 @@ records! {
     Consent(Consent) = Name::Consent(_), consent;
     CoverStep(CoverStep) = Name::CoverStep(..), cover_step;
     Cycle(Cycle) = Name::Cycle, cycle;
+    Details(Details) = Name::Details(..), details;
+    DetailsVersion(DetailsVersion) = Name::DetailsVersion(..), details_version;
     Dispute(Dispute) = Name::Dispute(_), dispute;
     Enrolled(ParticipantId) = Name::Enrolled(_), enrolled;
     Erased(Erased) = Name::Erased(..), erased;
@@ -470,10 +474,12 @@ records! {
     Objection(Objection) = Name::Objection(_), objection;
     Participant(Participant) = Name::Participant(_), participant;
     Payment(Payment) = Name::Payment(_), payment;
+    Period(Period) = Name::Period, period;
     Prices(Prices) = Name::Prices(_), prices;
     Published(Published) = Name::Published(..), published;
     Reserve(Reserve) = Name::Reserve(_), reserve;
     Roll(Roll) = Name::Roll, roll;
+    Schedule(Schedule) = Name::Schedule, schedule;
     Share(Share) = Name::Share(..), share;
     Shown(Shown) = Name::Shown(_), shown;
     Statement(Statement) = Name::Statement(_), statement;

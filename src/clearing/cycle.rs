@@ -10,7 +10,7 @@ use super::netting::Nets;
 use super::people::{analyst, two_people};
 use super::stage::{Step, allowed, collected, paid_out_in_full, stage};
 use crate::book::{
-    Closing, Computed, Draft, Instruction, Line, Mark, Name, PartKey, Record, Stop, Sums, Way,
+    Closing, Computed, Cycle, Draft, Instruction, Line, Mark, Name, PartKey, Record, Stop, Sums, Way,
 };
 use crate::network::Asked;
 use crate::types::{
@@ -123,19 +123,29 @@ impl MoveCycle {
 /// Seals the open cycle and opens the next.
 pub fn seal_cycle(draft: &mut Draft, asked: &Asked, args: &SealCycle) -> Result<(), Stop> {
     analyst(draft, asked.kid)?;
-    let mut closing = (*draft.closing(args.cycle)?).clone();
-    allowed(args.cycle, &closing, Step::Seal)?;
+    seal(draft, args.cycle)
+}
+
+/// Whether one more cycle may be under way.
+pub(super) fn can_seal(cycles: &Cycle) -> bool {
+    cycles.live.len() < MOST_LIVE
+}
+
+/// Seals the open cycle, whoever asks.
+pub(super) fn seal(draft: &mut Draft, cycle: u64) -> Result<(), Stop> {
+    let mut closing = (*draft.closing(cycle)?).clone();
+    allowed(cycle, &closing, Step::Seal)?;
     let mut cycles = (*draft.cycle()?).clone();
-    if cycles.live.len() >= MOST_LIVE {
+    if !can_seal(&cycles) {
         return Err(Refused::about(Refusal::CyclesTooMany, format!("{MOST_LIVE} are under way")).into());
     }
     closing.sealed = Some(now(draft));
-    cycles.live.push(args.cycle);
-    cycles.open = args.cycle.checked_add(1).ok_or(Refusal::AmountTooLarge)?;
+    cycles.live.push(cycle);
+    cycles.open = cycle.checked_add(1).ok_or(Refusal::AmountTooLarge)?;
     let next = Closing::opened(draft.seq);
     draft.put(PartKey::Public, Name::Closing(cycles.open), Some(Record::Closing(next)))?;
     draft.put(PartKey::Public, Name::Cycle, Some(Record::Cycle(cycles)))?;
-    store(draft, args.cycle, closing)
+    store(draft, cycle, closing)
 }
 
 pub(super) fn now(draft: &Draft) -> Mark {
@@ -238,7 +248,8 @@ pub fn compute_cycle(draft: &mut Draft, asked: &Asked, args: &ComputeCycle) -> R
                     .ok_or(Refusal::TooLarge)?;
                 let id = InstructionId { seq: draft.seq, part: number };
                 line.instruction = Some(id);
-                let instruction = instruction(cycle, next, participant, currency, amount)?;
+                let mut instruction = instruction(cycle, next, participant, currency, amount)?;
+                instruction.details = super::details::in_force(draft, participant, currency, cycle)?;
                 count(&mut sum, &instruction)?;
                 draft.put(part.clone(), Name::Instruction(id), Some(Record::Instruction(instruction)))?;
             }
@@ -271,7 +282,8 @@ fn want_all(
     draft.want(each.flat_map(|(who, currency)| {
         let nets = of.iter().map(move |cycle| Name::Net(*cycle, who.clone(), currency));
         let lines = after.into_iter().chain([cycle]);
-        nets.chain(lines.map(move |cycle| Name::Line(cycle, who.clone(), currency)))
+        let lines = lines.map(move |cycle| Name::Line(cycle, who.clone(), currency));
+        nets.chain(lines).chain([Name::Details(who.clone(), currency)])
     }))
 }
 

@@ -1,6 +1,6 @@
 //! Instructions: what happens to one of them apart from statements.
 //!
-//! Owns: the bank's first word (pain.002), issuing again, writing small differences off.
+//! Owns: the bank's first word (pain.002), issuing again, sending what was issued again, writing small differences off.
 //! Promises: an instruction is issued again only once the bank rejected or returned it, under a new id, for what is
 //! open; a difference is written off by two people and below the tolerance.
 //! Refuses to know: files and banks.
@@ -22,9 +22,9 @@ const TOLERANCE: u64 = 100;
 pub struct MoveInstruction {
     /// Which.
     pub instruction: InstructionId,
-    /// The step; two approvers sign to issue again and to write off.
+    /// The step; two approvers sign to issue again, to send and to write off.
     pub step: InstructionStep,
-    /// To issue a payment order again: SHA-256 of the file that it leaves in.
+    /// To send a payment order that was issued again: SHA-256 of the file that it leaves in.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub file: Option<Hash>,
 }
@@ -53,6 +53,10 @@ pub fn move_instruction(draft: &mut Draft, asked: &Asked, args: &MoveInstruction
             let id = reissue(draft, args, &one)?;
             one.replaced = Some(id);
         }
+        InstructionStep::Send => {
+            two_people(draft, asked)?;
+            send(args, &mut one)?;
+        }
         InstructionStep::WriteOff => {
             two_people(draft, asked)?;
             write_off(draft, &mut one)?;
@@ -70,12 +74,15 @@ fn reissue(draft: &mut Draft, args: &MoveInstruction, old: &Instruction) -> Resu
     if let Some(by) = old.replaced {
         return Err(Refused::about(Refusal::InstructionStage, format!("{by} was issued in its place")).into());
     }
-    if (old.way == Way::Out) != args.file.is_some() {
+    // The file names the new instruction, whose id is not known yet: it is sent afterwards. Older entries have both.
+    if old.way == Way::In && args.file.is_some() {
         let about = "file: a payment order leaves in one, a notice does not";
         return Err(Refused::about(Refusal::TokenPayload, about).into());
     }
     let open = old.amount.minus(old.confirmed).and_then(|open| open.minus(old.written_off));
     let id = InstructionId { seq: draft.seq, part: 0 };
+    let open_cycle = draft.cycle()?.open;
+    let details = super::details::in_force(draft, &old.participant, old.currency, open_cycle)?;
     let new = Instruction {
         amount: open.ok_or_else(|| Stop::Bug("confirmed more than the amount".into()))?,
         confirmed: Money::ZERO,
@@ -83,6 +90,7 @@ fn reissue(draft: &mut Draft, args: &MoveInstruction, old: &Instruction) -> Resu
         acknowledged: false,
         fate: None,
         file: args.file,
+        details,
         replaces: Some(args.instruction),
         ..old.clone()
     };
@@ -92,6 +100,17 @@ fn reissue(draft: &mut Draft, args: &MoveInstruction, old: &Instruction) -> Resu
     })?;
     put(draft, id, new)?;
     Ok(id)
+}
+
+/// What was issued again leaves in a file of its own, and what the bank gets is what was approved.
+fn send(args: &MoveInstruction, one: &mut Instruction) -> Result<(), Stop> {
+    let file = args.file.ok_or_else(|| Refused::about(Refusal::TokenPayload, "file: this step needs it"))?;
+    if one.way == Way::In || one.replaces.is_none() {
+        let about = "only a payment order that was issued again leaves on its own";
+        return Err(Refused::about(Refusal::InstructionStage, about).into());
+    }
+    one.file = Some(file);
+    Ok(())
 }
 
 /// What a payer is short by a little, the operator bears.

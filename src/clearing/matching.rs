@@ -154,6 +154,7 @@ impl Why {
 /// A line, or a statement, that needs a person.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = LineException)]
 pub struct Exception {
     /// The line; the whole statement if absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]

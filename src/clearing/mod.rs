@@ -12,6 +12,7 @@ mod calendar;
 mod complaint;
 mod cover;
 mod cycle;
+mod details;
 mod dispute;
 mod documents;
 mod flow;
@@ -23,6 +24,9 @@ mod matching;
 mod netting;
 mod objection;
 mod people;
+mod period;
+mod reconcile;
+mod schedule;
 mod setoff;
 mod shortfall;
 mod stage;
@@ -41,6 +45,10 @@ pub use cover::{
 pub use cycle::{
     ComputeCycle, GRACE, Move, MoveCycle, SealCycle, compute_cycle, digest, move_cycle, seal_cycle,
 };
+pub use details::{
+    BankDetails, ConfirmDetails, DebitMandate, DebitScheme, SaltedDetails, SetDetails, confirm_details,
+    set_details,
+};
 pub use dispute::{DisputeStep, FileDispute, MoveDispute, REASONS, file_dispute, is_overdue, move_dispute};
 pub use documents::{CycleDocument, cycle_documents, figures_table};
 pub use funding::{PairCap, SetFunding, set_funding};
@@ -52,6 +60,9 @@ pub use matching::{
 };
 pub use netting::{Debt, Figure, Figures, Matrix, Nets};
 pub use objection::{AnswerObjection, FileObjection, answer_objection, file_objection};
+pub use period::{ClosePeriod, close_period};
+pub use reconcile::{Differs, Missing, Reconciled, Takings, TillDay, reconcile};
+pub use schedule::{SetSchedule, seal_by_schedule, seal_due, set_schedule};
 pub use setoff::{Level, SetOff, SetOffLine, check_set_off, set_off};
 pub use stage::{InstructionStage, InstructionStep, Stage, Step, instruction_stage, stage};
 pub use statement::{Balance, Line, LineKey, MOST_LINES, Statement, StatementKind};

@@ -134,6 +134,8 @@ words! {
         Reject "reject"
         /// Issues it again, under a new id.
         Reissue "reissue"
+        /// Lets the order of an instruction that was issued again leave, in a file of its own.
+        Send "send"
         /// Writes a small difference off.
         WriteOff "write_off"
     }
@@ -244,11 +246,12 @@ pub fn instruction_stage(one: &Instruction, closing: &Closing, now: u64) -> Inst
 impl InstructionStage {
     /// Whether a step may follow.
     pub fn allows(self, step: InstructionStep) -> bool {
-        use InstructionStage::{Acknowledged, Overdue, PartlyPaid, Rejected, Returned, Sent};
+        use InstructionStage::{Acknowledged, Approved, Overdue, PartlyPaid, Rejected, Returned, Sent};
         match step {
             InstructionStep::Acknowledge => self == Sent,
             InstructionStep::Reject => matches!(self, Sent | Acknowledged | Overdue),
             InstructionStep::Reissue => matches!(self, Rejected | Returned),
+            InstructionStep::Send => self == Approved,
             InstructionStep::WriteOff => matches!(self, PartlyPaid | Overdue),
         }
     }
@@ -287,7 +290,7 @@ mod tests {
 
     const INSTRUCTIONS: &str = "
         draft
-        approved
+        approved      send
         sent          acknowledge reject
         acknowledged  reject
         partly_paid   write_off

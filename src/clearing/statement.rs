@@ -37,6 +37,7 @@ pub struct Balance {
 /// One payment that the bank booked.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = BankLine)]
 pub struct Line {
     /// The bank's own reference of the entry.
     pub entry: String,

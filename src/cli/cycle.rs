@@ -5,18 +5,19 @@
 //! Refuses to know: how a cycle is moved; that takes signed requests (`tallyhouse sign`, `tallyhouse submit`).
 
 use super::context::{CliError, Context, Exit};
-use super::demo::page::{decimal, grouped};
+use super::cut::deliver;
+use super::demo::page::decimal;
 use super::folder::Folder;
-use crate::book::{Closing, Line, Name, Place, Record};
-use crate::clearing::{Figures, InstructionStage, Matrix, Stage, instruction_stage, stage};
+use crate::banking::{Accounts, CycleReport, Desk, Effect, Fault, effects};
+use crate::book::{Closing, Line, Name, Record};
+use crate::clearing::{Figures, InstructionStage, Matrix, Stage, figures_table, instruction_stage, stage};
 use crate::engine::open_entry;
-use crate::log::{Slot, open};
-use crate::machine::PartBody;
-use crate::types::{Asset, CauseId, Currency, ParticipantId, PaymentId, Time, decode};
+use crate::log::root_at;
+use crate::types::{Currency, ParticipantId, Time, encode};
 use serde::Serialize;
+use std::path::PathBuf;
 
-/// Entries and bytes read at a time.
-const PAGE: usize = 2_048;
+/// Bytes read at a time.
 const PAGE_BYTES: usize = 8 << 20;
 
 /// Options of `cycle`.
@@ -26,6 +27,7 @@ const PAGE_BYTES: usize = 8 << 20;
   tallyhouse cycle 3                           gross, bilateral, multilateral; who pays and who is paid
   tallyhouse cycle 3 pa_harvest                the obligations behind one line, entry by entry
   tallyhouse cycle 3 pa_harvest --json
+  tallyhouse cycle 3 --report --out cycle-3.csv
   tallyhouse proof 14485                       the proof of one of those entries
 
 + is owed to the participant, - is owed by it. JSON gives amounts in the network's smallest unit.")]
@@ -34,6 +36,12 @@ pub struct Args {
     cycle: Option<u64>,
     /// A participant, to see what its line is made of
     participant: Option<ParticipantId>,
+    /// The report of the cycle as CSV, or with --json as JSON: figures, documents, lines, entries, cut and checkpoint
+    #[arg(long, requires = "cycle")]
+    report: bool,
+    /// Write the report to this file; it appears when it is whole
+    #[arg(long, requires = "report")]
+    out: Option<PathBuf>,
 }
 
 /// A cycle on the list.
@@ -75,24 +83,13 @@ struct Shown {
     lines: Vec<Row>,
 }
 
-/// One entry's effect on a participant.
-#[derive(Serialize, Clone)]
-struct Effect {
-    seq: u64,
-    at: Time,
-    debtor: ParticipantId,
-    creditor: ParticipantId,
-    currency: Currency,
-    amount: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payment: Option<PaymentId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<CauseId>,
-}
-
 /// Runs it.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let folder = Folder::open(context)?;
+    if let (true, Some(cycle)) = (args.report, args.cycle) {
+        report(&folder, cycle, args.participant.as_ref(), args.out.as_deref(), context)?;
+        return Ok(Exit::Ok);
+    }
     match (args.cycle, args.participant) {
         (None, _) => all(&folder, context)?,
         (Some(cycle), None) => one(&folder, cycle, context)?,
@@ -147,7 +144,7 @@ fn all(folder: &Folder, context: &mut Context<'_>) -> Result<(), CliError> {
 }
 
 /// Calls `each` with every effect of the obligations of a cycle, in the order of the log.
-fn effects(
+fn behind_cycle(
     folder: &Folder,
     cycle: u64,
     closing: &Closing,
@@ -159,51 +156,60 @@ fn effects(
         from = from.min(self::closing(folder, *earlier)?.from);
     }
     // An accepted objection takes out of a cycle after it was sealed, so the log is read to its end.
-    loop {
-        let page = folder.read.read(from, PAGE, PAGE_BYTES)?;
-        if page.is_empty() {
-            return Ok(());
+    effects(&*folder.read, from, u64::MAX, &mut |effect| {
+        if of.contains(&effect.cycle) {
+            each(effect);
         }
-        for entry in &page {
-            let (envelope, slots) = open_entry(entry).map_err(CliError::fault)?;
-            for slot in &slots {
-                let Slot::Whole(bytes) = slot else { continue };
-                // The text is looked for first: most parts are of no cycle.
-                if !std::str::from_utf8(bytes).is_ok_and(|text| text.contains("\"cycle\":")) {
-                    continue;
-                }
-                let unreadable = |e| CliError::Refused(format!("entry {}: {e}", entry.seq));
-                let body: PartBody = decode(&open(bytes).map_err(unreadable)?.1).map_err(unreadable)?;
-                let (Some(part), Some(done)) = (body.cycle, &body.done) else { continue };
-                // The creditor's leg stands first.
-                if let (true, Some(leg)) = (of.contains(&part), done.legs.first())
-                    && let (Place::Pair(creditor, debtor), Asset::Money(currency)) = (&leg.place, leg.asset)
-                {
-                    each(Effect {
-                        seq: entry.seq,
-                        at: envelope.at,
-                        debtor: debtor.clone(),
-                        creditor: creditor.clone(),
-                        currency,
-                        amount: leg.amount,
-                        payment: body.payment,
-                        cause: body.cause,
-                    });
-                }
-            }
-            from = entry.seq.saturating_add(1);
-        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn report(
+    folder: &Folder,
+    cycle: u64,
+    who: Option<&ParticipantId>,
+    out: Option<&std::path::Path>,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    let accounts = Accounts::default();
+    let desk = Desk { read: &*folder.read, vault: None, genesis: &folder.genesis, accounts: &accounts };
+    let root = |size| {
+        root_at(size, &folder.hashes).map_err(|e| Fault::Damaged(format!("the tree at {size}: {e:?}")))
+    };
+    let (tip, now) = newest(folder)?;
+    let mut made: CycleReport = desk.report(cycle, tip, now, root)?;
+    if let Some(who) = who {
+        made = made.of(who);
     }
+    if context.json && out.is_none() {
+        return context.say_json(&made);
+    }
+    let bytes = if context.json { encode(&made) } else { made.csv()? };
+    deliver(&bytes, out, context)?;
+    if let Some(path) = out {
+        context.say(format!(
+            "{}: cut at entry {}, as of entry {}, root {}",
+            path.display(),
+            made.cut,
+            made.seq,
+            made.root
+        ))?;
+    }
+    Ok(())
+}
+
+/// The newest entry and its instant.
+fn newest(folder: &Folder) -> Result<(u64, Time), CliError> {
+    let tip = folder.read.tip()?.map_or(0, |tip| tip.seq);
+    let entries = folder.read.read(tip, 1, PAGE_BYTES)?;
+    let at = entries.first().map(|entry| open_entry(entry).map(|(envelope, _)| envelope.at)).transpose();
+    Ok((tip, at.map_err(CliError::fault)?.unwrap_or_default()))
 }
 
 fn rows(folder: &Folder, cycle: u64, closing: &Closing) -> Result<Vec<Row>, CliError> {
     let prefix = format!("line/{cycle}/");
-    let now = folder.read.tip()?.map_or(0, |tip| tip.seq);
-    let now = folder.read.read(now, 1, PAGE_BYTES)?;
-    let now = match now.first() {
-        Some(entry) => open_entry(entry).map_err(CliError::fault)?.0.at.seconds(),
-        None => 0,
-    };
+    let now = newest(folder)?.1.seconds();
     let mut rows = vec![];
     for row in folder.read.scan(&prefix, 10_000)?.rows.iter().take_while(|row| row.key.starts_with(&prefix)) {
         let name: Name = row.key.parse().map_err(CliError::fault)?;
@@ -234,14 +240,15 @@ fn scale(folder: &Folder, currency: Currency) -> u8 {
 fn one(folder: &Folder, cycle: u64, context: &mut Context<'_>) -> Result<(), CliError> {
     let closing = closing(folder, cycle)?;
     let mut all = vec![];
-    effects(folder, cycle, &closing, &mut |effect| all.push(effect))?;
-    let mut sides = vec![];
+    behind_cycle(folder, cycle, &closing, &mut |effect| all.push(effect))?;
+    let (mut sides, mut matrices) = (vec![], vec![]);
     for currency in folder.genesis.currencies.iter().map(|one| one.code) {
         let of = all.iter().filter(|effect| effect.currency == currency);
         let matrix = Matrix::of(of.map(|one| (&one.debtor, &one.creditor, one.amount)));
         let matrix = matrix.map_err(CliError::fault)?;
         if !matrix.is_empty() {
             sides.push(Side { currency, figures: matrix.figures().map_err(CliError::fault)? });
+            matrices.push(matrix);
         }
     }
     let lines = rows(folder, cycle, &closing)?;
@@ -251,18 +258,11 @@ fn one(folder: &Folder, cycle: u64, context: &mut Context<'_>) -> Result<(), Cli
     }
     let loss = if shown.listed.with_loss { ", with a shortfall" } else { "" };
     context.say(format!("CYCLE {cycle}  {}{loss}, version {}", shown.listed.stage, shown.listed.version))?;
-    for side in &shown.sides {
+    for (side, matrix) in shown.sides.iter().zip(&matrices) {
         let scale = scale(folder, side.currency);
-        context.say(format!("\n  {:<14}{:>12}{:>24}", side.currency.to_string(), "payments", "value"))?;
-        let figures = &side.figures;
-        for (name, figure) in [
-            ("gross", &figures.gross),
-            ("bilateral", &figures.bilateral),
-            ("multilateral", &figures.multilateral),
-        ] {
-            let (n, value) = (grouped(figure.payments), decimal(figure.value, scale));
-            context.say(format!("  {name:<14}{n:>12}{value:>24}"))?;
-        }
+        context.say(format!("\n{}", side.currency))?;
+        let table = figures_table(matrix, None, |amount| decimal(amount, scale)).map_err(CliError::fault)?;
+        context.say(table.trim_end())?;
     }
     if shown.lines.is_empty() {
         return Ok(());
@@ -296,7 +296,7 @@ fn behind(
 ) -> Result<(), CliError> {
     let closing = closing(folder, cycle)?;
     let mut all = vec![];
-    effects(folder, cycle, &closing, &mut |effect| {
+    behind_cycle(folder, cycle, &closing, &mut |effect| {
         if effect.debtor == *who || effect.creditor == *who {
             all.push(effect);
         }

@@ -4,6 +4,7 @@ use super::balance::decimal;
 use super::context::{CliError, Context, Exit};
 use super::cut::{cut, events};
 use super::folder::Folder;
+use crate::book::Period;
 use crate::formats::{Amounts, Liability, RollForward, Vintage, Vintages};
 use crate::types::{Currency, UnitCode};
 use serde::Serialize;
@@ -44,6 +45,9 @@ struct Report {
     currency: Currency,
     /// Decimal places of the currency's amounts.
     currency_scale: u8,
+    /// The month that was closed last, and through which entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed: Option<Period>,
     months: Vec<RollForward>,
     #[serde(skip_serializing_if = "Option::is_none")]
     vintages: Option<Vec<Vintage>>,
@@ -74,6 +78,7 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
         checkpoint: cut.checkpoint_line(),
         currency: setting.code,
         currency_scale: setting.scale,
+        closed: liability.closed().cloned(),
         months,
         vintages,
     };
@@ -108,6 +113,9 @@ fn say(report: &Report, context: &mut Context<'_>) -> Result<(), CliError> {
             report.months.iter().find(|month| month.unit == vintage.unit).map_or(0, |month| month.scale);
         let left: Vec<String> = vintage.outstanding.iter().map(|left| decimal(*left, scale)).collect();
         context.say(format!("{} earned in {}: {}", vintage.unit, vintage.earned, left.join(" ")))?;
+    }
+    if let Some(closed) = &report.closed {
+        context.say(format!("closed through {}, entry {}", closed.month, closed.seq))?;
     }
     context.say(format!("as of entry {}, checkpoint {}", report.seq, report.checkpoint))
 }

@@ -9,6 +9,7 @@
 
 pub mod backup;
 pub mod balance;
+pub mod bank;
 pub mod bench;
 mod context;
 pub mod copy;
@@ -105,6 +106,8 @@ pub enum Verb {
     Cycle(cycle::Args),
     /// Say what stands behind points and debts, and whether it is enough
     Funding(funding::Args),
+    /// Make files of payment orders, read what banks say
+    Bank(bank::Args),
     /// Say what an account holds
     Balance(balance::Args),
     /// Say what happened to an account
@@ -150,6 +153,7 @@ fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
         Verb::Explain(args) => explain::run(args, context),
         Verb::Cycle(args) => cycle::run(args, context),
         Verb::Funding(args) => funding::run(args, context),
+        Verb::Bank(args) => bank::run(args, context),
         Verb::Balance(args) => balance::run(args, context),
         Verb::History(args) => history::run(args, context),
         Verb::Export(args) => export::run(args, context),

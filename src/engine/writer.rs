@@ -11,7 +11,9 @@ use super::memory::{Changes, Memory, load};
 use super::{Commit, Failure, Setup};
 use crate::book::{Draft, Name, Record, Source, Stop};
 use crate::log::{Chain, Envelope, Frontier, LogSigner, Slot};
-use crate::machine::{self, Answer, Burnt, Command, Decision, EntryBody, Event, Genesis, Sealed, Snapshot};
+use crate::machine::{
+    self, Answer, Burnt, Command, Decision, EntryBody, Event, Genesis, Kind, Sealed, Snapshot,
+};
 use crate::store::{self, AppendError, NewEntry, Place, StoredEntry, StoredPart, TipRecord};
 use crate::types::{AccountId, Hash, Malformed, Refusal, Refused, Time, encode};
 use std::sync::Arc;
@@ -55,6 +57,8 @@ pub struct Writer {
     /// Decided and sealed, not yet committed.
     ready: Vec<(Sealed, Arc<Commit>, Option<Answer>)>,
     burnt: Vec<Burnt>,
+    /// When the schedule seals the open cycle next; `None` if it is to be looked at again.
+    sealing: Option<Option<Time>>,
     checkpoint: String,
     /// Said to be erased, and to be erased yet.
     pub(super) erasing: Vec<Due>,
@@ -101,6 +105,7 @@ impl Writer {
             tree: Chain::start().tree().clone(),
             ready: vec![],
             burnt: vec![],
+            sealing: None,
             checkpoint: String::new(),
             erasing: vec![],
             tried: None,
@@ -121,6 +126,7 @@ impl Writer {
     pub(crate) fn reopen(&mut self) -> Result<Reopened, Failure> {
         self.ready.clear();
         self.burnt.clear();
+        self.sealing = None;
         let known = self.tip;
         let tip = self.log.tip().map_err(fault)?;
         if let Some(place) = known {
@@ -211,7 +217,7 @@ impl Writer {
         self.at = at;
         let sealed =
             machine::seal(genesis.entry(), 0, genesis.net(), at, &mut *self.setup.salts).map_err(fault)?;
-        self.push(sealed, machine::Kind::Genesis, vec![], records, None);
+        self.push(sealed, Kind::Genesis, vec![], records, None);
         self.append()
     }
 
@@ -346,12 +352,15 @@ impl Writer {
     fn push(
         &mut self,
         sealed: Sealed,
-        kind: machine::Kind,
+        kind: Kind,
         parts: Vec<crate::book::PartOut>,
         records: machine::Records,
         answer: Option<Answer>,
     ) {
         self.at = sealed.at;
+        if matches!(kind, Kind::ScheduleSet | Kind::CycleSealed | Kind::CycleDue | Kind::CycleMoved) {
+            self.sealing = None;
+        }
         let effects =
             parts.into_iter().map(|part| machine::Effect { tag: part.tag, done: part.done }).collect();
         let event = Event { seq: sealed.seq, hash: sealed.hash, at: sealed.at, kind, effects };
@@ -387,8 +396,28 @@ impl Writer {
         }
     }
 
+    /// Seals the open cycle if the schedule says so: at the first instant that anybody sees the time has come.
+    fn seal_due(&mut self, time: Time) -> Result<(), Failure> {
+        let due = match self.sealing {
+            Some(due) => due,
+            None => loop {
+                match machine::seal_due(Draft::new(&self.memory, self.next_seq(), self.at)) {
+                    Ok(due) => break *self.sealing.insert(due),
+                    Err(Stop::Need(names)) => self.load(names)?,
+                    Err(stop) => return Err(fault(format!("{stop:?}"))),
+                }
+            },
+        };
+        if due.is_none_or(|due| due > time) {
+            return Ok(());
+        }
+        let at = self.log_time(time);
+        self.decide_own(at, machine::seal_by_schedule)
+    }
+
     /// Sweeps all work that is due by `time`, in small turns.
     pub(crate) fn sweep(&mut self, time: Time) -> Result<(), Failure> {
+        self.seal_due(time)?;
         while self.memory.next_due().is_some_and(|due| due <= time) {
             let (accounts, last) = self.due_turn(time)?;
             if accounts.is_empty() {
@@ -460,10 +489,10 @@ impl Writer {
     /// Records the root over all of state, as a follower made it.
     pub(crate) fn snapshot(&mut self, snapshot: Snapshot, now: Time) -> Result<Vec<Arc<Commit>>, Failure> {
         let public = Some(encode(&snapshot));
-        let entry = EntryBody { kind: machine::Kind::Snapshot, public, parts: vec![] };
+        let entry = EntryBody { kind: Kind::Snapshot, public, parts: vec![] };
         let at = if self.driven { self.at.next() } else { self.log_time(now) };
         let sealed = self.seal(entry, at).map_err(fault)?;
-        self.push(sealed, machine::Kind::Snapshot, vec![], vec![], None);
+        self.push(sealed, Kind::Snapshot, vec![], vec![], None);
         self.append()
     }
 

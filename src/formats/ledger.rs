@@ -11,6 +11,7 @@
 //! books what it is owed or owes for a payment has a counter-account in its income or expenses.
 
 use super::journal::{Balances, Cut, Document, Journal, Posting, add, part};
+use super::periods::Periods;
 use crate::book::{Leg, Place, Record, Shared};
 use crate::machine::{Event, Kind};
 use crate::types::{Asset, BrandId, Currency, Date, Malformed, ParticipantId, UnitCode};
@@ -25,7 +26,8 @@ pub struct Ledger {
     brands: BTreeMap<BrandId, ParticipantId>,
     opening: Balances,
     closing: Balances,
-    days: BTreeMap<(Date, &'static str), Day>,
+    days: BTreeMap<(Date, String), Day>,
+    periods: Periods,
     used: BTreeMap<String, u8>,
 }
 
@@ -53,6 +55,7 @@ impl Ledger {
             opening: Balances::new(),
             closing: Balances::new(),
             days: BTreeMap::new(),
+            periods: Periods::default(),
             used: BTreeMap::new(),
         }
     }
@@ -71,16 +74,21 @@ impl Ledger {
                     _ => {}
                 }
             }
+            let text = match self.periods.late(&effect.done) {
+                Some(month) => format!("{}, prior period {month}", event.kind),
+                None => event.kind.text().to_owned(),
+            };
             for leg in &effect.done.legs {
                 for posting in self.postings(leg, event.kind)? {
-                    self.post(event, posting)?;
+                    self.post(event, &text, posting)?;
                 }
             }
         }
+        self.periods.take(event);
         Ok(())
     }
 
-    fn post(&mut self, event: &Event, posting: Posting) -> Result<(), Malformed> {
+    fn post(&mut self, event: &Event, text: &str, posting: Posting) -> Result<(), Malformed> {
         let Posting { account, commodity, amount } = posting;
         let key = (account, commodity);
         add(self.closing.entry(key.clone()).or_default(), amount)?;
@@ -88,7 +96,7 @@ impl Ledger {
             return add(self.opening.entry(key).or_default(), amount);
         }
         let fresh = || Day { first: event.seq, ..Day::default() };
-        let day = self.days.entry((event.at.date(0), event.kind.text())).or_insert_with(fresh);
+        let day = self.days.entry((event.at.date(0), text.to_owned())).or_insert_with(fresh);
         day.last = event.seq;
         add(day.sums.entry(key).or_default(), amount)
     }
@@ -180,7 +188,7 @@ impl Ledger {
             if !postings.is_empty() {
                 let number = u64::try_from(documents.len()).unwrap_or(u64::MAX).saturating_add(1);
                 let entries = (day.first, day.last);
-                documents.push(Document { number, date, posted: date, text: kind.into(), entries, postings });
+                documents.push(Document { number, date, posted: date, text: kind, entries, postings });
             }
         }
         let clean = |mut balances: Balances| {

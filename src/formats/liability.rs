@@ -6,7 +6,8 @@
 //! rounding make stands in a line of its own.
 //! Refuses to know: which of the points will never be spent.
 
-use crate::book::{Name, Payment, Place, Prices, Record, Shared, Unit};
+use super::periods::Periods;
+use crate::book::{Name, Payment, Period, Place, Prices, Record, Shared, Unit};
 use crate::machine::{Event, Kind};
 use crate::types::{Asset, BrandId, Currency, Malformed, Month, PaymentId, Points, Rate, Time, UnitCode};
 use serde::Serialize;
@@ -18,6 +19,8 @@ use std::collections::BTreeMap;
 pub enum Change {
     /// Points came into being.
     Issued,
+    /// Points came into being that were earned in a month that was closed before.
+    IssuedPriorPeriod,
     /// Points were spent at the issuer's own shops.
     RedeemedHome,
     /// Points were spent elsewhere.
@@ -41,6 +44,7 @@ impl Change {
     pub fn text(self) -> &'static str {
         match self {
             Self::Issued => "issued",
+            Self::IssuedPriorPeriod => "issued, prior period",
             Self::RedeemedHome => "redeemed home",
             Self::RedeemedElsewhere => "redeemed elsewhere",
             Self::Reinstated => "reinstated",
@@ -133,6 +137,7 @@ pub struct Liability {
     currency: Currency,
     books: BTreeMap<UnitCode, Book>,
     last: Time,
+    periods: Periods,
 }
 
 pub(super) fn plus(a: i64, b: i64) -> Result<i64, Malformed> {
@@ -146,7 +151,7 @@ pub(super) fn negated(a: i64) -> Result<i64, Malformed> {
 impl Liability {
     /// At settle prices in this currency.
     pub fn new(currency: Currency) -> Self {
-        Self { currency, books: BTreeMap::new(), last: Time::default() }
+        Self { currency, books: BTreeMap::new(), last: Time::default(), periods: Periods::default() }
     }
 
     /// Takes an event in.
@@ -170,11 +175,18 @@ impl Liability {
             });
             for leg in &effect.done.legs {
                 if let (Place::Shared(unit, shared), Asset::Unit(_)) = (&leg.place, leg.asset) {
-                    self.flow(*unit, event, *shared, leg.amount, shop)?;
+                    let late = self.periods.late(&effect.done).is_some();
+                    self.flow(*unit, event, *shared, leg.amount, (shop, late))?;
                 }
             }
         }
+        self.periods.take(event);
         Ok(())
+    }
+
+    /// The month that was closed last.
+    pub fn closed(&self) -> Option<&Period> {
+        self.periods.last()
     }
 
     fn define(&mut self, unit: UnitCode, settings: &Unit) {
@@ -216,12 +228,13 @@ impl Liability {
         event: &Event,
         shared: Shared,
         amount: i64,
-        shop: Option<&BrandId>,
+        (shop, late): (Option<&BrandId>, bool),
     ) -> Result<(), Malformed> {
         let book = self.book(unit)?;
         let Some(change) = Change::of(event.kind, shared, amount, shop == Some(&book.brand)) else {
             return Ok(());
         };
+        let change = if late && change == Change::Issued { Change::IssuedPriorPeriod } else { change };
         let version = book.price_at(event.at).map_or(0, |price| price.version);
         let month = book.flows.entry(event.at.date(book.offset).month()).or_default();
         let sum = month.entry((change, version)).or_default();

@@ -1,6 +1,6 @@
 //! Formats of the outside world: what banks read and write, what accountants' programs read.
 //!
-//! Owns: pain.001, pain.008 (written), pain.002, camt.053, camt.054, CSV statements (read); journals for hledger,
+//! Owns: pain.001, pain.008 and pay-in notices (written, out of a cycle's instructions), pain.002, camt.053, camt.054, CSV statements (read); journals for hledger,
 //! beancount and CSV with a chart of accounts; the liability's roll-forward and vintages.
 //! Promises: the same values give the same bytes; a file is either understood or refused with the place and the
 //! reason; an amount is read as the decimal that it is, never as a float.
@@ -14,10 +14,12 @@ mod journal;
 mod journal_csv;
 mod ledger;
 mod liability;
+mod orders;
 mod pain;
 mod pain001;
 mod pain002;
 mod pain008;
+mod periods;
 mod settlement;
 mod statement_csv;
 mod vintages;
@@ -31,10 +33,15 @@ pub use journal::{Balances, Cut, Document, Journal, Posting};
 pub use journal_csv::{Chart, ChartRow, write_journal_csv};
 pub use ledger::Ledger;
 pub use liability::{Amounts, Change, ChangeLine, Liability, RollForward};
+pub use orders::{
+    Batch, FileOf, Ordered, PayInNotice, SettlementAccount, last_day, message_id, pay_out_day,
+    write_notices_csv,
+};
 pub use pain::{BankParty, Order};
 pub use pain001::{CreditTransfers, Transfer, write_pain001};
 pub use pain002::{Reported, StatusReport, Verdict, read_pain002};
 pub use pain008::{Debit, DirectDebits, Mandate, Scheme, SequenceType, write_pain008};
-pub use settlement::{end_to_end, imports, open, reference};
+pub use periods::Periods;
+pub use settlement::{end_to_end, imports, line_name, open, reference, statement_name};
 pub use statement_csv::{read_statement_csv, write_statement_csv};
 pub use vintages::{Vintage, Vintages};

@@ -83,7 +83,7 @@ pub fn imports(
             };
             let instruction = of.and_then(|one| by_name.get(&one.id)).copied();
             out.push(StatementLine {
-                entry: entry(line)?,
+                entry: line_name(line)?,
                 booking,
                 way,
                 amount: in_network(size)?,
@@ -108,8 +108,13 @@ pub fn imports(
     Ok(pages)
 }
 
+/// A statement's name in the log, if it comes in one page.
+pub fn statement_name(statement: &Statement) -> Result<Ident, Malformed> {
+    ident(&statement.id)
+}
+
 /// A line's name in the log: the bank's reference and the place in the entry.
-fn entry(line: &Line) -> Result<Ident, Malformed> {
+pub fn line_name(line: &Line) -> Result<Ident, Malformed> {
     match line.detail {
         0 => ident(&line.entry),
         detail => ident(&format!("{}.{detail}", line.entry)),

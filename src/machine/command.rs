@@ -6,9 +6,9 @@
 use super::http::{Read, read_http};
 use super::kind::Kind;
 use crate::clearing::{
-    AcceptStatement, AnswerObjection, CallMargin, ComputeCycle, FileComplaint, FileDispute, FileObjection,
-    ImportStatement, MoveComplaint, MoveCover, MoveCycle, MoveDispute, MoveInstruction, SealCycle,
-    SetFunding, SetReserve,
+    AcceptStatement, AnswerObjection, CallMargin, ClosePeriod, ComputeCycle, ConfirmDetails, FileComplaint,
+    FileDispute, FileObjection, ImportStatement, MoveComplaint, MoveCover, MoveCycle, MoveDispute,
+    MoveInstruction, SealCycle, SetDetails, SetFunding, SetReserve, SetSchedule,
 };
 use crate::network::{
     Asked, DefineUnit, EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount,
@@ -98,6 +98,10 @@ pub enum Body {
     SetReserve(SetReserve),
     MoveCover(MoveCover),
     CallMargin(CallMargin),
+    SetDetails(SetDetails),
+    ConfirmDetails(ConfirmDetails),
+    SetSchedule(SetSchedule),
+    ClosePeriod(ClosePeriod),
     FileDispute(FileDispute),
     MoveDispute(MoveDispute),
     FileComplaint(FileComplaint),
@@ -145,6 +149,10 @@ impl Body {
             Self::SetReserve(_) => Kind::ReserveSet,
             Self::MoveCover(_) => Kind::CoverMoved,
             Self::CallMargin(_) => Kind::MarginCalled,
+            Self::SetDetails(_) => Kind::DetailsSet,
+            Self::ConfirmDetails(_) => Kind::DetailsConfirmed,
+            Self::SetSchedule(_) => Kind::ScheduleSet,
+            Self::ClosePeriod(_) => Kind::PeriodClosed,
             Self::FileDispute(_) => Kind::DisputeFiled,
             Self::MoveDispute(_) => Kind::DisputeMoved,
             Self::FileComplaint(_) => Kind::ComplaintFiled,
@@ -476,6 +484,10 @@ pub(super) fn read_args(kind: Kind, args: Args) -> Result<Body, Refused> {
         Kind::ReserveSet => Body::SetReserve(args.read()?),
         Kind::CoverMoved => Body::MoveCover(args.read()?),
         Kind::MarginCalled => Body::CallMargin(args.read()?),
+        Kind::DetailsSet => Body::SetDetails(args.read()?),
+        Kind::DetailsConfirmed => Body::ConfirmDetails(args.read()?),
+        Kind::ScheduleSet => Body::SetSchedule(args.read()?),
+        Kind::PeriodClosed => Body::ClosePeriod(args.read()?),
         Kind::DisputeFiled => Body::FileDispute(args.read()?),
         Kind::DisputeMoved => Body::MoveDispute(args.read()?),
         Kind::ComplaintFiled => Body::FileComplaint(args.read()?),
@@ -487,6 +499,7 @@ pub(super) fn read_args(kind: Kind, args: Args) -> Result<Body, Refused> {
         | Kind::Snapshot
         | Kind::PointsIssued
         | Kind::PointsBatch
+        | Kind::CycleDue
         | Kind::Tick
         | Kind::Refused => {
             return Err(Refused::about(Refusal::TokenPayload, format!("{kind} is made by no command")));

@@ -1,9 +1,10 @@
-//! Entries that nobody asks for: a writer's term, and the sweep of due work.
+//! Entries that nobody asks for: a writer's term, the sweep of due work, and the seal of a cycle by the schedule.
 
 use super::decide::Decision;
 use super::entry::{Answer, EntryBody, PubBody, effects_only};
 use super::kind::Kind;
 use crate::book::{Draft, Effects, Name, PartKey, Record, Stop, Term, Tick};
+use crate::clearing;
 use crate::types::{AccountId, Time, encode};
 
 /// A writer begins: the next term.
@@ -45,10 +46,27 @@ pub fn sweep(mut draft: Draft, accounts: &[AccountId], through: Option<Time>) ->
             draft.put(PartKey::Public, Name::Tick, Some(Record::Tick(Tick { through })))?;
         }
     }
+    own(draft, Kind::Tick, seq, at)
+}
+
+/// When the schedule seals the open cycle, if it does.
+pub fn seal_due(mut draft: Draft) -> Result<Option<Time>, Stop> {
+    clearing::seal_due(&mut draft)
+}
+
+/// Seals the open cycle, because the schedule says so: it is a defect to ask before it is time.
+pub fn seal_by_schedule(mut draft: Draft) -> Result<Decision, Stop> {
+    let (seq, at) = (draft.seq, draft.at);
+    clearing::seal_by_schedule(&mut draft)?;
+    own(draft, Kind::CycleDue, seq, at)
+}
+
+/// The entry of effects that nobody asked for.
+fn own(draft: Draft, kind: Kind, seq: u64, at: Time) -> Result<Decision, Stop> {
     let Effects { parts, records } = draft.finish()?;
     let bodies = parts.iter().map(|part| effects_only(&part.done)).collect();
-    let entry = EntryBody { kind: Kind::Tick, public: None, parts: bodies };
-    Ok(Decision { entry, answer: Answer::new(seq, at, Kind::Tick, None, &[]), parts, records })
+    let entry = EntryBody { kind, public: None, parts: bodies };
+    Ok(Decision { entry, answer: Answer::new(seq, at, kind, None, &[]), parts, records })
 }
 
 #[cfg(test)]

@@ -34,6 +34,8 @@ pub(super) enum What {
     Genesis(Box<Genesis>),
     Snapshot(Snapshot),
     Term,
+    /// The schedule sealed the open cycle.
+    CycleDue,
     /// The accounts that a tick swept, in its order, and through when.
     Tick(Vec<AccountId>, Option<Time>),
     Refused(Vec<Burnt>),
@@ -52,7 +54,10 @@ impl Evidence {
             Kind::Genesis => What::Genesis(decode(public(entry.envelope)?)?),
             Kind::Snapshot => What::Snapshot(decode(public(entry.envelope)?)?),
             Kind::Term => What::Term,
-            Kind::Tick | Kind::Refused if erased => return Err(Malformed("effects were erased".into())),
+            Kind::Tick | Kind::CycleDue | Kind::Refused if erased => {
+                return Err(Malformed("effects were erased".into()));
+            }
+            Kind::CycleDue => What::CycleDue,
             Kind::Tick => swept(entry)?,
             Kind::Refused => What::Refused(refused(entry)?),
             _ if erased => remains(entry, kind, net)?,

@@ -25,7 +25,7 @@ pub struct CurrencySetting {
 
 impl CurrencySetting {
     /// How many of the network's smallest units are one of the bank's.
-    fn bank_unit(&self) -> u64 {
+    pub fn bank_unit(&self) -> u64 {
         10u64.saturating_pow(u32::from(self.scale.saturating_sub(self.minor)))
     }
 }

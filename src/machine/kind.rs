@@ -74,10 +74,15 @@ kinds! {
     ObjectionAnswered "objection.answered" false "objection.answer" "An objection is accepted or rejected."
     StatementImported "statement.imported" false "statement.import" "A bank statement is taken in, and nothing is confirmed yet."
     StatementAccepted "statement.accepted" false "statement.accept" "A bank statement is accepted: what it says is paid."
-    InstructionMoved "instruction.moved" false "instruction.move" "An instruction is acknowledged, rejected, issued again or written off."
+    InstructionMoved "instruction.moved" false "instruction.move" "An instruction is acknowledged, rejected, issued again, sent or written off."
     FundingSet "funding.set" false "funding.set" "What stands behind a participant's debts is set."
     CoverMoved "cover.moved" false "cover.move" "A participant's cover, or the reserve of a unit, is topped up or taken back."
     MarginCalled "margin.called" false "margin.call" "A participant that stands for more than is behind it is called upon to bring what is missing."
+    PeriodClosed "period.closed" false "period.close" "A month is closed: what comes later for it is told as prior-period."
+    DetailsSet "details.set" false "details.set" "A participant's bank details are set, as a commitment."
+    DetailsConfirmed "details.confirmed" false "details.confirm" "Bank details were confirmed by calling back: they count from the next cycle."
+    ScheduleSet "schedule.set" false "schedule.set" "It is set when cycles are sealed by themselves."
+    CycleDue "cycle.due" false "" "The open cycle is sealed by the schedule, and the next one opens."
     DisputeFiled "dispute.filed" false "dispute.file" "Whoever owes for a payment disputes that."
     DisputeMoved "dispute.moved" false "dispute.move" "A dispute goes a step on."
     ComplaintFiled "complaint.filed" false "complaint.file" "A consumer complains."
@@ -102,6 +107,10 @@ impl Kind {
                 | Self::FundingSet
                 | Self::CoverMoved
                 | Self::MarginCalled
+                | Self::ScheduleSet
+                | Self::PeriodClosed
+                | Self::DetailsSet
+                | Self::DetailsConfirmed
                 | Self::DisputeFiled
                 | Self::DisputeMoved
                 | Self::ComplaintFiled

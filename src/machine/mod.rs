@@ -24,7 +24,7 @@ mod verify;
 pub use asserted::AssertedTotal;
 pub use command::{Body, Command, DryRun, Request};
 pub use decide::{Decision, decide, hints};
-pub use due::{sweep, term};
+pub use due::{seal_by_schedule, seal_due, sweep, term};
 pub use entry::{
     Answer, Effect, EntryBody, Event, LineVerdict, Offered, PartBody, PubBody, Sealed, Snapshot, answer,
     bodies, seal,

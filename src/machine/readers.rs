@@ -220,6 +220,8 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
         }
         Name::Participant(participant)
         | Name::CoverStep(participant, ..)
+        | Name::Details(participant, _)
+        | Name::DetailsVersion(participant, ..)
         | Name::Funding(participant, _)
         | Name::Line(_, participant, _)
         | Name::Net(_, participant, _) => all.push(Concerned::Participant(participant.clone())),
@@ -245,7 +247,9 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
         | Name::Enrolled(_)
         | Name::Erased(..)
         | Name::Network
+        | Name::Period
         | Name::Roll
+        | Name::Schedule
         | Name::Statement(_)
         | Name::Term
         | Name::Tick

@@ -6,7 +6,7 @@
 
 use super::asserted::AssertedTotal;
 use super::decide::{Decision, decide};
-use super::due::{sweep, term};
+use super::due::{seal_by_schedule, sweep, term};
 use super::entry::{Effect, PartBody, PubBody, Snapshot};
 use super::evidence::{Evidence, What};
 use super::genesis::Genesis;
@@ -221,6 +221,7 @@ pub fn check(entry: Stored, evidence: &Evidence, state: &dyn Source) -> Result<C
             return Ok(checked);
         }
         What::Term => term(draft)?,
+        What::CycleDue => seal_by_schedule(draft)?,
         What::Tick(accounts, through) => {
             checked.through = *through;
             sweep(draft, accounts, *through)?

@@ -112,6 +112,7 @@ refusals! {
     ObjectionUnknown "objection_unknown" FixRequest false "There is no such objection."
     DisputeUnknown "dispute_unknown" FixRequest false "There is no such dispute."
     ComplaintUnknown "complaint_unknown" FixRequest false "There is no such complaint."
+    DetailsUnknown "details_unknown" FixRequest false "The participant has no bank details in this currency. It sets them, then they are confirmed."
     StatementUnknown "statement_unknown" FixRequest false "There is no such bank statement."
     TargetUnknown "target_unknown" FixRequest false "There is no such key."
     AlreadyExists "already_exists" FixRequest true "Something of this name is there already, with other content."

@@ -1,9 +1,9 @@
 //! How the words look in the API's document: one schema each, with its pattern and an example.
 
 use super::{
-    AccountId, BrandId, ComplaintId, ConsentId, Currency, Date, DisputeId, ExchangeId, Hash, HoldId, Ident,
-    InstructionId, Kid, Money, ObjectionId, OfferId, ParticipantId, PaymentId, Points, Rate, Refusal, Time,
-    UnitCode,
+    AccountId, BrandId, CauseId, ComplaintId, ConsentId, Currency, Date, DisputeId, ExchangeId, Hash, HoldId,
+    Ident, InstructionId, Kid, Money, Month, ObjectionId, OfferId, ParticipantId, PaymentId, Points, Rate,
+    Refusal, Time, UnitCode,
 };
 use std::borrow::Cow;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
@@ -31,6 +31,7 @@ texts! {
     BrandId "^br_[A-Za-z0-9._-]{1,61}$" "br_harvest" "A brand."
     ConsentId "^con_(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$" "con_14484.0" "A consent that stays open: the place in the log where it was opened."
     ComplaintId "^cmp_(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$" "cmp_14490.0" "A complaint: the place in the log where it was filed."
+    CauseId "^(pay|exc|obj|dsp|ins)_(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$" "pay_14485.0" "What an obligation is for: a payment, an exchange, an objection, a dispute or an instruction."
     Currency "^[A-Z]{3}$" "USD" "A currency of the network."
     Date "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" "2026-03-31" "A calendar day."
     ExchangeId "^exc_(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$" "exc_14486.0" "An exchange: the place in the log where it happened."
@@ -40,6 +41,7 @@ texts! {
     Ident "^[A-Za-z0-9._-]{1,64}$" "01JB2Z7K9Q0V5W8X3N6M4T1RYE" "An id chosen by its maker; ULID or UUIDv7 where possible."
     InstructionId "^ins_(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$" "ins_14487.1" "A payment that a cycle asks for."
     Kid "^[A-Za-z0-9_-]{43}$" "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k" "A key, by its RFC 7638 thumbprint."
+    Month "^[0-9]{4}-(0[1-9]|1[0-2])$" "2026-03" "A calendar month."
     OfferId "^off_(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$" "off_14483.0" "An offer: the place in the log where it was made."
     ObjectionId "^obj_(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$" "obj_14488.0" "An objection to a cycle: the place in the log where it was filed."
     ParticipantId "^pa_[A-Za-z0-9._-]{1,61}$" "pa_harvest" "A legal entity that owes and is owed."

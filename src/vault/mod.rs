@@ -1,7 +1,7 @@
 //! The vault: what must be remembered and is neither in the log nor derivable from it.
 //!
 //! Owns: `vault.sqlite` (wallets, their aliases, the account of a wallet for each unit; API keys, keys held
-//! for others, applications to join) and the key files under `keys/`.
+//! for others, applications to join, participants' bank details) and the key files under `keys/`.
 //! Promises: nothing in the database can be read or joined without the key file `keys/vault.key`; what a
 //! call returned is on disk; after [`Vault::erase`] nothing of that person can be read any more, in this
 //! file or in a copy of it made later. A vault is used by one process at a time, by all of its threads; one in a database
@@ -14,6 +14,7 @@
 mod apikey;
 mod application;
 mod copy;
+mod details;
 mod fault;
 mod file;
 mod held;

@@ -41,6 +41,8 @@ pub(super) enum What {
     HeldKey,
     /// A brand's application to join.
     Application,
+    /// Bank details of a participant.
+    Details,
     /// What somebody presents to be known by; an index only, as the two below.
     Secret,
     /// Whose a record is.
@@ -61,6 +63,7 @@ impl What {
             Self::ApiKey => "an API key",
             Self::HeldKey => "a held key",
             Self::Application => "an application",
+            Self::Details => "bank details",
             Self::Secret => "a presented secret",
             Self::Owner => "an owner",
             Self::State => "a state",
@@ -79,6 +82,7 @@ impl What {
             Self::ApiKey => b'p',
             Self::HeldKey => b'h',
             Self::Application => b'q',
+            Self::Details => b'd',
             Self::Secret => b'x',
             Self::Owner => b'o',
             Self::State => b't',

@@ -9,8 +9,9 @@ use super::world::{Brand, Holder, Key, World, beginning, id, money};
 use std::collections::BTreeMap;
 use tallyhouse::book::{Answered, Booking, Closing, Instruction, Line, Name, Record, StatementLine, Way};
 use tallyhouse::clearing::{
-    self, AcceptStatement, AnswerObjection, ComputeCycle, FileObjection, ImportStatement, InstructionStep,
-    LinePlace, Move, MoveCover, MoveCycle, MoveInstruction, SealCycle, SetFunding, SetReserve, Stage, stage,
+    self, AcceptStatement, AnswerObjection, ComputeCycle, ConfirmDetails, FileObjection, ImportStatement,
+    InstructionStep, LinePlace, Move, MoveCover, MoveCycle, MoveInstruction, SealCycle, SetDetails,
+    SetFunding, SetReserve, Stage, stage,
 };
 use tallyhouse::machine::{Answer, Offered, Request};
 use tallyhouse::payments::{Authorise, MakeOffer, WantedPayment, WantedShare};
@@ -131,14 +132,36 @@ impl House {
     ) -> Result<Answer, Refused> {
         let cid = self.cid();
         let first = self.world.command(&self.analyst, &cid, kind, args);
-        let approvals = approvers.iter().map(|at| self.world.approve(&self.approvers[*at], &first));
-        let request = Request::of(std::iter::once(first.clone()).chain(approvals).collect());
+        let request = approved(&self.world, first, approvers.iter().map(|at| &self.approvers[*at]));
         self.send(request)
     }
 
     /// The same with two approvers.
     pub fn agreed(&mut self, kind: &str, args: &impl serde::Serialize) -> Result<Answer, Refused> {
         self.with(&[0, 1], kind, args)
+    }
+
+    /// A command by a brand's root that its two approvers approve.
+    pub fn agreed_by_brand(
+        &mut self,
+        brand: usize,
+        kind: &str,
+        args: &impl serde::Serialize,
+    ) -> Result<Answer, Refused> {
+        let cid = self.cid();
+        let brand = &self.world.brands[brand];
+        let first = self.world.command(&brand.root, &cid, kind, args);
+        let request = approved(&self.world, first, brand.approvers.iter());
+        self.send(request)
+    }
+
+    /// A version of a participant's bank details, by its brand, and confirmed.
+    pub fn details(&mut self, brand: usize, version: u64, commitment: Hash) {
+        let participant = self.world.brands[brand].participant.clone();
+        let args = SetDetails { participant: participant.clone(), currency: eur(), version, commitment };
+        self.agreed_by_brand(brand, "details.set", &args).expect("set");
+        let args = ConfirmDetails { participant, currency: eur(), version };
+        self.ask("details.confirm", &args).expect("confirmed");
     }
 
     /// Points of a unit, for its nth holder.
@@ -417,6 +440,12 @@ impl House {
     pub fn fund(&mut self, who: &str, cap: Option<u64>, cover: u64) -> Result<Answer, Refused> {
         self.agreed("funding.set", &funding(who, cap, cover))
     }
+}
+
+/// A statement with the approvals of these keys.
+fn approved<'a>(world: &World, first: String, by: impl Iterator<Item = &'a Key>) -> Request {
+    let approvals: Vec<String> = by.map(|key| world.approve(key, &first)).collect();
+    Request::of([vec![first], approvals].concat())
 }
 
 fn signed(amount: i64) -> Money {

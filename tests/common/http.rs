@@ -363,6 +363,12 @@ impl Server {
         }
     }
 
+    /// Stops and closes: the folder is somebody else's to open.
+    pub fn stop(&mut self) {
+        self.halt();
+        self.service.take().expect("open").close().expect("closes");
+    }
+
     /// Stops, closes, opens the same folder and serves it again, on another port.
     pub fn restart(&mut self) {
         self.halt();

@@ -6,10 +6,11 @@
 
 use super::house::{House, eur, step};
 use super::world::{id, money};
-use tallyhouse::book::{Answered, Booking, StatementLine, Way};
+use tallyhouse::book::{Answered, Booking, Every, StatementLine, Way};
 use tallyhouse::clearing::{
-    CallMargin, ComplaintStep, DisputeStep, FileComplaint, FileDispute, FileObjection, InstructionStep, Move,
-    MoveComplaint, MoveCycle, MoveDispute, MoveInstruction, PairCap, SetFunding, Stage,
+    CallMargin, ClosePeriod, ComplaintStep, DisputeStep, FileComplaint, FileDispute, FileObjection,
+    InstructionStep, Move, MoveComplaint, MoveCycle, MoveDispute, MoveInstruction, PairCap, SetDetails,
+    SetFunding, SetSchedule, Stage,
 };
 use tallyhouse::types::{ComplaintId, DisputeId, Hash, PaymentId};
 
@@ -42,6 +43,30 @@ pub fn play(house: &mut House) {
     paid(house, cycle);
     disputed(house, payment);
     complained(house);
+    void(house);
+    banked(house);
+    scheduled(house);
+    for month in ["2025-11", "2025-12"] {
+        house.agreed("period.close", &ClosePeriod { month: id(month), seq: 40 }).expect("closed");
+    }
+}
+
+/// The schedule seals a cycle, which is given up; then there is none any more.
+fn scheduled(house: &mut House) {
+    let schedule = |version, every| SetSchedule { version, every, hour: 6, grace_minutes: 30 };
+    house.agreed("schedule.set", &schedule(1, Some(Every::Month { day: 1 }))).expect("set");
+    house.agreed("schedule.set", &schedule(2, Some(Every::Week { day: 5 }))).expect("set");
+    let cycle = house.open();
+    house.now = house.now.plus_seconds(9 * 86_400);
+    house.node.tick(house.now);
+    assert_eq!(house.stage(cycle), Stage::Sealed);
+    let args = MoveCycle { reason: Some(id("rehearsal")), ..step(cycle, Move::Void) };
+    house.agreed("cycle.move", &args).expect("voided");
+    house.agreed("schedule.set", &schedule(3, None)).expect("set");
+}
+
+/// The open cycle is sealed and given up.
+fn void(house: &mut House) {
     let void = house.seal();
     let args = MoveCycle { reason: Some(id("wrong-rates")), ..step(void, Move::Void) };
     house.agreed("cycle.move", &args).expect("voided");
@@ -75,6 +100,26 @@ fn backed(house: &mut House) {
     let until = house.now.seconds() + 5 * 86_400;
     let args = CallMargin { participant: id("pa_polar"), currency: eur(), until };
     house.ask("margin.call", &args).expect("called upon");
+}
+
+/// Bank details: set twice, set by the house for who has no brand; and a cycle whose instructions they are pinned in.
+fn banked(house: &mut House) {
+    for request in house.world.approving().into_iter().skip(4).take(2) {
+        house.send(request).expect("certified");
+    }
+    house.details(2, 1, Hash::blake3(b"an account"));
+    house.details(2, 2, Hash::blake3(b"another one"));
+    let args = SetDetails {
+        participant: id("pa_franchise"),
+        currency: eur(),
+        version: 1,
+        commitment: Hash::blake3(b"a franchisee's"),
+    };
+    house.agreed("details.set", &args).expect("set");
+    let cycle = house.seal();
+    house.compute(cycle).expect("computed");
+    let args = MoveCycle { reason: Some(id("not-now")), ..step(cycle, Move::Void) };
+    house.agreed("cycle.move", &args).expect("voided");
 }
 
 /// A dispute that ends for its filer, one that ends for its target, and one that goes on.

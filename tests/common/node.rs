@@ -13,7 +13,7 @@ use tallyhouse::book::{Draft, Found, Name, Record, Source, Stop};
 use tallyhouse::log::{Chain, Envelope, Slot};
 use tallyhouse::machine::{
     self, Answer, Broken, Checked, Command, Decision, EntryBody, Evidence, Records, Request, Sealed, Stored,
-    apply, bodies, burn, check, decide, record_refusals, seal, sweep, term,
+    apply, bodies, burn, check, decide, record_refusals, seal, seal_by_schedule, seal_due, sweep, term,
 };
 use tallyhouse::sign::PublicKey;
 use tallyhouse::types::{AccountId, Hash, Kid, Refusal, Refused, Time};
@@ -175,6 +175,12 @@ impl PureNode {
 
     /// Sweeps everything due by `at`.
     pub fn tick(&mut self, at: Time) {
+        let due = seal_due(self.draft(at)).expect("all of state is at hand");
+        if due.is_some_and(|due| due <= at) {
+            let now = self.instant(at);
+            let decided = seal_by_schedule(self.draft(now)).expect("it is due");
+            self.commit(decided, now);
+        }
         loop {
             let due = self.state.due(at);
             if due.is_empty() {

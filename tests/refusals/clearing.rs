@@ -3,11 +3,12 @@
 use super::{Row, Table, number};
 use crate::common::house::{eur, step};
 use crate::common::world::{id, money};
-use tallyhouse::book::{Booking, Name, Record, StatementLine, Way};
+use tallyhouse::book::{Booking, Every, Name, Record, StatementLine, Way};
 use tallyhouse::clearing::{
-    self, AcceptStatement, AnswerObjection, CallMargin, ComputeCycle, FileComplaint, FileDispute,
-    FileObjection, ImportStatement, LinePlace, MoveComplaint, MoveCover, MoveCycle, MoveDispute,
-    MoveInstruction, PairCap, SealCycle, SetFunding, SetReserve,
+    self, AcceptStatement, AnswerObjection, CallMargin, ClosePeriod, ComputeCycle, ConfirmDetails,
+    FileComplaint, FileDispute, FileObjection, ImportStatement, LinePlace, MoveComplaint, MoveCover,
+    MoveCycle, MoveDispute, MoveInstruction, PairCap, SealCycle, SetDetails, SetFunding, SetReserve,
+    SetSchedule,
 };
 use tallyhouse::machine::Request;
 use tallyhouse::types::{Hash, InstructionId};
@@ -144,6 +145,35 @@ impl Table {
                     until: self.seconds(row.word(2)),
                 };
                 self.command(row, "analyst", "margin.call", &args)
+            }
+            "schedule" => {
+                let every = row.get("every").map(|text| match text.split_once(':') {
+                    Some(("week", day)) => Every::Week { day: number(day) as u8 },
+                    Some((_, day)) => Every::Month { day: number(day) as u8 },
+                    None => Every::Day,
+                });
+                let (hour, grace_minutes) =
+                    (number(row.or("hour", "0")) as u8, number(row.or("grace", "0")) as u32);
+                let args = SetSchedule { version: number(row.word(1)), every, hour, grace_minutes };
+                self.command(row, "analyst", "schedule.set", &args)
+            }
+            "period" => {
+                let args = ClosePeriod { month: id(row.word(1)), seq: number(row.word(2)) };
+                self.command(row, "analyst", "period.close", &args)
+            }
+            "details" => {
+                let args = SetDetails {
+                    participant: id(row.word(1)),
+                    currency: id(row.or("currency", "EUR")),
+                    version: number(row.word(2)),
+                    commitment: Hash::default(),
+                };
+                self.command(row, "root:br_harvest", "details.set", &args)
+            }
+            "details-confirm" => {
+                let (participant, version) = (id(row.word(1)), number(row.word(2)));
+                let args = ConfirmDetails { participant, currency: eur(), version };
+                self.command(row, "analyst", "details.confirm", &args)
             }
             "dispute" => {
                 let args = FileDispute {

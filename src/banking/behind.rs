@@ -1,0 +1,95 @@
+//! The obligations behind a cycle, entry by entry.
+//!
+//! Owns: which parts of the log are a cycle's, and what each says.
+//! Promises: every leg of money is told once, in the order of the log; the creditor's leg stands first.
+//! Refuses to know: what is made of them.
+
+use super::Fault;
+use crate::book::{Closing, Place};
+use crate::engine::open_entry;
+use crate::log::{Slot, open};
+use crate::machine::PartBody;
+use crate::store::Read;
+use crate::types::{Asset, CauseId, Currency, Malformed, ParticipantId, PaymentId, Time, decode};
+use serde::Serialize;
+
+/// Entries and bytes read at a time.
+const PAGE: usize = 2_048;
+const PAGE_BYTES: usize = 8 << 20;
+
+/// One entry's effect on two participants.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
+pub struct Effect {
+    /// The entry.
+    pub seq: u64,
+    /// Its instant.
+    pub at: Time,
+    /// The cycle that its obligation fell into.
+    pub cycle: u64,
+    /// Who owes.
+    pub debtor: ParticipantId,
+    /// Who is owed.
+    pub creditor: ParticipantId,
+    /// The currency.
+    pub currency: Currency,
+    /// How much, in the network's smallest unit; below 0 if it takes back.
+    pub amount: i64,
+    /// The payment, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payment: Option<PaymentId>,
+    /// What it is for, if it is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<CauseId>,
+}
+
+/// Calls `each` with every obligation that the log says from entry `from` up to and without `to`, in order.
+pub fn effects(
+    read: &dyn Read,
+    mut from: u64,
+    to: u64,
+    each: &mut dyn FnMut(Effect) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    while from < to {
+        let page = read.read(from, PAGE, PAGE_BYTES)?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        for entry in page.iter().take_while(|entry| entry.seq < to) {
+            let damaged = |e: &dyn std::fmt::Display| Fault::Damaged(format!("entry {}: {e}", entry.seq));
+            let (envelope, slots) = open_entry(entry).map_err(|e| damaged(&e))?;
+            for slot in &slots {
+                let Slot::Whole(bytes) = slot else { continue };
+                // The text is looked for first: most parts are of no cycle.
+                if !std::str::from_utf8(bytes).is_ok_and(|text| text.contains("\"cycle\":")) {
+                    continue;
+                }
+                let body = open(bytes).and_then(|(_, body)| decode::<PartBody>(&body));
+                let body = body.map_err(|e: Malformed| damaged(&e))?;
+                let (Some(cycle), Some(done)) = (body.cycle, &body.done) else { continue };
+                if let Some(leg) = done.legs.first()
+                    && let (Place::Pair(creditor, debtor), Asset::Money(currency)) = (&leg.place, leg.asset)
+                {
+                    each(Effect {
+                        seq: entry.seq,
+                        at: envelope.at,
+                        cycle,
+                        debtor: debtor.clone(),
+                        creditor: creditor.clone(),
+                        currency,
+                        amount: leg.amount,
+                        payment: body.payment,
+                        cause: body.cause,
+                    })?;
+                }
+            }
+        }
+        from = page.last().map_or(to, |entry| entry.seq.saturating_add(1));
+    }
+    Ok(())
+}
+
+/// The entry before which all obligations of a cycle stand: that which approved it, since accepted objections take out of
+/// it until then.
+pub(super) fn end(closing: &Closing) -> u64 {
+    closing.approved.or(closing.voided).map_or(u64::MAX, |mark| mark.seq)
+}

@@ -1,0 +1,131 @@
+//! The instructions that a bank may speak of, and what it said before.
+//!
+//! Owns: which instructions are open, by the name that the bank has for them; which lines were counted.
+//! Promises: a line that was counted is known with its amount, so that one which comes again altered is noticed.
+//! Refuses to know: files.
+
+use super::{Desk, Fault};
+use crate::book::{Instruction, Name, Record, Way};
+use crate::clearing::{Accepted, Account, Last, LineKey, Open, Statement};
+use crate::engine::open_entry;
+use crate::formats::{end_to_end, line_name, open, statement_name};
+use crate::log::{Slot, open as open_part};
+use crate::machine::PartBody;
+use crate::types::{Currency, InstructionId, Malformed, decode};
+use std::collections::BTreeMap;
+
+/// See the module.
+pub struct OpenInstructions {
+    /// In the order of cycles.
+    pub all: Vec<(InstructionId, Instruction)>,
+}
+
+impl Desk<'_> {
+    /// The instructions of the cycles under way, those that were issued again included.
+    pub fn open_instructions(&self, currency: Currency) -> Result<OpenInstructions, Fault> {
+        let record = self.record(&Name::Cycle)?;
+        let live =
+            record.as_ref().and_then(Record::cycle).map(|cycle| cycle.live.clone()).unwrap_or_default();
+        let mut all = vec![];
+        for cycle in live {
+            for (mut id, mut one) in self.instructions(cycle, currency, false)? {
+                loop {
+                    let before = one.replaces;
+                    all.push((id, one));
+                    let Some(before) = before else { break };
+                    (id, one) = (before, self.instruction(before)?);
+                }
+            }
+        }
+        Ok(OpenInstructions { all })
+    }
+
+    /// The same in all currencies.
+    pub(super) fn all_open(&self) -> Result<OpenInstructions, Fault> {
+        let mut all = vec![];
+        for setting in &self.genesis.currencies {
+            all.extend(self.open_instructions(setting.code)?.all);
+        }
+        Ok(OpenInstructions { all })
+    }
+
+    /// The account as the last accepted statement left it.
+    pub(super) fn account(&self, currency: Currency) -> Result<Account, Fault> {
+        let setting = self.setting(currency)?;
+        let record = self.record(&Name::Bank(currency))?;
+        let last = record.as_ref().and_then(Record::bank).map(|bank| {
+            let closing = bank.balance.get().checked_div(setting.bank_unit()).unwrap_or(0);
+            Last { closing: i64::try_from(closing).unwrap_or(i64::MAX), number: None }
+        });
+        let account = self.accounts.of(currency)?.iban.to_string();
+        Ok(Account { account, currency, last })
+    }
+
+    /// The lines of a statement that were counted before, with their amounts in the bank's minor unit.
+    pub(super) fn counted(&self, statement: &Statement) -> Result<Counted, Fault> {
+        let unit = self.setting(statement.currency)?.bank_unit();
+        let name = Name::Statement(statement_name(statement)?);
+        let record = self.record(&name)?;
+        let taken = record.as_ref().and_then(Record::statement).is_some_and(|one| one.accepted.is_some());
+        let mut lines = BTreeMap::new();
+        for line in &statement.lines {
+            let entry = line_name(line)?;
+            let record = self.record(&Name::UsedEntry(entry.clone()))?;
+            let Some(used) = record.as_ref().and_then(Record::used) else { continue };
+            lines.insert(line.key(), self.amount_of(used.0, entry.as_str(), unit)?);
+        }
+        Ok(Counted { taken, lines })
+    }
+
+    /// What a line came to that an acceptance counted: the acceptance's entry has the statement.
+    fn amount_of(&self, seq: u64, entry: &str, unit: u64) -> Result<i64, Fault> {
+        let damaged = |e: &dyn std::fmt::Display| Fault::Damaged(format!("entry {seq}: {e}"));
+        let stored = self.read.read(seq, 1, usize::MAX)?;
+        let found = stored.first().filter(|stored| stored.seq == seq);
+        let (_, slots) = open_entry(found.ok_or_else(|| damaged(&"missing"))?).map_err(|e| damaged(&e))?;
+        for slot in &slots {
+            let Slot::Whole(bytes) = slot else { continue };
+            let read = open_part(bytes).and_then(|(_, body)| decode::<PartBody>(&body));
+            let body = read.map_err(|e: Malformed| damaged(&e))?;
+            let puts = body.done.iter().flat_map(|done| done.puts());
+            let statements = puts.filter_map(|(_, record)| record.and_then(Record::statement));
+            for line in statements.flat_map(|statement| &statement.lines) {
+                if line.entry.as_str() == entry {
+                    let minor =
+                        line.amount.signed().checked_div(i64::try_from(unit).unwrap_or(1)).unwrap_or(0);
+                    return Ok(if line.way == Way::In { minor } else { minor.saturating_neg() });
+                }
+            }
+        }
+        Err(damaged(&format!("it has no line {entry}")))
+    }
+}
+
+/// Which lines of a statement were counted.
+pub(super) struct Counted {
+    taken: bool,
+    lines: BTreeMap<LineKey, i64>,
+}
+
+impl Accepted for Counted {
+    fn statement(&self, _: &Statement) -> bool {
+        self.taken
+    }
+
+    fn line(&self, key: &LineKey) -> Option<i64> {
+        self.lines.get(key).copied()
+    }
+}
+
+impl OpenInstructions {
+    /// As matching sees them.
+    pub(super) fn to_match(&self, unit: u64) -> Result<Vec<Open>, Fault> {
+        let all = self.all.iter().map(|(id, one)| Ok(open(*id, one, unit)?));
+        all.collect()
+    }
+
+    /// The instruction that the bank calls by this name.
+    pub fn named(&self, name: &str) -> Option<&(InstructionId, Instruction)> {
+        self.all.iter().find(|(id, _)| end_to_end(*id).is_ok_and(|own| own.as_str() == name))
+    }
+}

@@ -1,0 +1,339 @@
+//! The report of a cycle: figures, documents, lines and the entries behind them.
+//!
+//! Owns: what stands in it, and its form as CSV.
+//! Promises: the matrix is made of the log's own entries and its nets are those that the cycle was computed from, or there
+//! is no report. Documents are numbered without gaps, across cycles; the same cycle always has the same numbers. It names
+//! the cut and a checkpoint, and each entry has its proof at `/v1/entries/{seq}/proof`.
+//! Refuses to know: who reads it.
+
+use super::behind::{Effect, effects, end};
+use super::{Desk, Fault};
+use crate::book::{Closing, Line, Name, Record};
+use crate::clearing::{
+    CycleDocument, Figures, InstructionStage, Matrix, Stage, Unsound, cycle_documents, instruction_stage,
+    stage,
+};
+use crate::types::{Currency, Hash, InstructionId, Money, ParticipantId, Time};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A cycle in one currency.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
+pub struct ReportSide {
+    /// The currency.
+    pub currency: Currency,
+    /// Gross, bilateral and multilateral, side by side.
+    pub figures: Figures,
+    /// What each participant bills each other one, gross.
+    pub documents: Vec<CycleDocument>,
+}
+
+/// What a cycle means for a participant.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
+pub struct ReportLine {
+    /// The participant.
+    pub participant: ParticipantId,
+    /// The currency.
+    pub currency: Currency,
+    /// Its obligations, netted: + is owed to it.
+    pub net: i64,
+    /// Carried from the cycle before.
+    pub carry: i64,
+    /// What it pays (−) or is paid (+).
+    pub amount: i64,
+    /// Carried on to the next.
+    pub carried: i64,
+    /// Confirmed by bank statements.
+    pub paid: Money,
+    /// For a payer: drawn from its cover, or borne by others.
+    pub drawn: Money,
+    /// For a receiver: what it did not get.
+    pub lost: Money,
+    /// The instruction in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instruction: Option<InstructionId>,
+    /// Where that stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<InstructionStage>,
+}
+
+/// The report.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
+pub struct CycleReport {
+    /// The cycle.
+    pub cycle: u64,
+    /// Where it stands: the report of a settled one is final.
+    pub stage: Stage,
+    /// How often it was computed.
+    pub version: u32,
+    /// The first entry whose obligations are its own.
+    pub from: u64,
+    /// The cut: obligations of this entry and later are the next cycle's.
+    pub cut: u64,
+    /// The digest of its nets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Hash>,
+    /// The last entry that is counted: the one that ended the cycle, or the newest.
+    pub seq: u64,
+    /// The root of the log's tree through that entry: the checkpoint of that size.
+    pub root: Hash,
+    /// A currency each.
+    pub sides: Vec<ReportSide>,
+    /// In the order of participants.
+    pub lines: Vec<ReportLine>,
+    /// The obligations, entry by entry.
+    pub entries: Vec<Effect>,
+}
+
+impl From<Unsound> for Fault {
+    fn from(e: Unsound) -> Self {
+        Self::Damaged(e.to_string())
+    }
+}
+
+type Matrices = BTreeMap<(u64, Currency), Vec<Effect>>;
+
+fn matrix(all: &[Effect]) -> Result<Matrix, Fault> {
+    Ok(Matrix::of(all.iter().map(|one| (&one.debtor, &one.creditor, one.amount)))?)
+}
+
+impl Desk<'_> {
+    /// The report of a sealed cycle; `root` is asked for the root of the log's tree of a size, `tip` is the newest entry.
+    pub fn report(
+        &self,
+        cycle: u64,
+        tip: u64,
+        now: Time,
+        root: impl FnOnce(u64) -> Result<Hash, Fault>,
+    ) -> Result<CycleReport, Fault> {
+        let closing = self.closing(cycle)?;
+        let sealed = closing.sealed.ok_or_else(|| {
+            Fault::No(format!("cycle {cycle} is open: it is sealed first, then there is something to report"))
+        })?;
+        let all = self.of_cycles(cycle, tip)?;
+        let (mut sides, mut entries, mut last) = (vec![], vec![], BTreeMap::new());
+        for number in 1..=cycle {
+            let of = if number == cycle { closing.clone() } else { self.closing(number)? };
+            if of.voided.is_some() && number != cycle {
+                continue;
+            }
+            for currency in self.genesis.currencies.iter().map(|one| one.code) {
+                let own = all.get(&(number, currency)).map_or(&[][..], Vec::as_slice);
+                let matrix = matrix(own)?;
+                let before = last.entry(currency).or_insert(0u64);
+                let documents = cycle_documents(&matrix, *before)?;
+                *before = documents.last().map_or(*before, |document| document.number);
+                if number == cycle && !matrix.is_empty() {
+                    self.agrees(cycle, &of, currency, &matrix)?;
+                    entries.extend_from_slice(own);
+                    sides.push(ReportSide { currency, figures: matrix.figures()?, documents });
+                }
+            }
+        }
+        entries.sort_by_key(|one| one.seq);
+        let seq = closing.settled.or(closing.voided).map_or(tip, |mark| mark.seq);
+        Ok(CycleReport {
+            cycle,
+            stage: stage(&closing),
+            version: closing.version,
+            from: closing.from,
+            cut: sealed.seq,
+            digest: closing.computed.as_ref().map(|computed| computed.digest),
+            seq,
+            root: root(seq.saturating_add(1))?,
+            sides,
+            lines: self.report_lines(cycle, &closing, now)?,
+            entries,
+        })
+    }
+
+    /// The obligations of a cycle and of all before it that count, each under the cycle that settles it.
+    fn of_cycles(&self, cycle: u64, tip: u64) -> Result<Matrices, Fault> {
+        let mut settles: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut to = 0u64;
+        for number in 1..=cycle {
+            let closing = self.closing(number)?;
+            settles.insert(number, number);
+            for earlier in &closing.includes {
+                settles.insert(*earlier, number);
+            }
+            to = to.max(end(&closing));
+        }
+        let mut all = Matrices::new();
+        effects(self.read, 0, to.min(tip.saturating_add(1)), &mut |one| {
+            if let Some(number) = settles.get(&one.cycle) {
+                all.entry((*number, one.currency)).or_default().push(one);
+            }
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// The nets of the entries are those of the lines.
+    fn agrees(
+        &self,
+        cycle: u64,
+        closing: &Closing,
+        currency: Currency,
+        matrix: &Matrix,
+    ) -> Result<(), Fault> {
+        if closing.computed.is_none() || closing.returned.is_some() || closing.voided.is_some() {
+            return Ok(());
+        }
+        for (who, net) in matrix.nets()? {
+            let record = self.record(&Name::Line(cycle, who.clone(), currency))?;
+            let line = record.as_ref().and_then(Record::line).map_or(0, |line| line.net);
+            if line != net {
+                return Err(Fault::Damaged(format!(
+                    "cycle {cycle}: {who} has {net} in {currency} by the entries, and {line} by its line"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn report_lines(&self, cycle: u64, closing: &Closing, now: Time) -> Result<Vec<ReportLine>, Fault> {
+        let mut lines = vec![];
+        for (participant, currency, line) in self.lines(cycle)? {
+            let stage = match line.instruction {
+                Some(id) => Some(instruction_stage(&self.instruction(id)?, closing, now.seconds())),
+                None => None,
+            };
+            let carried = line.carried();
+            let Line { net, carry, amount, instruction, paid, drawn, lost, .. } = line;
+            lines.push(ReportLine {
+                participant,
+                currency,
+                net,
+                carry,
+                amount,
+                carried,
+                paid,
+                drawn,
+                lost,
+                instruction,
+                stage,
+            });
+        }
+        Ok(lines)
+    }
+}
+
+impl CycleReport {
+    /// What concerns one participant: its lines, its documents and its entries.
+    pub fn of(mut self, who: &ParticipantId) -> Self {
+        self.lines.retain(|line| line.participant == *who);
+        self.entries.retain(|one| one.debtor == *who || one.creditor == *who);
+        for side in &mut self.sides {
+            side.documents.retain(|one| one.debt.debtor == *who || one.debt.creditor == *who);
+        }
+        self
+    }
+
+    /// As CSV: a row for the cycle, each figure, document, line and entry; amounts in the network's smallest unit.
+    pub fn csv(&self) -> Result<Vec<u8>, Fault> {
+        let mut out = csv::Writer::from_writer(vec![]);
+        let wrong = |e: csv::Error| Fault::No(e.to_string());
+        let header = [
+            "record",
+            "cycle",
+            "currency",
+            "number",
+            "participant",
+            "debtor",
+            "creditor",
+            "count",
+            "amount",
+            "net",
+            "carry",
+            "carried",
+            "paid",
+            "drawn",
+            "lost",
+            "instruction",
+            "stage",
+            "entry",
+            "at",
+            "what",
+            "checkpoint",
+        ];
+        out.write_record(header).map_err(wrong)?;
+        let mut row = |cells: &[(&str, String)]| {
+            let cell = |name: &&str| {
+                cells.iter().find(|(have, _)| have == name).map_or(String::new(), |(_, value)| value.clone())
+            };
+            out.write_record(header.iter().map(cell)).map_err(wrong)
+        };
+        let n = |n: &dyn std::fmt::Display| n.to_string();
+        let cycle = n(&self.cycle);
+        row(&[
+            ("record", "cycle".into()),
+            ("cycle", cycle.clone()),
+            ("stage", n(&self.stage)),
+            ("entry", n(&self.cut)),
+            ("checkpoint", format!("{} {}", self.seq.saturating_add(1), self.root)),
+        ])?;
+        for side in &self.sides {
+            let figures = &side.figures;
+            let all = [
+                ("gross", figures.gross),
+                ("bilateral", figures.bilateral),
+                ("multilateral", figures.multilateral),
+            ];
+            for (name, figure) in all {
+                row(&[
+                    ("record", "figure".into()),
+                    ("cycle", cycle.clone()),
+                    ("currency", n(&side.currency)),
+                    ("what", name.into()),
+                    ("count", n(&figure.payments)),
+                    ("amount", n(&figure.value)),
+                ])?;
+            }
+            for one in &side.documents {
+                row(&[
+                    ("record", "document".into()),
+                    ("cycle", cycle.clone()),
+                    ("currency", n(&side.currency)),
+                    ("number", n(&one.number)),
+                    ("debtor", n(&one.debt.debtor)),
+                    ("creditor", n(&one.debt.creditor)),
+                    ("count", n(&one.debt.count)),
+                    ("amount", n(&one.debt.amount)),
+                ])?;
+            }
+        }
+        for line in &self.lines {
+            row(&[
+                ("record", "line".into()),
+                ("cycle", cycle.clone()),
+                ("currency", n(&line.currency)),
+                ("participant", n(&line.participant)),
+                ("net", n(&line.net)),
+                ("carry", n(&line.carry)),
+                ("amount", n(&line.amount)),
+                ("carried", n(&line.carried)),
+                ("paid", n(&line.paid)),
+                ("drawn", n(&line.drawn)),
+                ("lost", n(&line.lost)),
+                ("instruction", line.instruction.map_or(String::new(), |id| id.to_string())),
+                ("stage", line.stage.map_or(String::new(), |stage| stage.to_string())),
+            ])?;
+        }
+        for one in &self.entries {
+            let cause = one.cause.map(|cause| cause.to_string());
+            row(&[
+                ("record", "entry".into()),
+                ("cycle", cycle.clone()),
+                ("currency", n(&one.currency)),
+                ("debtor", n(&one.debtor)),
+                ("creditor", n(&one.creditor)),
+                ("amount", n(&one.amount)),
+                ("entry", n(&one.seq)),
+                ("at", n(&one.at)),
+                ("what", one.payment.map(|id| id.to_string()).or(cause).unwrap_or_default()),
+            ])?;
+        }
+        out.into_inner().map_err(|e| Fault::No(e.to_string()))
+    }
+}

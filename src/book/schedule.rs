@@ -1,0 +1,56 @@
+//! When cycles are sealed by themselves, and through which month the books are closed.
+//!
+//! Owns: the shapes of both. Promises: instants are of the log. Refuses to know: who set them.
+
+use super::clearing::Mark;
+use crate::types::Month;
+use serde::{Deserialize, Serialize};
+
+/// On which days.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Every {
+    /// Every day.
+    Day,
+    /// One day of the week.
+    Week {
+        /// 1 for Monday to 7 for Sunday.
+        #[schema(minimum = 1, maximum = 7)]
+        day: u8,
+    },
+    /// One day of the month.
+    Month {
+        /// 1 to 28.
+        #[schema(minimum = 1, maximum = 28)]
+        day: u8,
+    },
+}
+
+/// When the open cycle is sealed without anybody asking.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// A higher version replaces a lower one.
+    pub version: u64,
+    /// On which days; never if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<Every>,
+    /// At which hour, in UTC.
+    pub hour: u8,
+    /// So many minutes later: what tills send late falls into the cycle it belongs to.
+    pub grace_minutes: u32,
+    /// When it was set.
+    pub set: Mark,
+}
+
+/// The month that was closed last: what arrives later for it, or an earlier one, is told as prior-period.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Period {
+    /// The month, of UTC.
+    pub month: Month,
+    /// The last entry that belongs to it.
+    pub seq: u64,
+    /// When it was closed.
+    pub closed: Mark,
+}

@@ -1,0 +1,284 @@
+//! Bank details: where a participant is paid, and from where it pays.
+//!
+//! Owns: what details say, the commitment that stands for them in the log, and the two steps by which they come to count.
+//! Promises: details count only once two approvers signed them and an analyst confirmed them by calling the participant
+//! back, and then from the next cycle on: nobody redirects money that is under way. Nothing of them stands in the log but
+//! a salted hash.
+//! Refuses to know: where the plain details are kept.
+
+use super::bank::{Bic, Iban};
+use super::cycle::now;
+use super::people::{analyst, two_people};
+use crate::book::{Details, DetailsVersion, Draft, Name, PartKey, Principal, Record, Stop};
+use crate::network::{Asked, person, signer, two_approvers};
+use crate::sign::Purpose;
+use crate::types::{
+    Currency, Date, Hash, Ident, Malformed, ParticipantId, Refusal, Refused, b64_decode, encode,
+};
+use serde::{Deserialize, Serialize};
+
+/// Most characters of a name at a bank.
+const MOST_NAME: usize = 70;
+
+/// Whose rules direct debits under a mandate follow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DebitScheme {
+    /// May be returned for eight weeks without a reason.
+    Core,
+    /// Between businesses: no refund of an authorised debit.
+    B2b,
+}
+
+/// The permission to collect by direct debit.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DebitMandate {
+    /// Its reference: at most 35 characters.
+    #[schema(max_length = 35)]
+    pub id: Ident,
+    /// When it was signed.
+    pub signed: Date,
+    /// Whose rules.
+    pub scheme: DebitScheme,
+}
+
+/// An account of a participant at a bank.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BankDetails {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// In which currency.
+    pub currency: Currency,
+    /// Its holder, as the bank knows it.
+    #[schema(example = "Harvest AG", max_length = 70)]
+    pub name: String,
+    /// Its number.
+    pub iban: Iban,
+    /// Its bank; not needed within SEPA.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bic: Option<Bic>,
+    /// Under which pay-ins are collected; without one the participant pays by itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mandate: Option<DebitMandate>,
+}
+
+/// Bank details with the salt of their commitment: whoever has this can show what the log means.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SaltedDetails {
+    /// 32 random bytes in base64url: account numbers can be guessed, these cannot.
+    #[schema(example = "RRX1hWbXLpS9pRPg5jVtKhjV3sEqkPXH3Zz9Z8nLz8M")]
+    pub salt: String,
+    /// The details.
+    pub details: BankDetails,
+}
+
+impl SaltedDetails {
+    /// What is wrong with them, if anything.
+    pub fn check(&self) -> Result<(), Malformed> {
+        let wrong = |what: &str| Err(Malformed(what.into()));
+        if !b64_decode(&self.salt).is_ok_and(|salt| salt.len() == 32) {
+            return wrong("salt: 32 random bytes in base64url");
+        }
+        let name = &self.details.name;
+        if name.trim().is_empty() || name.chars().count() > MOST_NAME || name.chars().any(char::is_control) {
+            return wrong("name: 1 to 70 characters");
+        }
+        match &self.details.mandate {
+            Some(mandate) if mandate.id.as_str().len() > 35 || mandate.id.as_str().contains('_') => {
+                wrong("mandate.id: at most 35 of A-Z a-z 0-9 . -")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What stands for them in the log: BLAKE3 of their canonical JSON, `{"salt":…,"details":{…}}`.
+    pub fn commitment(&self) -> Hash {
+        Hash::blake3(&encode(self))
+    }
+}
+
+/// `details.set`, signed by the root of the participant's brand and approved by two of its approvers. For a participant that never
+/// set any, a franchisee without a brand say, by an analyst and two of the operator's approvers.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetDetails {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// In which currency.
+    pub currency: Currency,
+    /// One more than the newest version; 1 at first.
+    pub version: u64,
+    /// BLAKE3 of the canonical JSON of salt and details.
+    pub commitment: Hash,
+}
+
+/// `details.confirm`, signed by an analyst who called the participant back, at a number known from before.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmDetails {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// In which currency.
+    pub currency: Currency,
+    /// The newest version.
+    pub version: u64,
+}
+
+fn head(draft: &mut Draft, who: &ParticipantId, currency: Currency) -> Result<Details, Stop> {
+    let record = draft.get(&Name::Details(who.clone(), currency))?;
+    Ok(record.as_deref().and_then(Record::details).copied().unwrap_or_default())
+}
+
+fn version(
+    draft: &mut Draft,
+    who: &ParticipantId,
+    currency: Currency,
+    version: u64,
+) -> Result<DetailsVersion, Stop> {
+    let name = Name::DetailsVersion(who.clone(), currency, version);
+    let record = draft.get(&name)?;
+    let found = record.as_deref().and_then(Record::details_version).cloned();
+    found.ok_or_else(|| Stop::Bug(format!("no {name}")))
+}
+
+fn put(
+    draft: &mut Draft,
+    who: &ParticipantId,
+    currency: Currency,
+    head: Details,
+    number: u64,
+    one: DetailsVersion,
+) -> Result<(), Stop> {
+    let part = PartKey::Participant(who.clone());
+    draft.put(part.clone(), Name::Details(who.clone(), currency), Some(Record::Details(head)))?;
+    let name = Name::DetailsVersion(who.clone(), currency, number);
+    draft.put(part, name, Some(Record::DetailsVersion(one)))
+}
+
+/// Whether the participant's own brand asks; else it is the house.
+fn own_brand(draft: &mut Draft, asked: &Asked, who: &ParticipantId) -> Result<bool, Stop> {
+    let purposes = [Purpose::BrandRoot, Purpose::Operations];
+    let key = signer(draft, asked.kid, &purposes)?;
+    match &key.owner {
+        Principal::Operator => {
+            two_people(draft, asked)?;
+            Ok(false)
+        }
+        Principal::Brand(brand) if draft.brand(brand)?.participant == *who => {
+            two_approvers(draft, asked, &key.owner)?;
+            Ok(true)
+        }
+        _ => Err(Refused::about(Refusal::KeyOwner, asked.kid).into()),
+    }
+}
+
+/// Takes the commitment to a new version of bank details; it does not count yet.
+pub fn set_details(draft: &mut Draft, asked: &Asked, args: &SetDetails) -> Result<(), Stop> {
+    let (who, currency) = (&args.participant, args.currency);
+    draft.participant(who)?;
+    let own = own_brand(draft, asked, who)?;
+    if draft.network()?.bank_unit(currency).is_none() {
+        return Err(Refused::about(Refusal::SettingInvalid, format!("currency {currency}")).into());
+    }
+    let mut have = head(draft, who, currency)?;
+    if !own && have.newest > 0 && !version(draft, who, currency, have.newest)?.house {
+        let about = format!("{who} sets its own bank details: two approvers of its brand sign");
+        return Err(Refused::about(Refusal::KeyOwner, about).into());
+    }
+    let next = have.newest.saturating_add(1);
+    if args.version != next {
+        return Err(Refused::about(Refusal::SerialStale, format!("the next version is {next}")).into());
+    }
+    have.newest = next;
+    let one = DetailsVersion {
+        commitment: args.commitment,
+        by: asked.kid,
+        set: now(draft),
+        house: !own,
+        confirmed: None,
+        from: None,
+        before: None,
+    };
+    put(draft, who, currency, have, next, one)
+}
+
+/// Confirms the newest version: it counts from the next cycle on; a participant's first, for whatever is computed from
+/// now on, since there is nothing yet that it would redirect.
+pub fn confirm_details(draft: &mut Draft, asked: &Asked, args: &ConfirmDetails) -> Result<(), Stop> {
+    let analyst = analyst(draft, asked.kid)?;
+    let (who, currency) = (&args.participant, args.currency);
+    let mut have = head(draft, who, currency)?;
+    if have.newest == 0 {
+        return Err(Refused::about(Refusal::DetailsUnknown, format!("{who} {currency}")).into());
+    }
+    if args.version != have.newest {
+        let about = format!("the newest version is {}", have.newest);
+        return Err(Refused::about(Refusal::SerialStale, about).into());
+    }
+    let mut one = version(draft, who, currency, have.newest)?;
+    if one.confirmed.is_some() {
+        return Err(Refused::about(Refusal::AlreadyExists, "it is confirmed").into());
+    }
+    if person(&*draft.key(one.by)?)? == person(&analyst)? {
+        return Err(Refused::about(Refusal::PeopleMissing, "who set them does not confirm them").into());
+    }
+    let open = draft.cycle()?.open;
+    one.confirmed = Some(now(draft));
+    one.from = Some(have.confirmed.map_or(1, |_| open.saturating_add(1)));
+    one.before = have.confirmed.replace(have.newest);
+    put(draft, who, currency, have, have.newest, one)
+}
+
+/// The version that counts for a cycle, if there is one.
+pub(super) fn in_force(
+    draft: &mut Draft,
+    who: &ParticipantId,
+    currency: Currency,
+    cycle: u64,
+) -> Result<Option<u64>, Stop> {
+    let mut at = head(draft, who, currency)?.confirmed;
+    while let Some(number) = at {
+        let one = version(draft, who, currency, number)?;
+        if one.from.is_some_and(|from| from <= cycle) {
+            break;
+        }
+        at = one.before;
+    }
+    Ok(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn salted(name: &str, salt: &[u8]) -> SaltedDetails {
+        let details = BankDetails {
+            participant: "pa_harvest".parse().expect("an id"),
+            currency: "EUR".parse().expect("EUR"),
+            name: name.into(),
+            iban: "DE89370400440532013000".parse().expect("an IBAN"),
+            bic: None,
+            mandate: None,
+        };
+        SaltedDetails { salt: crate::types::b64(salt), details }
+    }
+
+    #[test]
+    fn a_commitment_is_of_salt_and_details() {
+        let one = salted("Harvest AG", &[7; 32]);
+        assert_eq!(one.check(), Ok(()));
+        let text = format!(
+            "{{\"salt\":\"{}\",\"details\":{{\"participant\":\"pa_harvest\",\"currency\":\"EUR\",\"name\":\"Harvest AG\",\"iban\":\"DE89370400440532013000\"}}}}",
+            one.salt
+        );
+        assert_eq!(one.commitment(), Hash::blake3(text.as_bytes()), "b3sum of this text");
+        assert_ne!(one.commitment(), salted("Harvest AG", &[8; 32]).commitment());
+        assert_ne!(one.commitment(), salted("Harvest A", &[7; 32]).commitment());
+        assert!(salted("Harvest AG", &[7; 16]).check().is_err());
+        assert!(salted("  ", &[7; 32]).check().is_err());
+        assert!(salted(&"x".repeat(71), &[7; 32]).check().is_err());
+    }
+}

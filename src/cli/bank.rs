@@ -1,0 +1,398 @@
+//! `bank`: files of payment orders, notices to payers, and what banks say back.
+//!
+//! Owns: how a file is shown and written, and how what a bank said becomes commands to sign.
+//! Promises: not a byte of a file of orders is written before the log says that a file of this hash may leave; written again
+//! after a crash it is the same file. Nothing is confirmed from here.
+//! Refuses to know: how files travel to the bank, and who signs (`tallyhouse sign`, `tallyhouse submit`).
+
+use super::context::{CliError, Context, Exit, read};
+use super::cut::deliver;
+use super::demo::page::decimal;
+use super::folder::Folder;
+use crate::app::settlement_accounts;
+use crate::banking::{Accounts, Desk, Fault, Prepared, Unmatched, read_statements, read_status};
+use crate::book::{DetailsVersion, Name, Record};
+use crate::clearing::{BankDetails, DebitScheme, SaltedDetails, SetDetails};
+use crate::clock;
+use crate::formats::write_notices_csv;
+use crate::types::{Currency, Date, Hash, InstructionId, ParticipantId, b64};
+use crate::vault::Vault;
+use clap::Subcommand;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Options of `bank`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  tallyhouse bank keep harvest.json            seal a participant's account in the vault; what its people sign for
+  tallyhouse bank notices 3 --currency EUR     who pays how much, where, under which reference
+  tallyhouse bank orders 3 --currency EUR      what is paid out, and the hash that two approvers sign for
+  tallyhouse bank orders 3 --currency EUR --out cycle-3.xml
+  tallyhouse bank status report.xml            what the bank says of orders, as commands to sign
+  tallyhouse bank statement camt053.xml        what was paid, as commands to sign; what a person has to look at
+
+The house's own accounts stand in the file that `api.settlement_accounts` of the configuration names. A network that
+is served has its vault open: ask the server then, at /v1/cycles/3/orders/EUR and the addresses beside it.")]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand, Debug)]
+enum Action {
+    /// Show a cycle's pay-outs, and write them for the bank (pain.001) once they may leave
+    Orders(OrdersArgs),
+    /// Write what payers are asked for, as CSV
+    Notices(Of),
+    /// Write the direct debits of those who gave a mandate (pain.008)
+    Debits(DebitsArgs),
+    /// Read what a bank says of orders (pain.002)
+    Status {
+        /// The report
+        file: PathBuf,
+    },
+    /// Read a statement (camt.053, camt.054, CSV) and match it with what is open
+    Statement {
+        /// The document as the bank sent it
+        file: PathBuf,
+    },
+    /// Seal a participant's bank details in the vault
+    Keep {
+        /// JSON: participant, currency, name, iban, and bic or mandate if there are; with a salt, exactly as it was signed for
+        file: PathBuf,
+    },
+    /// Show a participant's bank details, and what the log says of them
+    Details {
+        /// Whose
+        participant: ParticipantId,
+        /// In which currency
+        #[arg(long)]
+        currency: Currency,
+    },
+}
+
+/// Of which cycle, and where to.
+#[derive(clap::Args, Debug)]
+struct Of {
+    /// The cycle
+    cycle: u64,
+    /// In which currency
+    #[arg(long)]
+    currency: Currency,
+    /// Write to this file instead of standard output; it appears when it is whole
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+#[derive(clap::Args, Debug)]
+struct OrdersArgs {
+    #[command(flatten)]
+    of: Of,
+    /// The day on which the bank carries it out; when payers would be late if left out
+    #[arg(long)]
+    on: Option<Date>,
+    /// A payment of the cycle that was issued again: it leaves in a file of its own
+    #[arg(long)]
+    instruction: Option<InstructionId>,
+}
+
+#[derive(clap::Args, Debug)]
+struct DebitsArgs {
+    #[command(flatten)]
+    of: Of,
+    /// Whose rules
+    #[arg(long, value_enum, default_value = "b2b")]
+    scheme: Scheme,
+    /// The day on which they are collected; the last on which payers are in time if left out
+    #[arg(long)]
+    on: Option<Date>,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum Scheme {
+    /// SEPA Direct Debit Core.
+    Core,
+    /// Between businesses.
+    B2b,
+}
+
+impl From<Fault> for CliError {
+    fn from(e: Fault) -> Self {
+        match e {
+            Fault::No(why) => Self::Refused(why),
+            fault => Self::fault(fault),
+        }
+    }
+}
+
+/// A folder whose vault is open.
+struct Room {
+    folder: Folder,
+    vault: Vault,
+    accounts: Accounts,
+}
+
+impl Room {
+    fn open(context: &Context<'_>) -> Result<Self, CliError> {
+        let accounts = settlement_accounts(&context.config()?.api).map_err(CliError::usage)?;
+        Ok(Self { folder: Folder::open(context)?, vault: Vault::open(context.network()?)?, accounts })
+    }
+
+    fn desk(&self) -> Desk<'_> {
+        Desk {
+            read: &*self.folder.read,
+            vault: Some(&self.vault),
+            genesis: &self.folder.genesis,
+            accounts: &self.accounts,
+        }
+    }
+
+    fn scale(&self, currency: Currency) -> u8 {
+        let known = self.folder.genesis.currencies.iter().find(|one| one.code == currency);
+        known.map_or(0, |one| one.scale)
+    }
+
+    fn record(&self, name: &Name) -> Result<Option<Record>, CliError> {
+        let rows = self.folder.read.load(&[name.to_string()])?.rows;
+        rows.first().map(|row| Record::decode(name, &row.value).map_err(CliError::fault)).transpose()
+    }
+}
+
+/// Runs it.
+pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
+    let room = Room::open(context)?;
+    match args.action {
+        Action::Orders(args) => orders(&room, args, context)?,
+        Action::Notices(of) => {
+            let notices = room.desk().notices(of.cycle, of.currency, None)?;
+            if context.json {
+                context.say_json(&notices)?;
+            } else {
+                let bytes = write_notices_csv(&notices).map_err(CliError::fault)?;
+                deliver(&bytes, of.out.as_deref(), context)?;
+            }
+        }
+        Action::Debits(DebitsArgs { of, scheme, on }) => {
+            let scheme = match scheme {
+                Scheme::Core => DebitScheme::Core,
+                Scheme::B2b => DebitScheme::B2b,
+            };
+            let made = room.desk().debits(of.cycle, of.currency, scheme, on)?;
+            let none =
+                || CliError::Refused(format!("nobody who pays in cycle {} gave such a mandate", of.cycle));
+            deliver(&made.ok_or_else(none)?, of.out.as_deref(), context)?;
+        }
+        Action::Status { file } => status(&room, &file, context)?,
+        Action::Statement { file } => statement(&room, &file, context)?,
+        Action::Keep { file } => keep(&room, &file, context)?,
+        Action::Details { participant, currency } => details(&room, &participant, currency, context)?,
+    }
+    Ok(Exit::Ok)
+}
+
+/// A file of orders as programs see it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    sha256: Hash,
+    on: Date,
+    approved: Option<Hash>,
+    sum: u64,
+    payments: &'a [crate::banking::Paid],
+}
+
+fn orders(room: &Room, args: OrdersArgs, context: &mut Context<'_>) -> Result<(), CliError> {
+    let OrdersArgs { of: Of { cycle, currency, out }, on, instruction } = args;
+    let prepared = match instruction {
+        Some(id) => room.desk().again(id, on)?,
+        None => room.desk().pay_outs(cycle, currency, on)?,
+    };
+    match &out {
+        None => show(room, &prepared, currency, context),
+        Some(path) => {
+            let hash = prepared.sha256;
+            let orders = prepared.release()?;
+            deliver(&orders.bytes, Some(path), context)?;
+            context.say(format!("{}: SHA-256 {hash}, as it was approved", path.display()))
+        }
+    }
+}
+
+fn show(
+    room: &Room,
+    prepared: &Prepared,
+    currency: Currency,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    if context.json {
+        let (sha256, on, approved, sum) = (prepared.sha256, prepared.on, prepared.approved, prepared.sum());
+        return context.say_json(&Shown { sha256, on, approved, sum, payments: &prepared.payments });
+    }
+    let scale = room.scale(currency);
+    context.say(format!("  {:<16}{:<20}{:>18}  account, version", "instruction", "participant", "amount"))?;
+    for one in &prepared.payments {
+        context.say(format!(
+            "  {:<16}{:<20}{:>18}  {} v{}",
+            one.instruction.to_string(),
+            one.participant.to_string(),
+            decimal(one.amount.get(), scale),
+            one.account,
+            one.details
+        ))?;
+    }
+    let sum = decimal(prepared.sum(), scale);
+    context.say(format!("  {:<36}{sum:>18}  {currency}, on {}", "sum", prepared.on))?;
+    context.say(format!("\nSHA-256 {}", prepared.sha256))?;
+    let said = match prepared.approved {
+        None => "two approvers sign for this hash (pay_out, or send); nothing leaves before that".into(),
+        Some(hash) if hash == prepared.sha256 => "approved: write it with --out".into(),
+        Some(hash) => format!("another file was approved: {hash}"),
+    };
+    context.say(said)
+}
+
+fn bytes(path: &std::path::Path) -> Result<Vec<u8>, CliError> {
+    std::fs::read(path).map_err(|e| CliError::usage(format!("{}: {e}", path.display())))
+}
+
+fn status(room: &Room, file: &std::path::Path, context: &mut Context<'_>) -> Result<(), CliError> {
+    let read = read_status(&room.desk(), &bytes(file)?, context.now()?)?;
+    if context.json {
+        return context.say_json(&read);
+    }
+    context.say(format!("about the message {}", read.message))?;
+    for one in &read.others {
+        context.say(format!("  {}: {} {}: {}", one.name, one.code, one.reasons.join(", "), one.note))?;
+    }
+    if !read.moves.is_empty() {
+        context.say("\nto sign, for POST /v1/instructions/moves:")?;
+        read.moves.iter().try_for_each(|one| context.say_json(one))?;
+    }
+    Ok(())
+}
+
+fn statement(room: &Room, file: &std::path::Path, context: &mut Context<'_>) -> Result<(), CliError> {
+    let read = read_statements(&room.desk(), &bytes(file)?)?;
+    if context.json {
+        return context.say_json(&read);
+    }
+    for one in &read {
+        context.say(format!(
+            "statement {}: {} lines matched, {} counted before, {} for a person",
+            one.statement,
+            one.matched,
+            one.repeated,
+            one.exceptions.len()
+        ))?;
+        let setting = room.folder.genesis.currencies.iter().find(|setting| setting.code == one.currency);
+        let digits = setting.map_or(0, |setting| setting.minor);
+        one.exceptions.iter().try_for_each(|exception| except(exception, digits, context))?;
+        if !one.imports.is_empty() {
+            context.say("to sign, for POST /v1/bank-statements; somebody else accepts it then:")?;
+            one.imports.iter().try_for_each(|import| context.say_json(import))?;
+        }
+    }
+    Ok(())
+}
+
+fn except(one: &Unmatched, digits: u8, context: &mut Context<'_>) -> Result<(), CliError> {
+    let amount = crate::formats::decimal(one.exception.amount, digits);
+    let line = one.line.as_ref().map_or("the statement", |line| line.entry.as_str());
+    let name = one.line.as_ref().and_then(|line| line.name.as_deref()).unwrap_or("");
+    let why = serde_json::to_value(one.exception.why).unwrap_or_default();
+    let why = why.as_str().unwrap_or_default();
+    context.say(format!("  {line}  {amount}  {name}  {why}: {}", one.advice))?;
+    if !one.exception.candidates.is_empty() {
+        let names: Vec<&str> = one.exception.candidates.iter().map(|id| id.as_str()).collect();
+        context.say(format!("    perhaps {}", names.join(", ")))?;
+    }
+    Ok(())
+}
+
+/// What the participant's people sign for.
+#[derive(Serialize)]
+struct Kept {
+    commitment: Hash,
+    salt: String,
+    /// Arguments of `details.set`.
+    args: SetDetails,
+}
+
+fn keep(room: &Room, file: &std::path::Path, context: &mut Context<'_>) -> Result<(), CliError> {
+    let text = read(file)?;
+    let wrong = |e: serde_json::Error| CliError::usage(format!("{}: {e}", file.display()));
+    let salted = match serde_json::from_str::<SaltedDetails>(&text) {
+        Ok(salted) => salted,
+        Err(_) => {
+            let details: BankDetails = serde_json::from_str(&text).map_err(wrong)?;
+            SaltedDetails { salt: b64(&clock::random::<32>()), details }
+        }
+    };
+    salted.check().map_err(CliError::usage)?;
+    let commitment = room.vault.keep_details(&salted)?;
+    let (participant, currency) = (salted.details.participant.clone(), salted.details.currency);
+    let head = room.record(&Name::Details(participant.clone(), currency))?;
+    let version = head.as_ref().and_then(Record::details).map_or(0, |head| head.newest).saturating_add(1);
+    let kept = Kept {
+        commitment,
+        salt: salted.salt,
+        args: SetDetails { participant, currency, version, commitment },
+    };
+    if context.json {
+        return context.say_json(&kept);
+    }
+    context.say(format!("kept, sealed, under its commitment {commitment}"))?;
+    context.say(format!("salt {}: with it and the details, anybody can check that", kept.salt))?;
+    context.say("to sign by the participant's brand and two of its approvers, for POST /v1/bank-details:")?;
+    context.say_json(&kept.args)
+}
+
+/// A version, and what it stands for.
+#[derive(Serialize)]
+struct Version {
+    version: u64,
+    facts: DetailsVersion,
+    kept: Option<SaltedDetails>,
+}
+
+fn details(
+    room: &Room,
+    who: &ParticipantId,
+    currency: Currency,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    let head = room.record(&Name::Details(who.clone(), currency))?;
+    let newest = head.as_ref().and_then(Record::details).map_or(0, |head| head.newest);
+    let mut all = vec![];
+    for version in (1..=newest).rev() {
+        let record = room.record(&Name::DetailsVersion(who.clone(), currency, version))?;
+        let Some(facts) = record.as_ref().and_then(Record::details_version).cloned() else { continue };
+        let kept = room.vault.details(facts.commitment)?;
+        all.push(Version { version, facts, kept });
+    }
+    if context.json {
+        return context.say_json(&all);
+    }
+    if all.is_empty() {
+        return context.say(format!("{who} has no bank details in {currency}"));
+    }
+    for one in &all {
+        let counts = match (one.facts.confirmed, one.facts.from) {
+            (Some(_), Some(from)) => format!("counts from cycle {from}"),
+            _ => "not confirmed: call back, then details.confirm".into(),
+        };
+        let what = match &one.kept {
+            Some(salted) => {
+                let d = &salted.details;
+                let bic = d.bic.as_ref().map(|bic| format!(", {bic}")).unwrap_or_default();
+                let debit = if d.mandate.is_some() { ", by direct debit" } else { "" };
+                format!("{}, {}{bic}{debit}", d.name, d.iban)
+            }
+            None => "not in this vault".into(),
+        };
+        context.say(format!(
+            "version {}  {counts}\n  {what}\n  commitment {}",
+            one.version, one.facts.commitment
+        ))?;
+    }
+    Ok(())
+}
