@@ -18,6 +18,8 @@ mod bounds;
 mod batches;
 #[path = "api/consents.rs"]
 mod consents;
+#[path = "api/documents.rs"]
+mod documents;
 #[path = "api/funding.rs"]
 mod funding;
 #[path = "api/leaks.rs"]

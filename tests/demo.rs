@@ -96,12 +96,34 @@ fn the_sample_ends_with_books_that_balance() {
     let months = page["months"].as_array().expect("months");
     let cycles: Vec<u64> = months.iter().map(|month| number(month, "cycle")).collect();
     assert_eq!(cycles, (1..=13).collect::<Vec<_>>());
+    // One month somebody objected, one month a payment was disputed and ruled on, one month somebody paid late.
+    let note = |month: usize| months[month]["note"].as_str().expect("text");
+    assert!(note(1).contains("objected"), "{}", note(1));
+    assert!(note(2).contains("charged") && note(2).contains("points restored"), "{}", note(2));
+    assert!(note(3).contains("did not pay in time"), "{}", note(3));
     let shown =
         Command::new(env!("CARGO_BIN_EXE_tallyhouse")).args(["cycle", "--data"]).arg(dir.path()).output();
     let shown = out(&shown.expect("it runs"));
     let stages: Vec<&str> = shown.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1)).collect();
     assert_eq!(stages[..13], ["settled"; 13]);
     assert_eq!(stages[13..], ["open"]);
+
+    // Reports of the same books, each with the cut that it is of.
+    let report = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tallyhouse"));
+        out(&command.arg("report").args(arguments).arg("--data").arg(dir.path()).output().expect("it runs"))
+    };
+    let aging: Value = serde_json::from_str(&report(&["aging", "--json"])).expect("JSON");
+    assert!(aging["checkpoint"].as_str().is_some_and(|text| text.split(' ').count() == 3), "{aging}");
+    let exposure = report(&["exposure", "--csv"]);
+    assert!(exposure.starts_with("participant,currency,position,debt,reserved,limit,headroom,state,cut,"));
+    let debtor =
+        aging["rows"].as_array().and_then(|rows| rows.first()).and_then(|row| row["debtor"].as_str());
+    if let Some(debtor) = debtor {
+        let table = report(&["what-if", debtor]);
+        assert!(table.contains(&format!("as of entry {}", aging["seq"])), "{table}");
+    }
+    assert_eq!(report(&["what-if"]), "", "a participant is needed");
 
     // Its keys are there, and anybody may check again.
     for key in ["operator/root-1.jwk", "operator/log.jwk", "br_harvest/root.jwk", "br_harvest/issuing.jwk"] {

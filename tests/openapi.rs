@@ -217,6 +217,7 @@ fn reads(route: &Route, args: &str) -> Result<(), serde_json::Error> {
         "defineUnit" => read::<n::DefineUnit>(args),
         "publishPrices" => read::<prices::PublishPrices>(args),
         "publishAcceptance" => read::<prices::PublishAcceptance>(args),
+        "publishBreakage" => read::<prices::PublishBreakage>(args),
         "eraseEvidence" => read::<n::EraseEvidence>(args),
         "sealCycle" => read::<c::SealCycle>(args),
         "computeCycle" => read::<c::ComputeCycle>(args),

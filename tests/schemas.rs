@@ -302,6 +302,7 @@ fn reads_args(kind: &str, args: &str) -> bool {
         "unit.freeze" => all::<n::FreezeUnit>(args),
         "prices.publish" => all::<prices::PublishPrices>(args),
         "acceptance.publish" => all::<prices::PublishAcceptance>(args),
+        "breakage.publish" => all::<prices::PublishBreakage>(args),
         "account.open" => all::<n::OpenAccount>(args),
         "account.freeze" => all::<n::FreezeAccount>(args),
         "consent.open" => all::<p::OpenConsent>(args),

@@ -13,8 +13,8 @@ use serde::Serialize;
 
 /// File a dispute
 ///
-/// The brand whose participant owes for a payment says that it should not: why, how much of it, with the hashes of
-/// documents. Each reason has a time limit.
+/// The brand whose participant owes for a payment or an exchange says that it should not: why, how much of it, with the
+/// hashes of documents. Each reason has a time limit. It may say whether the points are to go back into their lots.
 #[utoipa::path(post, path = "/v1/disputes", tag = "clearing", operation_id = "fileDispute", request_body = FileDispute,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn file_dispute(incoming: Incoming) -> Result<HttpResponse, Problem> {
@@ -23,8 +23,10 @@ pub async fn file_dispute(incoming: Incoming) -> Result<HttpResponse, Problem> {
 
 /// Move a dispute on
 ///
-/// The filer, the target or an analyst takes a step; a ruling carries the approvals of two of the operator's approvers:
-/// send it as `application/jose`. An end takes the obligation back, or leaves it, in the same entry.
+/// The filer, the target or an analyst takes a step; a ruling, and a charge-back that names what losing costs, carry the
+/// approvals of two of the operator's approvers: send them as `application/jose`. A charge-back stands in cycle 0, beside
+/// all cycles, and costs its target headroom. An end takes that away, and takes the obligation and the points back or
+/// leaves them, in the same entry; who loses after the target has answered owes the fees.
 #[utoipa::path(post, path = "/v1/disputes/moves", tag = "clearing", operation_id = "moveDispute",
     request_body = MoveDispute,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]

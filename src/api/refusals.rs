@@ -56,6 +56,9 @@ pub fn of_way(route: &Route) -> Vec<Code> {
     ) {
         codes.push(Code::NotReady);
     }
+    if route.id == "addDocument" {
+        codes.push(Code::DocumentMismatch);
+    }
     if route.carrier == Carrier::Command {
         codes.extend([Code::IdempotencyKeyMissing, Code::IdempotencyKeyMismatch, Code::HeldKeyMissing]);
     }
@@ -130,6 +133,7 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
         Kind::AcceptancePublished => {
             &[BrandUnknown, UnitUnknown, SerialStale, SettingInvalid, NoticeTooShort]
         }
+        Kind::BreakagePublished => &[UnitUnknown, SerialStale, SettingInvalid, PeopleMissing],
         Kind::AccountOpened => &[
             UnitUnknown,
             AccountUnknown,
@@ -325,7 +329,9 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
         ],
         Kind::MarginCalled => &[ParticipantUnknown, AmountTooLarge, MarginCallInvalid],
         Kind::DisputeFiled => &[BrandUnknown, PaymentUnknown, AmountTooLarge, DisputeInvalid],
-        Kind::DisputeMoved => &[BrandUnknown, DisputeUnknown, AmountTooLarge, PeopleMissing, DisputeStage],
+        Kind::DisputeMoved => {
+            &[BrandUnknown, DisputeUnknown, ParticipantUnknown, AmountTooLarge, PeopleMissing, DisputeStage]
+        }
         Kind::ComplaintFiled => &[AccountUnknown, PaymentUnknown, ComplaintInvalid],
         Kind::ComplaintMoved => &[ComplaintUnknown, ComplaintStage],
         Kind::CycleDue

@@ -2,9 +2,10 @@
 
 use super::problem::{Code, Problem};
 use super::{
-    accounts, api_keys, applications, awards, banking, batches, brands, budgets, clearing, consents, cycles,
-    disputes, docs, entries, erasures, freezes, funding, held, keys, network, offers, operations, payments,
-    prices, reconciliations, reference, settlement, tiles, units, wallets,
+    accounts, api_keys, applications, awards, banking, batches, brands, breakage, budgets, clearing,
+    consents, cycles, disputes, docs, documents, entries, erasures, freezes, funding, held, keys, network,
+    offers, operations, payments, prices, reconciliations, reference, reports, settlement, tiles, units,
+    wallets,
 };
 use crate::machine::{Method, Route};
 use actix_web::http::header::ALLOW;
@@ -43,6 +44,7 @@ fn public(config: &mut web::ServiceConfig) {
         .route("/v1/units/{unit}", web::get().to(reference::get_unit))
         .route("/v1/units/{unit}/funding", web::get().to(funding::unit_funding))
         .route("/v1/units/{unit}/prices", web::get().to(prices::prices))
+        .route("/v1/units/{unit}/breakage", web::get().to(breakage::get))
         .route("/v1/units/{unit}/prices/history", web::get().to(prices::price_history))
         .route("/v1/budgets/{kid}", web::get().to(budgets::get))
         .route("/v1/entries", web::get().to(entries::list))
@@ -75,6 +77,10 @@ fn public(config: &mut web::ServiceConfig) {
         .route("/v1/positions", web::get().to(clearing::positions))
         .route("/v1/disputes/{dispute}", web::get().to(disputes::get_dispute))
         .route("/v1/complaints/{complaint}", web::get().to(disputes::get_complaint))
+        .route("/v1/documents/{matter}/{sha256}", web::get().to(documents::get))
+        .route("/v1/reports/aging", web::get().to(reports::age))
+        .route("/v1/reports/exposure", web::get().to(reports::exposure))
+        .route("/v1/reports/what-if/{participant}", web::get().to(reports::default))
         .route("/v1/obligations", web::get().to(settlement::obligations))
         .route("/v1/units/{unit}/flows", web::get().to(settlement::flows));
 }
@@ -89,6 +95,7 @@ fn written(config: &mut web::ServiceConfig) {
         .route("/v1/budgets", web::post().to(keys::set_budget))
         .route("/v1/units", web::post().to(units::define))
         .route("/v1/prices", web::post().to(units::publish_prices))
+        .route("/v1/breakage", web::post().to(breakage::publish))
         .route("/v1/acceptance", web::post().to(units::publish_acceptance))
         .route("/v1/erasures", web::post().to(erasures::erase))
         .route("/v1/freezes/network", web::post().to(freezes::network))
@@ -145,6 +152,8 @@ fn kept(config: &mut web::ServiceConfig) {
         .route("/v1/held-keys", web::get().to(held::list))
         .route("/v1/held-keys", web::post().to(held::create))
         .route("/v1/held-keys/{kid}", web::delete().to(held::forget))
+        .route("/v1/documents/{matter}", web::post().to(documents::add))
+        .route("/v1/documents/{matter}/{sha256}", web::delete().to(documents::erase))
         .route("/v1/accounts:resolve", web::post().to(wallets::resolve))
         .route("/v1/reconciliations", web::post().to(reconciliations::compare))
         .route("/v1/bank-details:keep", web::post().to(banking::keep_details))

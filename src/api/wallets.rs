@@ -20,7 +20,9 @@ pub fn vault_problem(fault: Fault) -> Problem {
             Problem::about(Code::NotFound, fault)
         }
         Fault::AliasTaken(_) => Problem::about(Code::AlreadyTaken, "this alias belongs to somebody else"),
-        Fault::TooManyOpen(_) | Fault::Decided(_) => Problem::about(Code::AlreadyTaken, fault),
+        Fault::TooManyOpen(_) | Fault::Decided(_) | Fault::DocumentErased => {
+            Problem::about(Code::AlreadyTaken, fault)
+        }
         fault => Problem::fault(fault),
     }
 }

@@ -29,6 +29,9 @@ use std::time::Duration;
 /// How long a proof waits for what it shows.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Most bytes of a body with a document in it, which grows by a third.
+const DOCUMENT: usize = crate::vault::MAX_DOCUMENT / 2 * 3;
+
 /// Statements, one a line.
 pub const JOSE: &str = "application/jose";
 /// Arguments.
@@ -115,8 +118,12 @@ impl FromRequest for Incoming {
             let route = route(&request)?;
             let settings = &service.settings;
             // A bank's statement is as long as a batch.
-            let long = takes_batches(route) || route.id == "matchStatement";
-            let most = if long { settings.batch_bytes } else { settings.body_bytes };
+            let most = match route.id {
+                _ if takes_batches(route) => settings.batch_bytes,
+                "matchStatement" => settings.batch_bytes,
+                "addDocument" => settings.body_bytes.max(DOCUMENT),
+                _ => settings.body_bytes,
+            };
             let declared = header(&request, CONTENT_LENGTH)?.and_then(|length| length.parse::<u64>().ok());
             if declared.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > most)) {
                 return Err(too_large(most));

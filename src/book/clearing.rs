@@ -5,10 +5,14 @@
 //! Refuses to know: which step may follow which; `clearing` derives stages from these facts.
 
 use crate::types::{
-    AccountId, BrandId, Currency, Hash, Ident, InstructionId, Kid, Money, ParticipantId, PaymentId, Time,
-    UnitCode,
+    AccountId, BrandId, Currency, ExchangeId, Hash, Ident, InstructionId, Kid, Money, ParticipantId,
+    PaymentId, Time, UnitCode,
 };
 use serde::{Deserialize, Serialize};
+
+/// Where obligations stand that were charged back and are not decided: beside all cycles, which begin at 1, and in
+/// nobody's position.
+pub const PROVISIONAL: u64 = 0;
 
 /// Which cycle is open, and which are sealed and neither settled nor voided.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -119,10 +123,6 @@ fn is_zero(n: &u32) -> bool {
     *n == 0
 }
 
-fn nothing(money: &Money) -> bool {
-    money.is_zero()
-}
-
 impl Closing {
     /// A cycle that opens with this entry.
     pub fn opened(from: u64) -> Self {
@@ -224,7 +224,7 @@ pub struct Instruction {
     /// Confirmed by statements.
     pub confirmed: Money,
     /// A difference that two people wrote off.
-    #[serde(default, skip_serializing_if = "nothing")]
+    #[serde(default, skip_serializing_if = "super::record::nothing")]
     pub written_off: Money,
     /// The bank said that it has it (pain.002).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -385,7 +385,7 @@ pub struct Roll {
 pub enum DisputeStage {
     /// Filed; nothing is booked yet.
     Filed,
-    /// Booked against its target, for now.
+    /// Booked against its target provisionally.
     ChargedBack,
     /// The target brought evidence against it.
     Represented,
@@ -409,15 +409,62 @@ pub enum DisputeStage {
     Withdrawn,
 }
 
-/// A dispute over a payment.
+/// What the end of a dispute does to the points that were taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PointsEffect {
+    /// Nothing: they stay spent.
+    #[default]
+    None,
+    /// They go back into the lots that they were taken from.
+    Restore,
+}
+
+impl PointsEffect {
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
+/// What losing a dispute costs: whoever loses it owes this.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DisputeFee {
+    /// Whom; whoever wins, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<ParticipantId>,
+    /// How much, in the currency of the dispute.
+    pub amount: Money,
+}
+
+/// What a dispute came to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DisputeOutcome {
+    /// Whether its filer won it.
+    pub for_filer: bool,
+    /// How much of the obligation was taken back.
+    pub obligation: Money,
+    /// What became of the points.
+    pub points: PointsEffect,
+    /// What its loser owes for having lost it.
+    pub fees: Money,
+}
+
+/// A dispute over an obligation: a unit's share of a payment, or an exchange.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = DisputeFacts)]
 pub struct Dispute {
-    /// The payment.
-    pub payment: PaymentId,
+    /// The payment, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<PaymentId>,
     /// The unit's share of it.
-    pub unit: UnitCode,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<UnitCode>,
+    /// The exchange, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<ExchangeId>,
     /// Who files: the participant that owes.
     pub filer: ParticipantId,
     /// Against whom: the participant that is owed.
@@ -428,13 +475,21 @@ pub struct Dispute {
     pub amount: Money,
     /// Why.
     pub reason: Ident,
+    /// Until when that reason could be given, in Unix seconds.
+    pub limit: u64,
+    /// What becomes of the points if the filer wins.
+    #[serde(default, skip_serializing_if = "PointsEffect::is_none")]
+    pub points: PointsEffect,
     /// Where it stands.
     pub stage: DisputeStage,
     /// When silence decides, in Unix seconds.
     pub until: u64,
-    /// Until when headroom of the target is reserved for it, if it is.
+    /// What losing costs, since it was charged back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fees: Vec<DisputeFee>,
+    /// What it came to, once it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reserved: Option<Time>,
+    pub outcome: Option<DisputeOutcome>,
     /// SHA-256 of the documents that were brought, with who brought them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(schema_with = crate::types::pairs::<ParticipantId, Hash>)]

@@ -24,8 +24,9 @@ mod sums;
 pub use account::{Account, Bucket, Head, Hold, Lot, MAX_HOLDS, MAX_LOTS, Origin};
 pub use change::{Apply, Done, Leg, Place, Shared};
 pub use clearing::{
-    Answered, Bank, Booking, Closing, Complaint, ComplaintStage, Computed, Cycle, Dispute, DisputeStage,
-    Exception, Fate, Instruction, Line, Mark, Objection, Roll, Statement, StatementLine, Sums, Way,
+    Answered, Bank, Booking, Closing, Complaint, ComplaintStage, Computed, Cycle, Dispute, DisputeFee,
+    DisputeOutcome, DisputeStage, Exception, Fate, Instruction, Line, Mark, Objection, PROVISIONAL,
+    PointsEffect, Roll, Statement, StatementLine, Sums, Way,
 };
 pub use details::{Details, DetailsVersion};
 pub use draft::{Draft, Effects, Found, Of, PartKey, PartOut, Source, Stop, Tag, changed};
@@ -39,6 +40,6 @@ pub use record::{
 };
 pub use schedule::{Every, Period, Schedule};
 pub use terms::{
-    Acceptance, Accepted, AcceptedUnit, AnnouncedAcceptance, ExchangeAccepted, Floor, Notice, Price,
-    PriceFor, Prices, Published,
+    Acceptance, Accepted, AcceptedUnit, AnnouncedAcceptance, Breakage, ExchangeAccepted, Floor, Notice,
+    Price, PriceFor, Prices, Published,
 };

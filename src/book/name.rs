@@ -66,6 +66,8 @@ pub enum Name {
     Account(AccountId),
     /// A brand.
     Brand(BrandId),
+    /// How many of a unit's points are expected to be spent.
+    Breakage(UnitCode),
     /// What an issuing or till key may issue.
     Budget(Kid),
     /// A command id that took effect or was refused for good.
@@ -88,6 +90,8 @@ pub enum Name {
     DetailsVersion(ParticipantId, Currency, u64),
     /// A dispute over a payment.
     Dispute(DisputeId),
+    /// What was charged back against a participant and is not decided.
+    Disputed(ParticipantId, Currency),
     /// A participant, by its number from 0.
     Enrolled(u64),
     /// A part that was erased on request: its entry and its place in that.
@@ -179,6 +183,7 @@ impl fmt::Display for Name {
             Self::Acceptance(brand) => write!(f, "acceptance/{brand}"),
             Self::Account(account) => write!(f, "account/{account}"),
             Self::Brand(brand) => write!(f, "brand/{brand}"),
+            Self::Breakage(unit) => write!(f, "breakage/{unit}"),
             Self::Budget(kid) => write!(f, "budget/{kid}"),
             Self::Command(principal, id) => write!(f, "command/{principal}/{id}"),
             Self::Complaint(complaint) => write!(f, "complaint/{complaint}"),
@@ -194,6 +199,7 @@ impl fmt::Display for Name {
                 write!(f, "details/{who}/{currency}/{version:010}")
             }
             Self::Dispute(dispute) => write!(f, "dispute/{dispute}"),
+            Self::Disputed(participant, currency) => write!(f, "disputed/{participant}/{currency}"),
             Self::Enrolled(number) => write!(f, "roll/{number}"),
             Self::Erased(seq, part) => write!(f, "erased/{seq}.{part}"),
             Self::Exchange(exchange) => write!(f, "exchange/{exchange}"),
@@ -245,6 +251,7 @@ impl FromStr for Name {
             ["acceptance", brand] => Self::Acceptance(brand.parse()?),
             ["account", account] => Self::Account(account.parse()?),
             ["brand", brand] => Self::Brand(brand.parse()?),
+            ["breakage", unit] => Self::Breakage(unit.parse()?),
             ["budget", kid] => Self::Budget(kid.parse()?),
             ["command", principal, id] => Self::Command(principal.parse()?, id.parse()?),
             ["complaint", complaint] => Self::Complaint(complaint.parse()?),
@@ -264,6 +271,7 @@ impl FromStr for Name {
                 return if name.to_string() == text { Ok(name) } else { Err(no()) };
             }
             ["dispute", dispute] => Self::Dispute(dispute.parse()?),
+            ["disputed", participant, currency] => Self::Disputed(participant.parse()?, currency.parse()?),
             ["erased", place] => {
                 let (seq, part) = place.split_once('.').ok_or_else(no)?;
                 let name = Self::Erased(seq.parse().map_err(|_| no())?, part.parse().map_err(|_| no())?);

@@ -152,4 +152,7 @@ pub struct Exchange {
     pub account: crate::types::AccountId,
     /// Its terms.
     pub terms: ExchangeTerms,
+    /// How much of what it is worth is disputed, or was charged back.
+    #[serde(default, skip_serializing_if = "super::record::nothing")]
+    pub charged: Money,
 }

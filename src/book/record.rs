@@ -10,7 +10,7 @@ use super::limit::Limit;
 use super::name::Name;
 use super::offer::{Exchange, Offer};
 use super::schedule::{Period, Schedule};
-use super::terms::{Acceptance, Floor, Notice, Prices, Published};
+use super::terms::{Acceptance, Breakage, Floor, Notice, Prices, Published};
 use crate::sign::{HeldCaps, PublicKey, Purpose, TillLimits};
 use crate::types::{
     BrandId, Currency, Date, Fingerprint, Hash, Ident, Kid, Malformed, Money, ParticipantId, Points, Refusal,
@@ -270,9 +270,12 @@ pub struct ShareTerms {
     /// How much of the obligation is disputed, or was charged back.
     #[serde(default, skip_serializing_if = "nothing")]
     pub charged: Money,
+    /// How much of that was charged back and its points given back.
+    #[serde(default, skip_serializing_if = "nothing")]
+    pub restored: Money,
 }
 
-fn nothing(money: &Money) -> bool {
+pub(super) fn nothing(money: &Money) -> bool {
     money.is_zero()
 }
 
@@ -451,6 +454,7 @@ records! {
     Account(Account) = Name::Account(_), account;
     Bank(Bank) = Name::Bank(_), bank;
     Brand(Brand) = Name::Brand(_), brand;
+    Breakage(Breakage) = Name::Breakage(_), breakage;
     Budget(Budget) = Name::Budget(_), budget;
     Closing(Closing) = Name::Closing(_), closing;
     Command(Command) = Name::Command(..), command;
@@ -485,7 +489,7 @@ records! {
     Statement(Statement) = Name::Statement(_), statement;
     Term(Term) = Name::Term, term;
     Tick(Tick) = Name::Tick, tick;
-    Total(i64) = Name::Net(..) | Name::Shared(..) | Name::Pair(..), total;
+    Total(i64) = Name::Disputed(..) | Name::Net(..) | Name::Shared(..) | Name::Pair(..), total;
     Unit(Unit) = Name::Unit(_), unit;
     Used(Used) = Name::UsedEntry(_) | Name::UsedToken(..) | Name::UsedRef(..) | Name::UsedConsent(..), used;
 }

@@ -108,6 +108,25 @@ impl Price {
     }
 }
 
+/// How many of a unit's points are expected to be spent.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Breakage {
+    /// Counts up per unit.
+    pub version: u64,
+    /// By the end of the month of earning, of the next one, and so on: parts per million.
+    pub redeemed: Vec<u32>,
+}
+
+impl Breakage {
+    /// How many of so many points are expected to be spent in the end, rounded down.
+    pub fn expected(&self, points: u64) -> u64 {
+        let last = u128::from(self.redeemed.last().copied().unwrap_or(0));
+        let product = u128::from(points).saturating_mul(last);
+        u64::try_from(product.checked_div(1_000_000).unwrap_or(0)).unwrap_or(u64::MAX)
+    }
+}
+
 /// A unit's prices: those in force and those announced, oldest first, at most 64.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

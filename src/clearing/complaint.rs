@@ -133,28 +133,31 @@ fn put(draft: &mut Draft, id: ComplaintId, complaint: Complaint) -> Result<(), S
 
 /// Takes a step in a complaint.
 pub fn move_complaint(draft: &mut Draft, asked: &Asked, args: &MoveComplaint) -> Result<(), Stop> {
-    let mut complaint = (*draft.complaint(args.complaint)?).clone();
-    let Some((side, to)) = next(complaint.stage, args.step) else {
-        let about = format!("{} is {:?}: no {:?}", args.complaint, complaint.stage, args.step);
-        return Err(Refused::about(Refusal::ComplaintStage, about).into());
+    let (_, side, _) = step_of(draft, args)?;
+    let key = match side {
+        Side::Holder | Side::Appellant => signer(draft, asked.kid, &[Purpose::Account])?,
+        Side::Brand => signer(draft, asked.kid, &[Purpose::Issuing, Purpose::Approver, Purpose::BrandRoot])?,
+        Side::Operator => analyst(draft, asked.kid)?,
     };
-    match side {
-        Side::Holder => holder(draft, asked, complaint.account)?,
-        Side::Appellant => {
-            holder(draft, asked, complaint.account)?;
-            let over = complaint.until <= draft.at.seconds();
-            if over != (complaint.stage == ComplaintStage::Filed) {
-                let about = format!("the time of this step is {}", complaint.until);
-                return Err(Refused::about(Refusal::ComplaintStage, about).into());
-            }
-        }
-        Side::Brand => {
-            let key = signer(draft, asked.kid, &[Purpose::Issuing, Purpose::Approver, Purpose::BrandRoot])?;
-            if key.owner != Principal::Brand(complaint.brand.clone()) {
-                return Err(Refused::about(Refusal::KeyOwner, asked.kid).into());
-            }
-        }
-        Side::Operator => drop(analyst(draft, asked.kid)?),
+    let who = key.owner.clone();
+    move_complaint_as(draft, &who, args)
+}
+
+/// What a step does that somebody took in this name.
+pub fn move_complaint_as(draft: &mut Draft, who: &Principal, args: &MoveComplaint) -> Result<(), Stop> {
+    let (mut complaint, side, to) = step_of(draft, args)?;
+    let wanted = match side {
+        Side::Holder | Side::Appellant => Principal::Account(complaint.account),
+        Side::Brand => Principal::Brand(complaint.brand.clone()),
+        Side::Operator => Principal::Operator,
+    };
+    if *who != wanted {
+        return Err(Refused::about(Refusal::KeyOwner, who).into());
+    }
+    let over = complaint.until <= draft.at.seconds();
+    if side == Side::Appellant && over != (complaint.stage == ComplaintStage::Filed) {
+        let about = format!("the time of this step is {}", complaint.until);
+        return Err(Refused::about(Refusal::ComplaintStage, about).into());
     }
     complaint.evidence.extend_from_slice(&args.evidence);
     if complaint.evidence.len() > MOST_EVIDENCE {
@@ -163,6 +166,20 @@ pub fn move_complaint(draft: &mut Draft, asked: &Asked, args: &MoveComplaint) ->
     complaint.stage = to;
     complaint.until = draft.at.seconds().saturating_add(ANSWER);
     put(draft, args.complaint, complaint)
+}
+
+fn step_of(draft: &mut Draft, args: &MoveComplaint) -> Result<(Complaint, Side, ComplaintStage), Stop> {
+    let complaint = (*draft.complaint(args.complaint)?).clone();
+    let Some((side, to)) = next(complaint.stage, args.step) else {
+        let about = format!("{} is {:?}: no {:?}", args.complaint, complaint.stage, args.step);
+        return Err(Refused::about(Refusal::ComplaintStage, about).into());
+    };
+    Ok((complaint, side, to))
+}
+
+/// The step that leads from one stage to another: there is one at the most.
+pub fn complaint_step(from: ComplaintStage, to: ComplaintStage) -> Option<ComplaintStep> {
+    TABLE.iter().find(|(a, .., b)| *a == from && *b == to).map(|(_, step, ..)| *step)
 }
 
 #[cfg(test)]
@@ -197,6 +214,9 @@ mod tests {
                 let found = next(stage, step).map(|(side, to)| format!("{step:?}:{side:?}:{to:?}"));
                 let listed = allowed.iter().find(|one| one.starts_with(&format!("{step:?}:")));
                 assert_eq!(found.as_deref(), listed.copied(), "{stage:?}, {step:?}");
+                if let Some((_, to)) = next(stage, step) {
+                    assert_eq!(complaint_step(stage, to), Some(step));
+                }
             }
         }
     }

@@ -1,18 +1,18 @@
-//! Disputes: whoever owes for a payment says that it should not, and who is owed answers.
+//! Disputes: whoever owes for a payment or an exchange says that it should not, and who is owed answers.
 //!
-//! Owns: the reasons with their time limits, the table of stages, steps and sides, and what an end does.
-//! Promises: what is disputed of a share and what was refunded of it never come to more than was captured; a dispute
-//! that is open costs its target headroom and gives its filer none; an end books its effect in the same entry; no step
-//! leaves an end.
+//! Owns: the reasons with their time limits, and the table of stages, steps and sides.
+//! Promises: what is disputed of an obligation and what was refunded of it never come to more than was captured; a
+//! charge-back is booked provisionally, against its target alone; an end books all that it does in the same entry; no
+//! step leaves an end.
 //! Refuses to know: who is right, and documents: the log has their hashes, the vault what stands in them.
 
+use super::chargeback::{end, finish, losing_costs, provide};
 use super::people::{analyst, speaks_for, two_people};
-use crate::book::{Dispute, DisputeStage, Draft, Name, PartKey, Payment, Record, Stop};
+use super::subject::{Subject, charge};
+use crate::book::{Dispute, DisputeFee, DisputeStage, Draft, Name, PartKey, PointsEffect, Record, Stop};
 use crate::network::Asked;
-use crate::payments::owed_now;
-use crate::prices::{release, reserve};
 use crate::types::{
-    DisputeId, Hash, Ident, Money, ParticipantId, PaymentId, Refusal, Refused, Time, UnitCode,
+    DisputeId, ExchangeId, Hash, Ident, Money, ParticipantId, PaymentId, Refusal, Refused, Time, UnitCode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,23 +21,53 @@ const DAY: u64 = 86_400;
 const ANSWER: u64 = 30 * DAY;
 /// Most documents of one dispute.
 const MOST_EVIDENCE: usize = 32;
+/// Most fees of one dispute.
+const MOST_FEES: usize = 4;
 
-/// Why somebody may dispute, and until how many days after a payment's deadline.
-pub const REASONS: &[(&str, u64)] =
-    &[("not_ours", 120), ("fraud", 120), ("goods_not_received", 90), ("wrong_amount", 60), ("duplicate", 60)];
+/// A reason to dispute.
+pub struct Reason {
+    /// As it is written.
+    pub code: &'static str,
+    /// Until how many days after a payment's deadline, or an exchange, it may be given.
+    pub days: u64,
+    /// What becomes of the points if the filer wins and did not say.
+    pub points: PointsEffect,
+}
+
+const fn reason(code: &'static str, days: u64, points: PointsEffect) -> Reason {
+    Reason { code, days, points }
+}
+
+/// Why somebody may dispute. Where the goods did not come or the holder did not spend, the points come back.
+pub const REASONS: &[Reason] = &[
+    reason("not_ours", 120, PointsEffect::None),
+    reason("fraud", 120, PointsEffect::Restore),
+    reason("goods_not_received", 90, PointsEffect::Restore),
+    reason("wrong_amount", 60, PointsEffect::Restore),
+    reason("duplicate", 60, PointsEffect::Restore),
+];
 
 /// `dispute.file`, signed by a key of the brand whose participant owes.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileDispute {
-    /// The payment.
-    pub payment: PaymentId,
-    /// The unit whose share of it is disputed.
-    pub unit: UnitCode,
+    /// The payment; or else `exchange` stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<PaymentId>,
+    /// The unit whose share of the payment is disputed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<UnitCode>,
+    /// The exchange.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<ExchangeId>,
     /// How much of the obligation.
     pub amount: Money,
     /// `not_ours`, `fraud`, `goods_not_received`, `wrong_amount` or `duplicate`.
     pub reason: Ident,
+    /// What becomes of the points if the filer wins; if absent, what the reason says: of `not_ours` nothing, of the
+    /// others they go back into their lots. Points of an exchange stay exchanged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<PointsEffect>,
     /// SHA-256 of documents.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Hash>,
@@ -79,6 +109,9 @@ pub struct MoveDispute {
     pub dispute: DisputeId,
     /// The step.
     pub step: DisputeStep,
+    /// With `charge_back`: what it costs to lose once the target has answered; two approvers sign then. At most 4.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "crate::sign::objects")]
+    pub fees: Vec<DisputeFee>,
     /// SHA-256 of documents that are brought with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Hash>,
@@ -128,65 +161,62 @@ fn next(stage: DisputeStage, step: DisputeStep) -> Option<(Side, DisputeStage)> 
     row.map(|(_, _, side, to)| (*side, *to))
 }
 
-/// What an end means: for the filer, for the target; `None` while it goes on.
-fn end(stage: DisputeStage) -> Option<bool> {
-    use DisputeStage as S;
-    match stage {
-        S::Accepted | S::Conceded | S::RuledForFiler => Some(true),
-        S::Closed | S::RuledForTarget | S::Withdrawn => Some(false),
-        S::Filed | S::ChargedBack | S::Represented | S::Review | S::PreArbitration | S::Arbitration => None,
-    }
-}
-
-fn changed(draft: &mut Draft, id: PaymentId, payment: Payment) -> Result<(), Stop> {
-    let part = PartKey::Brand(payment.brand.clone());
-    draft.put(part, Name::Payment(id), Some(Record::Payment(payment)))
-}
-
 fn put(draft: &mut Draft, id: DisputeId, dispute: Dispute) -> Result<(), Stop> {
     let (a, b) = (dispute.filer.clone(), dispute.target.clone());
     let pair = if a < b { PartKey::Pair(a, b) } else { PartKey::Pair(b, a) };
     draft.put(pair, Name::Dispute(id), Some(Record::Dispute(dispute)))
 }
 
+/// The reason of this name.
+fn named(code: &Ident) -> Result<&'static Reason, Refused> {
+    let found = REASONS.iter().find(|reason| reason.code == code.as_str());
+    found.ok_or_else(|| Refused::about(Refusal::DisputeInvalid, format!("reason {code}")))
+}
+
 /// Files a dispute.
 pub fn file_dispute(draft: &mut Draft, asked: &Asked, args: &FileDispute) -> Result<(), Stop> {
     let filer = speaks_for(draft, asked.kid)?;
-    let mut payment = (*draft.payment(args.payment)?).clone();
-    let (currency, target) = (payment.currency, payment.participant.clone());
-    let days = REASONS.iter().find(|(reason, _)| *reason == args.reason.as_str()).map(|(_, days)| *days);
-    let days =
-        days.ok_or_else(|| Refused::about(Refusal::DisputeInvalid, format!("reason {}", args.reason)))?;
-    let until = payment.deadline.seconds().saturating_add(days.saturating_mul(DAY));
-    if draft.at.seconds() > until {
+    let subject = Subject::of(args.payment, args.unit, args.exchange)?;
+    let reason = named(&args.reason)?;
+    let stands = subject.stands(draft, &filer)?;
+    let limit = stands.since.seconds().saturating_add(reason.days.saturating_mul(DAY));
+    if draft.at.seconds() > limit {
         return Err(
-            Refused::about(Refusal::DisputeInvalid, format!("it could be filed until {until}")).into()
+            Refused::about(Refusal::DisputeInvalid, format!("it could be filed until {limit}")).into()
         );
     }
-    let at = payment.shares.iter().position(|share| share.unit == args.unit && share.issuer == filer);
-    let at = at.ok_or_else(|| Refused::about(Refusal::KeyOwner, format!("{filer} owes nothing for it")))?;
-    let owed = owed_now(&payment, at)?;
-    let Some(share) = payment.shares.get_mut(at) else {
-        return Err(Stop::Bug("a share that was found".into()));
-    };
-    let left = owed.minus(share.charged).unwrap_or_default();
-    if args.amount.is_zero() || args.amount > left || args.evidence.len() > MOST_EVIDENCE || filer == target {
+    let left = stands.owed.minus(stands.charged).unwrap_or_default();
+    if args.amount.is_zero() || args.amount > left || filer == stands.target {
         return Err(Refused::about(Refusal::DisputeInvalid, format!("amount: 1 to {left}")).into());
     }
-    share.charged = share.charged.plus(args.amount).ok_or(Refusal::AmountTooLarge)?;
-    changed(draft, args.payment, payment)?;
+    if args.evidence.len() > MOST_EVIDENCE {
+        return Err(Refused::about(Refusal::TooLarge, format!("at most {MOST_EVIDENCE} documents")).into());
+    }
+    let points = match (&subject, args.points) {
+        (Subject::Payment(..), asked) => asked.unwrap_or(reason.points),
+        (Subject::Exchange(_), Some(PointsEffect::Restore)) => {
+            let about = "points: those of an exchange stay exchanged";
+            return Err(Refused::about(Refusal::DisputeInvalid, about).into());
+        }
+        (Subject::Exchange(_), _) => PointsEffect::None,
+    };
+    charge(draft, &subject, args.amount.signed())?;
     let dispute = Dispute {
         payment: args.payment,
         unit: args.unit,
+        exchange: args.exchange,
         evidence: args.evidence.iter().map(|hash| (filer.clone(), *hash)).collect(),
         filer,
-        target,
-        currency,
+        target: stands.target,
+        currency: stands.currency,
         amount: args.amount,
         reason: args.reason.clone(),
+        limit,
+        points,
         stage: DisputeStage::Filed,
         until: draft.at.seconds().saturating_add(ANSWER),
-        reserved: None,
+        fees: vec![],
+        outcome: None,
     };
     put(draft, DisputeId { seq: draft.seq, part: 0 }, dispute)
 }
@@ -194,8 +224,9 @@ pub fn file_dispute(draft: &mut Draft, asked: &Asked, args: &FileDispute) -> Res
 /// Takes a step in a dispute.
 pub fn move_dispute(draft: &mut Draft, asked: &Asked, args: &MoveDispute) -> Result<(), Stop> {
     let mut dispute = (*draft.dispute(args.dispute)?).clone();
-    let Some((side, to)) = next(dispute.stage, args.step) else {
-        let about = format!("{} is {:?}: no {:?}", args.dispute, dispute.stage, args.step);
+    let from = dispute.stage;
+    let Some((side, to)) = next(from, args.step) else {
+        let about = format!("{} is {from:?}: no {:?}", args.dispute, args.step);
         return Err(Refused::about(Refusal::DisputeStage, about).into());
     };
     let by = allowed(draft, asked, &dispute, side)?;
@@ -207,18 +238,33 @@ pub fn move_dispute(draft: &mut Draft, asked: &Asked, args: &MoveDispute) -> Res
     } else if !args.evidence.is_empty() {
         return Err(Refused::about(Refusal::TokenPayload, "evidence: brought by either side").into());
     }
+    if !args.fees.is_empty() {
+        check_fees(draft, asked, args)?;
+        dispute.fees.clone_from(&args.fees);
+    }
     dispute.stage = to;
     dispute.until = draft.at.seconds().saturating_add(ANSWER);
     if to == DisputeStage::ChargedBack {
-        // It may come to owe this: that costs headroom from now on, as long as it can take.
-        let longest = draft.at.plus_seconds(ANSWER.saturating_mul(6));
-        let held = reserve(draft, &dispute.target, None, dispute.currency, longest, dispute.amount)?;
-        dispute.reserved = held.any.then_some(longest);
+        provide(draft, args.dispute, &dispute, dispute.amount.signed())?;
     }
     if let Some(for_filer) = end(to) {
-        finish(draft, args.dispute, &mut dispute, for_filer)?;
+        let charged_back = from != DisputeStage::Filed;
+        finish(draft, args.dispute, &mut dispute, for_filer, charged_back, losing_costs(from))?;
     }
     put(draft, args.dispute, dispute)
+}
+
+/// Fees are set when it is charged back, by two people: whoever goes on then knows what it may cost.
+fn check_fees(draft: &mut Draft, asked: &Asked, args: &MoveDispute) -> Result<(), Stop> {
+    let none = args.fees.iter().any(|fee| fee.amount.is_zero());
+    if args.step != DisputeStep::ChargeBack || args.fees.len() > MOST_FEES || none {
+        let about = format!("fees: with charge_back alone, at most {MOST_FEES}, each above 0");
+        return Err(Refused::about(Refusal::TokenPayload, about).into());
+    }
+    for to in args.fees.iter().filter_map(|fee| fee.to.as_ref()) {
+        draft.participant(to)?;
+    }
+    two_people(draft, asked)
 }
 
 /// Checks that the step is taken by whose it is; says which participant, if it is one.
@@ -247,22 +293,6 @@ fn allowed(
     };
     let by = speaks_for(draft, asked.kid)?;
     if by == *wanted { Ok(Some(by)) } else { Err(Refused::about(Refusal::KeyOwner, by).into()) }
-}
-
-/// What an end does: the obligation is taken back, or what was disputed may be refunded or disputed again.
-fn finish(draft: &mut Draft, id: DisputeId, dispute: &mut Dispute, for_filer: bool) -> Result<(), Stop> {
-    if let Some(until) = dispute.reserved.take() {
-        release(draft, &dispute.target, None, dispute.currency, until, dispute.amount)?;
-    }
-    if for_filer {
-        let less = dispute.amount.signed().saturating_neg();
-        return draft.owe(&dispute.filer, &dispute.target, dispute.currency, less, id.into());
-    }
-    let mut payment = (*draft.payment(dispute.payment)?).clone();
-    for share in payment.shares.iter_mut().filter(|share| share.unit == dispute.unit) {
-        share.charged = share.charged.minus(dispute.amount).unwrap_or_default();
-    }
-    changed(draft, dispute.payment, payment)
 }
 
 /// Whether a dispute waits for somebody at an instant.

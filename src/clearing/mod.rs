@@ -2,13 +2,15 @@
 //!
 //! Owns: netting (gross, bilateral, multilateral), instructions in the bank's minor unit, set-off with a
 //! certificate; what a bank's statement says of the instructions; business days and the bank's identifiers; the stages
-//! of cycles and instructions, and each step from one to the next: objections, approvals, payments, shortfall, funding; disputes and complaints.
+//! of cycles and instructions, and each step from one to the next: objections, approvals, payments, shortfall, funding; disputes and complaints;
+//! reports of all that.
 //! Promises: nothing here changes what anybody is owed in all; every result can be checked in one pass by
 //! whoever has the obligations.
 //! Refuses to know: where obligations come from, and how money is moved.
 
 mod bank;
 mod calendar;
+mod chargeback;
 mod complaint;
 mod cover;
 mod cycle;
@@ -26,18 +28,21 @@ mod objection;
 mod people;
 mod period;
 mod reconcile;
+mod report;
 mod schedule;
 mod setoff;
 mod shortfall;
 mod stage;
 mod statement;
+mod subject;
 mod wrong;
 
 pub use crate::book::Way;
 pub use bank::{Bic, CreditorId, Iban, Reference};
 pub use calendar::{business_days_after, is_business_day, on_or_after};
 pub use complaint::{
-    COMPLAINTS, ComplaintStep, FileComplaint, MoveComplaint, file_complaint, move_complaint,
+    COMPLAINTS, ComplaintStep, FileComplaint, MoveComplaint, complaint_step, file_complaint, move_complaint,
+    move_complaint_as,
 };
 pub use cover::{
     CallMargin, LinePlace, MOST_RATIO, MoveCover, SetReserve, call_margin, move_cover, set_reserve,
@@ -49,7 +54,9 @@ pub use details::{
     BankDetails, ConfirmDetails, DebitMandate, DebitScheme, SaltedDetails, SetDetails, confirm_details,
     set_details,
 };
-pub use dispute::{DisputeStep, FileDispute, MoveDispute, REASONS, file_dispute, is_overdue, move_dispute};
+pub use dispute::{
+    DisputeStep, FileDispute, MoveDispute, REASONS, Reason, file_dispute, is_overdue, move_dispute,
+};
 pub use documents::{CycleDocument, cycle_documents, figures_table};
 pub use funding::{PairCap, SetFunding, set_funding};
 pub use import::{AcceptStatement, ImportStatement, accept_statement, import_statement};
@@ -62,6 +69,7 @@ pub use netting::{Debt, Figure, Figures, Matrix, Nets};
 pub use objection::{AnswerObjection, FileObjection, answer_objection, file_objection};
 pub use period::{ClosePeriod, close_period};
 pub use reconcile::{Differs, Missing, Reconciled, Takings, TillDay, reconcile};
+pub use report::{Aged, BOOKS, Bears, Books, Exposed, Hole, aging, exposures, what_if};
 pub use schedule::{SetSchedule, seal_by_schedule, seal_due, set_schedule};
 pub use setoff::{Level, SetOff, SetOffLine, check_set_off, set_off};
 pub use stage::{InstructionStage, InstructionStep, Stage, Step, instruction_stage, stage};

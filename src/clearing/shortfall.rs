@@ -8,6 +8,7 @@
 use super::cycle::{MoveCycle, participants};
 use super::import::sums_of;
 use crate::book::{Closing, Draft, Fate, Funding, Line, Name, PartKey, Record, Stop, Tag};
+use crate::prices::funding;
 use crate::types::{CauseId, Currency, InstructionId, Money, ParticipantId, Refusal, Refused};
 use std::collections::BTreeMap;
 
@@ -49,6 +50,65 @@ pub(super) fn pro_rata(
     }
     let back = |share: u128| u64::try_from(share).ok().and_then(|share| share.checked_mul(unit));
     shares.into_iter().map(|(who, share, _)| Ok((who, back(share).ok_or(Refusal::AmountTooLarge)?))).collect()
+}
+
+/// What stands before others bear a part that is not paid.
+pub(super) struct Tranches {
+    /// The defaulter's own cover.
+    pub cover: u64,
+    /// Its share of the common fund.
+    pub fund: u64,
+    /// What the operator bears at the most.
+    pub operator: u64,
+}
+
+/// Who bears a hole.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Borne {
+    /// Out of the defaulter's cover.
+    pub cover: u64,
+    /// Out of its share of the fund.
+    pub fund: u64,
+    /// The operator.
+    pub operator: u64,
+    /// Others, in the order in which it is distributed; one may stand twice.
+    pub others: Vec<(ParticipantId, u64)>,
+    /// Nobody: what is below a unit, or more than all have.
+    pub left: u64,
+}
+
+/// Distributes a hole: the defaulter's cover, its share of the fund, the operator; then who is owed by the defaulter, up to
+/// that; then all who are to be paid. Whole units of the bank's. `claims` are parts of what `receivers` are to be paid.
+pub(super) fn waterfall(
+    hole: u64,
+    has: &Tranches,
+    claims: &[(ParticipantId, u64)],
+    receivers: &[(ParticipantId, u64)],
+    unit: u64,
+) -> Result<Borne, Stop> {
+    let whole = |amount: u64| amount.saturating_sub(amount.checked_rem(unit).unwrap_or(0));
+    let mut left = hole;
+    let mut draw = |most: u64| {
+        let drawn = whole(left.min(most));
+        left = left.saturating_sub(drawn);
+        drawn
+    };
+    let (cover, fund, operator) = (draw(has.cover), draw(has.fund), draw(has.operator));
+    let mut others: Vec<(ParticipantId, u64)> = vec![];
+    for weights in [claims, receivers] {
+        let borne = |who: &ParticipantId| {
+            let own = others.iter().filter(|(other, _)| other == who);
+            own.fold(0u64, |sum, (_, share)| sum.saturating_add(*share))
+        };
+        let rest: Vec<_> =
+            weights.iter().map(|(who, weight)| (who.clone(), weight.saturating_sub(borne(who)))).collect();
+        let shares = pro_rata(left, &rest, unit)?;
+        for (who, share) in shares.into_iter().filter(|(_, share)| *share > 0) {
+            left = left.saturating_sub(share);
+            others.push((who, share));
+        }
+    }
+    Ok(Borne { cover, fund, operator, others, left })
 }
 
 /// Covers what is missing, in every currency.
@@ -119,31 +179,30 @@ impl Fall<'_> {
         let line = lines.get(defaulter).ok_or_else(|| Stop::Bug("a line that was there".into()))?;
         let id = line.instruction.ok_or_else(|| Stop::Bug("a payer without an instruction".into()))?;
         let hole = line.open();
-        let own = self.draw_own(draft, defaulter, hole)?;
-        let mut left = hole.saturating_sub(own);
-        let mut drawn = own;
-        if let Some(operator) = &self.args.operator
-            && operator != defaulter
-        {
-            let bears = self.whole(left.min(self.tranche));
-            self.tranche = self.tranche.saturating_sub(bears);
-            self.owe(draft, id, defaulter, operator, bears)?;
-            (left, drawn) = (left.saturating_sub(bears), drawn.saturating_add(bears));
-        }
-        // First who is owed by the defaulter, up to that; then all who are to be paid.
+        let funding = funding(draft, defaulter, self.currency)?.unwrap_or_default();
+        let operator = self.args.operator.as_ref().filter(|operator| *operator != defaulter);
+        let has = Tranches {
+            cover: funding.cover.get(),
+            fund: funding.fund.get(),
+            operator: operator.map_or(0, |_| self.tranche),
+        };
         let claims = self.claims(draft, closing, lines, defaulter)?;
-        let mut lost = 0u64;
-        for weights in [Some(claims), None] {
-            let weights = weights.unwrap_or_else(|| {
-                let paid = lines.iter().filter(|(_, line)| line.amount > 0);
-                paid.map(|(who, line)| (who.clone(), line.open())).collect()
-            });
-            for (who, share) in pro_rata(left, &weights, self.unit)? {
-                self.bear(draft, lines, &who, share)?;
-                self.owe(draft, id, defaulter, &who, share)?;
-                (left, lost) = (left.saturating_sub(share), lost.saturating_add(share));
-            }
+        let receivers: Vec<_> = lines.iter().filter(|(_, line)| line.amount > 0).collect();
+        let receivers: Vec<_> = receivers.into_iter().map(|(who, line)| (who.clone(), line.open())).collect();
+        let borne = waterfall(hole, &has, &claims, &receivers, self.unit)?;
+        self.draw_own(draft, defaulter, &borne)?;
+        if let Some(operator) = operator {
+            self.tranche = self.tranche.saturating_sub(borne.operator);
+            self.owe(draft, id, defaulter, operator, borne.operator)?;
         }
+        let mut lost = 0u64;
+        for (who, share) in &borne.others {
+            self.bear(draft, lines, who, *share)?;
+            self.owe(draft, id, defaulter, who, *share)?;
+            lost = lost.saturating_add(*share);
+        }
+        let left = borne.left;
+        let drawn = [borne.cover, borne.fund, borne.operator].into_iter().fold(0, u64::saturating_add);
         if left > 0 {
             return Err(Stop::Bug(format!("{left} of {defaulter}'s part are borne by nobody")));
         }
@@ -159,22 +218,14 @@ impl Fall<'_> {
         draft.put(part, Name::Instruction(id), Some(Record::Instruction(instruction)))
     }
 
-    fn whole(&self, amount: u64) -> u64 {
-        amount.saturating_sub(amount.checked_rem(self.unit).unwrap_or(0))
-    }
-
-    /// What the defaulter's own cover and its share of the fund give.
-    fn draw_own(&self, draft: &mut Draft, defaulter: &ParticipantId, hole: u64) -> Result<u64, Stop> {
-        let name = Name::Funding(defaulter.clone(), self.currency);
-        let record = draft.get(&name)?;
-        let Some(funding) = record.as_deref().and_then(Record::funding) else { return Ok(0) };
-        let cover = self.whole(hole.min(funding.cover.get()));
-        let fund = self.whole(hole.saturating_sub(cover).min(funding.fund.get()));
+    /// Takes what the defaulter's own cover and its share of the fund give.
+    fn draw_own(&self, draft: &mut Draft, defaulter: &ParticipantId, borne: &Borne) -> Result<(), Stop> {
+        let Some(funding) = funding(draft, defaulter, self.currency)? else { return Ok(()) };
         let less = |have: Money, by: u64| Money::new(have.get().saturating_sub(by)).unwrap_or_default();
-        let after =
-            Funding { cover: less(funding.cover, cover), fund: less(funding.fund, fund), ..funding.clone() };
-        draft.put(PartKey::Participant(defaulter.clone()), name, Some(Record::Funding(after)))?;
-        Ok(cover.saturating_add(fund))
+        let (cover, fund) = (less(funding.cover, borne.cover), less(funding.fund, borne.fund));
+        let after = Record::Funding(Funding { cover, fund, ..funding });
+        let name = Name::Funding(defaulter.clone(), self.currency);
+        draft.put(PartKey::Participant(defaulter.clone()), name, Some(after))
     }
 
     /// What receivers have from the defaulter by the obligations of the cycle, up to what is still to be paid to them.

@@ -5,7 +5,7 @@ use super::context::{CliError, Context, Exit};
 use super::cut::{cut, events};
 use super::folder::Folder;
 use crate::book::Period;
-use crate::formats::{Amounts, Liability, RollForward, Vintage, Vintages};
+use crate::formats::{Amounts, Deferred, DeferredMonth, DeferredVintage, Liability, RollForward};
 use crate::types::{Currency, UnitCode};
 use serde::Serialize;
 
@@ -14,12 +14,16 @@ use serde::Serialize;
 #[command(after_help = "Examples:
   tallyhouse liability
   tallyhouse liability --unit HARVEST --vintages
+  tallyhouse liability --deferred                 as deferred revenue (IFRS 15)
   tallyhouse liability --currency USD --to 9999 --json
 
 For each unit and month of its own days: opening, what happened, price changes, closing; in points, and in money at the
 settle price in force when it happened. The money of a line is rounded down; what that and changes of the price make is
 in the line of price changes, so opening and lines make closing on both sides. With --vintages: what is left, at the
-end of each month, of the points that were earned in a month. Names the last entry that is counted and the checkpoint.")]
+end of each month, of the points that were earned in a month, and what was spent of them (also for a million of them).
+With --deferred, money on the other basis: an award is allocated its points that are expected to be spent, by the
+breakage curve that its brand had published then, at the home price; that is earned as they are spent. Names the last
+entry that is counted and the checkpoint.")]
 pub struct Args {
     /// One unit only.
     #[arg(long)]
@@ -30,6 +34,9 @@ pub struct Args {
     /// Points by the month in which they were earned, too.
     #[arg(long)]
     vintages: bool,
+    /// As deferred revenue, too: allocated when awarded, earned as points are spent.
+    #[arg(long)]
+    deferred: bool,
     /// The last entry that counts; without it, the newest.
     #[arg(long)]
     to: Option<u64>,
@@ -50,7 +57,9 @@ struct Report {
     closed: Option<Period>,
     months: Vec<RollForward>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    vintages: Option<Vec<Vintage>>,
+    deferred: Option<Vec<DeferredMonth>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vintages: Option<Vec<DeferredVintage>>,
 }
 
 /// Runs it.
@@ -60,18 +69,25 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let wanted = |code: Currency| args.currency.is_none_or(|wanted| wanted == code);
     let setting = folder.genesis.currencies.iter().find(|setting| wanted(setting.code));
     let setting = setting.ok_or_else(|| CliError::usage("that is not a currency of the network"))?;
-    let (mut liability, mut vintages) = (Liability::new(setting.code), args.vintages.then(Vintages::default));
+    let more = args.vintages || args.deferred;
+    let (mut liability, mut deferred) =
+        (Liability::new(setting.code), more.then(|| Deferred::new(setting.code)));
     events(&folder, cut.seq, |event| {
         liability.take(event)?;
-        vintages.as_mut().map_or(Ok(()), |vintages| vintages.take(event))
+        deferred.as_mut().map_or(Ok(()), |deferred| deferred.take(event))
     })?;
     let refused = |e: crate::types::Malformed| CliError::Refused(e.to_string());
     let of = |unit: UnitCode| args.unit.is_none_or(|wanted| wanted == unit);
     let mut months = liability.report().map_err(refused)?;
     months.retain(|month| of(month.unit));
-    let mut vintages = vintages.map(|vintages| vintages.report()).transpose().map_err(refused)?;
+    let wanted = |wanted: bool| deferred.as_ref().filter(|_| wanted);
+    let mut vintages = wanted(args.vintages).map(Deferred::vintages).transpose().map_err(refused)?;
     if let Some(vintages) = &mut vintages {
-        vintages.retain(|vintage| of(vintage.unit));
+        vintages.retain(|one| of(one.vintage.unit));
+    }
+    let mut by_month = wanted(args.deferred).map(Deferred::months).transpose().map_err(refused)?;
+    if let Some(by_month) = &mut by_month {
+        by_month.retain(|month| of(month.unit));
     }
     let report = Report {
         seq: cut.seq,
@@ -80,6 +96,7 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
         currency_scale: setting.scale,
         closed: liability.closed().cloned(),
         months,
+        deferred: by_month,
         vintages,
     };
     if context.json {
@@ -108,11 +125,34 @@ fn say(report: &Report, context: &mut Context<'_>) -> Result<(), CliError> {
         }
         context.say(line("closing", month.closing))?;
     }
-    for vintage in report.vintages.iter().flatten() {
+    if report.deferred.is_some() {
+        let heads = ["opening", "allocated", "recognised", "closing"];
+        let heads: String = heads.iter().map(|head| format!("{head:>18}")).collect();
+        context.say(format!("{:<24}{heads}", format!("deferred, {}", report.currency)))?;
+    }
+    for month in report.deferred.iter().flatten() {
+        let amounts = [month.opening, month.allocated, -month.recognised, month.closing];
+        let amounts: String =
+            amounts.iter().map(|amount| format!("{:>18}", decimal(*amount, report.currency_scale))).collect();
+        context.say(format!("{:<24}{amounts}", format!("  {} {}", month.unit, month.month)))?;
+    }
+    for one in report.vintages.iter().flatten() {
+        let vintage = &one.vintage;
         let scale =
             report.months.iter().find(|month| month.unit == vintage.unit).map_or(0, |month| month.scale);
-        let left: Vec<String> = vintage.outstanding.iter().map(|left| decimal(*left, scale)).collect();
-        context.say(format!("{} earned in {}: {}", vintage.unit, vintage.earned, left.join(" ")))?;
+        let all = |amounts: &[i64], scale| {
+            amounts.iter().map(|amount| decimal(*amount, scale)).collect::<Vec<_>>().join(" ")
+        };
+        context.say(format!(
+            "{} earned in {}: {}",
+            vintage.unit,
+            vintage.earned,
+            decimal(vintage.issued, scale)
+        ))?;
+        context.say(format!("  left      {}", all(&vintage.outstanding, scale)))?;
+        context.say(format!("  spent     {}", all(&vintage.redeemed, scale)))?;
+        context.say(format!("  spent %   {}", all(&vintage.rates, 4)))?;
+        context.say(format!("  deferred  {}", all(&one.deferred, report.currency_scale)))?;
     }
     if let Some(closed) = &report.closed {
         context.say(format!("closed through {}, entry {}", closed.month, closed.seq))?;

@@ -33,6 +33,7 @@ pub mod proof;
 pub mod recover;
 #[cfg(test)]
 mod reading;
+pub mod report;
 #[cfg(test)]
 mod sample;
 pub mod serve;
@@ -118,6 +119,8 @@ pub enum Verb {
     Journal(journal::Args),
     /// Say what brands owe for points, month by month
     Liability(liability::Args),
+    /// Say how old debts are, what stands behind them, and who would bear a default
+    Report(report::Args),
     /// Make a proof that the log contains an entry
     Proof(proof::Args),
     /// Check a proof without a connection
@@ -159,6 +162,7 @@ fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
         Verb::Export(args) => export::run(args, context),
         Verb::Journal(args) => journal::run(args, context),
         Verb::Liability(args) => liability::run(args, context),
+        Verb::Report(args) => report::run(args, context),
         Verb::Proof(args) => proof::run(args, context),
         Verb::VerifyProof(args) => verify_proof::run(args, context),
         Verb::Verify(args) => verify::run(args, context),

@@ -12,7 +12,7 @@
 
 use super::journal::{Balances, Cut, Document, Journal, Posting, add, part};
 use super::periods::Periods;
-use crate::book::{Leg, Place, Record, Shared};
+use crate::book::{Leg, PROVISIONAL, Place, Record, Shared};
 use crate::machine::{Event, Kind};
 use crate::types::{Asset, BrandId, Currency, Date, Malformed, ParticipantId, UnitCode};
 use std::collections::BTreeMap;
@@ -78,8 +78,9 @@ impl Ledger {
                 Some(month) => format!("{}, prior period {month}", event.kind),
                 None => event.kind.text().to_owned(),
             };
+            let provisional = effect.tag.is_some_and(|tag| tag.cycle == PROVISIONAL);
             for leg in &effect.done.legs {
-                for posting in self.postings(leg, event.kind)? {
+                for posting in self.postings(leg, event.kind, provisional)? {
                     self.post(event, &text, posting)?;
                 }
             }
@@ -101,7 +102,7 @@ impl Ledger {
         add(day.sums.entry(key).or_default(), amount)
     }
 
-    fn postings(&mut self, leg: &Leg, kind: Kind) -> Result<Vec<Posting>, Malformed> {
+    fn postings(&mut self, leg: &Leg, kind: Kind, provisional: bool) -> Result<Vec<Posting>, Malformed> {
         let minus = || leg.amount.checked_neg().ok_or_else(|| Malformed("an amount above 63 bits".into()));
         match (&leg.place, leg.asset) {
             (Place::Holder(_), Asset::Unit(unit)) => {
@@ -113,7 +114,7 @@ impl Ledger {
                 self.points(*unit, account, minus()?)
             }
             (Place::Pair(has, other), Asset::Money(currency)) => {
-                self.money(has, other, currency, leg.amount, kind)
+                self.money(has, other, currency, leg.amount, (kind, provisional))
             }
             (place, asset) => Err(Malformed(format!("a leg of {asset} on {place}"))),
         }
@@ -139,27 +140,37 @@ impl Ledger {
         other: &ParticipantId,
         currency: Currency,
         amount: i64,
-        kind: Kind,
+        (kind, provisional): (Kind, bool),
     ) -> Result<Vec<Posting>, Malformed> {
         let scale = self.scales.get(&currency);
         let scale =
             *scale.ok_or_else(|| Malformed(format!("{currency} is not a currency of the network")))?;
         let commodity = currency.to_string();
         let position = |account: String| Posting { account, commodity: commodity.clone(), amount };
+        // What is charged back and not decided is nobody's income yet, and no expense.
+        let book = if provisional { "Disputed" } else { "Clearing" };
         let out = match &self.whose {
             None => {
-                vec![position(format!("Assets:Clearing:{}:{}", part(has.as_str()), part(other.as_str())))]
+                vec![position(format!("Assets:{book}:{}:{}", part(has.as_str()), part(other.as_str())))]
             }
             Some(whose) if whose == has => {
                 // A refund takes back what a capture booked, so it is booked to the same account.
                 let owed = (amount > 0) != (kind == Kind::PaymentRefunded);
-                let side = if owed { "Income" } else { "Expenses" };
-                let what = if kind == Kind::ExchangeMade { "Exchanges" } else { "Redemptions" };
+                let side = match owed {
+                    _ if provisional => "Equity",
+                    true => "Income",
+                    false => "Expenses",
+                };
+                let what = match kind {
+                    Kind::ExchangeMade => "Exchanges",
+                    Kind::DisputeMoved => "Disputes",
+                    _ => "Redemptions",
+                };
                 let counter =
                     amount.checked_neg().ok_or_else(|| Malformed("an amount above 63 bits".into()))?;
                 let other = part(other.as_str());
                 vec![
-                    position(format!("Assets:Clearing:{other}")),
+                    position(format!("Assets:{book}:{other}")),
                     Posting {
                         account: format!("{side}:{what}:{other}"),
                         commodity: commodity.clone(),

@@ -1,7 +1,8 @@
 //! Formats of the outside world: what banks read and write, what accountants' programs read.
 //!
-//! Owns: pain.001, pain.008 and pay-in notices (written, out of a cycle's instructions), pain.002, camt.053, camt.054, CSV statements (read); journals for hledger,
-//! beancount and CSV with a chart of accounts; the liability's roll-forward and vintages.
+//! Owns: pain.001, pain.008 and pay-in notices (written, out of a cycle's instructions), pain.002, camt.053, camt.054, CSV
+//! statements (read); journals for hledger, beancount and CSV with a chart of accounts; the liability's roll-forward and
+//! vintages, on both bases.
 //! Promises: the same values give the same bytes; a file is either understood or refused with the place and the
 //! reason; an amount is read as the decimal that it is, never as a float.
 //! Refuses to know: files, networks, and what the values are used for.
@@ -9,6 +10,7 @@
 mod amount;
 mod beancount;
 mod camt;
+mod deferred;
 mod hledger;
 mod journal;
 mod journal_csv;
@@ -28,6 +30,7 @@ mod xml;
 pub use amount::{decimal, minor_units};
 pub use beancount::write_beancount;
 pub use camt::read_camt;
+pub use deferred::{Deferred, DeferredMonth, DeferredVintage};
 pub use hledger::write_hledger;
 pub use journal::{Balances, Cut, Document, Journal, Posting};
 pub use journal_csv::{Chart, ChartRow, write_journal_csv};

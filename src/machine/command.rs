@@ -19,7 +19,7 @@ use crate::payments::{
     Void,
 };
 use crate::points::{Batch, Lines};
-use crate::prices::{PublishAcceptance, PublishPrices};
+use crate::prices::{PublishAcceptance, PublishBreakage, PublishPrices};
 use crate::sign::{
     Approval, CommandClaims, HttpMessage, HttpSigned, Jws, KeyBudget, KeyCert, PaymentConsent, PointBatch,
     PointToken, PublicKey, SpendCode, Typ, object, read_body,
@@ -70,6 +70,7 @@ pub enum Body {
     DefineUnit(DefineUnit),
     PublishPrices(PublishPrices),
     PublishAcceptance(PublishAcceptance),
+    PublishBreakage(PublishBreakage),
     FreezeNetwork(FreezeNetwork),
     EraseEvidence(EraseEvidence),
     FreezeBrand(FreezeBrand),
@@ -121,6 +122,7 @@ impl Body {
             Self::DefineUnit(_) => Kind::UnitDefined,
             Self::PublishPrices(_) => Kind::PricesPublished,
             Self::PublishAcceptance(_) => Kind::AcceptancePublished,
+            Self::PublishBreakage(_) => Kind::BreakagePublished,
             Self::FreezeNetwork(_) => Kind::NetworkFrozen,
             Self::EraseEvidence(_) => Kind::EvidenceErased,
             Self::FreezeBrand(_) => Kind::BrandFrozen,
@@ -458,6 +460,7 @@ pub(super) fn read_args(kind: Kind, args: Args) -> Result<Body, Refused> {
         Kind::UnitDefined => Body::DefineUnit(args.read()?),
         Kind::PricesPublished => Body::PublishPrices(args.read()?),
         Kind::AcceptancePublished => Body::PublishAcceptance(args.read()?),
+        Kind::BreakagePublished => Body::PublishBreakage(args.read()?),
         Kind::NetworkFrozen => Body::FreezeNetwork(args.read()?),
         Kind::EvidenceErased => Body::EraseEvidence(args.read()?),
         Kind::BrandFrozen => Body::FreezeBrand(args.read()?),

@@ -137,6 +137,7 @@ pub(super) fn run(draft: &mut Draft, command: &Command, outcome: &mut Outcome) -
         Body::DefineUnit(args) => network::define_unit(draft, asked, args),
         Body::PublishPrices(args) => prices::publish_prices(draft, asked, args),
         Body::PublishAcceptance(args) => prices::publish_acceptance(draft, asked, args),
+        Body::PublishBreakage(args) => prices::publish_breakage(draft, asked, args),
         Body::FreezeNetwork(args) => network::freeze_network(draft, asked, args),
         Body::EraseEvidence(args) => network::erase(draft, asked, args),
         Body::FreezeBrand(args) => network::freeze_brand(draft, asked, args),
@@ -277,7 +278,10 @@ pub fn hints(source: &dyn Source, command: &Command) -> Vec<Name> {
             let kids = std::iter::once(command.asked.kid).chain(command.asked.approvals.iter().copied());
             names.extend(kids.filter_map(|kid| holder(source, kid)).map(Name::Account));
         }
-        Body::FileDispute(args) => names.push(Name::Payment(args.payment)),
+        Body::FileDispute(args) => {
+            names.extend(args.payment.map(Name::Payment));
+            names.extend(args.exchange.map(Name::Exchange));
+        }
         Body::MoveDispute(args) => names.push(Name::Dispute(args.dispute)),
         Body::OpenAccount(args) => names.extend([Name::Account(args.account), Name::Unit(args.unit)]),
         Body::FreezeAccount(args) => names.push(Name::Account(args.account)),

@@ -51,6 +51,7 @@ kinds! {
     UnitFrozen "unit.frozen" true "unit.freeze" "A unit is frozen or released."
     PricesPublished "prices.published" true "prices.publish" "A version of a unit's prices is published."
     AcceptancePublished "acceptance.published" true "acceptance.publish" "A brand publishes whose units it takes."
+    BreakagePublished "breakage.published" true "breakage.publish" "A brand publishes how many of its points it expects to be spent."
     ReserveSet "reserve.set" true "reserve.set" "How much must stand behind a unit's points is set."
     Snapshot "snapshot" true "" "The root over all state records as of an earlier entry."
     EvidenceErased "evidence.erased" true "evidence.erase" "A part that holds evidence is erased; its hash stays."
@@ -83,7 +84,7 @@ kinds! {
     DetailsConfirmed "details.confirmed" false "details.confirm" "Bank details were confirmed by calling back: they count from the next cycle."
     ScheduleSet "schedule.set" false "schedule.set" "It is set when cycles are sealed by themselves."
     CycleDue "cycle.due" false "" "The open cycle is sealed by the schedule, and the next one opens."
-    DisputeFiled "dispute.filed" false "dispute.file" "Whoever owes for a payment disputes that."
+    DisputeFiled "dispute.filed" false "dispute.file" "Whoever owes for a payment or an exchange disputes that."
     DisputeMoved "dispute.moved" false "dispute.move" "A dispute goes a step on."
     ComplaintFiled "complaint.filed" false "complaint.file" "A consumer complains."
     ComplaintMoved "complaint.moved" false "complaint.move" "A complaint goes a step on."
@@ -113,8 +114,6 @@ impl Kind {
                 | Self::DetailsConfirmed
                 | Self::DisputeFiled
                 | Self::DisputeMoved
-                | Self::ComplaintFiled
-                | Self::ComplaintMoved
         )
     }
 }

@@ -210,7 +210,8 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
             all.push(Concerned::Unit(*unit));
             all.extend(record.and_then(Record::share).map(|share| Concerned::Account(share.account)));
         }
-        Name::Prices(unit)
+        Name::Breakage(unit)
+        | Name::Prices(unit)
         | Name::Published(unit, _)
         | Name::Reserve(unit)
         | Name::Unit(unit)
@@ -219,6 +220,7 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
             all.extend([a, b].map(|participant| Concerned::Participant(participant.clone())));
         }
         Name::Participant(participant)
+        | Name::Disputed(participant, _)
         | Name::CoverStep(participant, ..)
         | Name::Details(participant, _)
         | Name::DetailsVersion(participant, ..)

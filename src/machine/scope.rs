@@ -75,6 +75,7 @@ texts! { Scope "scope" "What may be asked for."
     SettlementRead "settlement:read" "Read obligations, and the flows of units."
     SettlementWrite "settlement:write" "Seal, compute and settle cycles, take bank statements in, set what stands behind debts."
     DisputesWrite "disputes:write" "Object to what a cycle says, file and answer disputes and complaints."
+    DocumentsRead "documents:read" "Read the documents of one's own disputes and complaints."
     BudgetsRead "budgets:read" "Read budgets and what was drawn on them."
     BudgetsWrite "budgets:write" "Give issuing keys their budgets."
     KeysWrite "keys:write" "Certify and revoke keys."
@@ -117,6 +118,7 @@ impl Scope {
             | Self::OffersWrite
             | Self::EntriesRead
             | Self::SettlementRead
+            | Self::DocumentsRead
             | Self::BudgetsRead
             | Self::ApplicationsRead
             | Self::ApiKeysRead
@@ -149,6 +151,7 @@ impl Role {
                 SettlementRead,
                 SettlementWrite,
                 DisputesWrite,
+                DocumentsRead,
                 BudgetsRead,
                 KeysWrite,
                 FreezesWrite,
@@ -173,6 +176,7 @@ impl Role {
                 EntriesRead,
                 SettlementRead,
                 DisputesWrite,
+                DocumentsRead,
                 BudgetsRead,
                 BudgetsWrite,
                 KeysWrite,
@@ -192,6 +196,7 @@ impl Role {
                 EntriesRead,
                 SettlementRead,
                 DisputesWrite,
+                DocumentsRead,
                 BudgetsRead,
             ],
             Self::Till => &[
@@ -212,6 +217,7 @@ impl Role {
                 EntriesRead,
                 FreezesWrite,
                 DisputesWrite,
+                DocumentsRead,
                 WalletsRead,
                 WalletsWrite,
             ],

@@ -252,8 +252,20 @@ fn hold_points(
     draft.hold(agreed.account, bill.id, bill.deadline, points)?;
     let share = Record::Share(Share { account: agreed.account, taken: vec![] });
     draft.put(PartKey::Holder(agreed.account), Name::Share(bill.id, unit), Some(share))?;
-    let (consent, charged) = (agreed.consent, Money::ZERO);
-    Ok(ShareTerms { unit, consent, amount, points, obligation, issuer, price, reserved, paired, charged })
+    let (consent, charged, restored) = (agreed.consent, Money::ZERO, Money::ZERO);
+    Ok(ShareTerms {
+        unit,
+        consent,
+        amount,
+        points,
+        obligation,
+        issuer,
+        price,
+        reserved,
+        paired,
+        charged,
+        restored,
+    })
 }
 
 fn owed(

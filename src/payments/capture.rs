@@ -272,7 +272,7 @@ fn book_obligation(
 }
 
 /// The last `points` that were taken, in exact reverse order of taking.
-fn give_back(share: &mut Share, points: Points) -> Vec<Lot> {
+pub(super) fn give_back(share: &mut Share, points: Points) -> Vec<Lot> {
     let mut left = points;
     let mut back = vec![];
     while let Some(last) = share.taken.last_mut() {
@@ -343,6 +343,7 @@ mod tests {
             reserved: false,
             paired: false,
             charged: Money::ZERO,
+            restored: Money::ZERO,
         }
     }
 

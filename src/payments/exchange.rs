@@ -13,7 +13,7 @@ use crate::network::{Asked, signer};
 use crate::points::issue_exchanged;
 use crate::prices::{draw_exchange, end_firm, voluntary};
 use crate::sign::{Purpose, Sale};
-use crate::types::{AccountId, ExchangeId, Hash, OfferId, Refusal, Refused, UnitCode};
+use crate::types::{AccountId, ExchangeId, Hash, Money, OfferId, Refusal, Refused, UnitCode};
 use serde::{Deserialize, Serialize};
 
 /// `exchange.agree`, signed by the key of the account that gives points up, approved by the key of the account that
@@ -51,7 +51,7 @@ pub fn exchange(draft: &mut Draft, asked: &Asked, args: &AgreeExchange) -> Resul
     let offset = draft.unit(terms.to)?.offset;
     let id = ExchangeId { seq: draft.seq, part: 0 };
     draft.take(account, terms.from, args.offer, terms.source, Shared::Exchanged)?;
-    let record = Exchange { offer: args.offer, account, terms: terms.clone() };
+    let record = Exchange { offer: args.offer, account, terms: terms.clone(), charged: Money::ZERO };
     draft.put(PartKey::Holder(account), Name::Exchange(id), Some(Record::Exchange(record)))?;
     if terms.debtor != terms.creditor {
         let owed = terms.worth.signed();

@@ -7,6 +7,7 @@
 
 mod authorise;
 mod capture;
+mod chargeback;
 mod consent;
 mod exchange;
 mod limits;
@@ -14,6 +15,7 @@ mod offer;
 
 pub use authorise::{Authorise, authorise};
 pub use capture::{Asks, Capture, Refund, Void, capture, owed_now, refund, step_by_some_till, void};
+pub use chargeback::give_charged_back;
 pub use consent::{Code, Consent, Given, OpenConsent, Under, open_consent};
 pub use exchange::{AgreeExchange, exchange};
 pub use offer::{

@@ -36,7 +36,8 @@ pub struct Exposure {
     pub position: i64,
     /// What it owes for the purpose of caps: credits that a cycle is paying out do not count.
     pub debt: i64,
-    /// Reserved for payments that were authorised and are not captured, and held for firm offers.
+    /// Reserved for payments that were authorised and are not captured, held for firm offers, and charged back and not
+    /// decided.
     pub reserved: u64,
     /// Most that debt and reserved may come to; `None`: no limit.
     pub limit: Option<u64>,
@@ -167,7 +168,9 @@ pub fn exposure(draft: &mut Draft, who: &ParticipantId, currency: Currency) -> R
         debt = if counts { add(debt, left.saturating_neg())? } else { debt };
     }
     let funding = funding(draft, who, currency)?.unwrap_or_default();
-    Ok(Exposure { position, debt, reserved: reserved(&funding, draft.at), limit: limit(&funding) })
+    let disputed = draft.total(&Name::Disputed(who.clone(), currency))?.unsigned_abs();
+    let reserved = reserved(&funding, draft.at).saturating_add(disputed);
+    Ok(Exposure { position, debt, reserved, limit: limit(&funding) })
 }
 
 /// What is left of a line once payments count.
@@ -338,6 +341,19 @@ pub fn owed_to(
         }
     }
     Ok(if a == creditor { first_has } else { first_has.saturating_neg() })
+}
+
+/// What is charged back against a participant and not decided changes by so much: it costs headroom, whatever that
+/// leaves, and nobody gains any by it.
+pub fn change_disputed(
+    draft: &mut Draft,
+    target: &ParticipantId,
+    currency: Currency,
+    change: i64,
+) -> Result<(), Stop> {
+    let name = Name::Disputed(target.clone(), currency);
+    let after = add(draft.total(&name)?, change)?;
+    draft.put(PartKey::Participant(target.clone()), name, Some(Record::Total(after)))
 }
 
 /// Takes headroom that a debtor may need until a deadline, without asking whether it has it; says what is counted for it.

@@ -1,22 +1,24 @@
 //! Prices and acceptance: what a unit is worth where, and who takes it.
 //!
-//! Owns: published versions of prices, acceptance lists, the price that applies at an instant.
+//! Owns: published versions of prices, acceptance lists, the price that applies at an instant; breakage curves.
 //! Promises: a published version is never altered; what was offered or held before a change keeps
 //! the version it was made with.
 //! Refuses to know: whose points are spent.
 
 mod acceptance;
 mod backing;
+mod breakage;
 mod exchange;
 mod exposure;
 mod rules;
 
 pub use acceptance::{PublishAcceptance, accept, accepts, publish_acceptance};
 pub use backing::{Backing, is_short, needed, points_outstanding, reserve_of};
+pub use breakage::{PublishBreakage, WHOLE, publish_breakage};
 pub use exchange::{ExchangePrices, Fixed, draw_exchange, exchange_prices, exchange_terms, exchanged};
 pub use exposure::{
-    Exposure, Reserved, Standing, end_firm, end_met_call, exposure, funding, hold_firm, limit, owed_to,
-    release, reserve, reserved, standing, voluntary,
+    Exposure, Reserved, Standing, change_disputed, end_firm, end_met_call, exposure, funding, hold_firm,
+    limit, owed_to, release, reserve, reserved, standing, voluntary,
 };
 
 use crate::book::{Draft, Name, PartKey, Price, PriceFor, Prices, Principal, Published, Record, Stop};

@@ -1,16 +1,18 @@
 //! Reading: what a reader may see of the log and of state, put together for whoever hands it out.
 //!
 //! Owns: an entry as one reader may see it, a proof of exactly that, a reader's events, and pages of what
-//! state says to everybody.
+//! state says to everybody; the books that reports are made of.
 //! Promises: no part is shown, nor proved, that does not concern its reader. Every page says as of when it
 //! is and where the next one begins.
 //! Refuses to know: how readers prove who they are, and how answers travel.
 
+mod books;
 mod entries;
 mod events;
 mod known;
 mod lists;
 
+pub use books::{Kept, books};
 pub use entries::{Entries, Seen, SeenPart, What};
 pub use events::Events;
 pub use known::Known;

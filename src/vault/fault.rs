@@ -113,6 +113,9 @@ pub enum Fault {
     /// As many applications of a brand, or in all, are open as may be.
     #[error("too many applications are open, for {0} or in all: wait until some are decided")]
     TooManyOpen(BrandId),
+    /// The document was erased, and stays so.
+    #[error("this document was erased, and is not taken again")]
+    DocumentErased,
     /// The application was decided or withdrawn before.
     #[error("the application {0} is not open any more")]
     Decided(ApplicationId),

@@ -43,6 +43,8 @@ pub(super) enum What {
     Application,
     /// Bank details of a participant.
     Details,
+    /// A document that was brought as evidence.
+    Document,
     /// What somebody presents to be known by; an index only, as the two below.
     Secret,
     /// Whose a record is.
@@ -64,6 +66,7 @@ impl What {
             Self::HeldKey => "a held key",
             Self::Application => "an application",
             Self::Details => "bank details",
+            Self::Document => "a document",
             Self::Secret => "a presented secret",
             Self::Owner => "an owner",
             Self::State => "a state",
@@ -83,6 +86,7 @@ impl What {
             Self::HeldKey => b'h',
             Self::Application => b'q',
             Self::Details => b'd',
+            Self::Document => b'e',
             Self::Secret => b'x',
             Self::Owner => b'o',
             Self::State => b't',

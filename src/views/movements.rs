@@ -121,6 +121,7 @@ fn kind_code(kind: Kind) -> i64 {
         Kind::OfferMade => 28,
         Kind::OfferCancelled => 29,
         Kind::ExchangeMade => 30,
+        Kind::BreakagePublished => 31,
         Kind::CycleSealed => 40,
         Kind::CycleComputed => 41,
         Kind::CycleMoved => 42,

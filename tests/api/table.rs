@@ -22,6 +22,8 @@ pub fn sample(route: &Route) -> String {
         ("{statement}", "s-1"),
         ("{dispute}", "dsp_1.0"),
         ("{complaint}", "cmp_1.0"),
+        ("{matter}", "dsp_1.0"),
+        ("{sha256}", "6d1f0a4f2a3d6a1d0c3b1f6f0f9f6c0e5a7f0f2b9c8d7e6f5a4b3c2d1e0f9a8b"),
         ("{path...}", "0/000"),
         ("{account}", "ac_00000000000000000000000000"),
         ("{payment}", "pay_1.0"),
@@ -168,6 +170,7 @@ fn kind_of(row: &str) -> Option<Kind> {
         "unit" => Kind::UnitDefined,
         "prices" => Kind::PricesPublished,
         "accept" => Kind::AcceptancePublished,
+        "breakage" => Kind::BreakagePublished,
         "open" => Kind::AccountOpened,
         "freeze" | "release" => match words.get(1).copied() {
             Some("network") => Kind::NetworkFrozen,

@@ -6,7 +6,9 @@
 
 use super::house::{House, eur, step};
 use super::world::{id, money};
-use tallyhouse::book::{Answered, Booking, Every, StatementLine, Way};
+use tallyhouse::book::{
+    Answered, Booking, DisputeFee, Every, Name, PointsEffect, Record, StatementLine, Way,
+};
 use tallyhouse::clearing::{
     CallMargin, ClosePeriod, ComplaintStep, DisputeStep, FileComplaint, FileDispute, FileObjection,
     InstructionStep, Move, MoveComplaint, MoveCycle, MoveDispute, MoveInstruction, PairCap, SetDetails,
@@ -122,35 +124,63 @@ fn banked(house: &mut House) {
     house.agreed("cycle.move", &args).expect("voided");
 }
 
-/// A dispute that ends for its filer, one that ends for its target, and one that goes on.
+/// A dispute that ends for its filer, whose points come back; one that ends for its target and costs; one that goes on.
 fn disputed(house: &mut House, payment: PaymentId) {
     let evidence = vec![Hash::sha256(b"a letter")];
-    let filed = |house: &mut House| {
+    let filed = |house: &mut House, points| {
         let args = FileDispute {
-            payment,
-            unit: id("HARVEST"),
+            payment: Some(payment),
+            unit: Some(id("HARVEST")),
+            exchange: None,
             amount: money(500),
             reason: id("wrong_amount"),
+            points,
             evidence: evidence.clone(),
         };
         let seq = house.by_brand(0, "dispute.file", &args).expect("filed").seq;
         DisputeId { seq, part: 0 }
     };
-    let step = |dispute, step, evidence| MoveDispute { dispute, step, evidence };
-    let first = filed(house);
+    let step = |dispute, step, evidence| MoveDispute { dispute, step, fees: vec![], evidence };
+    let first = filed(house, None);
     house.ask("dispute.move", &step(first, DisputeStep::ChargeBack, vec![])).expect("charged back");
     house.by_brand(1, "dispute.move", &step(first, DisputeStep::Accept, vec![])).expect("accepted");
-    let second = filed(house);
+    let second = filed(house, Some(PointsEffect::None));
     house.agreed("funding.set", &super::house::funding("pa_kino", None, 0)).expect("set");
-    house.ask("dispute.move", &step(second, DisputeStep::ChargeBack, vec![])).expect("charged back");
+    let fees = vec![
+        DisputeFee { to: Some(id("pa_franchise")), amount: money(2_000) },
+        DisputeFee { to: None, amount: money(700) },
+    ];
+    let charged = MoveDispute { fees, ..step(second, DisputeStep::ChargeBack, vec![]) };
+    house.agreed("dispute.move", &charged).expect("charged back");
     let represented = step(second, DisputeStep::Represent, evidence.clone());
     house.by_brand(1, "dispute.move", &represented).expect("represented");
     house.ask("dispute.move", &step(second, DisputeStep::Review, vec![])).expect("reviewed");
     house.by_brand(0, "dispute.move", &step(second, DisputeStep::Escalate, vec![])).expect("goes on");
     house.by_brand(0, "dispute.move", &step(second, DisputeStep::Escalate, vec![])).expect("goes on");
     house.agreed("dispute.move", &step(second, DisputeStep::RuleForTarget, vec![])).expect("ruled");
-    let third = filed(house);
+    let third = filed(house, None);
     house.ask("dispute.move", &step(third, DisputeStep::ChargeBack, vec![])).expect("charged back");
+    exchange_disputed(house);
+}
+
+/// A dispute about the exchange that was made before.
+fn exchange_disputed(house: &mut House) {
+    let made = house.node.state.0.iter().find_map(|(name, record)| match (name, &**record) {
+        (Name::Exchange(id), Record::Exchange(one)) => Some((*id, one.terms.debtor.clone())),
+        _ => None,
+    });
+    let (exchange, debtor) = made.expect("an exchange");
+    assert_eq!(debtor, id("pa_harvest"));
+    let args = FileDispute {
+        payment: None,
+        unit: None,
+        exchange: Some(exchange),
+        amount: money(10),
+        reason: id("not_ours"),
+        points: None,
+        evidence: vec![],
+    };
+    house.by_brand(0, "dispute.file", &args).expect("filed");
 }
 
 /// A complaint that is appealed.

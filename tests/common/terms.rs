@@ -3,7 +3,7 @@
 use super::world::{Brand, Key, World, beginning};
 use tallyhouse::machine::Request;
 use tallyhouse::payments::{AgreeExchange, CancelOffer, MakeOffer};
-use tallyhouse::prices::PublishPrices;
+use tallyhouse::prices::{PublishBreakage, PublishPrices};
 use tallyhouse::sign::{KeyCert, Purpose};
 use tallyhouse::types::OfferId;
 
@@ -38,7 +38,16 @@ impl World {
 
     /// Prices that two people approve.
     pub fn change_prices(&self, brand: &Brand, cid: &str, args: &PublishPrices) -> Request {
-        let first = self.command(&brand.root, cid, "prices.publish", args);
+        self.by_two(brand, cid, "prices.publish", args)
+    }
+
+    /// A breakage curve that two people approve.
+    pub fn publish_breakage(&self, brand: &Brand, cid: &str, args: &PublishBreakage) -> Request {
+        self.by_two(brand, cid, "breakage.publish", args)
+    }
+
+    fn by_two(&self, brand: &Brand, cid: &str, kind: &str, args: &impl serde::Serialize) -> Request {
+        let first = self.command(&brand.root, cid, kind, args);
         let approvals = brand.approvers.iter().map(|key| self.approve(key, &first));
         Request::of(std::iter::once(first.clone()).chain(approvals).collect())
     }

@@ -14,7 +14,7 @@ use tallyhouse::machine::{Answer, Kind, Request};
 use tallyhouse::payments::{
     AgreeExchange, Authorise, MakeOffer, OpenConsent, Under, WantedExchange, WantedPayment, WantedShare,
 };
-use tallyhouse::prices::{PublishAcceptance, PublishPrices};
+use tallyhouse::prices::{PublishAcceptance, PublishBreakage, PublishPrices};
 use tallyhouse::sign::{Award, HeldCaps, PaymentConsent, Sale, SaleLine, SpendCode};
 use tallyhouse::types::{PaymentId, Refusal, Time, UnitCode, encode};
 
@@ -411,6 +411,16 @@ impl Tour {
                 ..world.prices(id("KINO"), 2, eur, from)
             };
             world.change_prices(brand, cid, &args)
+        });
+        self.submit(|world, cid| {
+            let brand = &world.brands[1];
+            let args = PublishBreakage {
+                unit: id("KINO"),
+                version: 1,
+                redeemed: vec![150_000, 400_000, 700_000],
+                reason: Some(id("first-year")),
+            };
+            world.publish_breakage(brand, cid, &args)
         });
         self.submit(|world, cid| {
             let brand = &world.brands[1];

@@ -10,7 +10,7 @@ use tallyhouse::network::{FreezeBrand, FreezeUnit};
 use tallyhouse::payments::{
     AgreeExchange, Authorise, MakeOffer, OpenConsent, Under, WantedExchange, WantedPayment, WantedShare,
 };
-use tallyhouse::prices::PublishAcceptance;
+use tallyhouse::prices::{PublishAcceptance, PublishBreakage};
 use tallyhouse::sign::{PaymentConsent, Sale, SpendCode};
 use tallyhouse::types::{PaymentId, Refusal, Time};
 
@@ -207,6 +207,8 @@ fn offers(world: &World, node: &mut PureNode) {
     }
     let prices = world.prices(id("HARVEST"), 3, id("EUR"), next().seconds() + 86_400);
     ok(node, &world.change_prices(harvest, "prices-3", &prices), next());
+    let curve = PublishBreakage { unit: prices.unit, version: 1, redeemed: vec![300_000], reason: None };
+    ok(node, &world.publish_breakage(harvest, "breakage-1", &curve), next());
     ok(node, &world.open_account("open-cara", id("KINO"), &cara), next());
     let want = |source| MakeOffer {
         exchange: Some(WantedExchange { to: id("KINO"), currency: id("EUR"), source, target: None }),

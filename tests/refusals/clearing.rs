@@ -3,7 +3,7 @@
 use super::{Row, Table, number};
 use crate::common::house::{eur, step};
 use crate::common::world::{id, money};
-use tallyhouse::book::{Booking, Every, Name, Record, StatementLine, Way};
+use tallyhouse::book::{Booking, DisputeFee, Every, Name, Record, StatementLine, Way};
 use tallyhouse::clearing::{
     self, AcceptStatement, AnswerObjection, CallMargin, ClosePeriod, ComputeCycle, ConfirmDetails,
     FileComplaint, FileDispute, FileObjection, ImportStatement, LinePlace, MoveComplaint, MoveCover,
@@ -11,7 +11,7 @@ use tallyhouse::clearing::{
     SetSchedule,
 };
 use tallyhouse::machine::Request;
-use tallyhouse::types::{Hash, InstructionId};
+use tallyhouse::types::{ExchangeId, Hash, InstructionId};
 
 fn word<T: serde::de::DeserializeOwned>(text: &str) -> T {
     serde_json::from_value(text.into()).unwrap_or_else(|e| panic!("{text}: {e}"))
@@ -176,18 +176,27 @@ impl Table {
                 self.command(row, "analyst", "details.confirm", &args)
             }
             "dispute" => {
+                let subject = row.word(1);
+                let exchange = self.seqs.get(subject).filter(|_| row.has("exchange"));
                 let args = FileDispute {
-                    payment: self.payment(row.word(1)),
-                    unit: id(row.word(2)),
+                    payment: exchange.is_none().then(|| self.payment(subject)),
+                    unit: exchange.is_none().then(|| id(row.word(2))),
+                    exchange: exchange.map(|seq| ExchangeId { seq: *seq, part: 0 }),
                     amount: money(number(row.word(3))),
                     reason: id(row.word(4)),
+                    points: row.get("points").map(word),
                     evidence: vec![Hash::default()],
                 };
                 self.command(row, "issuing:HARVEST", "dispute.file", &args)
             }
             "dispute-move" => {
                 let dispute = id(&self.made("dsp", row.word(1)));
-                let args = MoveDispute { dispute, step: word(row.word(2)), evidence: vec![] };
+                let fee = |fee: &str| match fee.split_once(':') {
+                    Some((to, amount)) => DisputeFee { to: Some(id(to)), amount: money(number(amount)) },
+                    None => DisputeFee { to: None, amount: money(number(fee)) },
+                };
+                let fees = row.get("fee").map(fee).into_iter().collect();
+                let args = MoveDispute { dispute, step: word(row.word(2)), fees, evidence: vec![] };
                 self.command(row, "analyst", "dispute.move", &args)
             }
             "complain" => {

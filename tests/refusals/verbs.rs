@@ -10,7 +10,7 @@ use tallyhouse::network::{
     RegisterParticipant, RevokeKey,
 };
 use tallyhouse::payments::{Authorise, Capture, OpenConsent, Refund, Under, Void};
-use tallyhouse::prices::PublishAcceptance;
+use tallyhouse::prices::{PublishAcceptance, PublishBreakage};
 use tallyhouse::sign::{
     HeldCaps, KeyCert, PaymentConsent, PointToken, Purpose, Sale, SpendCode, TillClaims, TillLimits, Typ,
     Window, sign,
@@ -40,6 +40,7 @@ impl Table {
             "unit" => self.unit(row),
             "prices" => self.prices(row),
             "accept" => self.accept(row),
+            "breakage" => self.breakage(row),
             "open" => self.open(row),
             "freeze" | "release" => self.freeze(row),
             "erase" => {
@@ -193,6 +194,15 @@ impl Table {
             args.expiry = Expiry::Yearly { month: number(month) as u32, day: 30, least: 0 };
         }
         self.command(row, "root:br_kino", "unit.define", &args)
+    }
+
+    /// `breakage HARVEST 1 200000+500000`: so many of a million are spent by the end of each month.
+    fn breakage(&self, row: &Row) -> Request {
+        let unit = id(row.word(1));
+        let redeemed = row.word(3).split('+').map(|n| number(n) as u32).collect();
+        let args = PublishBreakage { unit, version: number(row.word(2)), redeemed, reason: None };
+        let brand = self.world.brand_of(unit).0;
+        self.command(row, &format!("root:{}", brand.id), "breakage.publish", &args)
     }
 
     fn prices(&self, row: &Row) -> Request {

@@ -5,7 +5,8 @@
 //! redeemed; gross obligations net to the pair totals), or an error says which do not.
 //! Refuses to know: how state came about, and how figures are printed.
 
-use crate::book::{Name, Payment, Price, Record, Shared, Unit};
+use super::house::text;
+use crate::book::{Name, Price, Record, Shared, Unit};
 use crate::store::Read;
 use crate::types::{BrandId, Currency, Money, ParticipantId, Points, UnitCode};
 use std::collections::BTreeMap;
@@ -51,7 +52,7 @@ pub struct Figures {
     pub payments: u64,
 }
 
-fn scan(
+pub(super) fn scan(
     read: &dyn Read,
     prefix: &str,
     take: &mut dyn FnMut(Name, Record) -> Result<(), String>,
@@ -92,6 +93,7 @@ impl Figures {
         let mut figures = Self { units, owed: BTreeMap::new(), nets: BTreeMap::new(), payments: 0 };
         scan(read, "account/", &mut |_, record| figures.account(&record))?;
         scan(read, "payment/", &mut |_, record| figures.payment(&record))?;
+        scan(read, "dispute/", &mut |_, record| figures.dispute(&record))?;
         figures.totals(read)?;
         figures.pairs(read, currency)?;
         scan(read, "prices/", &mut |name, record| figures.price(&name, &record, currency))?;
@@ -115,7 +117,12 @@ impl Figures {
         let net = payment.captured.minus(payment.refunded).ok_or("a payment refunded above its captures")?;
         let of = payment.amount.get();
         for share in &payment.shares {
-            let points = share.points.share_ceil(net.get(), of).map(Points::get);
+            let back = match share.restored.is_zero() {
+                true => Some(Points::ZERO),
+                false => share.points.share_ceil(share.restored.get(), share.obligation.get()),
+            };
+            let points = share.points.share_ceil(net.get(), of);
+            let points = points.zip(back).and_then(|(points, back)| points.minus(back)).map(Points::get);
             let owed = share.obligation.share_floor(net.get(), of).map(Money::get);
             let (Some(points), Some(owed)) = (points, owed) else {
                 return Err("a share of a payment does not fit".into());
@@ -124,19 +131,41 @@ impl Figures {
             let at_home = unit.brand == payment.brand;
             add(if at_home { &mut unit.home } else { &mut unit.elsewhere }, points)?;
             if owed > 0 {
-                self.owe(payment, &share.issuer, owed)?;
+                self.owe(&share.issuer, &payment.participant, owed)?;
             }
         }
         Ok(())
     }
 
-    fn owe(&mut self, payment: &Payment, issuer: &ParticipantId, owed: u64) -> Result<(), String> {
-        let pair = (issuer.clone(), payment.participant.clone());
-        add(self.owed.entry(pair).or_default(), owed)?;
-        let signed = i64::try_from(owed).map_err(|e| e.to_string())?;
-        *self.nets.entry(issuer.clone()).or_default() -= signed;
-        *self.nets.entry(payment.participant.clone()).or_default() += signed;
+    /// What a dispute took back, and what its loser owes for that.
+    fn dispute(&mut self, record: &Record) -> Result<(), String> {
+        let Record::Dispute(dispute) = record else { return Ok(()) };
+        let outcome = dispute.outcome.as_ref().ok_or("a dispute that is not decided")?;
+        let (filer, target) = (&dispute.filer, &dispute.target);
+        let (winner, loser) = if outcome.for_filer { (filer, target) } else { (target, filer) };
+        let mut less = if outcome.for_filer { dispute.amount.get() } else { 0 };
+        for fee in dispute.fees.iter().filter(|_| !outcome.fees.is_zero()) {
+            // What the target owes the filer for it stands in one part with what is taken back.
+            match fee.to.as_ref().unwrap_or(winner) {
+                to if to == filer && loser == target => add(&mut less, fee.amount.get())?,
+                to => self.owe(loser, to, fee.amount.get())?,
+            }
+        }
+        let owed = self.owed.entry((filer.clone(), target.clone())).or_default();
+        *owed = owed.checked_sub(less).ok_or("more was charged back than is owed")?;
+        self.shift(filer, target, -i64::try_from(less).map_err(text)?);
         Ok(())
+    }
+
+    fn owe(&mut self, debtor: &ParticipantId, creditor: &ParticipantId, owed: u64) -> Result<(), String> {
+        add(self.owed.entry((debtor.clone(), creditor.clone())).or_default(), owed)?;
+        self.shift(debtor, creditor, i64::try_from(owed).map_err(text)?);
+        Ok(())
+    }
+
+    fn shift(&mut self, debtor: &ParticipantId, creditor: &ParticipantId, by: i64) {
+        *self.nets.entry(debtor.clone()).or_default() -= by;
+        *self.nets.entry(creditor.clone()).or_default() += by;
     }
 
     /// The shared accounts say where points came from and ended; both sides must agree.

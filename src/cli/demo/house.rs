@@ -2,9 +2,11 @@
 //!
 //! Owns: which step is taken when, what the bank is made to say, and the figures of each month.
 //! Promises: every step is an ordinary signed command; what needs two people has two; one month somebody objects, one
-//! month somebody does not pay in time, and its cover is drawn. Each cycle but the open one ends settled.
+//! month a payment is disputed, one month somebody does not pay in time, and its cover is drawn. Each cycle but the open
+//! one ends settled.
 //! Refuses to know: how a cycle is decided.
 
+use super::dispute::{Busy, Ruled};
 use crate::app::{Operator, Pen, id_of};
 use crate::book::{Answered, Booking, Closing, Line, Name, Record, StatementLine, Way};
 use crate::clearing::{
@@ -14,6 +16,7 @@ use crate::clearing::{
 use crate::engine::Engine;
 use crate::machine::{Kind, Request};
 use crate::sign::{KeyCert, Purpose, SecretKey, Typ, sign};
+use crate::store::Read;
 use crate::types::{
     Currency, Hash, Ident, InstructionId, Money, Month, ObjectionId, ParticipantId, Time, encode,
 };
@@ -23,6 +26,8 @@ use serde::Serialize;
 const DAY: u64 = 86_400;
 /// In which month, of those that are closed, somebody objects.
 const OBJECTION: u64 = 2;
+/// In which somebody disputes a payment.
+const DISPUTE: u64 = 3;
 /// In which somebody does not pay in time.
 const SHORTFALL: u64 = 4;
 
@@ -80,7 +85,7 @@ pub struct House<'a> {
 /// Whoever objects: the issuing key of the participant's brand.
 pub type Keys<'k> = &'k dyn Fn(&ParticipantId) -> Option<&'k SecretKey>;
 
-fn text(e: impl std::fmt::Display) -> String {
+pub(super) fn text(e: impl std::fmt::Display) -> String {
     e.to_string()
 }
 
@@ -160,18 +165,30 @@ impl<'a> House<'a> {
 
     // Asking.
 
-    fn send(&mut self, request: &Request, at: Time) -> Result<u64, String> {
+    pub(super) fn send(&mut self, request: &Request, at: Time) -> Result<u64, String> {
         self.commands += 1;
         Ok(self.engine.ask(request, Some(at)).map_err(text)?.seq)
     }
 
-    fn ask(&mut self, kind: Kind, about: &str, args: &impl Serialize, at: Time) -> Result<u64, String> {
+    pub(super) fn ask(
+        &mut self,
+        kind: Kind,
+        about: &str,
+        args: &impl Serialize,
+        at: Time,
+    ) -> Result<u64, String> {
         let cid = id_of(&[kind.text(), about]);
         let statement = self.pen.command(&self.analyst, &cid, kind, args);
         self.send(&Request::of(vec![statement]), at)
     }
 
-    fn agreed(&mut self, kind: Kind, about: &str, args: &impl Serialize, at: Time) -> Result<u64, String> {
+    pub(super) fn agreed(
+        &mut self,
+        kind: Kind,
+        about: &str,
+        args: &impl Serialize,
+        at: Time,
+    ) -> Result<u64, String> {
         let cid = id_of(&[kind.text(), about]);
         let statement = self.pen.command(&self.analyst, &cid, kind, args);
         let request = self.pen.approved(statement, &[&self.approvers[0], &self.approvers[1]]);
@@ -190,7 +207,26 @@ impl<'a> House<'a> {
 
     // Reading.
 
-    fn record(&self, name: &Name) -> Result<Option<Record>, String> {
+    /// The command of a brand's, signed with one of its keys.
+    pub(super) fn by(
+        &mut self,
+        key: &SecretKey,
+        kind: Kind,
+        about: &str,
+        args: &impl Serialize,
+        at: Time,
+    ) -> Result<u64, String> {
+        let statement = self.pen.command(key, &id_of(&[kind.text(), about]), kind, args);
+        self.send(&Request::of(vec![statement]), at)
+    }
+
+    /// The network's state, with all that was committed in it.
+    pub(super) fn state(&self) -> Result<&dyn Read, String> {
+        self.engine.settle().map_err(text)?;
+        Ok(&**self.engine.read())
+    }
+
+    pub(super) fn record(&self, name: &Name) -> Result<Option<Record>, String> {
         let rows = self.engine.read().load(&[name.to_string()]).map_err(text)?.rows;
         rows.first().map(|row| Record::decode(name, &row.value).map_err(text)).transpose()
     }
@@ -224,8 +260,10 @@ impl<'a> House<'a> {
     // Steps.
 
     /// A month is over: its cycle is sealed and computed, and the review begins.
-    pub fn begin(&mut self, month: Month, at: Time, keys: Keys) -> Result<(), String> {
+    /// `busy`: payments of which more is to come. Says what a ruling came to, if there was one.
+    pub fn begin(&mut self, month: Month, at: Time, keys: Keys, busy: Busy) -> Result<Option<Ruled>, String> {
         self.months += 1;
+        let ruled = if self.months == DISPUTE { self.dispute(keys, busy, at)? } else { None };
         let record = self.record(&Name::Cycle)?;
         let cycle = record.as_ref().and_then(Record::cycle).ok_or("no cycle is open")?.open;
         self.ask(Kind::CycleSealed, &cycle.to_string(), &SealCycle { cycle }, at)?;
@@ -234,7 +272,8 @@ impl<'a> House<'a> {
         let until = at.seconds() + DAY;
         self.advance(MoveCycle { until: Some(until), ..MoveCycle::bare(cycle, Move::Review) }, at)?;
         let figures = matrix.figures().map_err(text)?;
-        let mut closed = Closed { month: month.to_string(), cycle, figures, moved: 0, note: String::new() };
+        let note = ruled.as_ref().map_or(String::new(), Ruled::note);
+        let mut closed = Closed { month: month.to_string(), cycle, figures, moved: 0, note };
         let mut due = Time::from_seconds(until).ok_or("a time beyond all")?;
         if self.months == OBJECTION
             && let Some(debt) = self.objected(cycle, &matrix, keys, at)?
@@ -249,7 +288,7 @@ impl<'a> House<'a> {
             due = Time::from_seconds(again).ok_or("a time beyond all")?;
         }
         self.open = Some(Open { cycle, due, next: Next::Approve, closed, late: None });
-        Ok(())
+        Ok(ruled)
     }
 
     /// Whoever owes somebody on balance objects to half of it: the first of the debts.
@@ -303,9 +342,7 @@ impl<'a> House<'a> {
             payment: None,
             reason: "not_ours".parse().map_err(text)?,
         };
-        let cid = id_of(&["objection", &cycle.to_string()]);
-        let statement = self.pen.command(key, &cid, Kind::ObjectionFiled, &args);
-        let seq = self.send(&Request::of(vec![statement]), at)?;
+        let seq = self.by(key, Kind::ObjectionFiled, &cycle.to_string(), &args, at)?;
         let args = AnswerObjection {
             objection: ObjectionId { seq, part: 0 },
             answer: Answered::Accepted,

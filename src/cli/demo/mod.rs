@@ -8,6 +8,7 @@
 
 mod books;
 mod cast;
+mod dispute;
 mod figures;
 mod house;
 pub(super) mod page;

@@ -6,6 +6,7 @@
 //! Refuses to know: how the network decides.
 
 use super::cast::{Brand, Cast, Member};
+use super::dispute::Ruled;
 use super::house::{Closed, House};
 use super::pipe::{Number, Pipe};
 use super::receipts::Receipt;
@@ -168,7 +169,27 @@ impl<'a> Replay<'a> {
             let brand = brands.iter().find(|brand| brand.terms.participant == *who);
             brand.map(|brand| &brand.keys.issuing)
         };
-        self.house.begin(month, self.now, &keys)
+        let open = &self.open;
+        let busy = |id: PaymentId| open.values().any(|open| open.id == Some(id));
+        match self.house.begin(month, self.now, &keys, &busy)? {
+            Some(ruled) => self.ruled(&ruled),
+            None => Ok(()),
+        }
+    }
+
+    /// A ruling took back what one brand owes another, and gave its holder the points back.
+    fn ruled(&mut self, ruled: &Ruled) -> Result<(), String> {
+        let place = |who: &ParticipantId| {
+            let found = self.cast.brands.iter().position(|brand| brand.terms.participant == *who);
+            found.ok_or_else(|| format!("{who} is no brand's"))
+        };
+        let (issuer, shop) = (place(&ruled.filer)?, place(&ruled.target)?);
+        self.tally.ruled(issuer, shop, ruled.points, ruled.amount, ruled.fee);
+        let purses = self.cast.members.values_mut().flat_map(|member| &mut member.purses);
+        for purse in purses.filter(|purse| purse.account == ruled.account) {
+            purse.most = purse.most.saturating_add(ruled.points);
+        }
+        Ok(())
     }
 
     /// Takes every step of the clearing house that is still ahead.

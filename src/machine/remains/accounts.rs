@@ -11,7 +11,7 @@ use crate::sign::{PublicKey, Purpose};
 use crate::types::{AccountId, BrandId, Hash, Kid, UnitCode};
 
 /// In whose name it was asked for, and how.
-fn asker(scene: &Scene) -> Result<Option<(Asked, Principal)>, Broken> {
+pub(super) fn asker(scene: &Scene) -> Result<Option<(Asked, Principal)>, Broken> {
     let Some(asked) = scene.asked(Kid(Hash::default())) else { return Ok(None) };
     if scene.left.first.is_none() {
         return Ok(scene.command().map(|(who, ..)| (asked, who.clone())));

@@ -9,8 +9,9 @@ use super::super::decide::Outcome;
 use super::super::kind::Kind;
 use super::super::verify::Broken;
 use super::scene::Scene;
-use super::{accounts, offers, payments, points};
+use super::{accounts, complaints, offers, payments, points};
 use crate::book::{Account, Draft, KeyRecord, KeyState, Principal, Stop};
+use crate::clearing::{MoveComplaint, move_complaint_as};
 use crate::network::{Asked, FreezeAccount, OpenAccount, give_key, keyless, set_frozen, set_state};
 use crate::payments::{Asks, step_by_some_till};
 use crate::points::{Batch, Lines, Verdict, use_token};
@@ -41,6 +42,8 @@ pub(super) enum Act {
     Freeze(FreezeAccount),
     /// A key's state is set.
     Revoke(Box<KeyRecord>, KeyState),
+    /// A step of a complaint, in somebody's name.
+    Complaint(Principal, MoveComplaint),
     /// Nothing changes; what is due on the account is booked.
     Look(AccountId),
     /// Nothing changes at all.
@@ -88,6 +91,7 @@ impl Act {
                 }
                 set_state(draft, (**key).clone(), *state)
             }
+            Self::Complaint(who, args) => move_complaint_as(draft, who, args),
             Self::Look(account) => draft.account(*account).map(drop),
             Self::Token(iss, jti) => use_token(draft, iss, jti, asked),
             Self::Batch(batch, verdicts) => {
@@ -131,6 +135,8 @@ pub(super) fn guesses(scene: &Scene) -> Result<Vec<Guess>, Broken> {
         Kind::AccountKeyRevoked => accounts::revoked(scene),
         Kind::PointsIssued => points::issued(scene),
         Kind::PointsBatch => points::batch(scene),
+        Kind::ComplaintFiled => complaints::filed(scene),
+        Kind::ComplaintMoved => complaints::moved(scene),
         Kind::ConsentOpened => payments::opened(scene),
         Kind::PaymentAuthorised => payments::authorised(scene),
         Kind::OfferMade => offers::made(scene),

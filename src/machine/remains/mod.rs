@@ -7,6 +7,7 @@
 //! Refuses to know: whether it was asked for. That went with the evidence, and is counted.
 
 mod accounts;
+mod complaints;
 mod guess;
 mod left;
 mod offers;

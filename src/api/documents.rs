@@ -1,0 +1,240 @@
+//! Documents: the evidence that is brought in disputes and complaints. The log has hashes, the vault what stands behind
+//! them.
+
+use super::call::{Caller, Whom, service};
+use super::cycles::sight;
+use super::problem::{Code, Problem};
+use super::reply::{json, min_seq};
+use super::service::Service;
+use super::wallets::vault_problem;
+use super::write::Incoming;
+use crate::book::{Name, Record};
+use crate::machine::Role;
+use crate::types::{AccountId, ComplaintId, DisputeId, Hash, Time, b64, b64_decode};
+use crate::vault::{DOCUMENT_TYPES, Document, Found};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+
+/// A document, to be kept.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewDocument {
+    /// `application/pdf`, `image/jpeg`, `image/png` or `text/plain`.
+    media_type: String,
+    /// Its bytes, at most 1 MiB: base64url without padding. Their SHA-256 must stand in the dispute or complaint.
+    content: String,
+}
+
+/// A document that was brought.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct KeptDocument {
+    /// The dispute or complaint.
+    matter: String,
+    /// SHA-256 of its bytes.
+    sha256: Hash,
+    /// How many bytes it has.
+    #[schema(example = 15)]
+    bytes: usize,
+}
+
+/// A document.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ShownDocument {
+    /// The dispute or complaint.
+    matter: String,
+    /// SHA-256 of its bytes.
+    sha256: Hash,
+    /// Its media type.
+    media_type: String,
+    /// Who brought it.
+    by: String,
+    /// When.
+    added: Time,
+    /// Its bytes, base64url without padding.
+    content: String,
+}
+
+/// What became of a document.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ErasedDocument {
+    /// The dispute or complaint.
+    matter: String,
+    /// SHA-256 of what its bytes were: that stays in the log.
+    sha256: Hash,
+    /// Whether the network keeps it: no more.
+    #[schema(example = false)]
+    kept: bool,
+}
+
+/// A dispute or complaint, as somebody who may look into it sees it.
+struct Matter {
+    /// Its id.
+    id: String,
+    /// Hashes of what was brought, each with who brought it, where that is one of several.
+    hashes: Vec<(Option<String>, Hash)>,
+    /// Who looks: as a document names who brought it.
+    who: String,
+    /// Whose account a complaint is about.
+    account: Option<AccountId>,
+}
+
+fn nothing() -> Problem {
+    Problem::about(Code::NotFound, "no such dispute or complaint of yours")
+}
+
+impl Service {
+    /// Parties see it and, of the operator, whoever works on it.
+    fn matter(&self, caller: &Caller, id: &str) -> Result<Matter, Problem> {
+        let operator = caller.whom == Whom::Operator && caller.role == Role::Operator;
+        if let Ok(dispute) = id.parse::<DisputeId>() {
+            let record = self.record(&Name::Dispute(dispute))?;
+            let facts = record.as_deref().and_then(Record::dispute).ok_or_else(nothing)?;
+            let who = match sight(self, caller) {
+                Ok(Some(own)) if own == facts.filer || own == facts.target => own.to_string(),
+                Ok(None) if operator => "op".into(),
+                _ => return Err(nothing()),
+            };
+            let hashes = facts.evidence.iter().map(|(by, hash)| (Some(by.to_string()), *hash)).collect();
+            return Ok(Matter { id: id.to_owned(), hashes, who, account: None });
+        }
+        let complaint: ComplaintId = id.parse().map_err(|_| nothing())?;
+        let record = self.record(&Name::Complaint(complaint))?;
+        let facts = record.as_deref().and_then(Record::complaint).ok_or_else(nothing)?;
+        let who = match caller.brand() {
+            Some(brand) if *brand == facts.brand => brand.to_string(),
+            Some(_) => return Err(nothing()),
+            None if operator => "op".into(),
+            None if caller.whom == Whom::Operator => return Err(nothing()),
+            None => {
+                self.may_see_account(caller, facts.account, None).map_err(|_| nothing())?;
+                facts.account.to_string()
+            }
+        };
+        let hashes = facts.evidence.iter().map(|hash| (None, *hash)).collect();
+        Ok(Matter { id: id.to_owned(), hashes, who, account: Some(facts.account) })
+    }
+}
+
+impl Matter {
+    /// Refuses a hash that does not stand in it.
+    fn has(&self, sha256: Hash) -> Result<(), Problem> {
+        let there = self.hashes.iter().any(|(_, hash)| *hash == sha256);
+        there
+            .then_some(())
+            .ok_or_else(|| Problem::about(Code::NotFound, "no document of this hash was brought"))
+    }
+
+    /// Refuses to take what whoever looks has not announced.
+    fn takes(&self, sha256: Hash) -> Result<(), Problem> {
+        let own = |by: &Option<String>| by.as_ref().is_none_or(|by| *by == self.who);
+        let announced = self.who != "op" && self.hashes.iter().any(|(by, hash)| *hash == sha256 && own(by));
+        let about = || format!("its SHA-256 is {sha256}, which you did not bring in {}", self.id);
+        announced.then_some(()).ok_or_else(|| Problem::about(Code::DocumentMismatch, about()))
+    }
+}
+
+/// Hand in a document
+///
+/// Of a dispute or complaint in which its SHA-256 stands: first the hash goes into the log, with the statement that brings
+/// it, then the document comes here. Another one is refused, and so is one of the other side's. It is kept sealed; the
+/// parties and the operator's people read it.
+#[utoipa::path(post, path = "/v1/documents/{matter}", tag = "clearing", operation_id = "addDocument",
+    params(("matter" = String, Path, description = "The id of the dispute or complaint.",
+        example = "dsp_15740.0")),
+    request_body = NewDocument,
+    responses((status = 201, description = "It is kept.", body = KeptDocument)))]
+pub async fn add(incoming: Incoming, matter: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let caller = incoming.caller().await?;
+    let new: NewDocument = incoming.json()?;
+    if !DOCUMENT_TYPES.contains(&new.media_type.as_str()) {
+        let about = format!("media_type: one of {}", DOCUMENT_TYPES.join(", "));
+        return Err(Problem::about(Code::BodyInvalid, about));
+    }
+    let content = b64_decode(&new.content)
+        .map_err(|_| Problem::about(Code::BodyInvalid, "content: base64url without padding"))?;
+    let service = incoming.service.clone();
+    let matter = service.matter(&caller, &matter)?;
+    matter.takes(Hash::sha256(&content))?;
+    let bytes = content.len();
+    let document = Document {
+        matter: matter.id.clone(),
+        media_type: new.media_type,
+        content,
+        by: matter.who,
+        added: service.clock.now(),
+    };
+    let kept = web::block(move || service.vault.keep_document(&document, matter.account));
+    let sha256 = kept.await.map_err(Problem::fault)?.map_err(vault_problem)?;
+    Ok(HttpResponse::Created().json(KeptDocument { matter: matter.id, sha256, bytes }))
+}
+
+fn hash(text: &str) -> Result<Hash, Problem> {
+    serde_json::from_value(text.into())
+        .map_err(|_| Problem::about(Code::NotFound, "no document of this hash was brought"))
+}
+
+/// Show a document
+///
+/// For the parties of the dispute or complaint and the operator's people.
+#[utoipa::path(get, path = "/v1/documents/{matter}/{sha256}", tag = "clearing", operation_id = "getDocument",
+    params(("matter" = String, Path, description = "The id of the dispute or complaint.",
+        example = "dsp_15740.0"),
+        ("sha256" = Hash, Path, description = "SHA-256 of the document.",
+            example = "cec4abf15319d79a283bc0bf94df63c97707d7fc748fab1bde4ebf728eb8dcab")),
+    responses((status = 200, description = "The document.", body = ShownDocument)))]
+pub async fn get(
+    caller: Caller,
+    request: HttpRequest,
+    place: web::Path<(String, String)>,
+) -> Result<HttpResponse, Problem> {
+    let (matter, sha256) = place.into_inner();
+    let service = service(&request)?;
+    service.wait_for(min_seq(request.headers())?).await?;
+    let matter = service.matter(&caller, &matter)?;
+    let sha256 = hash(&sha256)?;
+    matter.has(sha256)?;
+    let id = matter.id.clone();
+    let found = web::block(move || service.vault.document(&id, sha256));
+    match found.await.map_err(Problem::fault)?.map_err(vault_problem)? {
+        Some(Found::Whole(one)) => {
+            let (content, media_type) = (b64(&one.content), one.media_type);
+            let shown = ShownDocument {
+                matter: one.matter,
+                sha256,
+                media_type,
+                by: one.by,
+                added: one.added,
+                content,
+            };
+            Ok(json(None, &shown))
+        }
+        Some(Found::Erased(at)) => Err(Problem::about(Code::NotFound, format!("it was erased at {at}"))),
+        None => Err(Problem::about(Code::NotFound, "it was not handed in yet")),
+    }
+}
+
+/// Erase a document
+///
+/// By the operator. Its hash stays in the log; what it said is gone, and is not taken again. What a statement in the log
+/// says is erased at `/v1/erasures`.
+#[utoipa::path(delete, path = "/v1/documents/{matter}/{sha256}", tag = "clearing", operation_id = "eraseDocument",
+    params(("matter" = String, Path, description = "The id of the dispute or complaint.",
+        example = "dsp_15740.0"),
+        ("sha256" = Hash, Path, description = "SHA-256 of the document.",
+            example = "cec4abf15319d79a283bc0bf94df63c97707d7fc748fab1bde4ebf728eb8dcab")),
+    responses((status = 200, description = "The network does not keep it.", body = ErasedDocument)))]
+pub async fn erase(incoming: Incoming, place: web::Path<(String, String)>) -> Result<HttpResponse, Problem> {
+    let caller = incoming.caller().await?;
+    let (matter, sha256) = place.into_inner();
+    let service = incoming.service.clone();
+    let matter = service.matter(&caller, &matter)?;
+    let sha256 = hash(&sha256)?;
+    matter.has(sha256)?;
+    let (id, now) = (matter.id.clone(), service.clock.now());
+    // Old bytes of it are waited for, until no reader needs them.
+    let erased = web::block(move || service.vault.erase_document(&id, sha256, now));
+    match erased.await.map_err(Problem::fault)?.map_err(vault_problem)? {
+        true => Ok(json(None, &ErasedDocument { matter: matter.id, sha256, kept: false })),
+        false => Err(Problem::about(Code::NotFound, "it was not handed in yet")),
+    }
+}

@@ -1,0 +1,107 @@
+//! Subjects of disputes: what somebody owes for, and how much of that stands undisputed.
+//!
+//! Owns: the sorts of subjects.
+//! Promises: what is disputed of one, or was charged back, is kept with it, so that it is never disputed twice nor
+//! refunded as well.
+//! Refuses to know: how a dispute goes on.
+
+use crate::book::{Draft, Name, PartKey, Record, Stop};
+use crate::payments::owed_now;
+use crate::types::{Currency, ExchangeId, Money, ParticipantId, PaymentId, Refusal, Refused, Time, UnitCode};
+
+/// What a dispute is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Subject {
+    /// A unit's share of a payment.
+    Payment(PaymentId, UnitCode),
+    /// An exchange.
+    Exchange(ExchangeId),
+}
+
+/// How a subject stands.
+pub(super) struct Stands {
+    /// Who is owed.
+    pub target: ParticipantId,
+    /// In this currency.
+    pub currency: Currency,
+    /// What is owed for it: captured and not refunded.
+    pub owed: Money,
+    /// How much of that is disputed, or was charged back.
+    pub charged: Money,
+    /// From when on the time of a reason runs.
+    pub since: Time,
+}
+
+impl Subject {
+    /// As arguments and records name it: one of these.
+    pub(super) fn of(
+        payment: Option<PaymentId>,
+        unit: Option<UnitCode>,
+        exchange: Option<ExchangeId>,
+    ) -> Result<Self, Refused> {
+        match (payment, unit, exchange) {
+            (Some(payment), Some(unit), None) => Ok(Self::Payment(payment, unit)),
+            (None, None, Some(exchange)) => Ok(Self::Exchange(exchange)),
+            _ => Err(Refused::about(Refusal::TokenPayload, "a payment and a unit of it, or an exchange")),
+        }
+    }
+
+    /// How it stands, for whoever says that they owe it.
+    pub(super) fn stands(&self, draft: &mut Draft, filer: &ParticipantId) -> Result<Stands, Stop> {
+        let nothing = || Refused::about(Refusal::KeyOwner, format!("{filer} owes nothing for it"));
+        match self {
+            Self::Payment(id, unit) => {
+                let payment = draft.payment(*id)?;
+                let mut shares = payment.shares.iter().enumerate();
+                let (at, share) = shares
+                    .find(|(_, share)| share.unit == *unit && share.issuer == *filer)
+                    .ok_or_else(nothing)?;
+                Ok(Stands {
+                    target: payment.participant.clone(),
+                    currency: payment.currency,
+                    owed: owed_now(&payment, at)?,
+                    charged: share.charged,
+                    since: payment.deadline,
+                })
+            }
+            Self::Exchange(id) => {
+                let record = draft.get(&Name::Exchange(*id))?;
+                let exchange = record.as_deref().and_then(Record::exchange);
+                let exchange = exchange.filter(|one| one.terms.debtor == *filer).ok_or_else(nothing)?;
+                Ok(Stands {
+                    target: exchange.terms.creditor.clone(),
+                    currency: exchange.terms.currency,
+                    owed: exchange.terms.worth,
+                    charged: exchange.charged,
+                    since: draft.offer(exchange.offer)?.until,
+                })
+            }
+        }
+    }
+}
+
+/// So much more of a subject is disputed, or less.
+pub(super) fn charge(draft: &mut Draft, subject: &Subject, change: i64) -> Result<(), Stop> {
+    let changed = |charged: Money| {
+        let sum = charged.signed().checked_add(change).and_then(|sum| u64::try_from(sum).ok());
+        sum.and_then(Money::new).ok_or_else(|| Stop::Bug("more was disputed than is known".into()))
+    };
+    match subject {
+        Subject::Payment(id, unit) => {
+            let mut payment = (*draft.payment(*id)?).clone();
+            for share in payment.shares.iter_mut().filter(|share| share.unit == *unit) {
+                share.charged = changed(share.charged)?;
+            }
+            let part = PartKey::Brand(payment.brand.clone());
+            draft.put(part, Name::Payment(*id), Some(Record::Payment(payment)))
+        }
+        Subject::Exchange(id) => {
+            let name = Name::Exchange(*id);
+            let record = draft.get(&name)?;
+            let exchange = record.as_deref().and_then(Record::exchange);
+            let mut exchange = exchange.cloned().ok_or_else(|| Stop::Bug(format!("{id} is gone")))?;
+            exchange.charged = changed(exchange.charged)?;
+            draft.put(PartKey::Holder(exchange.account), name, Some(Record::Exchange(exchange)))
+        }
+    }
+}

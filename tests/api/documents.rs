@@ -1,0 +1,130 @@
+//! Documents of disputes and complaints: handed in by who brought their hash, read by both sides and the operator, erased.
+
+use super::scene::{award, harvest, open, pay};
+use crate::common::carried::ADDRESS;
+use crate::common::http::{Ask, Reply, Server};
+use crate::common::world::{Key, id, money};
+use serde_json::{Value, json};
+use tallyhouse::clearing::{FileComplaint, FileDispute};
+use tallyhouse::machine::{Request, Role};
+use tallyhouse::sign::HttpMessage;
+use tallyhouse::types::{Hash, b64};
+use tallyhouse::vault::{MAX_DOCUMENT, Whom};
+
+fn file(server: &Server, key: &Key, kind: &str, path: &str, args: &impl serde::Serialize) -> u64 {
+    let statement = server.world.command(key, &server.fresh("file"), kind, args);
+    server.submit(path, &Request::of(vec![statement])).expect(201)["seq"].as_u64().expect("an entry")
+}
+
+fn hand_in(server: &Server, key: &Key, matter: &str, content: &[u8]) -> Reply {
+    let body = json!({"media_type": "text/plain", "content": b64(content)});
+    server.ask(&server.signed_post(key, &format!("/v1/documents/{matter}"), &server.fresh("hand-in"), &body))
+}
+
+fn look(server: &Server, key: &Key, matter: &str, hash: Hash) -> Reply {
+    server.get_signed(key, &format!("/v1/documents/{matter}/{hash}"))
+}
+
+fn erase(server: &Server, key: &Key, matter: &str, hash: Hash) -> Reply {
+    let message = HttpMessage {
+        method: "DELETE".into(),
+        target_uri: format!("{ADDRESS}/v1/documents/{matter}/{hash}"),
+        idempotency_key: Some(server.fresh("gone")),
+        ..HttpMessage::default()
+    };
+    server.ask(&Ask::message(&server.sign(key, message)))
+}
+
+/// A payment of harvest's points in kino's shop, and its holder.
+fn scene() -> (Server, Key, String) {
+    let server = Server::founded(31);
+    let holder = open(&server, harvest(), 0);
+    award(&server, harvest(), 0, 50_000);
+    let payment = pay(&server, 1, harvest(), 0, 10_000, true);
+    (server, holder.key, payment)
+}
+
+#[test]
+fn a_document_is_taken_from_who_brought_its_hash_and_read_by_both_sides() {
+    let (server, holder, payment) = scene();
+    let [harvest, kino, polar] = [0, 1, 2].map(|at| &server.world.brands[at].issuing[0]);
+    let root = &server.world.roots[0];
+    let letter = b"what was agreed";
+    let hash = Hash::sha256(letter);
+    let args = FileDispute {
+        payment: Some(id(&payment)),
+        unit: Some(super::scene::harvest()),
+        exchange: None,
+        amount: money(100),
+        reason: id("wrong_amount"),
+        points: None,
+        evidence: vec![hash],
+    };
+    let seq = file(&server, harvest, "dispute.file", "/v1/disputes", &args);
+    let matter = format!("dsp_{seq}.0");
+    look(&server, harvest, &matter, hash).refused(404, "not_found");
+    // Nothing but what was announced, and from nobody else.
+    hand_in(&server, harvest, &matter, b"what was not agreed").refused(422, "document_mismatch");
+    hand_in(&server, kino, &matter, letter).refused(422, "document_mismatch");
+    hand_in(&server, root, &matter, letter).refused(422, "document_mismatch");
+    for stranger in [polar, &holder] {
+        hand_in(&server, stranger, &matter, letter).refused(404, "not_found");
+    }
+    hand_in(&server, harvest, "dsp_9.0", letter).refused(404, "not_found");
+    let of = |media: &str, content: &str| {
+        let body = json!({"media_type": media, "content": content});
+        server.ask(&server.signed_post(
+            harvest,
+            &format!("/v1/documents/{matter}"),
+            &server.fresh("odd"),
+            &body,
+        ))
+    };
+    of("text/html", &b64(letter)).refused(400, "body_invalid");
+    of("text/plain", "not base64url!").refused(400, "body_invalid");
+    of("text/plain", &"A".repeat(MAX_DOCUMENT * 3 / 2)).refused(413, "body_too_large");
+    let kept = hand_in(&server, harvest, &matter, letter).expect(201);
+    assert_eq!(kept, json!({"matter": matter, "sha256": hash, "bytes": 15}));
+    assert_eq!(hand_in(&server, harvest, &matter, letter).expect(201), kept, "once more is the same");
+
+    for reader in [harvest, kino, root] {
+        let shown = look(&server, reader, &matter, hash).expect(200);
+        let of = |key: &str| shown[key].clone();
+        assert_eq!(of("content"), json!(b64(letter)));
+        assert_eq!((of("by"), of("media_type")), (json!("pa_harvest"), json!("text/plain")));
+    }
+    for stranger in [polar, &holder] {
+        look(&server, stranger, &matter, hash).refused(404, "not_found");
+    }
+    look(&server, harvest, &matter, Hash::sha256(b"other")).refused(404, "not_found");
+    let auditor = server.api_key(Whom::Operator, Role::Auditor);
+    server.get_as(&auditor, &format!("/v1/documents/{matter}/{hash}")).refused(403, "scope_missing");
+
+    erase(&server, harvest, &matter, hash).refused(403, "scope_missing");
+    for _ in 0..2 {
+        assert_eq!(erase(&server, root, &matter, hash).expect(200)["kept"], Value::Bool(false));
+    }
+    look(&server, harvest, &matter, hash).refused(404, "not_found");
+    hand_in(&server, harvest, &matter, letter).refused(409, "already_taken");
+}
+
+#[test]
+fn a_complaints_document_is_its_holders_and_the_brands() {
+    let (server, holder, _) = scene();
+    let account = server.world.holder(harvest(), 0).account;
+    let receipt = b"a receipt";
+    let hash = Hash::sha256(receipt);
+    let args = FileComplaint { account, reason: id("missing_points"), payment: None, evidence: vec![hash] };
+    let seq = file(&server, &holder, "complaint.file", "/v1/complaints", &args);
+    let matter = format!("cmp_{seq}.0");
+    let [harvest, kino] = [0, 1].map(|at| &server.world.brands[at].issuing[0]);
+    hand_in(&server, kino, &matter, receipt).refused(404, "not_found");
+    hand_in(&server, &holder, &matter, receipt).expect(201);
+    let root = &server.world.roots[0];
+    for reader in [&holder, harvest, root] {
+        assert_eq!(look(&server, reader, &matter, hash).expect(200)["by"], json!(account));
+    }
+    look(&server, kino, &matter, hash).refused(404, "not_found");
+    erase(&server, root, &matter, hash).expect(200);
+    look(&server, &holder, &matter, hash).refused(404, "not_found");
+}

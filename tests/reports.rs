@@ -1,0 +1,101 @@
+//! Reports against what truly happens, on the pure core.
+//!
+//! Owns: a default that is asked about and then happens; positions that the reports and the books agree on.
+//! Promises: who would bear what is who then bears it, to the unit.
+//! Refuses to know: how reports are printed.
+
+mod common;
+
+use common::house::{House, eur, funding, step};
+use common::rng::Rng;
+use common::world::{id, money};
+use std::collections::BTreeMap;
+use tallyhouse::book::{Name, Record, Way};
+use tallyhouse::clearing::{Books, Move, MoveCycle, aging, exposures, what_if};
+use tallyhouse::types::ParticipantId;
+
+fn books(house: &House) -> Books {
+    Books(house.node.state.0.iter().map(|(name, record)| (name.clone(), record.clone())).collect())
+}
+
+/// A month of trade, random amounts.
+fn traded(seed: u64) -> House {
+    let (mut rng, mut house) = (Rng::new(seed), House::new(seed, false));
+    for unit in ["HARVEST", "KINO", "POLAR"] {
+        house.award(unit, 0, 10_000_000);
+    }
+    house.now = house.now.plus_seconds(3 * 86_400);
+    for _ in 0..8 {
+        let shops = [(2, "KINO"), (1, "HARVEST"), (0, "POLAR"), (2, "HARVEST"), (0, "KINO")];
+        let (shop, unit) = shops[rng.below(5) as usize];
+        house.pay(shop, unit, 0, 1_000 + rng.below(60_000), true).expect("paid");
+    }
+    house
+}
+
+#[test]
+fn what_would_be_borne_is_what_then_is() {
+    for seed in 0..10 {
+        let mut rng = Rng::new(seed + 100);
+        let mut house = traded(seed);
+        let cycle = house.seal();
+        house.approve(cycle);
+        house.pay_in(cycle);
+        let lines = ["pa_harvest", "pa_kino", "pa_polar"].map(|who| (who, house.line(cycle, who)));
+        let payers: Vec<&str> = lines
+            .iter()
+            .filter(|(_, line)| line.as_ref().is_some_and(|l| l.amount < 0))
+            .map(|l| l.0)
+            .collect();
+        let Some(late) = payers.first().copied() else { continue };
+        let set = funding(late, None, 100 * rng.below(40));
+        house.agreed("funding.set", &set).expect("set");
+        house.paid(cycle, Way::In, &[late]);
+        let tranche = money(100 * rng.below(30));
+        let holes = what_if(&books(&house), &id(late), tranche).expect("a report");
+        let [hole] = holes.as_slice() else { panic!("{holes:?}") };
+
+        house.now = house.now.plus_seconds(9 * 86_400);
+        house.ask("cycle.move", &step(cycle, Move::Shortfall)).expect("late");
+        let args = MoveCycle {
+            operator: Some(id("pa_franchise")),
+            tranche: Some(tranche),
+            ..step(cycle, Move::Cover)
+        };
+        house.agreed("cycle.move", &args).expect("covered");
+        let borne: BTreeMap<ParticipantId, u64> = ["pa_harvest", "pa_kino", "pa_polar"]
+            .into_iter()
+            .filter_map(|who| Some((id(who), house.line(cycle, who)?.lost.get())))
+            .filter(|(_, lost)| *lost > 0)
+            .collect();
+        let told: BTreeMap<_, _> = hole.others.iter().map(|b| (b.participant.clone(), b.amount)).collect();
+        assert_eq!(told, borne, "seed {seed}");
+        let sums = &house.closing(cycle).sums[0];
+        assert_eq!(hole.cover + hole.fund + hole.operator, sums.drawn.get(), "seed {seed}");
+        assert_eq!(hole.hole, sums.drawn.get() + sums.lost.get() + hole.left, "seed {seed}");
+    }
+}
+
+#[test]
+fn reports_say_what_the_books_say() {
+    let mut house = traded(3);
+    let first = aging(&books(&house), house.now);
+    let owed: u64 = first.iter().map(|row| row.open).sum();
+    let pairs = house.node.state.0.iter().filter_map(|(name, record)| match (name, &**record) {
+        (Name::Pair(1, ..), Record::Total(total)) => Some(total.unsigned_abs()),
+        _ => None,
+    });
+    assert_eq!(owed, pairs.sum::<u64>());
+    house.seal();
+    house.now = house.now.plus_seconds(42 * 86_400);
+    house.award("KINO", 0, 1_000_000);
+    house.now = house.now.plus_seconds(3 * 86_400);
+    house.pay(2, "KINO", 0, 20_000, true).expect("paid");
+    let then = aging(&books(&house), house.now);
+    assert_eq!(then.iter().map(|row| row.days_60).sum::<u64>(), owed);
+    assert_eq!(then.iter().map(|row| row.open).sum::<u64>(), 19_000);
+    assert!(then.iter().all(|row| row.total == row.open + row.days_60 && row.disputed == 0));
+    let positions = exposures(&books(&house), house.now).expect("a report");
+    assert_eq!(positions.iter().map(|one| one.position).sum::<i64>(), 0);
+    assert!(positions.iter().all(|one| one.currency == eur()));
+}
