@@ -20,6 +20,8 @@ mod batches;
 mod consents;
 #[path = "api/documents.rs"]
 mod documents;
+#[path = "api/fees.rs"]
+mod fees;
 #[path = "api/funding.rs"]
 mod funding;
 #[path = "api/leaks.rs"]

@@ -7,12 +7,18 @@
 
 mod common;
 
+use common::house::House;
+use common::month;
 use common::tools::{accepts, must_run, python_script, rejects, run};
+use common::world::id;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
+use tallyhouse::formats::{Cut, Journal, Ledger, write_beancount, write_hledger};
+use tallyhouse::log::{Envelope, Slot};
+use tallyhouse::machine::Event;
 
 /// Of the sample's receipts: enough for several months, and read again for each export.
 const RECEIPTS: usize = 4_000;
@@ -210,4 +216,59 @@ fn the_liability_rolls_forward_to_what_the_demo_says() {
     }
     let told = tallyhouse(DEMO.0.path(), &["liability", "--unit", "HARVEST"]);
     assert!(told.contains("redeemed elsewhere") && told.contains("as of entry"), "{told}");
+}
+
+/// A month with fees and tax, as the network's journal or one participant's.
+fn charged(whose: Option<&str>) -> Journal {
+    let mut house = House::new(11, false);
+    for (unit, n) in [("HARVEST", 7), ("KINO", 7)] {
+        house.award(unit, n, 100_000);
+    }
+    month::charge(&mut house);
+    let scales = house.world.genesis.currencies.iter().map(|setting| (setting.code, setting.scale));
+    let mut ledger = Ledger::new(whose.map(id), 0, scales);
+    for entry in &house.node.entries {
+        let envelope = Envelope::decode(&entry.envelope).expect("our own envelope");
+        let slots: Vec<Slot> = entry.parts.iter().cloned().map(Slot::Whole).collect();
+        ledger.take(&Event::read(&envelope, entry.hash, &slots).expect("an event")).expect("booked");
+    }
+    let seq = house.node.entries.len() as u64 - 1;
+    let cut = Cut { origin: "tally.test/world".into(), from: 0, seq, checkpoint: "a\nb\nc\n".into() };
+    ledger.journal(cut).expect("it balances")
+}
+
+#[test]
+fn tax_has_accounts_of_its_own_and_both_programs_accept_them() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut owed = BTreeMap::new();
+    for whose in [None, Some("pa_kino"), Some("pa_harvest"), Some("pa_op")] {
+        let journal = charged(whose);
+        let name = whose.unwrap_or("network");
+        let file = dir.path().join(format!("{name}.journal"));
+        std::fs::write(&file, write_hledger(&journal)).expect("written");
+        must_run(&mut hledger(&file, &["check", "--strict"]), ADVICE);
+        let counted = counted_by_hledger(&file);
+        let bean = dir.path().join(format!("{name}.beancount"));
+        std::fs::write(&bean, write_beancount(&journal)).expect("written");
+        let said = accepts(python_script("books.py").arg(&bean), "books.py");
+        assert!(said.contains("balances hold"), "{said}");
+        let of = |start: &str| -> i64 {
+            let found =
+                counted.iter().filter(|((account, code), _)| account.starts_with(start) && code == "EUR");
+            found.map(|(_, text)| whole(text)).sum()
+        };
+        owed.insert(name, ["Income:Fees", "Expenses:Fees", "Liabilities:Tax", "Assets:Tax"].map(of));
+        if whose.is_none() {
+            let tax = counted.keys().filter(|(account, _)| account.ends_with(":Tax")).count();
+            assert!(tax >= 4, "{counted:?}");
+        }
+    }
+    // What the operator earns others pay, and so it is with the tax on it; KINO also has the tax on what it is owed.
+    let [income, none, output, input] = owed["pa_op"];
+    assert!(income < 0 && output < 0 && (none, input) == (0, 0), "{owed:?}");
+    let paid = owed["pa_kino"][1] + owed["pa_harvest"][1];
+    assert_eq!(paid, -income);
+    let input = owed["pa_kino"][3] + owed["pa_harvest"][3];
+    assert_eq!(input, -output - owed["pa_kino"][2], "{owed:?}");
+    assert!(owed["pa_kino"][2] < 0);
 }

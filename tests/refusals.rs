@@ -9,7 +9,7 @@ use reader::Table;
 use std::collections::BTreeSet;
 use tallyhouse::types::Refusal;
 
-const TABLES: [(&str, &str); 12] = [
+const TABLES: [(&str, &str); 13] = [
     ("evidence", include_str!("refusals/evidence.txt")),
     ("network", include_str!("refusals/network.txt")),
     ("points", include_str!("refusals/points.txt")),
@@ -21,6 +21,7 @@ const TABLES: [(&str, &str); 12] = [
     ("offers", include_str!("refusals/offers.txt")),
     ("clearing", include_str!("refusals/clearing.txt")),
     ("prices", include_str!("refusals/prices.txt")),
+    ("fees", include_str!("refusals/fees.txt")),
     ("funding", include_str!("refusals/funding.txt")),
 ];
 
@@ -85,8 +86,13 @@ fn every_row_of_prices() {
 }
 
 #[test]
-fn every_row_of_funding() {
+fn every_row_of_fees() {
     Table::play(TABLES[11]);
+}
+
+#[test]
+fn every_row_of_funding() {
+    Table::play(TABLES[12]);
 }
 
 #[test]

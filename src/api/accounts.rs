@@ -1,6 +1,7 @@
 //! Accounts: opened, read, found by a member number.
 
 use super::call::Caller;
+use super::prices::{Worth, worth};
 use super::problem::{Code, Problem};
 use super::query::Query;
 use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
@@ -8,7 +9,7 @@ use super::service::Service;
 use super::write::{Done, Incoming};
 use crate::book;
 use crate::network::OpenAccount;
-use crate::types::{AccountId, Date, Kid, PaymentId, Points, Time, UnitCode};
+use crate::types::{AccountId, Date, Ident, Kid, PaymentId, Points, Time, UnitCode};
 use crate::views::Moment;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,12 @@ pub struct Account {
     /// Its own key, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<Kid>,
+    /// Its holder's membership tier, as the unit's brand says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tier: Option<Ident>,
+    /// With `worth`: what the points that can be spent now are worth, by currency.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    worth: Vec<Worth>,
     /// What is there, spent in this order.
     lots: Vec<Lot>,
     /// As of when.
@@ -85,6 +92,9 @@ pub struct AsOf {
     /// An instant, or the number of an entry; now if absent.
     #[param(example = "2017-06-30T23:59:59.000000Z")]
     as_of: Option<String>,
+    /// Whether to say what the points that can be spent now are worth at the prices in force.
+    #[serde(default)]
+    worth: bool,
 }
 
 fn moment(service: &Service, text: &str) -> Result<Moment, Problem> {
@@ -137,7 +147,8 @@ pub async fn get(
     }
     let (id, mut record, seq) = seen(&service, &caller, &id).await?;
     let unit = record.head.unit;
-    if let Some(as_of) = query.into_inner().as_of {
+    let AsOf { as_of, worth: valued } = query.into_inner();
+    if let Some(as_of) = as_of {
         let moment = moment(&service, &as_of)?;
         let shown = web::block({
             let service = service.clone();
@@ -155,15 +166,19 @@ pub async fn get(
         until: bucket.0,
         from: bucket.1.filter(|from| *from > today),
     });
+    let available = record.available(at);
+    let worth = if valued { worth(&service, unit, available, at)? } else { vec![] };
     let account = Account {
         account: id,
         unit,
-        available: record.available(at),
+        available,
         held: record.held(),
         pending: record.pending(at),
         owed: record.head.owed,
         frozen: record.head.frozen,
         key: record.head.key,
+        tier: record.head.tier,
+        worth,
         lots: lots.collect(),
         at,
     };

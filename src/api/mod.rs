@@ -15,6 +15,7 @@ mod clearing;
 mod closing;
 mod document;
 mod documents;
+mod fees;
 mod forward;
 mod gate;
 mod limit;

@@ -5,8 +5,8 @@ use super::problem::{Code, Problem};
 use super::query::Query;
 use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
 use super::write::{Done, Incoming};
-use crate::book::{self, Name};
-use crate::payments::{Authorise, Capture, Refund, Void};
+use crate::book::{self, FeeTerms, Name, Tax};
+use crate::payments::{Authorise, Capture, Refund, Void, charged_now};
 use crate::types::{BrandId, Currency, Ident, Money, PaymentId, Points, Time, UnitCode};
 use crate::views::{Filter, ListedPayment, Span};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -71,6 +71,9 @@ pub struct Share {
     obligation: Money,
     /// The version of the prices that was applied.
     price: u64,
+    /// The tax within what the issuer owes; outside the scope if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tax: Option<Tax>,
 }
 
 /// A payment.
@@ -104,9 +107,31 @@ pub struct Payment {
     /// By unit; in a list they are left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     shares: Vec<Share>,
+    /// The network's fees for it, and what they come to by now; in a list they are left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fees: Vec<Charged>,
 }
 
-fn shown(one: ListedPayment, shares: Vec<Share>, now: Time) -> Payment {
+/// A fee of a payment.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Charged {
+    /// As it was fixed, in full.
+    terms: FeeTerms,
+    /// What it comes to as the payment stands, without tax.
+    net: Money,
+    /// The tax on that.
+    tax: Money,
+}
+
+fn charged(payment: &book::Payment) -> Result<Vec<Charged>, Problem> {
+    let one = |terms: &FeeTerms| {
+        let (net, tax) = charged_now(payment, terms).map_err(|stop| Problem::fault(format!("{stop:?}")))?;
+        Ok(Charged { terms: terms.clone(), net, tax })
+    };
+    payment.fees.iter().map(one).collect()
+}
+
+fn shown(one: ListedPayment, now: Time) -> Payment {
     Payment {
         payment: one.id,
         brand: one.brand,
@@ -120,7 +145,8 @@ fn shown(one: ListedPayment, shares: Vec<Share>, now: Time) -> Payment {
         refunded: one.refunded,
         deadline: one.deadline,
         open: !one.closed && now < one.deadline,
-        shares,
+        shares: vec![],
+        fees: vec![],
     }
 }
 
@@ -132,6 +158,7 @@ fn share(terms: &book::ShareTerms) -> Share {
         points: terms.points,
         obligation: terms.obligation,
         price: terms.price,
+        tax: terms.tax,
     }
 }
 
@@ -166,7 +193,9 @@ pub async fn get(
     }
     let payment = record.as_deref().and_then(book::Record::payment);
     let shares = payment.map(|payment| payment.shares.iter().map(share).collect()).unwrap_or_default();
-    Ok(json(shown_payment.as_of.map(|place| place.seq), &shown(listed, shares, service.log_time()?)))
+    let fees = payment.map(charged).transpose()?.unwrap_or_default();
+    let shown = Payment { shares, fees, ..shown(listed, service.log_time()?) };
+    Ok(json(shown_payment.as_of.map(|place| place.seq), &shown))
 }
 
 /// Which payments.
@@ -219,6 +248,6 @@ pub async fn list(
     let listed = listed.await.map_err(Problem::fault)??;
     let full = listed.what.len() == limit;
     let next = listed.what.last().filter(|_| full).map(|last| cursor(&name, &last.id));
-    let items = listed.what.into_iter().map(|one| shown(one, vec![], now)).collect();
+    let items = listed.what.into_iter().map(|one| shown(one, now)).collect();
     Ok(page(&request, listed.as_of.map(|place| place.seq), &Page { items, next }))
 }

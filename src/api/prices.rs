@@ -5,9 +5,10 @@ use super::problem::Problem;
 use super::query::Query;
 use super::reference::{nothing, one};
 use super::reply::{Page, PageQuery, cursor, min_seq, page};
+use super::service::Service;
 use crate::book::{self, Name, PriceFor, Record};
 use crate::reading::history;
-use crate::types::{Currency, Ident, Kid, Rate, Time, UnitCode};
+use crate::types::{Currency, Ident, Kid, Money, Points, Rate, Time, UnitCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
@@ -91,6 +92,39 @@ pub async fn prices(request: HttpRequest, code: web::Path<String>) -> Result<Htt
         Some(Prices { unit: code, versions: versions.collect(), at })
     })
     .await
+}
+
+/// What points are worth in one currency, at the prices in force.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Worth {
+    /// The currency.
+    currency: Currency,
+    /// At the issuer's own shops, in the network's smallest unit of the currency, rounded down.
+    home: Money,
+    /// In others' shops.
+    till: Money,
+    /// The version of the prices.
+    price: u64,
+}
+
+/// What points of a unit are worth at `at`, by currency.
+pub(super) fn worth(
+    service: &Service,
+    unit: UnitCode,
+    points: Points,
+    at: Time,
+) -> Result<Vec<Worth>, Problem> {
+    let record = service.record(&Name::Prices(unit))?;
+    let versions = record.as_deref().and_then(Record::prices).map_or(&[][..], |prices| &prices.versions);
+    let mut currencies: Vec<Currency> = versions.iter().map(|price| price.currency).collect();
+    currencies.sort_unstable();
+    currencies.dedup();
+    let of = |currency| {
+        let price = crate::prices::in_force(versions, currency, at.seconds())?;
+        let (home, till) = (price.home.money_floor(points)?, price.till.money_floor(points)?);
+        Some(Worth { currency, home, till, price: price.version })
+    };
+    Ok(currencies.into_iter().filter_map(of).collect())
 }
 
 /// A version of prices as it was published.

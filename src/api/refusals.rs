@@ -134,6 +134,10 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
             &[BrandUnknown, UnitUnknown, SerialStale, SettingInvalid, NoticeTooShort]
         }
         Kind::BreakagePublished => &[UnitUnknown, SerialStale, SettingInvalid, PeopleMissing],
+        Kind::FeesPublished => {
+            &[UnitUnknown, ParticipantUnknown, SerialStale, SettingInvalid, NoticeTooShort, PeopleMissing]
+        }
+        Kind::TaxPublished => &[ParticipantUnknown, SerialStale, SettingInvalid],
         Kind::AccountOpened => &[
             UnitUnknown,
             AccountUnknown,
@@ -144,7 +148,7 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
             AccountFrozen,
             SettingInvalid,
         ],
-        Kind::AccountFrozen => &[AccountUnknown],
+        Kind::AccountFrozen | Kind::AccountTierSet => &[AccountUnknown],
         Kind::PointsIssued | Kind::PointsBatch => &[
             TokenConflict,
             RefConflict,

@@ -3,9 +3,9 @@
 use super::problem::{Code, Problem};
 use super::{
     accounts, api_keys, applications, awards, banking, batches, brands, breakage, budgets, clearing,
-    consents, cycles, disputes, docs, documents, entries, erasures, freezes, funding, held, keys, network,
-    offers, operations, payments, prices, reconciliations, reference, reports, settlement, tiles, units,
-    wallets,
+    consents, cycles, disputes, docs, documents, entries, erasures, fees, freezes, funding, held, keys,
+    network, offers, operations, payments, prices, reconciliations, reference, reports, settlement, tiles,
+    units, wallets,
 };
 use crate::machine::{Method, Route};
 use actix_web::http::header::ALLOW;
@@ -53,6 +53,9 @@ fn public(config: &mut web::ServiceConfig) {
         .route("/v1/events", web::get().to(entries::events))
         .route("/v1/network", web::get().to(network::get))
         .route("/v1/me", web::get().to(network::me))
+        .route("/v1/fees", web::get().to(fees::fees))
+        .route("/v1/fees/history", web::get().to(fees::history))
+        .route("/v1/participants/{participant}/tax", web::get().to(fees::tax))
         .route("/v1/refusals", web::get().to(network::refusals))
         .route("/v1/accounts/{account}/movements", web::get().to(accounts::movements))
         .route("/v1/consents/{consent}", web::get().to(consents::get))
@@ -97,6 +100,9 @@ fn written(config: &mut web::ServiceConfig) {
         .route("/v1/prices", web::post().to(units::publish_prices))
         .route("/v1/breakage", web::post().to(breakage::publish))
         .route("/v1/acceptance", web::post().to(units::publish_acceptance))
+        .route("/v1/fees", web::post().to(fees::publish))
+        .route("/v1/tax", web::post().to(fees::publish_tax))
+        .route("/v1/accounts/tiers", web::post().to(fees::set_tier))
         .route("/v1/erasures", web::post().to(erasures::erase))
         .route("/v1/freezes/network", web::post().to(freezes::network))
         .route("/v1/freezes/brands", web::post().to(freezes::brand))

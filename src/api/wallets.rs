@@ -3,7 +3,9 @@
 
 use super::call::{Caller, Whom};
 use super::gate;
+use super::prices::{Worth, worth};
 use super::problem::{Code, Problem};
+use super::query::Query;
 use super::reply::{Page, json};
 use super::service::Service;
 use super::write::Incoming;
@@ -53,6 +55,9 @@ pub struct Pocket {
     pending: Points,
     /// What a reversal could not take.
     owed: Points,
+    /// With `worth`: what the points that can be spent now are worth, by currency.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    worth: Vec<Worth>,
 }
 
 /// A wallet.
@@ -65,21 +70,35 @@ pub struct Wallet {
     accounts: Vec<Pocket>,
 }
 
-async fn wallet(service: &Service, id: WalletId) -> Result<Wallet, Problem> {
+async fn wallet(service: &Service, id: WalletId, valued: bool) -> Result<Wallet, Problem> {
     let at = service.log_time()?;
     let mut accounts = vec![];
     for (unit, account) in service.vault.accounts(id).map_err(Problem::fault)? {
         let seen = service.engine().seen(account).await?;
-        let Some(mut record) = seen.account().cloned() else {
-            let zero = Points::ZERO;
-            accounts.push(Pocket { unit, account, available: zero, held: zero, pending: zero, owed: zero });
-            continue;
-        };
-        record.settle(at);
-        let (available, held, pending) = (record.available(at), record.held(), record.pending(at));
-        accounts.push(Pocket { unit, account, available, held, pending, owed: record.head.owed });
+        let zero = Points::ZERO;
+        let mut pocket =
+            Pocket { unit, account, available: zero, held: zero, pending: zero, owed: zero, worth: vec![] };
+        if let Some(mut record) = seen.account().cloned() {
+            record.settle(at);
+            let (available, held, pending) = (record.available(at), record.held(), record.pending(at));
+            pocket = Pocket { available, held, pending, owed: record.head.owed, ..pocket };
+        }
+        if valued {
+            pocket.worth = worth(service, unit, pocket.available, at)?;
+        }
+        accounts.push(pocket);
     }
     Ok(Wallet { wallet: id, accounts })
+}
+
+/// How a wallet is shown.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Valued {
+    /// Whether to say what the points that can be spent now are worth at the prices in force.
+    #[serde(default)]
+    worth: bool,
 }
 
 /// What a new wallet is called.
@@ -110,7 +129,7 @@ pub async fn create(incoming: Incoming) -> Result<HttpResponse, Problem> {
         None => Some(vault.create_wallet().map_err(vault_problem)?),
     };
     let id = made.ok_or_else(|| Problem::fault("no wallet was made"))?;
-    Ok(HttpResponse::Created().json(wallet(&incoming.service, id).await?))
+    Ok(HttpResponse::Created().json(wallet(&incoming.service, id, false).await?))
 }
 
 /// List wallets
@@ -122,7 +141,7 @@ pub async fn create(incoming: Incoming) -> Result<HttpResponse, Problem> {
 pub async fn list(caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let service = super::call::service(&request)?;
     let items = match caller.whom {
-        Whom::Wallet(own) => vec![wallet(&service, own).await?],
+        Whom::Wallet(own) => vec![wallet(&service, own, false).await?],
         _ => vec![],
     };
     Ok(json(None, &Page { items, next: None }))
@@ -132,19 +151,20 @@ pub async fn list(caller: Caller, request: HttpRequest) -> Result<HttpResponse, 
 ///
 /// What it holds of each unit, as of now.
 #[utoipa::path(get, path = "/v1/wallets/{wallet}", tag = "wallets", operation_id = "getWallet",
-    params(("wallet" = String, Path, description = "Its id.", example = "wa_2vtb9m0e3d5w7q9x1z4k6p8r0c")),
+    params(("wallet" = String, Path, description = "Its id.", example = "wa_2vtb9m0e3d5w7q9x1z4k6p8r0c"), Valued),
     responses((status = 200, description = "The wallet.", body = Wallet)))]
 pub async fn get(
     caller: Caller,
     request: HttpRequest,
     id: web::Path<String>,
+    query: Query<Valued>,
 ) -> Result<HttpResponse, Problem> {
     let service = super::call::service(&request)?;
     let id = look(&caller, &id)?;
     service.wait_for(super::reply::min_seq(request.headers())?).await?;
     // Read before the accounts: what is shown of each is this entry or a later one.
     let seq = service.engine().newest();
-    Ok(json(seq, &wallet(&service, id).await?))
+    Ok(json(seq, &wallet(&service, id, query.worth).await?))
 }
 
 /// An alias.

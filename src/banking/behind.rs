@@ -8,7 +8,7 @@ use super::Fault;
 use crate::book::{Closing, Place};
 use crate::engine::open_entry;
 use crate::log::{Slot, open};
-use crate::machine::PartBody;
+use crate::machine::{PartBody, SupplyLine};
 use crate::store::Read;
 use crate::types::{Asset, CauseId, Currency, Malformed, ParticipantId, PaymentId, Time, decode};
 use serde::Serialize;
@@ -40,6 +40,9 @@ pub struct Effect {
     /// What it is for, if it is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<CauseId>,
+    /// What was supplied for it, and its tax, if that was published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supply: Option<SupplyLine>,
 }
 
 /// Calls `each` with every obligation that the log says from entry `from` up to and without `to`, in order.
@@ -79,6 +82,7 @@ pub fn effects(
                         amount: leg.amount,
                         payment: body.payment,
                         cause: body.cause,
+                        supply: body.supply.clone(),
                     })?;
                 }
             }

@@ -3,7 +3,7 @@
 //! Available, pending and held are functions of the lots, the holds and the instant; they are stored
 //! nowhere. Lots stay in spending order: earliest `until` first, never last.
 
-use crate::types::{Date, HoldId, Kid, Month, Points, Refusal, Time, UnitCode};
+use crate::types::{Date, HoldId, Ident, Kid, Month, Points, Refusal, Time, UnitCode};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
@@ -90,6 +90,9 @@ pub struct Head {
     /// The holder's key, once there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Kid>,
+    /// The holder's membership tier, as the unit's brand says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Ident>,
     /// What a reversal could not take; later credits repay it first.
     pub owed: Points,
     /// Nothing new while true.
@@ -117,7 +120,7 @@ impl Account {
     /// An empty account.
     pub fn new(unit: UnitCode, offset: i16, key: Option<Kid>) -> Self {
         Self {
-            head: Head { unit, offset, key, owed: Points::ZERO, frozen: false },
+            head: Head { unit, offset, key, tier: None, owed: Points::ZERO, frozen: false },
             lots: vec![],
             holds: vec![],
         }

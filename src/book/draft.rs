@@ -7,7 +7,9 @@
 use super::account::Account;
 use super::change::{Done, Leg, Place, totals_of};
 use super::clearing::{Closing, Complaint, Cycle, Dispute, Instruction, Objection, Statement};
+use super::fees::Supply;
 use super::name::Name;
+use super::part::{Effects, PartKey, PartOut, Tag};
 use super::record::{self, Record};
 use super::sums::{account_changes, balance, check_sums, pair_total};
 use crate::types::{
@@ -58,52 +60,6 @@ impl From<Refused> for Stop {
     fn from(no: Refused) -> Self {
         Self::Refused(no)
     }
-}
-
-/// Which part of the entry an effect stands in: this decides who can read it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum PartKey {
-    /// Line i of a batch (from 1).
-    Line(u16),
-    /// The holder of an account, and the account's brand.
-    Holder(AccountId),
-    /// Both sides of an obligation, smaller id first.
-    Pair(ParticipantId, ParticipantId),
-    /// One brand.
-    Brand(BrandId),
-    /// One participant.
-    Participant(ParticipantId),
-    /// Everybody.
-    Public,
-}
-
-/// What an obligation belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Tag {
-    /// What it is for.
-    pub cause: CauseId,
-    /// The cycle that it falls into.
-    pub cycle: u64,
-}
-
-/// A finished part.
-#[derive(Debug)]
-pub struct PartOut {
-    /// Who it is for.
-    pub key: PartKey,
-    /// What an obligation belongs to.
-    pub tag: Option<Tag>,
-    /// What it records.
-    pub done: Done,
-}
-
-/// What a decided command leaves: parts for the log, and the records as they are now.
-#[derive(Debug)]
-pub struct Effects {
-    /// In the order of the entry.
-    pub parts: Vec<PartOut>,
-    /// Every record that changed, with its value after.
-    pub records: Vec<(Name, Option<Arc<Record>>)>,
 }
 
 struct Part {
@@ -341,8 +297,22 @@ impl<'a> Draft<'a> {
         amount: i64,
         cause: CauseId,
     ) -> Result<(), Stop> {
-        let tag = Tag { cause, cycle: self.cycle()?.open };
+        let tag = Tag { cause, cycle: self.cycle()?.open, supply: None };
         self.owe_in(debtor, creditor, currency, amount, tag)
+    }
+
+    /// Books what `debtor` owes `creditor` for a supply: net and tax, in the cycle that is open.
+    pub fn owe_for(
+        &mut self,
+        debtor: &ParticipantId,
+        creditor: &ParticipantId,
+        currency: Currency,
+        supply: Supply,
+        cause: CauseId,
+    ) -> Result<(), Stop> {
+        let gross = supply.gross().ok_or(Refusal::AmountTooLarge)?;
+        let tag = Tag { cause, cycle: self.cycle()?.open, supply: Some(supply) };
+        self.owe_in(debtor, creditor, currency, gross, tag)
     }
 
     /// Books what `debtor` owes `creditor`, in the cycle that the tag names.
@@ -355,7 +325,7 @@ impl<'a> Draft<'a> {
         tag: Tag,
     ) -> Result<(), Stop> {
         let (first, second) = if debtor < creditor { (debtor, creditor) } else { (creditor, debtor) };
-        let part = self.part_tagged(PartKey::Pair(first.clone(), second.clone()), Some(tag));
+        let part = self.part_tagged(PartKey::Pair(first.clone(), second.clone()), tag)?;
         let minus = amount.checked_neg().ok_or(Refusal::AmountTooLarge)?;
         let (has, owes) =
             (Place::Pair(creditor.clone(), debtor.clone()), Place::Pair(debtor.clone(), creditor.clone()));
@@ -460,19 +430,29 @@ impl<'a> Draft<'a> {
     }
 
     fn part(&mut self, key: PartKey) -> usize {
-        self.part_tagged(key, None)
-    }
-
-    fn part_tagged(&mut self, key: PartKey, tag: Option<Tag>) -> usize {
         // Line parts are found by place only; of the others an entry has a handful, at the ends.
         let found = match (&key, self.line) {
             (PartKey::Line(_), Some(line)) => Some(line),
-            _ => self.parts.iter().position(|part| part.key == key && part.tag == tag),
+            _ => self.parts.iter().position(|part| part.key == key && part.tag.is_none()),
         };
-        found.unwrap_or_else(|| {
-            self.parts.push(Part { key, tag, legs: vec![], touched: vec![], done: None });
-            self.parts.len().saturating_sub(1)
-        })
+        found.unwrap_or_else(|| self.new_part(key, None))
+    }
+
+    /// The part of an obligation; what is supplied is added up there.
+    fn part_tagged(&mut self, key: PartKey, tag: Tag) -> Result<usize, Stop> {
+        let same = |part: &Part| part.key == key && part.tag.is_some_and(|have| have.joins(&tag));
+        let Some(at) = self.parts.iter().position(same) else { return Ok(self.new_part(key, Some(tag))) };
+        if let (Some(have), Some(more)) =
+            (self.parts.get_mut(at).and_then(|part| part.tag.as_mut()?.supply.as_mut()), tag.supply)
+        {
+            *have = have.plus(more).ok_or(Refusal::AmountTooLarge)?;
+        }
+        Ok(at)
+    }
+
+    fn new_part(&mut self, key: PartKey, tag: Option<Tag>) -> usize {
+        self.parts.push(Part { key, tag, legs: vec![], touched: vec![], done: None });
+        self.parts.len().saturating_sub(1)
     }
 
     fn touch(&mut self, part: usize, name: &Name, before: Option<Arc<Record>>) {

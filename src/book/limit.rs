@@ -1,7 +1,8 @@
 //! Limits: budgets, tills' limits, caps a day and quotas are one thing.
 
-use super::draft::{Draft, PartKey, Stop};
+use super::draft::{Draft, Stop};
 use super::name::Name;
+use super::part::PartKey;
 use super::record::Record;
 use crate::sign::HeldCaps;
 use crate::types::{AccountId, Asset, BrandId, Ident, Malformed, Refusal, Refused, Time};

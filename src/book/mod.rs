@@ -11,11 +11,13 @@ mod change;
 mod clearing;
 mod details;
 mod draft;
+mod fees;
 mod funding;
 mod limit;
 mod moves;
 mod name;
 mod offer;
+mod part;
 mod record;
 mod schedule;
 mod terms;
@@ -29,17 +31,22 @@ pub use clearing::{
     PointsEffect, Roll, Statement, StatementLine, Sums, Way,
 };
 pub use details::{Details, DetailsVersion};
-pub use draft::{Draft, Effects, Found, Of, PartKey, PartOut, Source, Stop, Tag, changed};
+pub use draft::{Draft, Found, Of, Source, Stop, changed};
+pub use fees::{
+    ExchangeFee, ExchangeFeeTerms, Fee, FeeTerms, FeeVersions, Fees, MILLION, PublishedFees, Service, Supply,
+    Tax, TaxCategory, TaxTable, TaxVersion,
+};
 pub use funding::{CoverChange, CoverStep, Funding, MarginCall, Reserve};
 pub use limit::{Asserted, Draw, Limit, Measure};
 pub use name::{Name, Principal};
 pub use offer::{BillTerms, Exchange, ExchangeTerms, Offer, OfferState, OfferTerms, OfferedShare};
+pub use part::{Effects, PartKey, PartOut, Tag};
 pub use record::{
     Brand, Budget, Command, Consent, Erased, Expiry, KeyRecord, KeyState, Network, Participant, Payment,
     Record, Root, Share, ShareTerms, Shown, Term, Tick, TillTerms, Unit, Used,
 };
 pub use schedule::{Every, Period, Schedule};
 pub use terms::{
-    Acceptance, Accepted, AcceptedUnit, AnnouncedAcceptance, Breakage, ExchangeAccepted, Floor, Notice,
-    Price, PriceFor, Prices, Published,
+    Acceptance, Accepted, AcceptedUnit, AnnouncedAcceptance, Breakage, Dated, ExchangeAccepted, Floor,
+    Notice, Price, PriceFor, Prices, Published,
 };

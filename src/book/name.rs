@@ -98,6 +98,8 @@ pub enum Name {
     Erased(u64, u16),
     /// An exchange, as the holder of the points that were given up knows it.
     Exchange(ExchangeId),
+    /// The network's fees that are in force or announced.
+    Fees,
     /// What stands behind a participant's debts.
     Funding(ParticipantId, Currency),
     /// A payment that a cycle asks for.
@@ -129,6 +131,8 @@ pub enum Name {
     Prices(UnitCode),
     /// A version of a unit's prices, as it was published.
     Published(UnitCode, u64),
+    /// A version of the network's fees, as it was published.
+    PublishedFees(u64),
     /// What must stand behind a unit's points, and what does.
     Reserve(UnitCode),
     /// How many participants there are.
@@ -143,6 +147,8 @@ pub enum Name {
     Shared(UnitCode, Shared),
     /// A bank statement.
     Statement(Ident),
+    /// How a participant's supplies are taxed.
+    Tax(ParticipantId),
     /// The writer's current term.
     Term,
     /// Through when due work is swept.
@@ -203,6 +209,7 @@ impl fmt::Display for Name {
             Self::Enrolled(number) => write!(f, "roll/{number}"),
             Self::Erased(seq, part) => write!(f, "erased/{seq}.{part}"),
             Self::Exchange(exchange) => write!(f, "exchange/{exchange}"),
+            Self::Fees => f.write_str("fees"),
             Self::Funding(participant, currency) => write!(f, "funding/{participant}/{currency}"),
             Self::Instruction(instruction) => write!(f, "instruction/{instruction}"),
             Self::Key(kid) => write!(f, "key/{kid}"),
@@ -219,6 +226,7 @@ impl fmt::Display for Name {
             Self::Prices(unit) => write!(f, "prices/{unit}"),
             // Ten digits, so that versions stand in their order.
             Self::Published(unit, version) => write!(f, "price/{unit}/{version:010}"),
+            Self::PublishedFees(version) => write!(f, "fee/{version:010}"),
             Self::Reserve(unit) => write!(f, "reserve/{unit}"),
             Self::Roll => f.write_str("roll"),
             Self::Schedule => f.write_str("schedule"),
@@ -226,6 +234,7 @@ impl fmt::Display for Name {
             Self::Shown(consent) => write!(f, "shown/{consent}"),
             Self::Shared(unit, shared) => write!(f, "shared/{unit}:{shared}"),
             Self::Statement(id) => write!(f, "statement/{id}"),
+            Self::Tax(participant) => write!(f, "tax/{participant}"),
             Self::Term => f.write_str("term"),
             Self::Tick => f.write_str("tick"),
             Self::Unit(unit) => write!(f, "unit/{unit}"),
@@ -279,6 +288,11 @@ impl FromStr for Name {
                 return if name.to_string() == text { Ok(name) } else { Err(no()) };
             }
             ["exchange", exchange] => Self::Exchange(exchange.parse()?),
+            ["fee", version] => {
+                let name = Self::PublishedFees(version.parse().map_err(|_| no())?);
+                return if name.to_string() == text { Ok(name) } else { Err(no()) };
+            }
+            ["fees"] => Self::Fees,
             ["funding", participant, currency] => Self::Funding(participant.parse()?, currency.parse()?),
             ["instruction", instruction] => Self::Instruction(instruction.parse()?),
             ["key", kid] => Self::Key(kid.parse()?),
@@ -317,6 +331,7 @@ impl FromStr for Name {
                 Self::Shared(unit.parse()?, shared.parse()?)
             }
             ["statement", id] => Self::Statement(id.parse()?),
+            ["tax", participant] => Self::Tax(participant.parse()?),
             ["term"] => Self::Term,
             ["tick"] => Self::Tick,
             ["unit", unit] => Self::Unit(unit.parse()?),

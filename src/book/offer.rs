@@ -4,6 +4,7 @@
 //! Promises: all that the hash covers is in the record and never changes; only the state does.
 //! Refuses to know: how the amounts were found.
 
+use super::fees::{ExchangeFeeTerms, FeeTerms, Tax};
 use super::name::Principal;
 use crate::types::{
     Currency, Hash, Ident, Kid, Money, OfferId, ParticipantId, Points, Time, UnitCode, encode,
@@ -32,11 +33,11 @@ pub struct ExchangeTerms {
     pub to: UnitCode,
     /// The currency of its prices.
     pub currency: Currency,
-    /// Points that are given up.
+    /// Points that are given up, with the fee.
     pub source: Points,
     /// Points that are got.
     pub target: Points,
-    /// What the points that are given up are worth, floor(source · settle): an obligation, unless both units are one
+    /// What the points that are exchanged are worth, floor((source − fee) · settle): an obligation, unless both units are one
     /// participant's.
     pub worth: Money,
     /// Who owes it: the participant of the unit that is given up.
@@ -49,6 +50,12 @@ pub struct ExchangeTerms {
     pub issue_price: u64,
     /// The key whose budget the points that are got draw on.
     pub budget: Kid,
+    /// The network's fee, a part of what is given up; none if none were published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee: Option<ExchangeFeeTerms>,
+    /// The tax within the obligation; outside the scope if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax: Option<Tax>,
     /// Whether headroom of the debtor is held for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub firm: bool,
@@ -70,6 +77,9 @@ pub struct OfferedShare {
     pub issuer: ParticipantId,
     /// The version of the prices that was applied.
     pub price: u64,
+    /// The tax within the obligation; outside the scope if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax: Option<Tax>,
     /// Whether headroom of the issuer's participant is held for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub firm: bool,
@@ -94,6 +104,9 @@ pub struct BillTerms {
     pub capture: bool,
     /// The split that is proposed: one for each unit.
     pub shares: Vec<OfferedShare>,
+    /// The network's fees for it, in full; none if none were published.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fees: Vec<FeeTerms>,
 }
 
 /// What is offered.

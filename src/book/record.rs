@@ -5,6 +5,7 @@ use super::clearing::{
     Bank, Closing, Complaint, Cycle, Dispute, Instruction, Line, Objection, Roll, Statement,
 };
 use super::details::{Details, DetailsVersion};
+use super::fees::{FeeTerms, FeeVersions, PublishedFees, Tax, TaxTable};
 use super::funding::{CoverStep, Funding, Reserve};
 use super::limit::Limit;
 use super::name::Name;
@@ -35,6 +36,12 @@ pub struct Network {
     /// Whether some participant's debts have a cap: payments look then, and not before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub capped: bool,
+    /// Whether fees were ever published: payments look then, and not before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fees: bool,
+    /// Whether some participant said how its supplies are taxed: payments look then, and not before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taxed: bool,
     /// Whether commands bring their own time.
     pub driven: bool,
     /// Nothing new while true.
@@ -261,6 +268,9 @@ pub struct ShareTerms {
     pub issuer: ParticipantId,
     /// The version of the prices that was applied.
     pub price: u64,
+    /// The tax within the obligation; outside the scope if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax: Option<Tax>,
     /// Whether headroom of the issuer's participant is reserved for it while it is open.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reserved: bool,
@@ -302,6 +312,9 @@ pub struct Payment {
     pub amount: Money,
     /// One for each unit.
     pub shares: Vec<ShareTerms>,
+    /// The network's fees for it, one for each participant that owes one; none if none were published.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fees: Vec<FeeTerms>,
     /// c, captured so far.
     pub captured: Money,
     /// r, refunded so far.
@@ -468,6 +481,7 @@ records! {
     Enrolled(ParticipantId) = Name::Enrolled(_), enrolled;
     Erased(Erased) = Name::Erased(..), erased;
     Exchange(Exchange) = Name::Exchange(_), exchange;
+    Fees(FeeVersions) = Name::Fees, fees;
     Funding(Funding) = Name::Funding(..), funding;
     Instruction(Instruction) = Name::Instruction(_), instruction;
     Key(KeyRecord) = Name::Key(_), key;
@@ -481,12 +495,14 @@ records! {
     Period(Period) = Name::Period, period;
     Prices(Prices) = Name::Prices(_), prices;
     Published(Published) = Name::Published(..), published;
+    PublishedFees(PublishedFees) = Name::PublishedFees(_), published_fees;
     Reserve(Reserve) = Name::Reserve(_), reserve;
     Roll(Roll) = Name::Roll, roll;
     Schedule(Schedule) = Name::Schedule, schedule;
     Share(Share) = Name::Share(..), share;
     Shown(Shown) = Name::Shown(_), shown;
     Statement(Statement) = Name::Statement(_), statement;
+    Tax(TaxTable) = Name::Tax(_), tax;
     Term(Term) = Name::Term, term;
     Tick(Tick) = Name::Tick, tick;
     Total(i64) = Name::Disputed(..) | Name::Net(..) | Name::Shared(..) | Name::Pair(..), total;

@@ -8,6 +8,39 @@ use crate::sign::Sale;
 use crate::types::{Currency, Ident, Kid, ParticipantId, Rate, Time, UnitCode};
 use serde::{Deserialize, Serialize};
 
+/// A version that applies from an instant on, in one currency.
+pub trait Dated {
+    /// Its number: a later version goes before an earlier one.
+    fn version(&self) -> u64;
+    /// In this currency.
+    fn currency(&self) -> Currency;
+    /// First instant, in Unix seconds.
+    fn from(&self) -> u64;
+    /// First instant after it, in Unix seconds.
+    fn until(&self) -> Option<u64>;
+}
+
+macro_rules! dated {
+    ($($shape:ty),*) => {$(
+        impl Dated for $shape {
+            fn version(&self) -> u64 {
+                self.version
+            }
+            fn currency(&self) -> Currency {
+                self.currency
+            }
+            fn from(&self) -> u64 {
+                self.from
+            }
+            fn until(&self) -> Option<u64> {
+                self.until
+            }
+        }
+    )*};
+}
+
+dated!(Price, super::fees::Fees);
+
 /// How long before they apply a unit's prices are announced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]

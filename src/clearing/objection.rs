@@ -128,7 +128,7 @@ pub fn answer_objection(draft: &mut Draft, asked: &Asked, args: &AnswerObjection
         let (debtor, creditor) = (objection.debtor.clone(), objection.creditor.clone());
         let amount = objection.amount.signed();
         for (cycle, amount) in [(cycle, amount.saturating_neg()), (open, amount)] {
-            let tag = Tag { cause: args.objection.into(), cycle };
+            let tag = Tag { cause: args.objection.into(), cycle, supply: None };
             draft.owe_in(&debtor, &creditor, objection.currency, amount, tag)?;
         }
         // What was computed does not hold any more.

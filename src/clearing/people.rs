@@ -4,20 +4,12 @@
 //! Promises: two approvals are by two people: keys differ, and so do the persons that their certificates name.
 //! Refuses to know: what is approved.
 
-use crate::book::{Draft, KeyRecord, Of, Principal, Stop};
+pub(super) use crate::network::analyst;
+
+use crate::book::{Draft, Principal, Stop};
 use crate::network::{Asked, signer, two_approvers};
 use crate::sign::Purpose;
 use crate::types::{Kid, ParticipantId, Refusal, Refused};
-
-/// The operator's key of somebody who does the daily work.
-pub(super) fn analyst(draft: &mut Draft, kid: Kid) -> Result<Of<KeyRecord>, Stop> {
-    let key = signer(draft, kid, &[Purpose::Operations])?;
-    if key.owner == Principal::Operator {
-        Ok(key)
-    } else {
-        Err(Refused::about(Refusal::KeyOwner, kid).into())
-    }
-}
 
 /// Requires the approvals of two of the operator's approvers, of whom neither is who asks.
 pub(super) fn two_people(draft: &mut Draft, asked: &Asked) -> Result<(), Stop> {

@@ -289,7 +289,7 @@ impl Fall<'_> {
         if amount == 0 {
             return Ok(());
         }
-        let tag = Tag { cause: CauseId::Instruction(id), cycle: draft.cycle()?.open };
+        let tag = Tag { cause: CauseId::Instruction(id), cycle: draft.cycle()?.open, supply: None };
         let amount = Money::new(amount).ok_or(Refusal::AmountTooLarge)?;
         draft.owe_in(defaulter, to, self.currency, amount.signed(), tag)
     }

@@ -315,7 +315,10 @@ fn behind(
         sum = sum.saturating_add(amount);
         let scale = scale(folder, effect.currency);
         let cause = effect.cause.map(|cause| cause.to_string());
-        let what = effect.payment.map(|payment| payment.to_string()).or(cause).unwrap_or_default();
+        let mut what = effect.payment.map(|payment| payment.to_string()).or(cause).unwrap_or_default();
+        if let Some(supply) = effect.supply.as_ref().filter(|supply| supply.service.is_fee()) {
+            what = format!("{what} {}", supply.service.code());
+        }
         context.say(format!(
             "{:>10}  {:<28}{:<20}{:>18}{:>18}  {what}",
             effect.seq,

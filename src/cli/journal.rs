@@ -18,7 +18,8 @@ use std::path::PathBuf;
 One document a day and kind of entry; its postings sum to zero in every unit and currency. The file names the log, the
 last entry (the cut) and the checkpoint over the log through it, and ends by asserting the balances. Points of holders
 are a liability of their brand; what one participant has from another is an asset. With --participant: its own units,
-and what it is owed and owes, with counter-accounts in its income and expenses.
+and what it is owed and owes, with counter-accounts in its income and expenses. Tax stands on accounts of its own, such
+as Liabilities:Tax:Standard-190000: category, and rate in parts per million.
 
 A chart is CSV with the columns ledger, account, cost_centre, tax_code: where postings of an account, and of all below
 it, go. The same entries make the same batch and document numbers, however often they are exported.")]

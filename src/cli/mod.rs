@@ -28,7 +28,9 @@ pub mod journal;
 pub mod keys;
 pub mod liability;
 pub mod migrate;
+pub mod offers;
 pub mod peers;
+pub mod prices;
 pub mod proof;
 pub mod recover;
 #[cfg(test)]
@@ -105,6 +107,12 @@ pub enum Verb {
     Explain(explain::Args),
     /// Say where cycles stand, who pays and who is paid, and why
     Cycle(cycle::Args),
+    /// Say what a unit's points are worth where, and what they were: who said so, when, why
+    Prices(prices::PricesArgs),
+    /// Say what the network asks for its service, and what it asked
+    Fees(prices::FeesArgs),
+    /// List what is offered and can still be agreed to
+    Offers(offers::Args),
     /// Say what stands behind points and debts, and whether it is enough
     Funding(funding::Args),
     /// Make files of payment orders, read what banks say
@@ -155,6 +163,9 @@ fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
         Verb::Submit(args) => submit::run(args, context),
         Verb::Explain(args) => explain::run(args, context),
         Verb::Cycle(args) => cycle::run(args, context),
+        Verb::Prices(args) => prices::prices(args, context),
+        Verb::Fees(args) => prices::fees(args, context),
+        Verb::Offers(args) => offers::run(args, context),
         Verb::Funding(args) => funding::run(args, context),
         Verb::Bank(args) => bank::run(args, context),
         Verb::Balance(args) => balance::run(args, context),

@@ -8,11 +8,12 @@
 //!
 //! Points that holders have are the brand's liability: a credit. So points count the other way round than in the log,
 //! where + is what the holder has. Money between participants is an asset of who is owed. For one participant's own
-//! books what it is owed or owes for a payment has a counter-account in its income or expenses.
+//! books what it is owed or owes for a payment or a fee has a counter-account in its income or expenses, without the
+//! tax, which has an account of its own by category and rate (in parts per million).
 
 use super::journal::{Balances, Cut, Document, Journal, Posting, add, part};
 use super::periods::Periods;
-use crate::book::{Leg, PROVISIONAL, Place, Record, Shared};
+use crate::book::{Leg, PROVISIONAL, Place, Record, Shared, Tag, TaxCategory};
 use crate::machine::{Event, Kind};
 use crate::types::{Asset, BrandId, Currency, Date, Malformed, ParticipantId, UnitCode};
 use std::collections::BTreeMap;
@@ -80,7 +81,7 @@ impl Ledger {
             };
             let provisional = effect.tag.is_some_and(|tag| tag.cycle == PROVISIONAL);
             for leg in &effect.done.legs {
-                for posting in self.postings(leg, event.kind, provisional)? {
+                for posting in self.postings(leg, event.kind, effect.tag)? {
                     self.post(event, &text, posting)?;
                 }
             }
@@ -102,7 +103,7 @@ impl Ledger {
         add(day.sums.entry(key).or_default(), amount)
     }
 
-    fn postings(&mut self, leg: &Leg, kind: Kind, provisional: bool) -> Result<Vec<Posting>, Malformed> {
+    fn postings(&mut self, leg: &Leg, kind: Kind, tag: Option<Tag>) -> Result<Vec<Posting>, Malformed> {
         let minus = || leg.amount.checked_neg().ok_or_else(|| Malformed("an amount above 63 bits".into()));
         match (&leg.place, leg.asset) {
             (Place::Holder(_), Asset::Unit(unit)) => {
@@ -114,7 +115,7 @@ impl Ledger {
                 self.points(*unit, account, minus()?)
             }
             (Place::Pair(has, other), Asset::Money(currency)) => {
-                self.money(has, other, currency, leg.amount, (kind, provisional))
+                self.money(has, other, currency, leg.amount, kind, tag)
             }
             (place, asset) => Err(Malformed(format!("a leg of {asset} on {place}"))),
         }
@@ -140,50 +141,60 @@ impl Ledger {
         other: &ParticipantId,
         currency: Currency,
         amount: i64,
-        (kind, provisional): (Kind, bool),
+        kind: Kind,
+        tag: Option<Tag>,
     ) -> Result<Vec<Posting>, Malformed> {
         let scale = self.scales.get(&currency);
         let scale =
             *scale.ok_or_else(|| Malformed(format!("{currency} is not a currency of the network")))?;
+        let large = || Malformed("an amount above 63 bits".into());
         let commodity = currency.to_string();
-        let position = |account: String| Posting { account, commodity: commodity.clone(), amount };
+        let post = |account: String, amount: i64| Posting { account, commodity: commodity.clone(), amount };
         // What is charged back and not decided is nobody's income yet, and no expense.
+        let provisional = tag.is_some_and(|tag| tag.cycle == PROVISIONAL);
         let book = if provisional { "Disputed" } else { "Clearing" };
+        // Both legs are as large; the one that goes the way of the supply is the supplier's.
+        let supply = tag.and_then(|tag| tag.supply);
+        let supplies = supply.map(|supply| supply.gross() == Some(amount));
+        let tax = match (supply, supplies) {
+            (Some(supply), Some(true)) => supply.amount,
+            (Some(supply), _) => supply.amount.checked_neg().ok_or_else(large)?,
+            (None, _) => 0,
+        };
+        let net = amount.checked_sub(tax).ok_or_else(large)?;
         let out = match &self.whose {
             None => {
-                vec![position(format!("Assets:{book}:{}:{}", part(has.as_str()), part(other.as_str())))]
+                let account = format!("Assets:{book}:{}:{}", part(has.as_str()), part(other.as_str()));
+                vec![post(format!("{account}:Tax"), tax), post(account, net)]
             }
             Some(whose) if whose == has => {
                 // A refund takes back what a capture booked, so it is booked to the same account.
-                let owed = (amount > 0) != (kind == Kind::PaymentRefunded);
-                let side = match owed {
-                    _ if provisional => "Equity",
-                    true => "Income",
-                    false => "Expenses",
+                let owed = supplies.unwrap_or((amount > 0) != (kind == Kind::PaymentRefunded));
+                let (side, taxes) = match owed {
+                    _ if provisional => ("Equity", "Equity"),
+                    true => ("Income", "Liabilities"),
+                    false => ("Expenses", "Assets"),
                 };
-                let what = match kind {
-                    Kind::ExchangeMade => "Exchanges",
-                    Kind::DisputeMoved => "Disputes",
+                let what = match supply.map(|supply| supply.service) {
+                    Some(service) if service.is_fee() => "Fees",
+                    _ if kind == Kind::ExchangeMade => "Exchanges",
+                    _ if kind == Kind::DisputeMoved => "Disputes",
                     _ => "Redemptions",
                 };
-                let counter =
-                    amount.checked_neg().ok_or_else(|| Malformed("an amount above 63 bits".into()))?;
-                let other = part(other.as_str());
+                let of_tax = supply.map(|supply| supply.tax).unwrap_or_default();
+                let (other, minus) = (part(other.as_str()), |n: i64| n.checked_neg().ok_or_else(large));
                 vec![
-                    position(format!("Assets:{book}:{other}")),
-                    Posting {
-                        account: format!("{side}:{what}:{other}"),
-                        commodity: commodity.clone(),
-                        amount: counter,
-                    },
+                    post(format!("Assets:{book}:{other}"), amount),
+                    post(format!("{side}:{what}:{other}"), minus(net)?),
+                    post(format!("{taxes}:Tax:{}-{}", category(of_tax.category), of_tax.rate), minus(tax)?),
                 ]
             }
             Some(_) => vec![],
         };
         if !out.is_empty() {
-            self.used.insert(commodity, scale);
+            self.used.insert(commodity.clone(), scale);
         }
-        Ok(out)
+        Ok(out.into_iter().filter(|posting| posting.amount != 0).collect())
     }
 
     /// The journal. `cut` tells of what.
@@ -215,6 +226,16 @@ impl Ledger {
         };
         journal.check()?;
         Ok(journal)
+    }
+}
+
+fn category(category: TaxCategory) -> &'static str {
+    match category {
+        TaxCategory::Standard => "Standard",
+        TaxCategory::ZeroRated => "ZeroRated",
+        TaxCategory::Exempt => "Exempt",
+        TaxCategory::ReverseCharge => "ReverseCharge",
+        TaxCategory::OutsideScope => "OutsideScope",
     }
 }
 

@@ -12,14 +12,14 @@ use crate::clearing::{
 };
 use crate::network::{
     Asked, DefineUnit, EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount,
-    RegisterBrand, RegisterParticipant, RevokeKey,
+    RegisterBrand, RegisterParticipant, RevokeKey, SetTier,
 };
 use crate::payments::{
     AgreeExchange, Authorise, CancelOffer, Capture, Code, Consent, Given, MakeOffer, OpenConsent, Refund,
     Void,
 };
 use crate::points::{Batch, Lines};
-use crate::prices::{PublishAcceptance, PublishBreakage, PublishPrices};
+use crate::prices::{PublishAcceptance, PublishBreakage, PublishFees, PublishPrices, PublishTax};
 use crate::sign::{
     Approval, CommandClaims, HttpMessage, HttpSigned, Jws, KeyBudget, KeyCert, PaymentConsent, PointBatch,
     PointToken, PublicKey, SpendCode, Typ, object, read_body,
@@ -71,11 +71,14 @@ pub enum Body {
     PublishPrices(PublishPrices),
     PublishAcceptance(PublishAcceptance),
     PublishBreakage(PublishBreakage),
+    PublishFees(Box<PublishFees>),
+    PublishTax(PublishTax),
     FreezeNetwork(FreezeNetwork),
     EraseEvidence(EraseEvidence),
     FreezeBrand(FreezeBrand),
     FreezeUnit(FreezeUnit),
     FreezeAccount(FreezeAccount),
+    SetTier(SetTier),
     OpenAccount(OpenAccount),
     Issue(Box<PointToken>),
     Batch(Box<Batch>),
@@ -123,11 +126,14 @@ impl Body {
             Self::PublishPrices(_) => Kind::PricesPublished,
             Self::PublishAcceptance(_) => Kind::AcceptancePublished,
             Self::PublishBreakage(_) => Kind::BreakagePublished,
+            Self::PublishFees(_) => Kind::FeesPublished,
+            Self::PublishTax(_) => Kind::TaxPublished,
             Self::FreezeNetwork(_) => Kind::NetworkFrozen,
             Self::EraseEvidence(_) => Kind::EvidenceErased,
             Self::FreezeBrand(_) => Kind::BrandFrozen,
             Self::FreezeUnit(_) => Kind::UnitFrozen,
             Self::FreezeAccount(_) => Kind::AccountFrozen,
+            Self::SetTier(_) => Kind::AccountTierSet,
             Self::OpenAccount(_) => Kind::AccountOpened,
             Self::Issue(_) => Kind::PointsIssued,
             Self::Batch(_) => Kind::PointsBatch,
@@ -461,11 +467,14 @@ pub(super) fn read_args(kind: Kind, args: Args) -> Result<Body, Refused> {
         Kind::PricesPublished => Body::PublishPrices(args.read()?),
         Kind::AcceptancePublished => Body::PublishAcceptance(args.read()?),
         Kind::BreakagePublished => Body::PublishBreakage(args.read()?),
+        Kind::FeesPublished => Body::PublishFees(args.read()?),
+        Kind::TaxPublished => Body::PublishTax(args.read()?),
         Kind::NetworkFrozen => Body::FreezeNetwork(args.read()?),
         Kind::EvidenceErased => Body::EraseEvidence(args.read()?),
         Kind::BrandFrozen => Body::FreezeBrand(args.read()?),
         Kind::UnitFrozen => Body::FreezeUnit(args.read()?),
         Kind::AccountFrozen => Body::FreezeAccount(args.read()?),
+        Kind::AccountTierSet => Body::SetTier(args.read()?),
         Kind::AccountOpened => Body::OpenAccount(args.read()?),
         Kind::ConsentOpened => Body::OpenConsent(args.read()?, None),
         Kind::PaymentAuthorised => Body::Authorise(args.read()?, vec![]),

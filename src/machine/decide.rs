@@ -6,7 +6,7 @@ use super::http::typ_of;
 use crate::book::{self, Draft, Effects, Found, Name, PartKey, PartOut, Principal, Record, Source, Stop};
 use crate::network::{self, Asked};
 use crate::sign::Typ;
-use crate::types::{AccountId, Kid, PaymentId, Refusal, Refused};
+use crate::types::{AccountId, Kid, OfferId, PaymentId, Refusal, Refused};
 use crate::{clearing, payments, points, prices};
 use std::sync::Arc;
 
@@ -138,11 +138,14 @@ pub(super) fn run(draft: &mut Draft, command: &Command, outcome: &mut Outcome) -
         Body::PublishPrices(args) => prices::publish_prices(draft, asked, args),
         Body::PublishAcceptance(args) => prices::publish_acceptance(draft, asked, args),
         Body::PublishBreakage(args) => prices::publish_breakage(draft, asked, args),
+        Body::PublishFees(args) => prices::publish_fees(draft, asked, args),
+        Body::PublishTax(args) => prices::publish_tax(draft, asked, args),
         Body::FreezeNetwork(args) => network::freeze_network(draft, asked, args),
         Body::EraseEvidence(args) => network::erase(draft, asked, args),
         Body::FreezeBrand(args) => network::freeze_brand(draft, asked, args),
         Body::FreezeUnit(args) => network::freeze_unit(draft, asked, args),
         Body::FreezeAccount(args) => network::freeze_account(draft, asked, args),
+        Body::SetTier(args) => network::set_tier(draft, asked, args),
         Body::OpenAccount(args) => network::open_account(draft, asked, args),
         Body::Issue(token) => points::issue(draft, asked, token),
         Body::Batch(batch) => {
@@ -201,6 +204,15 @@ fn holder(source: &dyn Source, kid: Kid) -> Option<AccountId> {
     }
 }
 
+/// What a bill's terms are taken from: the offer, or else the fees, if there are any.
+fn terms(source: &dyn Source, offer: Option<OfferId>) -> Option<Name> {
+    let fees = || match source.find(&Name::Network) {
+        Found::Known(network) => network.network().is_some_and(|network| network.fees).then_some(Name::Fees),
+        Found::Absent | Found::NotLoaded => None,
+    };
+    offer.map(Name::Offer).or_else(fees)
+}
+
 /// What a command is going to touch, as far as it says itself: a hint that saves rounds of loading,
 /// never an answer.
 pub fn hints(source: &dyn Source, command: &Command) -> Vec<Name> {
@@ -245,7 +257,7 @@ pub fn hints(source: &dyn Source, command: &Command) -> Vec<Name> {
             }
         }
         Body::Authorise(args, consents) => {
-            names.extend(args.offer.map(Name::Offer));
+            names.extend(terms(source, args.offer));
             for under in args.under.iter().flatten() {
                 names.extend([Name::Consent(under.consent), Name::Shown(under.consent)]);
                 if let Found::Known(record) = source.find(&Name::Shown(under.consent))
@@ -264,6 +276,7 @@ pub fn hints(source: &dyn Source, command: &Command) -> Vec<Name> {
         Body::Void(args) => names.push(Name::Payment(args.payment)),
         Body::Refund(args) => names.push(Name::Payment(args.payment)),
         Body::MakeOffer(args) => {
+            names.extend(terms(source, None));
             names.extend(holder(source, command.asked.kid).map(Name::Account));
             let units = args.payment.iter().flat_map(|bill| bill.shares.iter().map(|share| share.unit));
             let units = units.chain(args.exchange.as_ref().map(|wanted| wanted.to));
@@ -285,6 +298,7 @@ pub fn hints(source: &dyn Source, command: &Command) -> Vec<Name> {
         Body::MoveDispute(args) => names.push(Name::Dispute(args.dispute)),
         Body::OpenAccount(args) => names.extend([Name::Account(args.account), Name::Unit(args.unit)]),
         Body::FreezeAccount(args) => names.push(Name::Account(args.account)),
+        Body::SetTier(args) => names.push(Name::Account(args.account)),
         _ => {}
     }
     names

@@ -2,12 +2,14 @@
 
 use super::command::{Body, Command};
 use super::kind::Kind;
-use crate::book::{Done, Name, OfferTerms, PartKey, PartOut, Record, Stop, Tag};
+use crate::book::{
+    Done, Name, OfferTerms, PartKey, PartOut, Place, Record, Service, Stop, Supply, Tag, Tax, TaxCategory,
+};
 use crate::log::{self, Envelope, PartsRef};
 use crate::points::{Lines, Verdict};
 use crate::sign::{HttpMessage, Jws};
 use crate::types::{
-    CauseId, ConsentId, ExchangeId, Hash, Malformed, OfferId, PaymentId, Time, decode, encode,
+    CauseId, ConsentId, ExchangeId, Hash, Malformed, OfferId, ParticipantId, PaymentId, Time, decode, encode,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -41,9 +43,51 @@ pub struct PartBody {
     /// The cycle that an obligation falls into.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cycle: Option<u64>,
+    /// What an obligation is for, if more is to be said than that points were: a fee, a tax.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub supply: Option<SupplyLine>,
     /// Effects.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub done: Option<Done>,
+}
+
+/// What an obligation is for, as both sides book it. Amounts are changes: below zero where something is taken back.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SupplyLine {
+    /// What is supplied.
+    pub service: Service,
+    /// By whom: who is owed.
+    pub supplier: ParticipantId,
+    /// To whom: who owes.
+    pub customer: ParticipantId,
+    /// Without tax.
+    pub net: i64,
+    /// The tax's category.
+    pub category: TaxCategory,
+    /// The tax's rate, in parts per million of the net amount.
+    pub rate: u32,
+    /// The tax.
+    pub tax: i64,
+    /// Net and tax together: the obligation.
+    pub gross: i64,
+}
+
+impl SupplyLine {
+    /// The line of a part: its first leg is that of who is owed.
+    pub(super) fn of(part: &PartOut) -> Option<Self> {
+        let Supply { service, tax, net, amount } = part.tag?.supply?;
+        let leg = part.done.legs.first()?;
+        let Place::Pair(supplier, customer) = &leg.place else { return None };
+        let (supplier, customer) = (supplier.clone(), customer.clone());
+        let Tax { category, rate } = tax;
+        Some(Self { service, supplier, customer, net, category, rate, tax: amount, gross: leg.amount })
+    }
+
+    fn supply(&self) -> Supply {
+        let tax = Tax { category: self.category, rate: self.rate };
+        Supply { service: self.service, tax, net: self.net, amount: self.tax }
+    }
 }
 
 /// A part body in the writing: the same members in the same order, borrowed.
@@ -65,6 +109,8 @@ struct Writing<'a> {
     cause: Option<CauseId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cycle: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    supply: Option<SupplyLine>,
     #[serde(skip_serializing_if = "Option::is_none")]
     done: Option<&'a Done>,
 }
@@ -141,9 +187,11 @@ pub(super) type Tagged = (Option<PaymentId>, Option<ExchangeId>, Option<CauseId>
 /// How a part writes down what its obligations belong to.
 pub(super) fn tagged(tag: Option<Tag>) -> Tagged {
     match tag {
-        Some(Tag { cause: CauseId::Payment(payment), cycle }) => (Some(payment), None, None, Some(cycle)),
-        Some(Tag { cause: CauseId::Exchange(exchange), cycle }) => (None, Some(exchange), None, Some(cycle)),
-        Some(Tag { cause, cycle }) => (None, None, Some(cause), Some(cycle)),
+        Some(Tag { cause: CauseId::Payment(payment), cycle, .. }) => (Some(payment), None, None, Some(cycle)),
+        Some(Tag { cause: CauseId::Exchange(exchange), cycle, .. }) => {
+            (None, Some(exchange), None, Some(cycle))
+        }
+        Some(Tag { cause, cycle, .. }) => (None, None, Some(cause), Some(cycle)),
         None => (None, None, None, None),
     }
 }
@@ -187,6 +235,7 @@ pub(super) fn assemble(
             body.verdict = Some(*verdict);
         }
         (body.payment, body.exchange, body.cause, body.cycle) = tagged(part.tag);
+        body.supply = SupplyLine::of(part);
         bodies.push(encode(&body));
     }
     Ok(EntryBody { kind, public: None, parts: bodies })
@@ -272,7 +321,8 @@ impl PartBody {
     pub(super) fn effect(self) -> Option<Effect> {
         let exchange = self.exchange.map(CauseId::from);
         let cause = self.payment.map(CauseId::from).or(exchange).or(self.cause);
-        let tag = cause.zip(self.cycle).map(|(cause, cycle)| Tag { cause, cycle });
+        let supply = self.supply.as_ref().map(SupplyLine::supply);
+        let tag = cause.zip(self.cycle).map(|(cause, cycle)| Tag { cause, cycle, supply });
         self.done.map(|done| Effect { tag, done })
     }
 }

@@ -113,6 +113,8 @@ impl Genesis {
             currencies: self.currencies.iter().map(|c| c.code).collect(),
             bank_units: self.currencies.iter().map(CurrencySetting::bank_unit).collect(),
             capped: false,
+            fees: false,
+            taxed: false,
             driven: self.driven,
             frozen: false,
         };

@@ -52,12 +52,15 @@ kinds! {
     PricesPublished "prices.published" true "prices.publish" "A version of a unit's prices is published."
     AcceptancePublished "acceptance.published" true "acceptance.publish" "A brand publishes whose units it takes."
     BreakagePublished "breakage.published" true "breakage.publish" "A brand publishes how many of its points it expects to be spent."
+    FeesPublished "fees.published" true "fees.publish" "A version of the network's fees is published."
+    TaxPublished "tax.published" true "tax.publish" "A participant publishes how what it supplies is taxed."
     ReserveSet "reserve.set" true "reserve.set" "How much must stand behind a unit's points is set."
     Snapshot "snapshot" true "" "The root over all state records as of an earlier entry."
     EvidenceErased "evidence.erased" true "evidence.erase" "A part that holds evidence is erased; its hash stays."
     AccountOpened "account.opened" false "account.open" "An account is opened, or gets its key."
     AccountFrozen "account.frozen" false "account.freeze" "An account is frozen or released."
     AccountKeyRevoked "account.key_revoked" false "account.key_revoke" "The key of an account is revoked."
+    AccountTierSet "account.tier_set" false "account.set_tier" "The membership tier of an account is set."
     PointsIssued "points.issued" false "" "A point token is taken in."
     PointsBatch "points.batch" false "" "A signed batch of awards is taken in."
     ConsentOpened "consent.opened" false "consent.open" "A consent is opened at a till, by a code that its holder showed."
@@ -93,11 +96,13 @@ kinds! {
 }
 
 impl Kind {
-    /// Whether its evidence stays: what companies and the operator ask for in clearing names no person.
+    /// Whether its evidence stays: what companies and the operator ask for in clearing names no person, and a tier is a
+    /// brand's word on an account, which the effects name too.
     pub fn keeps_evidence(self) -> bool {
         matches!(
             self,
-            Self::CycleSealed
+            Self::AccountTierSet
+                | Self::CycleSealed
                 | Self::CycleComputed
                 | Self::CycleMoved
                 | Self::ObjectionFiled

@@ -26,8 +26,8 @@ pub use command::{Body, Command, DryRun, Request};
 pub use decide::{Decision, decide, hints};
 pub use due::{seal_by_schedule, seal_due, sweep, term};
 pub use entry::{
-    Answer, Effect, EntryBody, Event, LineVerdict, Offered, PartBody, PubBody, Sealed, Snapshot, answer,
-    bodies, seal,
+    Answer, Effect, EntryBody, Event, LineVerdict, Offered, PartBody, PubBody, Sealed, Snapshot, SupplyLine,
+    answer, bodies, seal,
 };
 pub use evidence::{Evidence, request};
 pub use genesis::{CurrencySetting, Genesis};

@@ -221,6 +221,7 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
         }
         Name::Participant(participant)
         | Name::Disputed(participant, _)
+        | Name::Tax(participant)
         | Name::CoverStep(participant, ..)
         | Name::Details(participant, _)
         | Name::DetailsVersion(participant, ..)
@@ -248,8 +249,10 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
         | Name::Cycle
         | Name::Enrolled(_)
         | Name::Erased(..)
+        | Name::Fees
         | Name::Network
         | Name::Period
+        | Name::PublishedFees(_)
         | Name::Roll
         | Name::Schedule
         | Name::Statement(_)

@@ -9,6 +9,7 @@ mod freeze;
 mod keys;
 mod register;
 mod signer;
+mod tier;
 mod units;
 
 pub use erase::{EraseEvidence, erase};
@@ -21,5 +22,6 @@ pub use register::{
     OpenAccount, RegisterBrand, RegisterParticipant, give_key, keyless, open_account, register_brand,
     register_participant,
 };
-pub use signer::{Asked, is_active, operator, person, signer, two_approvers, unless_refused};
+pub use signer::{Asked, analyst, is_active, operator, person, signer, two_approvers, unless_refused};
+pub use tier::{SetTier, set_tier};
 pub use units::{DefineUnit, define_unit};

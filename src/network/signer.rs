@@ -54,6 +54,16 @@ pub fn signer(draft: &mut Draft, kid: Kid, purposes: &[Purpose]) -> Result<Of<Ke
     Ok(key)
 }
 
+/// The operator's key of somebody who does the daily work.
+pub fn analyst(draft: &mut Draft, kid: Kid) -> Result<Of<KeyRecord>, Stop> {
+    let key = signer(draft, kid, &[Purpose::Operations])?;
+    if key.owner == Principal::Operator {
+        Ok(key)
+    } else {
+        Err(Refused::about(Refusal::KeyOwner, kid).into())
+    }
+}
+
 /// The brand whose root signed.
 pub(super) fn brand_root(draft: &mut Draft, kid: Kid) -> Result<BrandId, Stop> {
     let key = signer(draft, kid, &[Purpose::BrandRoot])?;

@@ -6,11 +6,11 @@ use super::limits::{Way, draw_held, draw_till};
 use super::offer::{not_offered, take_bill};
 use super::till;
 use crate::book::{
-    BillTerms, Draft, Name, Of, OfferedShare, PartKey, Payment, Record, Share, ShareTerms, Stop, TillTerms,
-    Unit,
+    BillTerms, Draft, Name, Of, OfferedShare, PartKey, Payment, Record, Service, Share, ShareTerms, Stop,
+    TillTerms, Unit,
 };
 use crate::network::Asked;
-use crate::prices::{Reserved, accept, end_firm, price_now, reserve, voluntary};
+use crate::prices::{Reserved, accept, end_firm, payment_fees, price_now, reserve, tax_now, voluntary};
 use crate::sign::{Sale, optional_objects};
 use crate::types::{
     AccountId, BrandId, Currency, Ident, Money, OfferId, ParticipantId, PaymentId, Points, Rate, Refusal,
@@ -101,6 +101,13 @@ pub fn authorise(
         }
         shares.push(share);
     }
+    let fees = match offered {
+        Some((offered, _)) => offered.fees,
+        None => {
+            let borne: Vec<_> = shares.iter().map(|share| (&share.issuer, share.amount)).collect();
+            payment_fees(draft, args.currency, &terms.participant, &borne)?
+        }
+    };
     let mut payment = Payment {
         brand: brand.clone(),
         participant: terms.participant.clone(),
@@ -111,6 +118,7 @@ pub fn authorise(
         currency: args.currency,
         amount: args.amount,
         shares,
+        fees,
         captured: Money::ZERO,
         refunded: Money::ZERO,
         deadline,
@@ -183,8 +191,12 @@ pub(super) fn share_of(
     }
     let issuer = draft.brand(&unit.brand)?.participant.clone();
     let obligation = owed(&issuer, participant, sale.amount, price.settle_with(participant), rate)?;
-    let (price, firm) = (price.version, false);
-    Ok(OfferedShare { unit: code, amount: sale.amount, points, obligation, issuer, price, firm })
+    let tax = match obligation.is_zero() {
+        true => None,
+        false => tax_now(draft, participant, Service::Redemption)?,
+    };
+    let (amount, price, firm) = (sale.amount, price.version, false);
+    Ok(OfferedShare { unit: code, amount, points, obligation, issuer, price, tax, firm })
 }
 
 /// Holds the points of one share at today's prices.
@@ -228,7 +240,7 @@ fn hold_points(
     terms: OfferedShare,
     firm_until: Option<Time>,
 ) -> Result<ShareTerms, Stop> {
-    let OfferedShare { unit, amount, points, obligation, issuer, price, firm } = terms;
+    let OfferedShare { unit, amount, points, obligation, issuer, price, tax, firm } = terms;
     if points > agreed.points {
         return Err(Refused::about(Refusal::ConsentExceeded, format!("{points} {unit} are needed")).into());
     }
@@ -261,6 +273,7 @@ fn hold_points(
         obligation,
         issuer,
         price,
+        tax,
         reserved,
         paired,
         charged,

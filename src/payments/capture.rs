@@ -1,9 +1,11 @@
 //! Capture, void, refund: three ways to move a payment's n = captured − refunded.
 
+use super::fees::{Reached, book_fees};
 use super::limits::{Way, draw_held, draw_till};
 use super::own_payment;
 use crate::book::{
-    Draft, KeyRecord, Lot, Name, PartKey, Payment, Record, Share, ShareTerms, Shared, Stop, TillTerms,
+    Draft, KeyRecord, Lot, Name, PartKey, Payment, Record, Service, Share, ShareTerms, Shared, Stop, Supply,
+    TillTerms,
 };
 use crate::network::Asked;
 use crate::prices::release;
@@ -163,7 +165,7 @@ fn net(payment: &Payment) -> Result<Money, Stop> {
 
 /// Moves a payment by one step: all shares move together by f(after) − f(before).
 pub(super) fn step(draft: &mut Draft, id: PaymentId, payment: &mut Payment, what: Step) -> Result<(), Stop> {
-    let before = net(payment)?;
+    let (before, reached) = (net(payment)?, Reached::by(payment));
     let open = payment.open(draft.at);
     match what {
         Step::Capture { .. } | Step::Void if !open => {
@@ -219,7 +221,7 @@ pub(super) fn step(draft: &mut Draft, id: PaymentId, payment: &mut Payment, what
         }
         book_obligation(draft, id, payment, terms, before, after)?;
     }
-    Ok(())
+    book_fees(draft, id, payment, reached)
 }
 
 /// What was reserved for a share is a debt once it is captured; what never will be is given back.
@@ -262,12 +264,20 @@ fn book_obligation(
     before: Money,
     after: Money,
 ) -> Result<(), Stop> {
-    let had = obligation_at(terms, before, payment.amount)?.signed();
-    let has = obligation_at(terms, after, payment.amount)?.signed();
-    match has.checked_sub(had) {
-        Some(0) => Ok(()),
-        Some(change) => draft.owe(&terms.issuer, &payment.participant, payment.currency, change, id.into()),
-        None => Err(Refusal::AmountTooLarge.into()),
+    let (had, has) =
+        (obligation_at(terms, before, payment.amount)?, obligation_at(terms, after, payment.amount)?);
+    let change = has.signed().saturating_sub(had.signed());
+    let (debtor, creditor, currency) = (&terms.issuer, &payment.participant, payment.currency);
+    match terms.tax {
+        _ if change == 0 => Ok(()),
+        None => draft.owe(debtor, creditor, currency, change, id.into()),
+        Some(tax) => {
+            let within = |gross| tax.within(gross).map(Money::signed).ok_or(Refusal::AmountTooLarge);
+            let amount = within(has)?.saturating_sub(within(had)?);
+            let supply =
+                Supply { service: Service::Redemption, tax, net: change.saturating_sub(amount), amount };
+            draft.owe_for(debtor, creditor, currency, supply, id.into())
+        }
     }
 }
 
@@ -340,6 +350,7 @@ mod tests {
             obligation: Money::new(obligation).expect("fits"),
             issuer: id("pa_issuer"),
             price: 1,
+            tax: None,
             reserved: false,
             paired: false,
             charged: Money::ZERO,
@@ -380,6 +391,7 @@ mod tests {
             shares: shares.iter().map(|(unit, n)| terms(unit, x / 2, points[*n], obligations[*n])).collect(),
             captured: Money::ZERO,
             refunded: Money::ZERO,
+            fees: vec![],
             deadline: at(1_000),
             closed: false,
         };

@@ -8,7 +8,10 @@
 
 use super::authorise::spendable;
 use super::offer::{close, obtainable, own_offer};
-use crate::book::{Draft, Exchange, Name, OfferState, OfferTerms, PartKey, Principal, Record, Shared, Stop};
+use crate::book::{
+    Draft, Exchange, ExchangeFeeTerms, Name, OfferState, OfferTerms, PartKey, Principal, Record, Service,
+    Shared, Stop, Supply,
+};
 use crate::network::{Asked, signer};
 use crate::points::issue_exchanged;
 use crate::prices::{draw_exchange, end_firm, voluntary};
@@ -60,7 +63,23 @@ pub fn exchange(draft: &mut Draft, asked: &Asked, args: &AgreeExchange) -> Resul
             false => voluntary(draft, &terms.debtor, &terms.creditor, terms.currency, terms.worth, None)
                 .map(drop)?,
         }
-        draft.owe(&terms.debtor, &terms.creditor, terms.currency, owed, id.into())?;
+        match terms.tax {
+            None => draft.owe(&terms.debtor, &terms.creditor, terms.currency, owed, id.into())?,
+            Some(tax) => {
+                let amount = tax.within(terms.worth).ok_or(Refusal::AmountTooLarge)?.signed();
+                let supply =
+                    Supply { service: Service::Exchange, tax, net: owed.saturating_sub(amount), amount };
+                draft.owe_for(&terms.debtor, &terms.creditor, terms.currency, supply, id.into())?;
+            }
+        }
+    }
+    if let Some(ExchangeFeeTerms { worth, .. }) = &terms.fee
+        && worth.customer != worth.supplier
+        && !worth.gross.is_zero()
+    {
+        let (net, amount) = (worth.net.signed(), worth.tax.signed());
+        let supply = Supply { service: worth.service, tax: worth.taxed(), net, amount };
+        draft.owe_for(&worth.customer, &worth.supplier, terms.currency, supply, id.into())?;
     }
     let worth = Sale { amount: terms.worth, currency: terms.currency };
     draw_exchange(draft, &brand, terms.from, terms.to, offset, &worth)?;

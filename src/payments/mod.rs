@@ -2,7 +2,7 @@
 //!
 //! Owns: a payment's numbers (authorised, captured, refunded, deadline) and what each step books.
 //! Promises: with n = captured − refunded, a share stands at points(n) = ceil(P·n/X) and
-//! obligation(n) = floor(O·n/X) after every step, so a full refund ends at exactly zero.
+//! obligation(n) = floor(O·n/X) after every step, and a fee at ceil(F·n/X), so a full refund ends at exactly zero.
 //! Refuses to know: how a consent or a code reached the till.
 
 mod authorise;
@@ -10,6 +10,7 @@ mod capture;
 mod chargeback;
 mod consent;
 mod exchange;
+mod fees;
 mod limits;
 mod offer;
 
@@ -18,6 +19,7 @@ pub use capture::{Asks, Capture, Refund, Void, capture, owed_now, refund, step_b
 pub use chargeback::give_charged_back;
 pub use consent::{Code, Consent, Given, OpenConsent, Under, open_consent};
 pub use exchange::{AgreeExchange, exchange};
+pub use fees::charged_now;
 pub use offer::{
     CancelOffer, MakeOffer, OFFER_LIFE, WantedExchange, WantedPayment, WantedShare, cancel_offer, make_offer,
 };

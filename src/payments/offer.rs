@@ -11,10 +11,13 @@ use super::consent::Consent;
 use super::till;
 use crate::book::{
     BillTerms, Draft, Draw, ExchangeTerms, Measure, Name, Offer, OfferState, OfferTerms, PartKey, Principal,
-    Record, Stop, TillTerms,
+    Record, Service, Stop, TillTerms,
 };
 use crate::network::{Asked, signer};
-use crate::prices::{Fixed, accepts, end_firm, exchange_prices, exchange_terms, exchanged, hold_firm};
+use crate::prices::{
+    Exchanged, Fixed, accepts, end_firm, exchange_fee, exchange_fee_terms, exchange_prices, exchange_terms,
+    exchanged_less, fees_now, hold_firm, payment_fees, tax_now, with_fee,
+};
 use crate::sign::{Purpose, Sale, objects, optional_object};
 use crate::types::{
     AccountId, BrandId, Currency, HoldId, Ident, Money, OfferId, Points, Refusal, Refused, Time, UnitCode,
@@ -234,16 +237,29 @@ fn offer_exchange(
     let budget = exchange_terms(draft, &brand, from, to)?.budget;
     let prices = exchange_prices(draft, from, to, currency)?;
     let (settle, issue) = (prices.settle.settle_with(&creditor), prices.issue.issue_to(&debtor));
-    let (source, target) = exchanged(fixed, settle, issue).ok_or(Refusal::AmountTooLarge)?;
-    let worth = settle.money_floor(source).ok_or(Refusal::AmountTooLarge)?;
+    let tier = draft.account(account)?.head.tier.clone();
+    let fees = fees_now(draft, currency)?;
+    let line = exchange_fee(fees.as_ref(), from, tier.as_ref());
+    let Exchanged { source, fee, target } =
+        exchanged_less(fixed, line.as_ref(), settle, issue).ok_or(Refusal::AmountTooLarge)?;
+    let worth = source.minus(fee).and_then(|rest| settle.money_floor(rest)).ok_or(Refusal::AmountTooLarge)?;
     if source.is_zero() || target.is_zero() || worth.is_zero() {
         // Enough for one point, and for the smallest amount of money that can be owed for it.
         let one = (Points::new(1), Money::new(1));
         let least = one.0.and_then(|one| one.reprice_ceil(issue, settle));
         let least = least.zip(one.1.and_then(|one| settle.points_ceil(one))).map(|(a, b)| a.max(b));
-        let least = least.ok_or(Refusal::AmountTooLarge)?;
+        let least = least.and_then(|least| with_fee(least, line.as_ref())).ok_or(Refusal::AmountTooLarge)?;
         return Err(Refused::about(Refusal::AmountTooSmall, format!("at least {least} {from}")).into());
     }
+    let fee = match &fees {
+        None => None,
+        Some(fees) => {
+            let settle = prices.settle.settle_with(&fees.supplier);
+            let terms = exchange_fee_terms(fees, line.as_ref(), fee, &debtor, settle);
+            Some(terms.ok_or(Refusal::AmountTooLarge)?)
+        }
+    };
+    let tax = tax_now(draft, &creditor, Service::Exchange)?.filter(|_| debtor != creditor);
     let held = |hold: &&crate::book::Hold| matches!(hold.of, HoldId::Offer(_));
     if draft.account(account)?.holds.iter().filter(held).count() >= MOST_OPEN {
         return Err(Refusal::TooManyOffers.into());
@@ -260,6 +276,8 @@ fn offer_exchange(
         settle_price: prices.settle.version,
         issue_price: prices.issue.version,
         budget,
+        fee,
+        tax,
         firm: false,
     })
 }
@@ -304,6 +322,8 @@ fn offer_bill(
         }
         shares.push(offered);
     }
+    let borne: Vec<_> = shares.iter().map(|share| (&share.issuer, share.amount)).collect();
+    let fees = payment_fees(draft, wanted.currency, &till.participant, &borne)?;
     Ok(BillTerms {
         participant: till.participant.clone(),
         currency: wanted.currency,
@@ -312,6 +332,7 @@ fn offer_bill(
         reference: wanted.reference.clone(),
         capture: wanted.capture,
         shares,
+        fees,
     })
 }
 

@@ -11,7 +11,7 @@ use crate::book::{
 };
 use crate::network::Asked;
 use crate::sign::{Sale, objects, optional_objects};
-use crate::types::{BrandId, Refusal, Refused, Time, UnitCode};
+use crate::types::{BrandId, Refusal, Refused, UnitCode};
 use serde::{Deserialize, Serialize};
 
 /// `acceptance.publish`, signed by the brand's root: whose units it takes.
@@ -55,12 +55,7 @@ pub fn publish_acceptance(draft: &mut Draft, asked: &Asked, args: &PublishAccept
     let in_force = before.as_ref().map(|list| list.at(at).clone()).unwrap_or_default();
     for unit in withdrawn(&in_force, &list) {
         let days = rules::notice(&*draft.unit(unit)?).cut_days;
-        let least = rules::after(now, days);
-        if from < least {
-            let least = Time::from_seconds(least).map_or_else(String::new, |at| at.to_string());
-            let about = format!("{unit} is withdrawn: {days} days, from {least} on");
-            return Err(Refused::about(Refusal::NoticeTooShort, about).into());
-        }
+        rules::in_time(&format!("{unit} is withdrawn"), days, from, now)?;
     }
     let record = match from > now {
         true => Acceptance { list: in_force, next: Some(AnnouncedAcceptance { from, list }) },

@@ -62,7 +62,7 @@ fn gains(draft: &mut Draft, unit: UnitCode, currency: Currency) -> Result<bool, 
 
 /// See [`gains`].
 pub(super) fn opens_a_loop(versions: &[Price], currency: Currency, now: u64) -> bool {
-    let counts = |price: &&Price| price.currency == currency && super::can_apply(price, versions, now);
+    let counts = |price: &&Price| price.currency == currency && super::can_apply(*price, versions, now);
     let all = || versions.iter().filter(counts);
     all().flat_map(Price::settles).any(|high| all().flat_map(Price::issues).any(|low| high.is_above(low)))
 }

@@ -1,6 +1,6 @@
-//! Prices and acceptance: what a unit is worth where, and who takes it.
+//! Prices, fees and acceptance: what a unit is worth where, what the network asks for its service, and who takes it.
 //!
-//! Owns: published versions of prices, acceptance lists, the price that applies at an instant; breakage curves.
+//! Owns: published versions of prices and fees, acceptance lists, the version that applies at an instant; breakage curves.
 //! Promises: a published version is never altered; what was offered or held before a change keeps
 //! the version it was made with.
 //! Refuses to know: whose points are spent.
@@ -10,7 +10,9 @@ mod backing;
 mod breakage;
 mod exchange;
 mod exposure;
+mod fees;
 mod rules;
+mod tax;
 
 pub use acceptance::{PublishAcceptance, accept, accepts, publish_acceptance};
 pub use backing::{Backing, is_short, needed, points_outstanding, reserve_of};
@@ -20,8 +22,13 @@ pub use exposure::{
     Exposure, Reserved, Standing, change_disputed, end_firm, end_met_call, exposure, funding, hold_firm,
     limit, owed_to, release, reserve, reserved, standing, voluntary,
 };
+pub use fees::{
+    Exchanged, PublishFees, exchange_fee, exchange_fee_terms, exchanged_less, fees_now, payment_fees,
+    publish_fees, with_fee,
+};
+pub use tax::{PublishTax, publish_tax, tax_now};
 
-use crate::book::{Draft, Name, PartKey, Price, PriceFor, Prices, Principal, Published, Record, Stop};
+use crate::book::{Dated, Draft, Name, PartKey, Price, PriceFor, Prices, Principal, Published, Record, Stop};
 use crate::network::{Asked, signer, two_approvers};
 use crate::sign::{Purpose, optional_objects};
 use crate::types::{BrandId, Currency, Ident, Rate, Refusal, Refused, UnitCode};
@@ -168,30 +175,34 @@ fn check_price(draft: &mut Draft, unit: UnitCode, price: &Price) -> Result<(), S
 /// Versions that can never apply again leave state; the log keeps them. The newest in each currency stays in any case:
 /// the next one counts on from it, and it says whether prices have ended.
 fn forget_replaced(prices: &mut Prices, now: u64) {
-    let all = prices.versions.clone();
-    prices.versions.retain(|price| {
-        let newest = !all.iter().any(|o| o.currency == price.currency && o.version > price.version);
-        let kept = price.verifiable_until.is_some_and(|until| now <= until);
-        newest || kept || can_apply(price, &all, now)
+    let kept = |price: &Price| price.verifiable_until.is_some_and(|until| now <= until);
+    forget(&mut prices.versions, kept, now);
+}
+
+fn forget<T: Dated + Clone>(versions: &mut Vec<T>, kept: impl Fn(&T) -> bool, now: u64) {
+    let all = versions.clone();
+    versions.retain(|one| {
+        let newest = !all.iter().any(|o| o.currency() == one.currency() && o.version() > one.version());
+        newest || kept(one) || can_apply(one, &all, now)
     });
 }
 
 /// Whether a version is in force or announced: it has not ended, and none that has no end has replaced it.
-fn can_apply(price: &Price, all: &[Price], now: u64) -> bool {
-    let over = price.until.is_some_and(|until| until <= now);
+fn can_apply<T: Dated>(one: &T, all: &[T], now: u64) -> bool {
+    let over = one.until().is_some_and(|until| until <= now);
     let replaced = all.iter().any(|other| {
-        other.version > price.version
-            && other.currency == price.currency
-            && other.from <= now
-            && other.until.is_none()
+        other.version() > one.version()
+            && other.currency() == one.currency()
+            && other.from() <= now
+            && other.until().is_none()
     });
     !(over || replaced)
 }
 
 /// Of the versions in force in a currency the latest.
-pub fn in_force(versions: &[Price], currency: Currency, now: u64) -> Option<&Price> {
-    let in_force = |price: &&Price| {
-        price.currency == currency && price.from <= now && price.until.is_none_or(|until| now < until)
+pub fn in_force<T: Dated>(versions: &[T], currency: Currency, now: u64) -> Option<&T> {
+    let in_force = |one: &&T| {
+        one.currency() == currency && one.from() <= now && one.until().is_none_or(|until| now < until)
     };
     versions.iter().rev().find(in_force)
 }

@@ -31,14 +31,18 @@ fn cuts(old: &Price, new: &Price) -> bool {
 /// A version begins no sooner than its notice allows: the longer one if it cuts, against any version that it may follow.
 pub(super) fn check_notice(unit: &Unit, versions: &[Price], price: &Price, now: u64) -> Result<(), Refused> {
     let notice = notice(unit);
-    let before = |old: &&Price| old.currency == price.currency && super::can_apply(old, versions, now);
+    let before = |old: &&Price| old.currency == price.currency && super::can_apply(*old, versions, now);
     let cut = versions.iter().filter(before).any(|old| cuts(old, price));
-    let days = if cut { notice.cut_days } else { notice.change_days };
+    let (what, days) = if cut { ("a cut", notice.cut_days) } else { ("a change", notice.change_days) };
+    in_time(what, days, price.from, now)
+}
+
+/// Refused if what is announced begins sooner than in so many days.
+pub(super) fn in_time(what: &str, days: u32, from: u64, now: u64) -> Result<(), Refused> {
     let least = after(now, days);
-    if price.from >= least {
+    if from >= least {
         return Ok(());
     }
-    let what = if cut { "a cut" } else { "a change" };
     let least = Time::from_seconds(least).map_or_else(String::new, |at| at.to_string());
     Err(Refused::about(Refusal::NoticeTooShort, format!("{what}: {days} days, from {least} on")))
 }

@@ -1,4 +1,4 @@
-//! Lists of what state says: brands, participants, units, prices, acceptance, budgets, and what stands behind them.
+//! Lists of what state says: brands, participants, units, prices, acceptance, budgets, fees, and what stands behind.
 //!
 //! Promises: a page costs its own length, however much there is. Holders' records are on no list.
 
@@ -22,6 +22,8 @@ pub enum Sort {
     Acceptance,
     /// Budgets, by key.
     Budgets,
+    /// All versions of the network's fees that were ever published, oldest first.
+    Fees,
     /// What stands behind participants' debts, by participant and currency.
     Funding,
     /// What stands behind units' points, by code.
@@ -38,6 +40,7 @@ impl Sort {
             Self::Prices => "prices/",
             Self::Acceptance => "acceptance/",
             Self::Budgets => "budget/",
+            Self::Fees => "fee/",
             Self::Funding => "funding/",
             Self::Reserves => "reserve/",
         }

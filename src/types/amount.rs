@@ -41,6 +41,11 @@ impl Points {
         self.0 == 0
     }
 
+    /// The same, for what is left out where it is nothing.
+    pub fn is_zero_ref(&self) -> bool {
+        self.is_zero()
+    }
+
     /// The sum, `None` above 2^53 − 1.
     pub fn plus(self, more: Self) -> Option<Self> {
         self.0.checked_add(more.0).and_then(Self::new)
@@ -122,6 +127,11 @@ impl Money {
         self.0 == 0
     }
 
+    /// The same, for what is left out where it is nothing.
+    pub fn is_zero_ref(&self) -> bool {
+        self.is_zero()
+    }
+
     /// The sum, `None` above 2^53 − 1.
     pub fn plus(self, more: Self) -> Option<Self> {
         self.0.checked_add(more.0).and_then(Self::new)
@@ -135,6 +145,11 @@ impl Money {
     /// floor(self · n / of): what of an obligation belongs to `n` out of `of`. `None` if `of` is 0.
     pub fn share_floor(self, n: u64, of: u64) -> Option<Self> {
         mul_div_floor(self.0, n, of).and_then(Self::new)
+    }
+
+    /// ceil(self · n / of): what of a fee belongs to `n` out of `of`. `None` if `of` is 0.
+    pub fn share_ceil(self, n: u64, of: u64) -> Option<Self> {
+        mul_div_ceil(self.0, n, of).and_then(Self::new)
     }
 
     /// floor(self · a / b) for two prices of the same unit: what is owed at price `a` for an amount
@@ -231,6 +246,11 @@ impl Rate {
     pub fn new(num: u64, den: u64) -> Option<Self> {
         let fits = |n: u64| (1..=MAX_RATE).contains(&n);
         (fits(num) && fits(den)).then_some(Self { num, den })
+    }
+
+    /// Numerator and denominator.
+    pub const fn fraction(self) -> (u64, u64) {
+        (self.num, self.den)
     }
 
     /// The fewest points that are worth at least `money`: ceil(money / rate).

@@ -130,7 +130,7 @@ refusals! {
     // Settings.
     SettingInvalid "setting_invalid" FixRequest true "A setting is out of its range, or may not be changed after creation."
     NoPrice "no_price" CallIssuer true "The unit has no price in this currency in force now."
-    NoticeTooShort "notice_too_short" FixRequest true "It begins sooner than the unit's notice allows. The detail says from when on it may."
+    NoticeTooShort "notice_too_short" FixRequest true "It begins sooner than the notice allows. The detail says from when on it may."
     BelowFloor "below_floor" FixRequest true "The price is below the least that the unit promises for a point."
     PriceStale "price_stale" CallIssuer true "The unit's prices in this currency have ended, and no later version is in force."
     ExchangePaused "exchange_paused" OtherTender true "Nothing is exchanged into this unit now: a version of its prices that is in force or announced would pay more for a point than another one charges for it."

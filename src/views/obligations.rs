@@ -1,4 +1,4 @@
-//! The view of obligations: what the payments of a cycle made one participant owe another.
+//! The view of obligations: what the payments of a cycle, and their fees, made one participant owe another.
 //!
 //! Owns: the table `obligations`, a row for each cycle, debtor, creditor and currency.
 //! Promises: an amount is the sum of what captures booked less what refunds took back, in the direction
@@ -33,9 +33,9 @@ diesel::table! {
 pub struct Obligation {
     /// The cycle.
     pub cycle: u64,
-    /// Who owes: the participant whose brand's points were spent.
+    /// Who owes: the participant whose brand's points were spent, or who owes a fee.
     pub debtor: ParticipantId,
-    /// Who is owed: the participant whose shop took them.
+    /// Who is owed: the participant whose shop took them, or the operator's.
     pub creditor: ParticipantId,
     /// The currency.
     pub currency: Currency,
@@ -57,12 +57,13 @@ impl Run {
         for effect in &entry.event.effects {
             // Of an obligation's two legs one is the creditor's: the shop's participant is, also when a refund takes
             // back.
-            let shop = effect.tag.and_then(|tag| match tag.cause {
-                CauseId::Payment(payment) => entry.payment(payment),
+            let shop = effect.tag.and_then(|tag| match (tag.cause, tag.supply) {
+                (_, Some(supply)) if supply.service.is_fee() => None,
+                (CauseId::Payment(payment), _) => entry.payment(payment),
                 _ => None,
             });
             let shop = shop.map(|payment| &payment.participant);
-            // What no payment booked names its creditor first.
+            // What no payment booked, and a fee, names its creditor first.
             let first = effect.done.legs.first().map(|leg| &leg.place);
             for leg in &effect.done.legs {
                 if let (Place::Pair(creditor, debtor), Asset::Money(currency)) = (&leg.place, leg.asset)

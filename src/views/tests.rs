@@ -1,5 +1,4 @@
-//! The views' tests: what each table says of a small history, cuts and crashes of the follower's work, and
-//! differences that must be found.
+//! The views' tests: a small history in each table, cuts and crashes of the follower's work, differences to be found.
 
 use super::*;
 use crate::book::{
@@ -67,9 +66,8 @@ fn joined(brand: &str, participant: &str) -> Effect {
     let key = SecretKey::from_seed([7; 32]).public();
     let (root, owner) = (Root { root: key.kid(), recovery: None }, Principal::Brand(id(brand)));
     let record = Brand { participant: id(participant), root, frozen: false };
-    let (purpose, state) = (Purpose::BrandRoot, KeyState::Active);
-    let root =
-        KeyRecord { key, purpose, owner, state, from: 0, until: None, till: None, held: None, person: None };
+    let (purpose, state, until) = (Purpose::BrandRoot, KeyState::Active, None);
+    let root = KeyRecord { key, purpose, owner, state, from: 0, until, till: None, held: None, person: None };
     let mut done = Done::default();
     done.put(Name::Brand(id(brand)), Some(Arc::new(Record::Brand(record))));
     done.put(Name::Key(key.kid()), Some(Arc::new(Record::Key(root))));
@@ -108,6 +106,7 @@ fn shop(payment: PaymentId, amounts: [u64; 3], closed: bool) -> Effect {
         obligation: Money::ZERO,
         issuer: id("pa_harvest"),
         price: 1,
+        tax: None,
         reserved: false,
         paired: false,
         charged: Money::ZERO,
@@ -123,6 +122,7 @@ fn shop(payment: PaymentId, amounts: [u64; 3], closed: bool) -> Effect {
         currency: id("EUR"),
         amount,
         shares: vec![terms],
+        fees: vec![],
         captured,
         refunded,
         deadline: id("2026-02-01T00:00:00Z"),
@@ -140,7 +140,8 @@ fn owed(payment: PaymentId, cycle: u64, amount: i64) -> Effect {
         Leg { place, asset, amount, after: None }
     };
     let legs = vec![leg("pa_kino", "pa_harvest", amount), leg("pa_harvest", "pa_kino", -amount)];
-    Effect { tag: Some(Tag { cause: payment.into(), cycle }), done: Done { legs, ..Done::default() } }
+    let tag = Some(Tag { cause: payment.into(), cycle, supply: None });
+    Effect { tag, done: Done { legs, ..Done::default() } }
 }
 
 /// Awards, one of which repays what is owed; a payment, a refund that comes late; a sweep.

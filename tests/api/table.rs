@@ -209,11 +209,14 @@ fn kind_of(row: &str) -> Option<Kind> {
         "want" | "offer" => Kind::OfferMade,
         "cancel" => Kind::OfferCancelled,
         "exchange" => Kind::ExchangeMade,
+        "fees" => Kind::FeesPublished,
+        "tax" => Kind::TaxPublished,
+        "tier" => Kind::AccountTierSet,
         _ => return None,
     })
 }
 
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     include_str!("../refusals/evidence.txt"),
     include_str!("../refusals/network.txt"),
     include_str!("../refusals/points.txt"),
@@ -225,6 +228,7 @@ const TABLES: [&str; 12] = [
     include_str!("../refusals/http.txt"),
     include_str!("../refusals/held.txt"),
     include_str!("../refusals/clearing.txt"),
+    include_str!("../refusals/fees.txt"),
     include_str!("../refusals/funding.txt"),
 ];
 

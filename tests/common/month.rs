@@ -1,19 +1,24 @@
 //! A month in the clearing house: each kind of entry and each sort of record, with as much in it as can be.
 //!
 //! Owns: the story.
-//! Promises: the same bytes every time; it ends with every cycle but the open one settled or voided.
+//! Promises: the same bytes every time; the first month ends with every cycle but the open one settled or voided.
 //! Refuses to know: what is checked with it.
 
 use super::house::{House, eur, step};
-use super::world::{id, money};
+use super::world::{id, money, points};
 use tallyhouse::book::{
-    Answered, Booking, DisputeFee, Every, Name, PointsEffect, Record, StatementLine, Way,
+    Answered, Booking, DisputeFee, Every, ExchangeFee, Fee, Name, PointsEffect, Record, Service,
+    StatementLine, Tax, TaxCategory, Way,
 };
 use tallyhouse::clearing::{
     CallMargin, ClosePeriod, ComplaintStep, DisputeStep, FileComplaint, FileDispute, FileObjection,
     InstructionStep, Move, MoveComplaint, MoveCycle, MoveDispute, MoveInstruction, PairCap, SetDetails,
     SetFunding, SetSchedule, Stage,
 };
+use tallyhouse::machine::Request;
+use tallyhouse::network::SetTier;
+use tallyhouse::payments::{AgreeExchange, MakeOffer, WantedExchange, WantedPayment, WantedShare};
+use tallyhouse::prices::{PublishFees, PublishTax};
 use tallyhouse::types::{ComplaintId, DisputeId, Hash, PaymentId};
 
 /// Plays it on a network in which participants owe each other.
@@ -122,6 +127,75 @@ fn banked(house: &mut House) {
     house.compute(cycle).expect("computed");
     let args = MoveCycle { reason: Some(id("not-now")), ..step(cycle, Move::Void) };
     house.agreed("cycle.move", &args).expect("voided");
+}
+
+/// Fees are published, and tax; a payment and an exchange with both, each first offered.
+pub fn charge(house: &mut House) {
+    let cid = house.cid();
+    let request = house.world.register_participant(&cid, &id("pa_op"), eur());
+    house.send(request).expect("registered");
+    let from = house.now.seconds() + 31 * 86_400;
+    let fee = |ppm, refundable| Fee { ppm, min: money(10), max: Some(money(90_000)), refundable };
+    let line = |tier: Option<&str>, ppm| ExchangeFee {
+        unit: Some(id("HARVEST")),
+        tier: tier.map(id),
+        ppm,
+        min: points(2),
+        max: Some(points(50)),
+    };
+    let fees = PublishFees {
+        version: 1,
+        currency: eur(),
+        from,
+        until: Some(from + 90 * 86_400),
+        supplier: id("pa_op"),
+        acceptor: fee(4_000, true),
+        issuer: fee(2_900, false),
+        exchange: Some(vec![line(None, 10_000), line(Some("gold"), 5_000)]),
+        tax: Tax { category: TaxCategory::Standard, rate: 190_000 },
+        reason: Some(id("first-fees")),
+    };
+    house.agreed("fees.publish", &fees).expect("published");
+    for (version, service) in [(1, Service::Redemption), (2, Service::Exchange)] {
+        let tax = Tax { category: TaxCategory::Standard, rate: 70_000 };
+        let args = PublishTax { participant: id("pa_kino"), version, service, from: Some(from), tax };
+        let cid = house.cid();
+        let request = house.world.command(&house.world.brands[1].root, &cid, "tax.publish", &args);
+        house.send(Request::of(vec![request])).expect("published");
+    }
+    house.now = house.now.plus_seconds(32 * 86_400);
+    let (harvest, kino) = (house.award("HARVEST", 7, 100_000), house.award("KINO", 7, 1));
+    let tier = SetTier { account: harvest.account, tier: Some(id("gold")) };
+    house.by_brand(0, "account.set_tier", &tier).expect("set");
+    let payment = house.pay(1, "HARVEST", 7, 60_000, false).expect("held");
+    for (amount, back) in [(20_001, false), (10_000, true)] {
+        let (cid, till) = (house.cid(), &house.world.brands[1].tills[0].key);
+        let request = match back {
+            true => house.world.refund(till, &cid, payment, amount),
+            false => house.world.capture(till, &cid, payment, amount, false),
+        };
+        house.send(request).expect("moved");
+    }
+    let bill = WantedPayment {
+        amount: money(5_000),
+        currency: eur(),
+        deadline: house.now.seconds() + 3_600,
+        reference: None,
+        capture: true,
+        shares: vec![WantedShare { unit: id("HARVEST"), amount: money(5_000) }],
+    };
+    let (cid, till) = (house.cid(), &house.world.brands[1].tills[0].key);
+    let bill = house.world.make_offer(till, &cid, &MakeOffer { exchange: None, payment: Some(bill) });
+    house.send(bill).expect("offered");
+    let wanted =
+        WantedExchange { to: id("KINO"), currency: eur(), source: Some(points(9_000)), target: None };
+    let cid = house.cid();
+    let offer = MakeOffer { exchange: Some(wanted), payment: None };
+    let offer = house.world.make_offer(&harvest.key, &cid, &offer);
+    let offer = house.send(offer).expect("offered").offer.expect("an offer");
+    let (cid, args) = (house.cid(), AgreeExchange { offer: offer.offer, hash: offer.hash });
+    let request = house.world.agree_exchange(&harvest.key, &kino.key, &cid, &args);
+    house.send(request).expect("exchanged");
 }
 
 /// A dispute that ends for its filer, whose points come back; one that ends for its target and costs; one that goes on.

@@ -501,11 +501,12 @@ impl Tour {
         });
     }
 
-    /// A month in the clearing house.
+    /// A month in the clearing house, and one with fees and tax.
     fn cleared(self) -> Self {
         let Self { world, node, now, ids } = self;
         let mut house = House::adopt(world, node, now);
         month::play(&mut house);
+        month::charge(&mut house);
         Self { world: house.world, node: house.node, now: house.now, ids }
     }
 

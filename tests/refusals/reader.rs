@@ -22,6 +22,8 @@
 
 #[path = "carrier.rs"]
 mod carrier;
+#[path = "charging.rs"]
+mod charging;
 #[path = "haggling.rs"]
 mod haggling;
 #[path = "clearing.rs"]

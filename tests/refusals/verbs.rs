@@ -70,7 +70,10 @@ impl Table {
                 let args = Refund { payment: self.payment(row.word(1)), amount: money(number(row.word(2))) };
                 self.command(row, "till:br_kino.0", "payment.refund", &args)
             }
-            verb => self.clearing(row).unwrap_or_else(|| panic!("{verb} is no verb")),
+            verb => {
+                let found = self.clearing(row).or_else(|| self.charging(row));
+                found.unwrap_or_else(|| panic!("{verb} is no verb"))
+            }
         }
     }
 

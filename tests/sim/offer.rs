@@ -157,6 +157,8 @@ impl Model {
             settle_price: settle.version,
             issue_price: issue.version,
             budget,
+            fee: None,
+            tax: None,
             firm: false,
         })
     }
@@ -206,6 +208,7 @@ impl Model {
                 obligation: money(owed),
                 issuer,
                 price: price.version,
+                tax: None,
                 firm: false,
             });
         }
@@ -217,6 +220,7 @@ impl Model {
             reference: wanted.reference.clone(),
             capture: wanted.capture,
             shares,
+            fees: vec![],
         })
     }
 

@@ -18,7 +18,7 @@ mod scene;
 pub(super) use left::Left;
 
 use super::decide::{Outcome, known, may_sign, principal, record_id, run};
-use super::entry::{Effect, PartBody, bodies, tagged};
+use super::entry::{Effect, PartBody, SupplyLine, bodies, tagged};
 use super::http::typ_of;
 use super::kind::Kind;
 use super::verify::{Broken, Records, Stored};
@@ -132,7 +132,8 @@ fn recorded_as(
     for part in parts {
         let done = (!part.done.is_empty()).then(|| part.done.clone());
         let (payment, exchange, cause, cycle) = tagged(part.tag);
-        let mut body = PartBody { payment, exchange, cause, cycle, done, ..PartBody::default() };
+        let supply = SupplyLine::of(part);
+        let mut body = PartBody { payment, exchange, cause, cycle, supply, done, ..PartBody::default() };
         if let PartKey::Line(_) = part.key {
             let (line, verdict) = lines.next().ok_or_else(|| Stop::Bug("more parts than lines".into()))?;
             body.line = std::str::from_utf8(line).ok().map(str::to_owned);
