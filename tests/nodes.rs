@@ -4,12 +4,14 @@
 
 mod common;
 
+use common::carried::ADDRESS;
 use common::cluster;
-use common::http::Ask;
+use common::http::{Ask, now};
 use common::nodes::Nodes;
 use serde_json::json;
 use std::time::{Duration, Instant};
 use tallyhouse::app::{Options, verify};
+use tallyhouse::sign::HttpMessage;
 
 /// The log verifies, and what follows it is what it should be.
 fn check(nodes: &mut Nodes) {
@@ -93,6 +95,11 @@ fn a_reader_answers_and_hands_on_as_the_writer_would() {
     for n in [reader, writer] {
         nodes.ask(n, &read).refused(401, "signature_replayed");
     }
+    // What is handed on is signed as it came.
+    for n in [reader, writer] {
+        let reply = common::nodes::signed(&nodes, root, "HEAD", "/v1/me").send(nodes.node(n).address);
+        assert_eq!((reply.status, reply.text().as_str()), (200, ""), "n{n}");
+    }
     check(&mut nodes);
 }
 
@@ -104,6 +111,15 @@ fn a_killed_writer_is_replaced_within_five_seconds() {
         let (writer, reader) = (nodes.writer(), nodes.reader());
         let name = format!("before-{round}");
         let before = nodes.until_done(reader, || nodes.award(&name, 0, 1)).0.seq();
+        let captured = [0, 1].map(|n| {
+            let (root, target) = (&nodes.world.brands[0].root, format!("{ADDRESS}/v1/api-keys"));
+            let body = json!({ "role": "till", "name": "x" }).to_string();
+            let message = HttpMessage::post(target, format!("ahead-{round}-{n}"), body);
+            Ask::message(&message.sign(&root.secret, now() + 15 * n, &nodes.nonce()))
+        });
+        for captured in &captured {
+            nodes.ask(reader, captured).expect(201);
+        }
         nodes.kill(writer);
         let name = format!("after-{round}");
         let (done, without, refused) = nodes.until_done(reader, || nodes.award(&name, 0, 1));
@@ -113,6 +129,10 @@ fn a_killed_writer_is_replaced_within_five_seconds() {
         took.push(without);
         let seen = nodes.ask(reader, &nodes.balance(0, Some(done.seq())));
         assert_eq!(seen.expect(200)["available"], 2 * (round + 1));
+        // What changed the vault is known to whoever comes next; its signer's clock was ahead.
+        for captured in &captured {
+            nodes.ask(reader, captured).refused(401, "signature_replayed");
+        }
         nodes.run(writer);
         nodes.until_role(writer, "reader");
     }

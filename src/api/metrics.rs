@@ -70,6 +70,7 @@ struct Shared {
     hits: Gauge,
     misses: Gauge,
     errors: Gauge,
+    foreign: Gauge,
     written: Gauge,
     filled: Gauge,
     open: Gauge,
@@ -115,6 +116,10 @@ impl Metrics {
                 "Balances that Redis did not have, or not new enough, since the start",
             ),
             errors: gauge("redis_errors", "Questions that Redis did not answer, or wrongly, since the start"),
+            foreign: gauge(
+                "redis_foreign",
+                "Values in Redis that no node of this network wrote, since the start: somebody else writes there",
+            ),
             written: gauge("redis_written", "Values that the feeder wrote to Redis since the start"),
             filled: gauge("redis_filled", "Values that readers filled in since the start"),
             open: gauge(
@@ -202,6 +207,7 @@ impl Metrics {
             self.shared.hits.set(size(figures.hits));
             self.shared.misses.set(size(figures.misses));
             self.shared.errors.set(size(figures.errors));
+            self.shared.foreign.set(size(figures.foreign));
             self.shared.written.set(size(figures.written));
             self.shared.filled.set(size(figures.filled));
             self.shared.open.set(figures.is_open.into());

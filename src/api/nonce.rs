@@ -1,22 +1,29 @@
 //! Nonces: a signed request that changes nothing in the log counts once.
 //!
-//! Owns: which nonces were seen, for as long as their signatures count.
+//! Owns: which nonces were seen, for as long as their signatures count anywhere.
 //! Promises: none is taken twice; if there is no room to remember one, it is not taken at all (it fails
 //! closed, since for these requests nothing else would notice the repeat). Where nodes share a Redis it must be first
 //! there, too: if it cannot be asked the answer is 503, with Retry-After. No key takes the room of the others, and
 //! the keys of accounts, which anybody opens, have a room of their own.
-//! Refuses to know: writes to the log: their command id recognises them, for ever. What was signed before this node
-//! began: the gate does not let it come here.
+//! Changes of the vault are remembered in it as well, whatever became of Redis and of the nodes before.
+//! Refuses to know: writes to the log: their command id recognises them, for ever. Reads that were signed before this
+//! node began: the gate does not let them come here.
 
 use super::problem::{Code, Problem};
+use super::service::Service;
 use crate::book::Principal;
 use crate::cache::remote::Remote;
+use crate::sign::HttpSigned;
 use crate::types::{Fingerprint, Kid};
+use actix_web::web;
 use hashbrown::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 /// Nonces of a room that are remembered at the most: 300 seconds of 3,000 signed reads a second.
 const MOST: usize = 1_000_000;
+/// How far the clocks of two nodes may be apart, in seconds: for so long after a signature expired here, another node may
+/// take it for good.
+const APART: u64 = 60;
 /// Of them, of one key.
 const SHARE: usize = MOST / 20;
 
@@ -71,8 +78,7 @@ impl Nonces {
         let name = Fingerprint::of_all(&[&kid.0.0, nonce.as_bytes()]);
         room.0.lock().unwrap_or_else(PoisonError::into_inner).take(kid, name, expires, now)?;
         let Some(remote) = remote else { return Ok(()) };
-        // Clocks of nodes differ a little.
-        let seconds = expires.saturating_sub(now).saturating_add(10);
+        let seconds = expires.saturating_sub(now).saturating_add(APART);
         match remote.is_first(&crate::types::hex(&name.0), seconds).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Code::SignatureReplayed.into()),
@@ -82,6 +88,18 @@ impl Nonces {
                 Err(Problem::about(Code::Busy, why))
             }
         }
+    }
+}
+
+/// Takes a nonce in the vault, too, which all nodes have, and which outlasts them.
+pub async fn once(service: &web::Data<Service>, signed: &HttpSigned) -> Result<(), Problem> {
+    let (service, now) = (service.clone(), service.clock.now().seconds());
+    let (kid, nonce, until) =
+        (signed.kid(), signed.nonce().to_owned(), signed.expires().saturating_add(APART));
+    let taken = web::block(move || service.vault.take_nonce(kid, &nonce, until, now));
+    match taken.await.map_err(Problem::fault)?.map_err(Problem::fault)? {
+        true => Ok(()),
+        false => Err(Code::SignatureReplayed.into()),
     }
 }
 

@@ -7,8 +7,9 @@
 //! Refuses to know: what commands mean.
 
 use super::call::{Caller, Whom, body, header, route, service, too_large};
-use super::gate::{self, IDEMPOTENCY_KEY, SIGNATURE_INPUT, by_signature, read_signed};
+use super::gate::{self, IDEMPOTENCY_KEY, SIGNATURE_INPUT, by_change, read_signed};
 use super::limit::Who;
+use super::nonce;
 use super::problem::{Code, Problem};
 use super::reply::SEQ;
 use super::service::Service;
@@ -180,11 +181,13 @@ impl Incoming {
     pub async fn caller(&self) -> Result<Caller, Problem> {
         if self.is_signed() {
             let signed = read_signed(&self.service, &self.request, &self.body)?;
-            let caller = by_signature(&self.service, &signed).await?;
+            let caller = by_change(&self.service, &signed).await?;
             gate::draw(&self.service, &self.request, &gate::who(&caller, &self.request))?;
             if let Some(scope) = self.route.scope {
                 caller.needs(scope)?;
             }
+            // Last, since it is written down.
+            nonce::once(&self.service, &signed).await?;
             return Ok(caller);
         }
         let caller = self.api_caller();

@@ -6,7 +6,7 @@
 
 use super::Finding;
 use crate::book::{Name, Record};
-use crate::cache::remote::{Contents, Kept, contents};
+use crate::cache::remote::{Contents, Kept, MacKey, contents};
 use crate::log::Envelope;
 use crate::store::{Kept as Row, Read};
 use crate::types::{AccountId, Hash};
@@ -36,10 +36,11 @@ pub struct CacheReport {
 const TRIES: usize = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Compares every cached balance of a network with its state. An `Err` is a fault: Redis or the store cannot be read.
-pub fn compare_cache(read: &dyn Read, url: &str, net: Hash) -> Result<CacheReport, String> {
+/// Compares every cached balance of a network with its state; `mac` is what its nodes write with. An `Err` is a fault: Redis
+/// or the store cannot be read.
+pub fn compare_cache(read: &dyn Read, url: &str, net: Hash, mac: MacKey) -> Result<CacheReport, String> {
     let mut report = CacheReport::default();
-    contents(url, net, &mut |some| {
+    contents(url, net, mac, &mut |some| {
         if let Some(fed) = some.fed {
             let there = read.read_envelopes(fed.seq, 1).map_err(text)?;
             let same =
@@ -87,10 +88,15 @@ fn rows(read: &dyn Read, accounts: &[Kept], least: u64) -> Result<(u64, HashMap<
 }
 
 fn compare(read: &dyn Read, some: Contents, report: &mut CacheReport) -> Result<(), String> {
-    let mut finding = |place: String, what: String| report.findings.push(Finding { place, what });
-    for key in some.strange {
-        finding(key, "is not of the form of a cached balance".into());
+    for place in some.strange {
+        // The cursor is read with every page.
+        if !report.findings.iter().any(|known| known.place == place) {
+            let what =
+                "no node of this network wrote this there, or it is damaged; no reader takes it".into();
+            report.findings.push(Finding { place, what });
+        }
     }
+    let mut finding = |place: String, what: String| report.findings.push(Finding { place, what });
     let (taken, unread): (Vec<Kept>, Vec<Kept>) =
         some.accounts.into_iter().partition(|kept| kept.through.is_some());
     report.unread += unread.len() as u64;

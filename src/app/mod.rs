@@ -32,6 +32,7 @@ pub use serve::{ForPeers, public_address, running, serve, serve_until, settlemen
 pub use tail::{Mirror, StoreMirror, Taken, Untaken};
 pub use verify::verify;
 
+use crate::cache::remote::MacKey;
 use crate::clock;
 use crate::config::Config;
 use crate::engine::{Commit, Core, Engine, Failure, Follower, Pace, Setup, StateFollower, Stores};
@@ -239,7 +240,7 @@ impl Network {
         let pace = Pace { guard: Some(guard), ..tuning.pace.clone() };
         let engine = Engine::start(core, genesis.net(), pace, watched(genesis.driven))?;
         if let Some(url) = &tuning.redis {
-            engine.share(url)?;
+            engine.share(url, MacKey::of(log_key))?;
         }
         let views = views::Reader::open(home).map_err(fault)?;
         Ok(Self { engine, views, genesis, dir: dir.into() })

@@ -9,6 +9,7 @@
 use super::fork::ForkGuard;
 use super::hold::Hold;
 use super::{Tuning, ViewsFollower, fault, genesis_of};
+use crate::cache::remote::MacKey;
 use crate::clock::{self, Clock};
 use crate::config;
 use crate::engine::{Alarm, Core, Engine, Failure, Pace, Seat, Setup, StateFollower, Stores};
@@ -217,7 +218,7 @@ impl Opening {
         let viewed = Box::new(move || views.cursor().map_err(fault));
         let engine = Engine::reading(self.read.clone(), viewed, self.genesis.net(), self.pace())?;
         if let Some(url) = &self.tuning.redis {
-            engine.share_read(url)?;
+            engine.share_read(url, MacKey::of(&self.log_key))?;
         }
         Ok(engine)
     }
@@ -245,7 +246,7 @@ impl Opening {
         let watched = super::watched(self.genesis.driven);
         let engine = Engine::start(core, self.genesis.net(), self.pace(), watched)?;
         if let Some(url) = &self.tuning.redis {
-            engine.share(url)?;
+            engine.share(url, MacKey::of(&self.log_key))?;
         }
         Ok(engine)
     }

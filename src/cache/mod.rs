@@ -14,7 +14,8 @@
 //! does: it shares its memory with its feeder, keeps what state lacks, and remembers what it forgot. So
 //! what it holds is always the newest, and nothing in it has to die of age. A cache in another process
 //! cannot know it: there a loaded value proves its own entry only, and lives two seconds. That one is [`remote`]:
-//! Redis, asked on a miss before state is. What it gives is taken if it is as new as whatever was forgotten here.
+//! Redis, asked on a miss before state is. What it gives is taken if it is as new as whatever was forgotten here, and is
+//! borrowed: it is shown for two seconds, and nothing is made of it, so that what is wrong there does not stay here.
 
 pub mod remote;
 
@@ -24,6 +25,7 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
 
 /// An account as somebody saw it.
 #[derive(Clone, Debug)]
@@ -95,7 +97,26 @@ struct Known {
     size: u64,
     /// The record; `None` if there is none.
     pub record: Option<Arc<Record>>,
+    /// Until when it counts, if another cache said so.
+    borrowed: Option<Instant>,
 }
+
+impl Known {
+    fn own(size: u64, record: Option<Arc<Record>>) -> Self {
+        Self { size, record, borrowed: None }
+    }
+
+    fn is_own(&self) -> bool {
+        self.borrowed.is_none()
+    }
+
+    fn counts(&self) -> bool {
+        self.borrowed.is_none_or(|until| Instant::now() < until)
+    }
+}
+
+/// How long what another cache said is taken for good.
+const BORROWED: Duration = Duration::from_secs(2);
 
 /// More than threads that could meet in one.
 const SHARDS: usize = 64;
@@ -133,7 +154,7 @@ impl Balances {
     /// Puts an account that the entry `seq` changed. Entries come in order, from one thread.
     pub fn put(&self, id: AccountId, seq: u64, record: Option<Arc<Record>>) {
         let mut shard = write(self.shard(id));
-        shard.young.insert(id, Known { size: seq + 1, record });
+        shard.young.insert(id, Known::own(seq + 1, record));
         self.turn(&mut shard);
     }
 
@@ -158,16 +179,34 @@ impl Balances {
 
     /// The account as of what is proved now, or later, if it is at hand.
     pub fn look(&self, id: AccountId) -> Result<Seen, Missed> {
+        self.look_for(id, Known::counts)
+    }
+
+    /// The same, out of what was put or came from state alone: whoever makes the next value of it needs a sure one.
+    pub fn look_own(&self, id: AccountId) -> Result<Seen, Missed> {
+        self.look_for(id, Known::is_own)
+    }
+
+    fn look_for(&self, id: AccountId, takes: impl Fn(&Known) -> bool) -> Result<Seen, Missed> {
         // Before looking: a change after this moment may be missed, one before it may not.
         let proved = self.size();
-        match self.at_hand(self.shard(id), id) {
+        match self.at_hand(self.shard(id), id, takes) {
             Ok(known) => Ok(Seen { seq: proved.saturating_sub(1), record: known.record }),
             Err(forgotten) => Err(Missed { proved, forgotten }),
         }
     }
 
-    /// What was found elsewhere after a miss: by state, or, as of [`Missed::least`] entries, by anybody.
+    /// What was found in state after a miss.
     pub fn keep(&self, id: AccountId, missed: Missed, loaded: Loaded) -> Seen {
+        self.kept(id, missed, loaded, None)
+    }
+
+    /// What another cache said after a miss, as of [`Missed::least`] entries or more.
+    pub fn borrow(&self, id: AccountId, missed: Missed, loaded: Loaded) -> Seen {
+        self.kept(id, missed, loaded, Some(Instant::now() + BORROWED))
+    }
+
+    fn kept(&self, id: AccountId, missed: Missed, loaded: Loaded, borrowed: Option<Instant>) -> Seen {
         let Loaded { size, row } = loaded;
         let (changed, record) = row.map_or((0, None), |(seq, record)| (seq + 1, Some(record)));
         if record.is_some() {
@@ -175,30 +214,43 @@ impl Balances {
             // If something newer came and went meanwhile, this is not the newest, and is not kept. Nor is what is ahead
             // of what is proved here, where another node follows with state: entries in between are still to come.
             let fits = size >= shard.forgotten && size <= self.size();
-            if fits && !shard.old.contains_key(&id) {
-                shard.young.entry(id).or_insert_with(|| Known { size: changed, record: record.clone() });
+            let is_own = |known: &Known| known.is_own();
+            let there = shard.young.get(&id).is_some_and(is_own) || shard.old.get(&id).is_some_and(is_own);
+            if fits && !there {
+                shard.old.remove(&id);
+                shard.young.insert(id, Known { size: changed, record: record.clone(), borrowed });
                 self.turn(&mut shard);
             }
         }
         Seen { seq: missed.proved.max(size).saturating_sub(1), record }
     }
 
-    /// The record, or how much was forgotten where it would be.
-    fn at_hand(&self, shard: &RwLock<Shard>, id: AccountId) -> Result<Known, u64> {
+    /// The record, or how much was forgotten where it would be. What changed since that is at hand and own, so one that is
+    /// not taken is as good as forgotten.
+    fn at_hand(
+        &self,
+        shard: &RwLock<Shard>,
+        id: AccountId,
+        takes: impl Fn(&Known) -> bool,
+    ) -> Result<Known, u64> {
+        let taken = |known: &Known, shard: &Shard| {
+            if takes(known) { Ok(known.clone()) } else { Err(shard.forgotten) }
+        };
         {
             let shard = read(shard);
             if let Some(known) = shard.young.get(&id) {
-                return Ok(known.clone());
+                return taken(known, &shard);
             }
-            if !shard.old.contains_key(&id) {
+            if !shard.old.get(&id).is_some_and(&takes) {
                 return Err(shard.forgotten);
             }
         }
         let mut shard = write(shard);
         if let Some(known) = shard.young.get(&id) {
-            return Ok(known.clone());
+            return taken(known, &shard);
         }
         let known = shard.old.remove(&id).ok_or(shard.forgotten)?;
+        let known = taken(&known, &shard)?;
         shard.young.insert(id, known.clone());
         self.turn(&mut shard);
         Ok(known)
@@ -214,7 +266,7 @@ impl Balances {
         let old = std::mem::replace(&mut shard.old, young);
         for (id, known) in old {
             // Put again since, it stands in the other generation, newer.
-            if known.size > shown && !shard.old.contains_key(&id) {
+            if known.is_own() && known.size > shown && !shard.old.contains_key(&id) {
                 shard.young.insert(id, known);
             }
         }

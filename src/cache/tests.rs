@@ -59,6 +59,8 @@ enum Act {
     /// The cache behind this one is fed some of what it lacks, or falls back.
     Feed(u8),
     Fall(u8),
+    /// What was borrowed does not count any more.
+    Expire,
     /// A reader asks. Should it miss, the first list happens before its load and the second after it,
     /// before it goes on.
     Get(u8, Vec<Act>, Vec<Act>),
@@ -71,6 +73,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (1..5u8).prop_map(Act::Show),
         2 => (1..9u8).prop_map(Act::Feed),
         1 => (1..9u8).prop_map(Act::Fall),
+        1 => Just(Act::Expire),
         2 => id.clone().prop_map(|id| Act::Get(id, vec![], vec![])),
     ];
     simple.prop_recursive(3, 48, 8, move |inner| {
@@ -105,6 +108,14 @@ fn run(acts: &[Act], cache: &Balances, model: &RefCell<Model>) {
                 let mut model = model.borrow_mut();
                 model.fed = model.fed.saturating_sub((*back).into());
             }
+            Act::Expire => {
+                for shard in &cache.shards {
+                    let Shard { young, old, .. } = &mut *write(shard);
+                    for known in young.values_mut().chain(old.values_mut()) {
+                        known.borrowed = known.borrowed.map(|_| Instant::now());
+                    }
+                }
+            }
             Act::Get(id, before, after) => {
                 let asked = cache.size();
                 let account = AccountId((*id).into());
@@ -112,9 +123,13 @@ fn run(acts: &[Act], cache: &Balances, model: &RefCell<Model>) {
                     run(before, cache, model);
                     let behind = model.borrow().behind(*id);
                     let behind = behind.filter(|loaded| loaded.size >= missed.least());
-                    let loaded = behind.unwrap_or_else(|| model.borrow().load(*id));
+                    let loaded = behind.clone().unwrap_or_else(|| model.borrow().load(*id));
                     run(after, cache, model);
-                    cache.keep(account, missed, loaded)
+                    if behind.is_some() {
+                        cache.borrow(account, missed, loaded)
+                    } else {
+                        cache.keep(account, missed, loaded)
+                    }
                 });
                 let model = model.borrow();
                 assert!(seen.seq + 1 >= asked, "as new as what was proved when it was asked for");
@@ -147,6 +162,24 @@ fn an_account_that_is_not_there_is_not_there_as_of_now() {
     let load = || Ok::<_, Infallible>(Loaded { size: 7, row: None });
     let Ok(seen) = cache.get(AccountId(1), load);
     assert_eq!((seen.seq, seen.account()), (6, None));
+}
+
+/// Whoever can write to the other cache may have put something there that is not so.
+#[test]
+fn what_is_borrowed_is_shown_for_a_while_and_never_built_on() {
+    let cache = Balances::new(1_000, 7);
+    let id = AccountId(1);
+    let loaded = |seq| Loaded { size: 7, row: Some((3, record(seq))) };
+    let missed = cache.look(id).expect_err("not at hand");
+    assert_eq!(said(&cache.borrow(id, missed, loaded(999))), Some(999));
+    assert_eq!(cache.look(id).ok().and_then(|seen| said(&seen)), Some(999), "at hand");
+    assert!(cache.look_own(id).is_err(), "the next value is not made of it");
+    write(cache.shard(id)).young.get_mut(&id).expect("there").borrowed = Some(Instant::now());
+    let missed = cache.look(id).expect_err("not any more");
+    assert_eq!(said(&cache.keep(id, missed, loaded(3))), Some(3), "state takes its place");
+    assert_eq!(cache.look_own(id).ok().and_then(|seen| said(&seen)), Some(3));
+    cache.borrow(id, missed, loaded(999));
+    assert_eq!(cache.look(id).ok().and_then(|seen| said(&seen)), Some(3), "and keeps it");
 }
 
 #[test]

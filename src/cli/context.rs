@@ -5,8 +5,10 @@ use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::log::Envelope;
 use crate::machine::Genesis;
+use crate::sign::SecretKey;
 use crate::store::{self, Home};
 use crate::types::{Hash, Malformed, Refused, Time};
+use crate::vault::{KeyFolder, Owner};
 use serde::Serialize;
 use std::cell::OnceCell;
 use std::fmt;
@@ -251,6 +253,12 @@ impl<'a> Context<'a> {
             Some(last) => Ok(Envelope::decode(&last.bytes).map_err(CliError::fault)?.at),
             None => Ok(clock::now()),
         }
+    }
+
+    /// The key that signs checkpoints, from the data folder.
+    pub fn log_key(&self) -> Result<SecretKey, CliError> {
+        let name = "log".parse().map_err(CliError::fault)?;
+        Ok(KeyFolder::at(&self.data).load(&Owner::Operator, &name)?)
     }
 
     /// The network's id: as given, else that of the network in the data folder.

@@ -9,8 +9,7 @@ use crate::app::{Among, ForPeers, Network, Node, Tuning, public_address, running
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::peers::Identity;
-use crate::sign::SecretKey;
-use crate::vault::{KeyFolder, Owner, Vault};
+use crate::vault::{KeyFolder, Vault};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 
 /// Options of `serve`.
@@ -52,7 +51,7 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
                 far.local_addr()?
             );
             let node =
-                Node::open(context.home()?, log_key(context)?, &tuning, among).map_err(CliError::fault)?;
+                Node::open(context.home()?, context.log_key()?, &tuning, among).map_err(CliError::fault)?;
             Opened::Among(Box::new(node), ForPeers { listener: far, identity })
         }
     };
@@ -70,13 +69,7 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
 
 /// The network of the data folder.
 pub(super) fn network(context: &Context<'_>, tuning: &Tuning) -> Result<Network, CliError> {
-    Network::open(context.home()?, &log_key(context)?, tuning).map_err(CliError::fault)
-}
-
-/// The key that signs checkpoints.
-fn log_key(context: &Context<'_>) -> Result<SecretKey, CliError> {
-    let name = "log".parse().map_err(CliError::fault)?;
-    Ok(KeyFolder::at(&context.data).load(&Owner::Operator, &name)?)
+    Network::open(context.home()?, &context.log_key()?, tuning).map_err(CliError::fault)
 }
 
 /// Who this node is to its peers.

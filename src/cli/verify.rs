@@ -2,6 +2,7 @@
 
 use super::context::{CliError, Context, Exit};
 use crate::app::{self, Options, Report, Undecided};
+use crate::cache::remote::MacKey;
 use crate::log::LogVerifier;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::path::{Path, PathBuf};
@@ -189,7 +190,8 @@ fn cache(context: &mut Context<'_>) -> Result<Exit, CliError> {
         ));
     }
     let net = context.net(None)?;
-    let report = app::compare_cache(&*context.network()?.read()?, &url, net).map_err(CliError::Fault)?;
+    let mac = MacKey::of(&context.log_key()?);
+    let report = app::compare_cache(&*context.network()?.read()?, &url, net, mac).map_err(CliError::Fault)?;
     if context.json {
         context.say_json(&report)?;
     } else {

@@ -138,7 +138,7 @@ impl Engine {
         let shared = remote.get(id, missed.least()).await;
         // What is proved here is what is visible here.
         if let Some(loaded) = shared.filter(|loaded| loaded.size <= balances.size()) {
-            return Ok(balances.keep(id, missed, loaded));
+            return Ok(balances.borrow(id, missed, loaded));
         }
         let loaded = self.in_state(id)?;
         remote.fill(id, &loaded);

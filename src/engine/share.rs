@@ -8,7 +8,7 @@ use super::run::{Engine, Shared};
 use super::writer::open_entry;
 use super::{Commit, Failure, fault};
 use crate::book::{Name, Record};
-use crate::cache::remote::{Changed, Remote, Source};
+use crate::cache::remote::{Changed, MacKey, Remote, Source};
 use crate::log::Envelope;
 use crate::machine::Event;
 use crate::store::{Place, Read};
@@ -18,20 +18,20 @@ use std::sync::Arc;
 
 impl Engine {
     /// Shares balances through the Redis of an address from here on. Only a wrong address is an error: whether it is
-    /// there is seen later, and time and again.
-    pub fn share(&self, url: &str) -> Result<(), Failure> {
-        self.share_as(url, true)
+    /// there is seen later, and time and again. Only what nodes with the same `mac` wrote there is believed.
+    pub fn share(&self, url: &str, mac: MacKey) -> Result<(), Failure> {
+        self.share_as(url, mac, true)
     }
 
     /// The same for a node that does not write: it asks, and another one feeds.
-    pub fn share_read(&self, url: &str) -> Result<(), Failure> {
-        self.share_as(url, false)
+    pub fn share_read(&self, url: &str, mac: MacKey) -> Result<(), Failure> {
+        self.share_as(url, mac, false)
     }
 
-    fn share_as(&self, url: &str, feeds: bool) -> Result<(), Failure> {
+    fn share_as(&self, url: &str, mac: MacKey, feeds: bool) -> Result<(), Failure> {
         let source = Arc::new(Behind(self.read.clone()));
-        let remote =
-            Remote::open(url, self.net(), source, feeds).map_err(|e| fault(format!("redis: {e}")))?;
+        let remote = Remote::open(url, self.net(), mac, source, feeds);
+        let remote = remote.map_err(|e| fault(format!("redis: {e}")))?;
         self.shared.remote.set(remote).map_err(|_| fault("balances are shared already"))
     }
 

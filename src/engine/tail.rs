@@ -224,7 +224,8 @@ impl Tail {
         Ok(())
     }
 
-    /// Accounts that these events change and that are not known yet; what is at hand is newest.
+    /// Accounts that these events change and that are not known yet; what is at hand is newest. What Redis lent is not
+    /// built on: it would stay.
     fn unknown(&self, events: &[Event], accounts: &Accounts) -> Vec<AccountId> {
         let all = events.iter().flat_map(Event::names);
         let mut all: Vec<AccountId> = all.filter_map(|name| account(&name)).collect();
@@ -238,7 +239,7 @@ impl Tail {
     fn load(&self, accounts: &mut Accounts, wanted: Vec<AccountId>) -> Result<u64, Trouble> {
         let mut missing = vec![];
         for id in wanted {
-            match self.shared.balances.look(id) {
+            match self.shared.balances.look_own(id) {
                 Ok(seen) => {
                     accounts.0.insert(id, (self.size(), seen.record));
                 }

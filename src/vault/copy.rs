@@ -2,7 +2,8 @@
 //!
 //! Owns: which tables there are to copy, and the comparison afterwards.
 //! Promises: no key is needed and none is looked at; all rows are of one moment; the copy is whole or not there. A vault
-//! that holds anything is not written to: it is the same one already, or an error.
+//! that holds anything is not written to: it is the same one already, or an error. Nonces stay where they are: they
+//! are over some minutes later.
 //! Refuses to know: what the records say, and where the key file is kept: the copy needs the same one.
 
 use super::Fault;

@@ -72,6 +72,13 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    nonce (name) {
+        name -> Binary,
+        until -> BigInt,
+    }
+}
+
 diesel::joinable!(alias -> wallet (wallet));
 diesel::joinable!(account -> wallet (wallet));
 diesel::joinable!(record -> wallet (wallet));
@@ -455,6 +462,20 @@ impl Tables<'_> {
     pub(super) fn remove_record(&mut self, name: &Blind) -> Result<bool, Stop> {
         let gone = diesel::delete(record::table.find(&name[..]));
         Ok(on!(&mut self.link, c => gone.execute(c))? > 0)
+    }
+
+    /// Forgets nonces that cannot count any more.
+    pub(super) fn forget_nonces(&mut self, now: i64) -> Result<(), Stop> {
+        let over = diesel::delete(nonce::table.filter(nonce::until.le(now)));
+        on!(&mut self.link, c => over.execute(c))?;
+        Ok(())
+    }
+
+    /// Whether it was not there before.
+    pub(super) fn add_nonce(&mut self, name: &Blind, until: i64) -> Result<bool, Stop> {
+        let values = (nonce::name.eq(&name[..]), nonce::until.eq(until));
+        let insert = diesel::insert_into(nonce::table).values(values);
+        Ok(on!(&mut self.link, c => insert.on_conflict_do_nothing().execute(c))? == 1)
     }
 
     /// Destroys the person's key and everything that was sealed under it. What stays is an empty row, so

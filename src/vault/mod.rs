@@ -1,8 +1,8 @@
 //! The vault: what must be remembered and is neither in the log nor derivable from it.
 //!
 //! Owns: `vault.sqlite` (wallets, their aliases, the account of a wallet for each unit; API keys, keys held
-//! for others, applications to join, participants' bank details, documents of disputes and complaints) and the key files
-//! under `keys/`.
+//! for others, applications to join, participants' bank details, documents of disputes and complaints; nonces of
+//! signed changes) and the key files under `keys/`.
 //! Promises: nothing in the database can be read or joined without the key file `keys/vault.key`; what a
 //! call returned is on disk; after [`Vault::erase`] nothing of that person can be read any more, in this
 //! file or in a copy of it made later. A vault is used by one process at a time, by all of its threads; one in a database
@@ -23,6 +23,7 @@ mod held;
 mod id;
 mod keyfile;
 mod member;
+mod nonce;
 mod recent;
 mod record;
 mod room;

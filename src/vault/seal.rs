@@ -51,6 +51,8 @@ pub(super) enum What {
     Owner,
     /// How a record stands.
     State,
+    /// A nonce of a key; an index only, too.
+    Nonce,
 }
 
 impl What {
@@ -70,6 +72,7 @@ impl What {
             Self::Secret => "a presented secret",
             Self::Owner => "an owner",
             Self::State => "a state",
+            Self::Nonce => "a nonce",
         }
     }
 
@@ -90,6 +93,7 @@ impl What {
             Self::Secret => b'x',
             Self::Owner => b'o',
             Self::State => b't',
+            Self::Nonce => b'n',
         }
     }
 }

@@ -16,7 +16,7 @@ fn unit(code: &str) -> UnitCode {
     code.parse().expect("a unit")
 }
 
-fn vault(home: impl Into<Home>) -> Vault {
+pub(super) fn vault(home: impl Into<Home>) -> Vault {
     Vault::open(home).expect("a vault")
 }
 

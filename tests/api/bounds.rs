@@ -1,6 +1,7 @@
 //! Bounds: what nobody may take more of than their share, and what does not outlive its reason.
 
 use super::scene::{award, award_json, award_message, harvest, open, token};
+use crate::common::carried::ADDRESS;
 use crate::common::http::{Ask, Server, Stream, api_config, now};
 use crate::common::world::{Key, World, beginning, id};
 use serde_json::{Value, json};
@@ -9,6 +10,7 @@ use tallyhouse::book::KeyState;
 use tallyhouse::config::Api;
 use tallyhouse::machine::Role;
 use tallyhouse::network::RegisterBrand;
+use tallyhouse::sign::HttpMessage;
 use tallyhouse::vault::Whom;
 
 /// The founded network, served in other bounds.
@@ -172,18 +174,27 @@ fn wrong_signatures_in_a_batch_count_each_and_end_it() {
 }
 
 #[test]
-fn what_was_signed_before_a_node_began_is_signed_again() {
+fn what_was_signed_before_a_node_began_does_not_count_again() {
     let mut server = Server::founded(25);
     open(&server, harvest(), 0);
     let root = &server.world.brands[0].root;
     let wanted = json!({"name": "captured", "role": "till"});
     let make = server.signed_post(root, "/v1/api-keys", "captured", &wanted);
     let read = server.signed_get(root, "/v1/api-keys");
+    // By a clock that is ahead, so that no node seems to begin after it was signed.
+    let ahead =
+        |message: HttpMessage, nonce: &str| Ask::message(&message.sign(&root.secret, now() + 15, nonce));
+    let wanted = json!({"name": "ahead", "role": "till"});
+    let body = HttpMessage::post(format!("{ADDRESS}/v1/api-keys"), "ahead", wanted.to_string());
+    let make_ahead = ahead(body, "made-by-a-clock-ahead");
+    let read_ahead = ahead(HttpMessage::get(format!("{ADDRESS}/v1/me")), "read-by-a-clock-ahead");
     let award = award_message("captured", &award_json(&server, 0, 5));
     let award = Ask::message(&server.sign(&server.world.brands[0].issuing[0], award));
     server.ask(&make).expect(201);
     assert_eq!(server.ask(&read).expect(200)["items"].as_array().map(Vec::len), Some(1));
     let done = server.ask(&award).expect(201);
+    server.ask(&make_ahead).expect(201);
+    server.ask(&read_ahead).expect(200);
     server.ask(&make).refused(401, "signature_replayed");
     server.ask(&read).refused(401, "signature_replayed");
     // Signatures tell seconds.
@@ -192,13 +203,15 @@ fn what_was_signed_before_a_node_began_is_signed_again() {
         std::thread::sleep(Duration::from_millis(50));
     }
     server.restart();
-    for ask in [&make, &read] {
-        let told = server.ask(ask).refused(401, "signature_stale");
-        assert!(told["detail"].as_str().is_some_and(|text| text.contains("sign again")), "{told}");
+    // What changes the vault is remembered in it.
+    for ask in [&make, &make_ahead, &read_ahead] {
+        server.ask(ask).refused(401, "signature_replayed");
     }
+    let told = server.ask(&read).refused(401, "signature_stale");
+    assert!(told["detail"].as_str().is_some_and(|text| text.contains("sign again")), "{told}");
     let root = &server.world.brands[0].root;
     let listed = server.get_signed(root, "/v1/api-keys").expect(200);
-    assert_eq!(listed["items"].as_array().map(Vec::len), Some(1), "nothing was made");
+    assert_eq!(listed["items"].as_array().map(Vec::len), Some(2), "nothing was made");
     // The log knows its commands for ever: a retry is a retry.
     let again = server.ask(&award);
     assert_eq!((again.expect(201), again.header("idempotency-replayed")), (done, Some("true")));

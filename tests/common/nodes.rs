@@ -273,7 +273,7 @@ pub fn signed(nodes: &Nodes, key: &super::world::Key, method: &str, target: &str
     let message = tallyhouse::sign::HttpMessage {
         method: method.into(),
         target_uri: format!("{}{target}", super::carried::ADDRESS),
-        idempotency_key: (method != "GET").then(|| nodes.nonce()),
+        idempotency_key: (!matches!(method, "GET" | "HEAD")).then(|| nodes.nonce()),
         ..Default::default()
     };
     Ask::message(&message.sign(&key.secret, now(), &nodes.nonce()))

@@ -3,8 +3,7 @@
 use crate::common::redis::Redis;
 use crate::stage::{HOLDERS, History, Stage};
 use std::time::{Duration, Instant};
-use tallyhouse::app::Network;
-use tallyhouse::app::Tuning;
+use tallyhouse::app::{Network, Tuning, compare_cache};
 use tallyhouse::store::Home;
 
 #[test]
@@ -43,14 +42,13 @@ fn values_of_a_lost_tail_are_not_believed() {
     let (generation, seq) = stage.cursor().expect("a cursor");
     stage.network.take().expect("open").close().expect("closes");
     let (cursor, account) = (stage.key("cursor"), stage.key(&format!("a:{}", stage.accounts[0])));
-    let text: String = stage.redis.ask(&["GET", &cursor]);
-    let ahead = format!("{text} {} {}", seq + 10, "ab".repeat(32));
-    stage.redis.do_it(&["SET", &cursor, &ahead]);
-    let text: String = stage.redis.ask(&["GET", &account]);
-    let fields: Vec<&str> = text.splitn(5, ' ').collect();
+    let text = stage.text(&cursor);
+    stage.write(&cursor, &format!("{text} {} {}", seq + 10, "ab".repeat(32)));
+    let text = stage.text(&account);
+    let fields: Vec<&str> = text.splitn(6, ' ').collect();
     assert_eq!(fields[0], generation);
-    let lost = format!("{generation} f {0} {0} {1}", seq + 10, fields[4].replacen(",1]", ",1000]", 1));
-    stage.redis.do_it(&["SET", &account, &lost]);
+    let (written, record) = (fields[4], fields[5].replacen(",1]", ",1000]", 1));
+    stage.write(&account, &format!("{generation} f {0} {0} {written} {record}", seq + 10));
     let mut tuning = Tuning::at(stage.dir());
     crate::stage::tune(&mut tuning, &stage.url);
     stage.network = Some(Network::open(stage.home(), &stage.world.log.secret, &tuning).expect("opens"));
@@ -61,6 +59,76 @@ fn values_of_a_lost_tail_are_not_believed() {
     let history = History::of(stage.engine(), &stage.accounts);
     stage.read_shared(&history);
     stage.compared();
+}
+
+/// Whoever can write to Redis and has none of the network's keys.
+#[test]
+fn what_no_node_wrote_there_is_not_believed() {
+    let mut stage = Stage::new(Redis::start());
+    let key = |stage: &Stage, n: usize| stage.key(&format!("a:{}", stage.accounts[n]));
+    let (mine, other, cursor) = (key(&stage, 0), key(&stage, 1), stage.key("cursor"));
+    let get = |stage: &Stage, key: &str| stage.redis.ask::<String>(&["GET", key]);
+    let (old, of_another) = (get(&stage, &mine), get(&stage, &other));
+    assert!(stage.shared_surely(stage.accounts[0]).is_some() && old.contains(",1]"), "{old}");
+    let foreign = stage.figures().foreign;
+    // More points, another account's value, and one without a code.
+    let wrong = [old.replacen(",1]", ",999]", 1), of_another, stage.text(&mine), "\u{7f}".to_owned()];
+    for wrong in &wrong {
+        stage.redis.do_it(&["SET", &mine, wrong]);
+        assert_eq!(stage.shared_surely(stage.accounts[0]), None, "{wrong}");
+    }
+    stage.read();
+    assert!(stage.figures().foreign >= foreign + 4, "each is counted");
+    let places = compare_cache(&**stage.engine().read(), &stage.url, stage.world.net, stage.mac());
+    let places: Vec<String> = places.expect("compared").findings.into_iter().map(|one| one.place).collect();
+    assert_eq!(places, [mine.clone()]);
+    // The next change takes its place, and is made of what the log says.
+    stage.award_to(0);
+    stage.fed();
+    assert_eq!(stage.shared_surely(stage.accounts[0]).map(|(total, _)| total), Some(2));
+    // A cursor that says more than there is: the feeder begins anew, and nothing of before counts.
+    let (generation, seq) = stage.cursor().expect("a cursor");
+    stage.redis.do_it(&["SET", &cursor, &format!("{generation} {} {}", seq + 9, "ab".repeat(32))]);
+    assert_eq!(stage.shared_surely(stage.accounts[0]), None);
+    stage.award_to(0);
+    stage.fed();
+    assert_ne!(stage.cursor().expect("a cursor").0, generation);
+    assert_eq!(stage.shared_surely(stage.accounts[0]).map(|(total, _)| total), Some(3));
+    stage.read();
+    stage.compared();
+}
+
+/// What a node wrote once is right by its code. Put back, it is shown while it is there, and two seconds longer; what
+/// comes later is not made of it.
+#[test]
+fn an_old_value_that_is_put_back_does_not_stay() {
+    let mut stage = Stage::new(Redis::start());
+    let (id, history) = (stage.accounts[0], |stage: &Stage| History::of(stage.engine(), &stage.accounts));
+    let key = stage.key(&format!("a:{id}"));
+    let old: String = stage.redis.ask(&["GET", &key]);
+    for _ in 0..3 {
+        stage.award_all();
+    }
+    stage.fed();
+    stage.redis.do_it(&["SET", &key, &old]);
+    assert_eq!(stage.shared_surely(id).map(|(total, _)| total), Some(1), "a node wrote it, and not long ago");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let total = |stage: &Stage| {
+        let seen = runtime.block_on(stage.engine().seen(id)).expect("an answer");
+        seen.account().map(|account| account.total().get())
+    };
+    total(&stage);
+    stage.redis.do_it(&["DEL", &key]);
+    std::thread::sleep(Duration::from_millis(2_100));
+    assert_eq!(total(&stage), history(&stage).last(id));
+    // Older than it may be.
+    let text = stage.text(&stage.key("cursor"));
+    let generation = text.split(' ').next().expect("a generation");
+    let fields: Vec<&str> = old.splitn(6, ' ').collect();
+    let record = fields[5].rsplit_once(' ').expect("a code").0;
+    let written = fields[4].parse::<u64>().expect("seconds") - 3_700;
+    stage.write(&key, &format!("{generation} f {0} {0} {written} {record}", fields[2]));
+    assert_eq!(stage.shared_surely(id), None);
 }
 
 /// A slow reader: what it found in state is old by the time that it puts it there, and nothing else is there.

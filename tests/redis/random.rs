@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tallyhouse::app::compare_cache;
+use tallyhouse::cache::remote::MacKey;
 use tallyhouse::machine::Role;
 use tallyhouse::types::AccountId;
 use tallyhouse::vault::Whom;
@@ -234,7 +235,8 @@ fn whatever_happens_to_redis_answers_are_those_of_the_log() {
         assert!(begun.elapsed() < Duration::from_secs(30), "never fed: {:?}", remote.figures());
         std::thread::sleep(Duration::from_millis(10));
     }
-    let report = compare_cache(&**engine.read(), &url, play.server.world.net).expect("compared");
+    let mac = MacKey::of(&play.server.world.log.secret);
+    let report = compare_cache(&**engine.read(), &url, play.server.world.net, mac).expect("compared");
     assert_eq!((report.findings.as_slice(), report.same), (&[][..], HOLDERS as u64), "REDIS_SEED={seed}");
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tallyhouse::app::{Network, Tuning, compare_cache};
 use tallyhouse::book::{Name, Record};
 use tallyhouse::cache::Loaded;
-use tallyhouse::cache::remote::Figures;
+use tallyhouse::cache::remote::{Figures, MacKey};
 use tallyhouse::engine::Engine;
 use tallyhouse::machine::Request;
 use tallyhouse::sign::Award;
@@ -302,6 +302,23 @@ impl Stage {
         Some((generation, words.next().expect("an entry").parse().expect("a number")))
     }
 
+    /// What the network's nodes write with.
+    pub fn mac(&self) -> MacKey {
+        MacKey::of(&self.world.log.secret)
+    }
+
+    /// What a node wrote under a key, without its code.
+    pub fn text(&self, key: &str) -> String {
+        let bytes: Vec<u8> = self.redis.ask(&["GET", key]);
+        String::from_utf8(self.mac().open(key, &bytes).expect("a node wrote it").to_vec()).expect("text")
+    }
+
+    /// Writes as a node would.
+    pub fn write(&self, key: &str, text: &str) {
+        let sealed = String::from_utf8(self.mac().seal(key, text.as_bytes())).expect("text");
+        self.redis.do_it(&["SET", key, &sealed]);
+    }
+
     pub fn key(&self, name: &str) -> String {
         format!("tallyhouse:{{{}}}:{name}", self.world.net)
     }
@@ -310,7 +327,8 @@ impl Stage {
     #[track_caller]
     pub fn compared(&self) -> u64 {
         self.engine().settle().expect("followed");
-        let report = compare_cache(&**self.engine().read(), &self.url, self.world.net).expect("compared");
+        let report =
+            compare_cache(&**self.engine().read(), &self.url, self.world.net, self.mac()).expect("compared");
         assert_eq!(report.findings, [], "{report:?}");
         report.same
     }

@@ -52,6 +52,6 @@ fn over_tls_by_the_authority_and_the_name_that_are_wanted() {
         format!("rediss://localhost:{port}"),
         format!("redis://localhost:{port}"),
     ] {
-        assert!(compare_cache(&**read, &wrong, stage.world.net).is_err(), "{wrong}");
+        assert!(compare_cache(&**read, &wrong, stage.world.net, stage.mac()).is_err(), "{wrong}");
     }
 }

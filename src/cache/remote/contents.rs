@@ -5,7 +5,9 @@
 //! Refuses to know: state.
 
 use super::link::Target;
-use super::wire::{Cursor, Keys, Value};
+use super::mac::MacKey;
+use super::wire::{Cursor, Keys};
+use crate::clock;
 use crate::store::Place;
 use crate::types::{AccountId, Hash};
 use redis::aio::ConnectionLike;
@@ -32,7 +34,7 @@ pub struct Contents {
     pub fed: Option<Place>,
     /// Accounts.
     pub accounts: Vec<Kept>,
-    /// Keys whose name or value is not of the expected form.
+    /// Keys whose name or value is not of the expected form, or that no node of this network wrote.
     pub strange: Vec<String>,
 }
 
@@ -43,10 +45,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub fn contents(
     url: &str,
     net: Hash,
+    mac: MacKey,
     each: &mut dyn FnMut(Contents) -> Result<(), String>,
 ) -> Result<(), String> {
     let target = Target::read(url)?;
-    let keys = Keys::of(net);
+    let keys = Keys::of(net, mac);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let text = |e: RedisError| format!("Redis: {e}");
     runtime.map_err(|e| e.to_string())?.block_on(async {
@@ -84,26 +87,27 @@ async fn read(
     for key in &found {
         get.arg(key);
     }
-    let (cursor, values): (Option<String>, Vec<Option<Vec<u8>>>) = {
-        let mut all: Vec<Option<Vec<u8>>> = get.query_async(connection).await?;
-        let values = all.split_off(1.min(all.len()));
-        let cursor = all.pop().flatten();
-        (cursor.and_then(|bytes| String::from_utf8(bytes).ok()), values)
-    };
-    let cursor: Option<Cursor> = cursor.and_then(|text| text.parse().ok());
+    let mut cursor: Vec<Option<Vec<u8>>> = get.query_async(connection).await?;
+    let values = cursor.split_off(1.min(cursor.len()));
+    let written = cursor.pop().flatten();
+    let cursor: Option<Cursor> = written.as_ref().and_then(|bytes| keys.read_cursor(bytes));
     let mut contents = Contents { fed: cursor.map(|cursor| cursor.place), ..Contents::default() };
+    if written.is_some() && cursor.is_none() {
+        contents.strange.push(keys.cursor());
+    }
+    let now = clock::now().seconds();
     for (key, value) in found.into_iter().zip(values) {
         // It may have died since.
         let Some(value) = value else { continue };
         let account = key.strip_prefix(&keys.accounts()).and_then(|id| id.parse().ok());
-        match (account, Value::read(&value)) {
-            (Some(account), Some(value)) => contents.accounts.push(Kept {
+        match account.and_then(|account| Some((account, keys.read_value(account, &value)?))) {
+            Some((account, value)) => contents.accounts.push(Kept {
                 account,
                 changed: value.changed,
-                through: cursor.as_ref().and_then(|cursor| value.proves(cursor)),
+                through: cursor.as_ref().and_then(|cursor| value.proves(cursor, now)),
                 record: value.record.to_vec(),
             }),
-            _ => contents.strange.push(key),
+            None => contents.strange.push(key),
         }
     }
     Ok(contents)

@@ -158,8 +158,8 @@ impl Feeder<'_> {
     async fn look(&self, connection: &mut impl ConnectionLike) -> Result<(), Trouble> {
         let mut get = Cmd::new();
         get.arg("GET").arg(self.keys.cursor());
-        let text: Option<String> = get.query_async(connection).await?;
-        if let Ok(found) = text.unwrap_or_default().parse::<Cursor>()
+        let there: Option<Vec<u8>> = get.query_async(connection).await?;
+        if let Some(found) = there.and_then(|bytes| self.keys.read_cursor(&bytes))
             && self.has(Some(found.place))?
             && self.has(found.ahead)?
         {
@@ -206,10 +206,10 @@ impl Feeder<'_> {
     async fn begin(&self, connection: &mut impl ConnectionLike, anew: bool) -> Result<Cursor, Trouble> {
         let mut get = Cmd::new();
         get.arg("GET").arg(self.keys.cursor());
-        let text: Option<String> = get.query_async(connection).await?;
-        let text = text.unwrap_or_default();
+        let there: Option<Vec<u8>> = get.query_async(connection).await?;
+        let there = there.unwrap_or_default();
         let newest = self.source.newest().map_err(Trouble::Source)?;
-        if let Ok(found) = text.parse::<Cursor>()
+        if let Some(found) = self.keys.read_cursor(&there)
             && !anew
             && newest.seq.saturating_sub(found.place.seq) <= FAR
             && self.has(Some(found.place))?
@@ -220,7 +220,7 @@ impl Feeder<'_> {
         }
         let generation = Generation(u64::from_le_bytes(clock::random()).max(1));
         let first = Cursor { generation, place: newest, ahead: None };
-        self.write(connection, &text, &first, &[]).await?;
+        self.write(connection, &there, &first, &[]).await?;
         self.shared.at(&first);
         Ok(first)
     }
@@ -257,7 +257,7 @@ impl Feeder<'_> {
                 None => {
                     let more = self.shared.waiting.more.notified();
                     if tokio::time::timeout(HEARTBEAT, more).await.is_err() {
-                        self.write(connection, &cursor.to_string(), &cursor, &[]).await?;
+                        self.write(connection, &self.keys.write_cursor(&cursor), &cursor, &[]).await?;
                         look = true;
                     }
                 }
@@ -288,7 +288,7 @@ impl Feeder<'_> {
             let piece = pieces.next().unwrap_or_default();
             let last = pieces.peek().is_none();
             let next = cursor.moved(if last { to } else { cursor.place }, ahead);
-            self.write(connection, &cursor.to_string(), &next, piece).await?;
+            self.write(connection, &self.keys.write_cursor(&cursor), &next, piece).await?;
             cursor = next;
             if last {
                 self.shared.at(&cursor);
@@ -330,7 +330,7 @@ impl Feeder<'_> {
     async fn write(
         &self,
         connection: &mut impl ConnectionLike,
-        was: &str,
+        was: &[u8],
         to: &Cursor,
         values: &[(AccountId, Changed)],
     ) -> Result<(), Trouble> {
@@ -340,17 +340,18 @@ impl Feeder<'_> {
         for (id, _) in values {
             script.arg(self.keys.account(*id));
         }
-        script.arg(was).arg(to.to_string()).arg(millis(CURSOR)).arg(millis(FED));
+        script.arg(was).arg(self.keys.write_cursor(to)).arg(millis(CURSOR)).arg(millis(FED));
         script.arg(to.generation.to_string());
-        for (_, (seq, record)) in values {
+        let (generation, written) = (to.generation, clock::now().seconds());
+        for (id, (seq, record)) in values {
             let record = record.as_ref().map(|record| record.encode());
             let value = |record: Vec<u8>| {
-                let (changed, as_of) = (*seq, *seq);
-                Value { generation: to.generation, how: How::Fed, changed, as_of, record: &record }.encode()
+                let (how, changed, as_of, record) = (How::Fed, *seq, *seq, &record[..]);
+                self.keys.write_value(*id, &Value { generation, how, changed, as_of, written, record })
             };
             script.arg(*seq).arg(record.map(value).unwrap_or_default());
         }
-        let found: String = script.query_async(connection).await?;
+        let found: Vec<u8> = script.query_async(connection).await?;
         if found != was {
             return Err(Trouble::Moved);
         }

@@ -23,14 +23,17 @@ mod contents;
 mod draws;
 mod feeder;
 mod link;
+mod mac;
 mod wire;
 
 pub use contents::{Contents, Kept, contents};
 pub use draws::Bucket;
 pub use link::Away;
+pub use mac::MacKey;
 
 use super::Loaded;
 use crate::book::Record;
+use crate::clock;
 use crate::store::Place;
 use crate::types::{AccountId, Hash};
 use draws::Draws;
@@ -72,6 +75,8 @@ pub struct Figures {
     pub misses: u64,
     /// Questions that were not answered, or wrongly.
     pub errors: u64,
+    /// Values that no node of this network wrote: each counted as a miss, too.
+    pub foreign: u64,
     /// Values that the feeder wrote.
     pub written: u64,
     /// Values that readers filled in.
@@ -94,6 +99,7 @@ struct Shared {
     fed: AtomicU64,
     hits: AtomicU64,
     misses: AtomicU64,
+    foreign: AtomicU64,
     written: AtomicU64,
     filled: AtomicU64,
 }
@@ -126,9 +132,16 @@ impl Remote {
     /// Connects to the Redis of an address in the background, and feeds it with the network's balances. Errors are
     /// about the address alone.
     ///
-    /// One node feeds, the one that writes; the others (`feeds` is false) only look which generation is the log's.
-    pub fn open(url: &str, net: Hash, source: Arc<dyn Source>, feeds: bool) -> Result<Self, String> {
-        let keys = Keys::of(net);
+    /// One node feeds, the one that writes; the others (`feeds` is false) only look which generation is the log's. Only what
+    /// a node with the same `mac` wrote is believed.
+    pub fn open(
+        url: &str,
+        net: Hash,
+        mac: MacKey,
+        source: Arc<dyn Source>,
+        feeds: bool,
+    ) -> Result<Self, String> {
+        let keys = Keys::of(net, mac);
         let link = Arc::new(Link::new(Target::read(url)?));
         let shared = Arc::<Shared>::default();
         let draws = Arc::<Draws>::default();
@@ -168,12 +181,16 @@ impl Remote {
         }
         let mut get = Pipeline::new();
         get.cmd("MGET").arg(self.keys.cursor()).arg(self.keys.account(id));
-        let asked = self.link.ask::<((Option<String>, Option<Vec<u8>>),)>(&get, PATIENCE).await;
+        let asked = self.link.ask::<((Option<Vec<u8>>, Option<Vec<u8>>),)>(&get, PATIENCE).await;
         let Ok(((cursor, value),)) = asked else { return None };
         let found = cursor.zip(value).and_then(|(cursor, value)| {
-            let cursor: Cursor = cursor.parse().ok()?;
-            let value = Value::read(&value)?;
-            let through = value.proves(&cursor)?;
+            let (Some(cursor), Some(value)) =
+                (self.keys.read_cursor(&cursor), self.keys.read_value(id, &value))
+            else {
+                self.shared.foreign.fetch_add(1, Ordering::Relaxed);
+                return None;
+            };
+            let through = value.proves(&cursor, clock::now().seconds())?;
             let ours = cursor.generation.0 == self.shared.generation.load(Ordering::Acquire);
             (ours && through >= least.saturating_sub(1)).then(|| value.loaded(id, through))?
         });
@@ -192,9 +209,10 @@ impl Remote {
             return;
         }
         let (how, changed, record) = (How::Filled, *changed, &record.encode());
-        let value = Value { generation: wire::Generation(generation), how, changed, as_of, record };
+        let (generation, written) = (wire::Generation(generation), clock::now().seconds());
+        let value = Value { generation, how, changed, as_of, written, record };
         // If nobody has time for it, it is not filled in.
-        let _ = self.fills.try_send((self.keys.account(id), value.encode()));
+        let _ = self.fills.try_send((self.keys.account(id), self.keys.write_value(id, &value)));
     }
 
     /// Takes one out of a bucket that all nodes share. `Some`: how long it is empty; what this node has granted is only
@@ -228,6 +246,7 @@ impl Remote {
             hits: count(&self.shared.hits),
             misses: count(&self.shared.misses),
             errors: self.link.errors(),
+            foreign: count(&self.shared.foreign),
             written: count(&self.shared.written),
             filled: count(&self.shared.filled),
             is_open: self.link.is_open(),

@@ -2,7 +2,7 @@
 //!
 //! Owns: the form of all of it, and which value proves what.
 //! Promises: a value is believed only beside a cursor of its own generation, read at the same moment. What is not
-//! of the expected form is not there.
+//! of the expected form, or was not written there by a node of this network, is not there.
 //! Refuses to know: connections.
 //!
 //! Keys begin with `tallyhouse:{NET}:`, NET being the network's id, so that several networks share a Redis, and all
@@ -11,13 +11,17 @@
 //! | key | value | lives |
 //! |---|---|---|
 //! | `…cursor` | generation, seq and hash of the last entry that was fed, of the newest of values ahead of it if there are | a day, unless it is written again |
-//! | `…a:ACCOUNT` | generation, `f` (fed) or `m` (filled on a miss), seq of the change, seq as of which, record | an hour; 2 s |
+//! | `…a:ACCOUNT` | generation, `f` (fed) or `m` (filled on a miss), seq of the change, seq as of which, Unix seconds when it was written, record | an hour; 2 s |
 //! | `…n:NAME` | a nonce that was used | as long as its signature counts |
 //! | `…l:BUCKET` | the instant until which the bucket is drawn on | until it is full |
+//!
+//! After the cursor and after a value stands a code that only nodes can make (`mac`). Whoever can write to Redis and is none
+//! of them can put back what a node wrote there before, no longer than it lives: how old it is stands in it.
 //!
 //! A generation is drawn whenever the feeder finds no cursor that it can go on from. Values of another generation
 //! are as good as gone: nobody knows what they missed.
 
+use super::mac::MacKey;
 use crate::book::{Name, Record};
 use crate::cache::Loaded;
 use crate::store::Place;
@@ -33,14 +37,35 @@ pub(super) const FED: Duration = Duration::from_secs(3_600);
 pub(super) const FILLED: Duration = Duration::from_secs(2);
 /// How long a cursor lives that nobody writes again.
 pub(super) const CURSOR: Duration = Duration::from_secs(86_400);
+/// How far the clocks of two nodes may differ, in seconds: a writer's is within 5 s of the database's, and a reader that is
+/// farther off misses more.
+const APART: u64 = 10;
 
-/// Names of a network's keys.
-#[derive(Clone, Debug)]
-pub(super) struct Keys(String);
+/// Names of a network's keys, and what stands under them.
+#[derive(Clone)]
+pub(super) struct Keys(String, MacKey);
 
 impl Keys {
-    pub(super) fn of(net: Hash) -> Self {
-        Self(format!("tallyhouse:{{{net}}}:"))
+    pub(super) fn of(net: Hash, mac: MacKey) -> Self {
+        Self(format!("tallyhouse:{{{net}}}:"), mac)
+    }
+
+    /// What is written for a cursor.
+    pub(super) fn write_cursor(&self, cursor: &Cursor) -> Vec<u8> {
+        self.1.seal(&self.cursor(), cursor.to_string().as_bytes())
+    }
+
+    pub(super) fn read_cursor(&self, bytes: &[u8]) -> Option<Cursor> {
+        std::str::from_utf8(self.1.open(&self.cursor(), bytes)?).ok()?.parse().ok()
+    }
+
+    /// What is written for an account.
+    pub(super) fn write_value(&self, id: AccountId, value: &Value<'_>) -> Vec<u8> {
+        self.1.seal(&self.account(id), &value.encode())
+    }
+
+    pub(super) fn read_value<'a>(&self, id: AccountId, bytes: &'a [u8]) -> Option<Value<'a>> {
+        Value::read(self.1.open(&self.account(id), bytes)?)
     }
 
     pub(super) fn cursor(&self) -> String {
@@ -150,6 +175,8 @@ pub(super) struct Value<'a> {
     pub(super) changed: u64,
     /// The entry as of which it was read.
     pub(super) as_of: u64,
+    /// When it was written, in Unix seconds.
+    pub(super) written: u64,
     /// The record's bytes.
     pub(super) record: &'a [u8],
 }
@@ -160,8 +187,9 @@ impl<'a> Value<'a> {
             How::Fed => 'f',
             How::Filled => 'm',
         };
-        let mut text = format!("{} {how} {} {} ", self.generation, self.changed, self.as_of).into_bytes();
-        text.extend_from_slice(self.record);
+        let Self { generation, changed, as_of, written, record, .. } = self;
+        let mut text = format!("{generation} {how} {changed} {as_of} {written} ").into_bytes();
+        text.extend_from_slice(record);
         text
     }
 
@@ -179,14 +207,21 @@ impl<'a> Value<'a> {
             "m" => How::Filled,
             _ => return None,
         };
-        let (changed, as_of) = (word()?.parse().ok()?, word()?.parse().ok()?);
-        (changed <= as_of).then_some(Self { generation, how, changed, as_of, record: rest })
+        let mut number = || word()?.parse().ok();
+        let (changed, as_of, written) = (number()?, number()?, number()?);
+        (changed <= as_of).then_some(Self { generation, how, changed, as_of, written, record: rest })
     }
 
     /// The entry through which it is right, if it is at all beside this cursor. A fed value that is newer than the
-    /// cursor belongs to a run of which the end is not there yet: nothing vouches for it.
-    pub(super) fn proves(&self, cursor: &Cursor) -> Option<u64> {
-        if self.generation != cursor.generation {
+    /// cursor belongs to a run of which the end is not there yet: nothing vouches for it. Nor for one that should be gone by
+    /// `now`, in Unix seconds: somebody put it back, or kept it there.
+    pub(super) fn proves(&self, cursor: &Cursor, now: u64) -> Option<u64> {
+        let lives = match self.how {
+            How::Fed => FED,
+            How::Filled => FILLED,
+        };
+        let until = self.written.saturating_add(lives.as_secs()).saturating_add(APART);
+        if self.generation != cursor.generation || now > until {
             return None;
         }
         match self.how {
@@ -228,7 +263,8 @@ return found";
 /// second there are, how many may come at once. Answers for each how many milliseconds nobody may draw on it.
 ///
 /// A bucket is the instant until which it is drawn on: full if that is past, empty if it is a whole burst ahead.
-/// What nodes took beyond it in the moments between two exchanges is owed, a second at most.
+/// What nodes took beyond it in the moments between two exchanges is owed, a second at most. What is no instant was not
+/// written here, and is none: one bucket that somebody spoiled is written anew, and the others of the script count.
 pub(super) const DRAW: &str = "
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -236,7 +272,9 @@ local waits = {}
 for i = 1, #KEYS do
   local taken, rate, burst = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
   local room = burst * 1000 / rate
-  local till = math.max(tonumber(redis.call('GET', KEYS[i]) or '0'), now) + taken * 1000 / rate
+  local old = redis.pcall('GET', KEYS[i])
+  old = type(old) == 'string' and tonumber(string.match(old, '^%d+$')) or 0
+  local till = math.max(old, now) + taken * 1000 / rate
   till = math.floor(math.min(till, now + room + 1000))
   redis.call('SET', KEYS[i], string.format('%d', till), 'PX', math.max(till - now, 1))
   waits[i] = math.max(0, math.floor(till - now - room))
@@ -257,7 +295,8 @@ mod tests {
 
     #[test]
     fn a_value_proves_the_cursor_read_with_it_and_a_filled_one_only_itself() {
-        let value = |how, changed, as_of| Value { generation: ONE, how, changed, as_of, record: b"{}" };
+        let value =
+            |how, changed, as_of| Value { generation: ONE, how, changed, as_of, written: 100, record: b"{}" };
         let rows = [
             (value(How::Fed, 5, 5), cursor(ONE, 9), Some(9)),
             (value(How::Fed, 9, 9), cursor(ONE, 9), Some(9)),
@@ -269,8 +308,12 @@ mod tests {
             (value(How::Filled, 5, 7), cursor(Generation(2), 9), None),
         ];
         for (value, cursor, proves) in rows {
-            assert_eq!(value.proves(&cursor), proves, "{value:?} beside {cursor}");
+            assert_eq!(value.proves(&cursor, 100), proves, "{value:?} beside {cursor}");
         }
+        let (fed, filled) = (value(How::Fed, 5, 5), value(How::Filled, 5, 7));
+        let proves = |value: &Value<'_>, now| value.proves(&cursor(ONE, 9), now).is_some();
+        assert!(proves(&fed, 90) && proves(&fed, 3_700), "the clocks of nodes differ");
+        assert!(!proves(&fed, 3_711) && proves(&filled, 112) && !proves(&filled, 113), "it should be gone");
     }
 
     #[test]
@@ -291,10 +334,10 @@ mod tests {
         }
         let zero = "0000000000000000".parse::<Generation>();
         assert_eq!(zero, Err(()), "0 is no generation");
-        for wrong in [&b""[..], b"0000000000000001 f 5 5", b"0000000000000001 x 5 5 {}", b"1 f 5 5 {}"] {
+        for wrong in [&b""[..], b"0000000000000001 f 5 5", b"0000000000000001 x 5 5 9 {}", b"1 f 5 5 9 {}"] {
             assert_eq!(Value::read(wrong), None, "{wrong:?}");
         }
-        assert_eq!(Value::read(b"0000000000000001 f 6 5 {}"), None, "changed after it was read");
+        assert_eq!(Value::read(b"0000000000000001 f 6 5 9 {}"), None, "changed after it was read");
     }
 
     proptest! {
@@ -305,7 +348,7 @@ mod tests {
             let bytes = record.encode();
             let how = if filled { How::Filled } else { How::Fed };
             let generation = Generation(generation);
-            let value = Value { generation, how, changed, as_of: changed + more, record: &bytes };
+            let value = Value { generation, how, changed, as_of: changed + more, written: more, record: &bytes };
             let encoded = value.encode();
             let read = Value::read(&encoded);
             prop_assert_eq!(read.as_ref(), Some(&value));
