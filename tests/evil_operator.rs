@@ -149,8 +149,15 @@ fn resigned(world: &World, keys: &[(Role, &Key)], jws: &[Jws], at: usize, thief:
 #[test]
 fn nobody_signs_for_another() {
     let (world, _, honest) = stage();
-    let cast_holders =
-        [("HARVEST", 0), ("HARVEST", 1), ("HARVEST", 2), ("KINO", 0), ("HARVEST", 7), ("POLAR", 7)];
+    let cast_holders = [
+        ("HARVEST", 0),
+        ("HARVEST", 1),
+        ("HARVEST", 2),
+        ("KINO", 0),
+        ("HARVEST", 7),
+        ("KINO", 7),
+        ("POLAR", 7),
+    ];
     let holders: Vec<_> = cast_holders.map(|(unit, n)| world.holder(id(unit), n)).into();
     let mut keys = cast(world);
     keys.extend(holders.iter().enumerate().map(|(n, holder)| (Role::Holder(n), &holder.key)));
@@ -160,9 +167,11 @@ fn nobody_signs_for_another() {
         for at in 0..jws.len() {
             let (signed_by, _) = keys.iter().find(|(_, key)| key.kid == jws[at].kid()).expect("a known key");
             for (role, thief) in &keys {
-                // The same sort of key of the same owner may, and an account's brand may freeze it.
+                // The same sort of key of the same owner may, and an account's brand may freeze it, or say its tier.
                 let may = role == signed_by
                     || (entry.body.kind == Kind::AccountFrozen && *role == Role::Root("br_harvest"))
+                    || (entry.body.kind == Kind::AccountTierSet
+                        && matches!(role, Role::Root("br_harvest") | Role::Approver("br_harvest")))
                     // An approver of its brand may agree to a key for an account with points, as the root may.
                     || (entry.body.kind == Kind::AccountOpened
                         && at > 0
@@ -175,6 +184,8 @@ fn nobody_signs_for_another() {
                                 | Role::Issuing("br_harvest" | "br_twin" | "br_kino")
                                 | Role::Approver("br_harvest" | "br_twin" | "br_kino")
                         ))
+                    // Whoever approves an exchange gets the points, and nobody else is named: both have an account of the unit.
+                    || (entry.body.kind == Kind::ExchangeMade && at == 1 && matches!(role, Role::Holder(3 | 5)))
                     // Who defines a unit first has it.
                     || (entry.body.kind == Kind::UnitDefined && matches!(role, Role::Root(_)));
                 if may {

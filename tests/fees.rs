@@ -313,8 +313,11 @@ fn a_later_change_alters_nothing_that_was_offered_or_held_before() {
         let (cid, holder) = (house.cid(), house.world.holder(id("HARVEST"), 1));
         let wanted =
             WantedExchange { to: id("KINO"), currency: eur(), source: Some(points(1_001)), target: None };
-        let offer =
-            house.world.make_offer(&holder.key, &cid, &MakeOffer { exchange: Some(wanted), payment: None });
+        let offer = house.world.make_offer(
+            &holder.key,
+            &cid,
+            &MakeOffer { firm: false, exchange: Some(wanted), payment: None },
+        );
         let offer = house.send(offer).expect("offered").offer.expect("an offer");
         let bill = WantedPayment {
             amount: money(4_321),
@@ -325,7 +328,11 @@ fn a_later_change_alters_nothing_that_was_offered_or_held_before() {
             shares: vec![WantedShare { unit: id("HARVEST"), amount: money(4_321) }],
         };
         let (cid, till) = (house.cid(), &house.world.brands[1].tills[0].key);
-        let bill = house.world.make_offer(till, &cid, &MakeOffer { exchange: None, payment: Some(bill) });
+        let bill = house.world.make_offer(
+            till,
+            &cid,
+            &MakeOffer { firm: false, exchange: None, payment: Some(bill) },
+        );
         let bill = house.send(bill).expect("offered").offer.expect("an offer");
         // Now the versions that were announced are in force.
         house.now = Time::from_seconds(from + 10).expect("in range");

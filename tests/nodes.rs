@@ -217,8 +217,11 @@ fn whoever_has_no_certificate_is_no_peer() {
         tallyhouse::peers::make(&[("x".into(), vec!["127.0.0.1".into()])], None).expect("certificates");
     std::fs::write(dir.join("x.pem"), &stranger.nodes[0].0).expect("written");
     std::fs::write(dir.join("x.key"), &stranger.nodes[0].1).expect("written");
+    // It believes either authority; the nodes believe one.
+    let ours = std::fs::read_to_string(dir.join("ca.pem")).expect("a certificate");
+    std::fs::write(dir.join("x-ca.pem"), format!("{ours}\n{}", stranger.ca)).expect("written");
     let load = |cert: &str, key: &str| {
-        tallyhouse::peers::Identity::load(&dir.join("ca.pem"), &dir.join(cert), &dir.join(key))
+        tallyhouse::peers::Identity::load(&dir.join("x-ca.pem"), &dir.join(cert), &dir.join(key))
             .expect("files")
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -117,7 +117,11 @@ fn look(world: &World, node: &PureNode) -> (BTreeMap<BrandId, u64>, u64) {
 /// A command about an account, which is for whoever signed it.
 fn by_another(part: &Opened) -> bool {
     let command = part.body.jws.as_ref().is_some_and(|jws| jws.typ() == Typ::Command);
-    command && matches!(part.kind, Kind::AccountOpened | Kind::AccountFrozen | Kind::AccountKeyRevoked)
+    command
+        && matches!(
+            part.kind,
+            Kind::AccountOpened | Kind::AccountFrozen | Kind::AccountKeyRevoked | Kind::AccountTierSet
+        )
 }
 
 /// A batch with a line for an account of another brand's unit, which is refused and stands in the log.

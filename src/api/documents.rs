@@ -83,6 +83,17 @@ fn nothing() -> Problem {
 }
 
 impl Service {
+    /// What was filed a moment ago may not show yet; its id says by which entry it was.
+    async fn wait_for_matter(&self, id: &str) -> Result<(), Problem> {
+        let seq = match (id.parse::<DisputeId>(), id.parse::<ComplaintId>()) {
+            (Ok(dispute), _) => dispute.seq,
+            (_, Ok(complaint)) => complaint.seq,
+            _ => return Ok(()),
+        };
+        let committed = self.engine().progress().committed;
+        self.wait_for(Some(seq).filter(|seq| *seq < committed)).await
+    }
+
     /// Parties see it and, of the operator, whoever works on it.
     fn matter(&self, caller: &Caller, id: &str) -> Result<Matter, Problem> {
         let operator = caller.whom == Whom::Operator && caller.role == Role::Operator;
@@ -153,6 +164,7 @@ pub async fn add(incoming: Incoming, matter: web::Path<String>) -> Result<HttpRe
     let content = b64_decode(&new.content)
         .map_err(|_| Problem::about(Code::BodyInvalid, "content: base64url without padding"))?;
     let service = incoming.service.clone();
+    service.wait_for_matter(&matter).await?;
     let matter = service.matter(&caller, &matter)?;
     matter.takes(Hash::sha256(&content))?;
     let bytes = content.len();
@@ -190,6 +202,7 @@ pub async fn get(
     let (matter, sha256) = place.into_inner();
     let service = service(&request)?;
     service.wait_for(min_seq(request.headers())?).await?;
+    service.wait_for_matter(&matter).await?;
     let matter = service.matter(&caller, &matter)?;
     let sha256 = hash(&sha256)?;
     matter.has(sha256)?;
@@ -227,6 +240,7 @@ pub async fn erase(incoming: Incoming, place: web::Path<(String, String)>) -> Re
     let caller = incoming.caller().await?;
     let (matter, sha256) = place.into_inner();
     let service = incoming.service.clone();
+    service.wait_for_matter(&matter).await?;
     let matter = service.matter(&caller, &matter)?;
     let sha256 = hash(&sha256)?;
     matter.has(sha256)?;

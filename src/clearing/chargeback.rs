@@ -31,7 +31,7 @@ pub(super) fn losing_costs(from: DisputeStage) -> bool {
 
 /// Books that the target may come to owe the filer so much, or takes that back.
 pub(super) fn provide(draft: &mut Draft, id: DisputeId, dispute: &Dispute, amount: i64) -> Result<(), Stop> {
-    let tag = Tag { cause: id.into(), cycle: PROVISIONAL };
+    let tag = Tag { cause: id.into(), cycle: PROVISIONAL, supply: None };
     draft.owe_in(&dispute.target, &dispute.filer, dispute.currency, amount, tag)?;
     change_disputed(draft, &dispute.target, dispute.currency, amount)
 }

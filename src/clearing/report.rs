@@ -333,6 +333,8 @@ mod tests {
                 currencies: vec![eur()],
                 bank_units: vec![10],
                 capped: true,
+                fees: false,
+                taxed: false,
                 driven: false,
                 frozen: false,
             }),

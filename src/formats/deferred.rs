@@ -297,7 +297,7 @@ mod tests {
 
     /// The account has `after` points of a month.
     fn awarded(seq: u64, day: &str, month: &str, amount: i64, after: u64) -> Event {
-        let head = Head { unit: unit(), offset: 0, key: None, owed: Points::ZERO, frozen: false };
+        let head = Head { unit: unit(), offset: 0, key: None, tier: None, owed: Points::ZERO, frozen: false };
         let done = Done {
             legs: vec![shared(Shared::Issuance, -amount)],
             heads: vec![(ADA, head)],

@@ -79,7 +79,6 @@ impl Ledger {
                 Some(month) => format!("{}, prior period {month}", event.kind),
                 None => event.kind.text().to_owned(),
             };
-            let provisional = effect.tag.is_some_and(|tag| tag.cycle == PROVISIONAL);
             for leg in &effect.done.legs {
                 for posting in self.postings(leg, event.kind, effect.tag)? {
                     self.post(event, &text, posting)?;
@@ -164,8 +163,12 @@ impl Ledger {
         let net = amount.checked_sub(tax).ok_or_else(large)?;
         let out = match &self.whose {
             None => {
-                let account = format!("Assets:{book}:{}:{}", part(has.as_str()), part(other.as_str()));
-                vec![post(format!("{account}:Tax"), tax), post(account, net)]
+                // No account below the other: that one's balance would hold this one's, too.
+                let pair = format!("{}:{}", part(has.as_str()), part(other.as_str()));
+                vec![
+                    post(format!("Assets:{book}Tax:{pair}"), tax),
+                    post(format!("Assets:{book}:{pair}"), net),
+                ]
             }
             Some(whose) if whose == has => {
                 // A refund takes back what a capture booked, so it is booked to the same account.

@@ -328,7 +328,7 @@ mod tests {
     #[test]
     fn the_same_instructions_make_the_same_file_in_whichever_order_they_come() {
         let on = "2026-12-01".parse().expect("a date");
-        let (a, b) = (ordered(1, 500, None), ordered(2, 12_300, None));
+        let (a, b) = (ordered(1, 50_000, None), ordered(2, 1_230_000, None));
         let made = |all: &[Ordered]| {
             write_pain001(&batch().transfers(FileOf::PayOuts, on, all).expect("orders")).expect("written")
         };
@@ -338,7 +338,7 @@ mod tests {
         for part in ["abababab-7-2-EUR", "ins-42.1", ">5.00<", ">123.00<", "cycle 7"] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        assert!(batch().transfers(FileOf::PayOuts, on, &[ordered(1, 501, None)]).is_err(), "half a cent");
+        assert!(batch().transfers(FileOf::PayOuts, on, &[ordered(1, 50_050, None)]).is_err(), "half a cent");
         let id = |of| message_id(Hash([0xab; 32]), 7, 2, batch().currency, of).expect("an id");
         assert_eq!(id(FileOf::PayOuts).as_str(), "abababab-7-2-EUR");
         assert_eq!(id(FileOf::Again(a.id)).as_str(), "abababab-ins-42.1");
@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn who_has_a_mandate_is_debited_and_the_others_are_asked() {
         let mandate = r#"{"id":"M-1","signed":"2026-01-15","scheme":"b2b"}"#;
-        let all = [ordered(1, 500, Some(mandate)), ordered(2, 700, None)];
+        let all = [ordered(1, 50_000, Some(mandate)), ordered(2, 70_000, None)];
         let on = "2026-12-01".parse().expect("a date");
         let mut batch = batch();
         assert!(batch.debits(DebitScheme::B2b, on, &all).is_err(), "no creditor identifier");

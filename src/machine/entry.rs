@@ -52,7 +52,7 @@ pub struct PartBody {
 }
 
 /// What an obligation is for, as both sides book it. Amounts are changes: below zero where something is taken back.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SupplyLine {
     /// What is supplied.

@@ -125,7 +125,8 @@ fn a_retry_is_a_retry_later_and_under_another_held_key() {
         let again = server.ask(&ask(id));
         assert_eq!((again.expect(201), again.header("idempotency-replayed")), (answer, Some("true")));
     }
-    // From here on the new one signs.
+    // As soon as its budget shows, the new one signs.
+    server.service().engine().settle().expect("all follow");
     let third = server.ask(&ask("thrice").with("prefer", "return=proof"));
     assert!(third.expect(201)["proof"].to_string().contains(&key.kid().to_string()));
 }

@@ -68,7 +68,8 @@ fn a_till_opens_a_consent_and_pays_under_it_alone() {
     pay("pay-3", 500).expect(201);
     pay("pay-4", 1).refused(422, "consent_exceeded");
 
-    // What each sees of it.
+    // What each sees of it, as soon as state shows it.
+    server.service().engine().settle().expect("all follow");
     let shops = server.api_key(Whom::Brand(shop.id.clone()), Role::BrandFinance);
     let path = format!("/v1/consents/{consent}");
     let seen = server.get_as(&shops, &path).expect(200);

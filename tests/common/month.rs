@@ -185,12 +185,13 @@ pub fn charge(house: &mut House) {
         shares: vec![WantedShare { unit: id("HARVEST"), amount: money(5_000) }],
     };
     let (cid, till) = (house.cid(), &house.world.brands[1].tills[0].key);
-    let bill = house.world.make_offer(till, &cid, &MakeOffer { exchange: None, payment: Some(bill) });
+    let bill =
+        house.world.make_offer(till, &cid, &MakeOffer { firm: false, exchange: None, payment: Some(bill) });
     house.send(bill).expect("offered");
     let wanted =
         WantedExchange { to: id("KINO"), currency: eur(), source: Some(points(9_000)), target: None };
     let cid = house.cid();
-    let offer = MakeOffer { exchange: Some(wanted), payment: None };
+    let offer = MakeOffer { firm: false, exchange: Some(wanted), payment: None };
     let offer = house.world.make_offer(&harvest.key, &cid, &offer);
     let offer = house.send(offer).expect("offered").offer.expect("an offer");
     let (cid, args) = (house.cid(), AgreeExchange { offer: offer.offer, hash: offer.hash });

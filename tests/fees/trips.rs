@@ -168,7 +168,7 @@ fn trips_through_the_exchange_never_create_value() {
             let mut wanted =
                 WantedExchange { to: units[to], currency: eur(), source: Some(carried), target: None };
             let (key, approval) = (&holders[at].key, &holders[to].key);
-            let mut args = MakeOffer { exchange: Some(wanted.clone()), payment: None };
+            let mut args = MakeOffer { firm: false, exchange: Some(wanted.clone()), payment: None };
             let offered = trips.play(|draft| make_offer(draft, &asked(key, &[]), &args));
             let offer = match offered {
                 Ok(offer) => offer,
