@@ -7,8 +7,9 @@
 --     CREATE ROLE points_node LOGIN PASSWORD '…' IN ROLE tallyhouse_writer;
 --     CREATE ROLE points_report LOGIN PASSWORD '…' IN ROLE tallyhouse_reader;
 --     CREATE DATABASE points OWNER points_owner;
--- Then points_owner carries this out: once `tallyhouse migrate` has made the schemas, and again after an upgrade that
+-- Then a superuser carries this out, or points_owner, who cannot do the last part and is warned of it: once `tallyhouse migrate` has made the schemas, and again after an upgrade that
 -- made new tables: psql -f config/postgres-roles.sql. It is one transaction: nodes at work notice nothing.
+-- All nodes log in with one account, since each ends what a writer before it left open.
 -- The owner migrates; no program that serves needs to be the owner.
 --
 --   tallyhouse_writer   adds to the log and moves its tip forward (a trigger refuses backward); it can neither change
@@ -49,5 +50,25 @@ REVOKE INSERT, UPDATE, DELETE
 
 GRANT USAGE ON SCHEMA log, state, views TO tallyhouse_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA log, state, views TO tallyhouse_reader;
+
+-- Writers know each other by advisory locks. Whoever only reads must not take them: a writer would wait for ever.
+DO $$
+DECLARE
+    this regprocedure;
+    owner regrole := (SELECT nspowner FROM pg_namespace WHERE nspname = 'log');
+BEGIN
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        RAISE WARNING 'advisory locks of this database stay open to every account: carry this out as a superuser, too';
+        RETURN;
+    END IF;
+    FOR this IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^pg_(try_)?advisory_(xact_)?lock'
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', this);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO tallyhouse_writer, %s', this, owner);
+    END LOOP;
+END
+$$;
 
 COMMIT;

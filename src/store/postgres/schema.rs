@@ -218,16 +218,19 @@ pub(super) fn claim(session: &mut Session) -> Result<bool, Fault> {
     })
 }
 
-/// Ends all connections that write the log, or follow it. Returns how many there were.
+/// Ends all connections that write the log, or follow it, but for those that this account may not end: all nodes log in
+/// with one. Returns how many there were.
 pub(super) fn end_writers(connection: &mut PgConnection) -> QueryResult<usize> {
     let keys = [WRITING, FOLLOWING].map(|key| {
         let (high, low) = (key >> 32, key & 0xffff_ffff);
         format!("classid = {high} AND objid = {low} AND objsubid = 1")
     });
     let ended: i64 = diesel::dsl::sql::<BigInt>(&format!(
-        "SELECT count(pg_terminate_backend(pid)) FROM (SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'advisory' \
+        "SELECT count(pg_terminate_backend(pid)) FROM (SELECT DISTINCT pid FROM pg_locks JOIN pg_stat_activity USING (pid) \
+         WHERE locktype = 'advisory' \
          AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-         AND (({}) OR ({})) AND pid <> pg_backend_pid()) AS writers",
+         AND (({}) OR ({})) AND pid <> pg_backend_pid() \
+         AND (pg_has_role(usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))) AS writers",
         keys[0], keys[1]
     ))
     .get_result(connection)?;

@@ -154,9 +154,13 @@ fn the_writers_role_only_adds_to_the_log_and_readers_only_read() {
     }
     let reader = PostgresReader::open(&database(&address.replace("tally@", "points_report@"))).unwrap();
     assert_eq!(reader.read(0, 9, usize::MAX).unwrap().len(), 2);
-    for sql in
-        ["INSERT INTO log.entry VALUES (9, '')", "DELETE FROM state.state", "SELECT * FROM vault.wallet"]
-    {
+    for sql in [
+        "INSERT INTO log.entry VALUES (9, '')",
+        "DELETE FROM state.state",
+        "SELECT * FROM vault.wallet",
+        "SELECT pg_advisory_lock_shared(1)",
+        "SELECT pg_try_advisory_xact_lock(1, 2)",
+    ] {
         denied("points_report", sql);
     }
     // The owner can erase.
