@@ -13,17 +13,27 @@ pub enum Every {
     /// Every day.
     Day,
     /// One day of the week.
-    Week {
-        /// 1 for Monday to 7 for Sunday.
-        #[schema(minimum = 1, maximum = 7)]
-        day: u8,
-    },
+    Week(DayOfWeek),
     /// One day of the month.
-    Month {
-        /// 1 to 28.
-        #[schema(minimum = 1, maximum = 28)]
-        day: u8,
-    },
+    Month(DayOfMonth),
+}
+
+/// A day of the week.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DayOfWeek {
+    /// 1 for Monday to 7 for Sunday.
+    #[schema(minimum = 1, maximum = 7)]
+    pub day: u8,
+}
+
+/// A day of the month that every month has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DayOfMonth {
+    /// 1 to 28.
+    #[schema(minimum = 1, maximum = 28)]
+    pub day: u8,
 }
 
 /// When the open cycle is sealed without anybody asking.

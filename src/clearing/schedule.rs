@@ -7,7 +7,7 @@
 
 use super::cycle::{can_seal, now, seal};
 use super::people::{analyst, two_people};
-use crate::book::{Draft, Every, Name, PartKey, Record, Schedule, Stop};
+use crate::book::{DayOfMonth, DayOfWeek, Draft, Every, Name, PartKey, Record, Schedule, Stop};
 use crate::network::Asked;
 use crate::types::{Date, Refusal, Refused, Time};
 use serde::{Deserialize, Serialize};
@@ -41,8 +41,8 @@ pub fn set_schedule(draft: &mut Draft, asked: &Asked, args: &SetSchedule) -> Res
     analyst(draft, asked.kid)?;
     two_people(draft, asked)?;
     let days = match args.every {
-        Some(Every::Week { day }) => (1..=7).contains(&day),
-        Some(Every::Month { day }) => (1..=28).contains(&day),
+        Some(Every::Week(DayOfWeek { day })) => (1..=7).contains(&day),
+        Some(Every::Month(DayOfMonth { day })) => (1..=28).contains(&day),
         Some(Every::Day) | None => true,
     };
     if !days || args.hour > 23 || args.grace_minutes > MOST_GRACE {
@@ -68,10 +68,10 @@ fn falls_on(every: Every, day: Date) -> bool {
     match every {
         Every::Day => true,
         // 1970-01-01 was a Thursday, the fourth day.
-        Every::Week { day: of } => {
+        Every::Week(DayOfWeek { day: of }) => {
             day.number().saturating_add(3).checked_rem(7) == Some(u64::from(of).saturating_sub(1))
         }
-        Every::Month { day: of } => day.ymd().2 == u32::from(of),
+        Every::Month(DayOfMonth { day: of }) => day.ymd().2 == u32::from(of),
     }
 }
 
@@ -127,11 +127,36 @@ mod tests {
             (Every::Day, 6, "2026-11-30T05:59:59.000000Z", "2026-11-30T06:00:00.000000Z"),
             (Every::Day, 6, "2026-11-30T06:00:00.000000Z", "2026-12-01T06:00:00.000000Z"),
             // 30 November 2026 is a Monday.
-            (Every::Week { day: 1 }, 0, "2026-11-29T23:00:00.000000Z", "2026-11-30T00:00:00.000000Z"),
-            (Every::Week { day: 1 }, 0, "2026-11-30T00:00:00.000000Z", "2026-12-07T00:00:00.000000Z"),
-            (Every::Week { day: 7 }, 23, "2026-11-30T00:00:00.000000Z", "2026-12-06T23:00:00.000000Z"),
-            (Every::Month { day: 28 }, 12, "2027-01-28T12:00:00.000000Z", "2027-02-28T12:00:00.000000Z"),
-            (Every::Month { day: 1 }, 0, "2026-12-01T00:00:00.000001Z", "2027-01-01T00:00:00.000000Z"),
+            (
+                Every::Week(DayOfWeek { day: 1 }),
+                0,
+                "2026-11-29T23:00:00.000000Z",
+                "2026-11-30T00:00:00.000000Z",
+            ),
+            (
+                Every::Week(DayOfWeek { day: 1 }),
+                0,
+                "2026-11-30T00:00:00.000000Z",
+                "2026-12-07T00:00:00.000000Z",
+            ),
+            (
+                Every::Week(DayOfWeek { day: 7 }),
+                23,
+                "2026-11-30T00:00:00.000000Z",
+                "2026-12-06T23:00:00.000000Z",
+            ),
+            (
+                Every::Month(DayOfMonth { day: 28 }),
+                12,
+                "2027-01-28T12:00:00.000000Z",
+                "2027-02-28T12:00:00.000000Z",
+            ),
+            (
+                Every::Month(DayOfMonth { day: 1 }),
+                0,
+                "2026-12-01T00:00:00.000001Z",
+                "2027-01-01T00:00:00.000000Z",
+            ),
         ];
         for (every, hour, after, wanted) in rows {
             assert_eq!(next(every, hour, at(after)), Some(at(wanted)), "{every:?} after {after}");

@@ -7,8 +7,8 @@
 use super::house::{House, eur, step};
 use super::world::{id, money, points};
 use tallyhouse::book::{
-    Answered, Booking, DisputeFee, Every, ExchangeFee, Fee, Name, PointsEffect, Record, Service,
-    StatementLine, Tax, TaxCategory, Way,
+    Answered, Booking, DayOfMonth, DayOfWeek, DisputeFee, Every, ExchangeFee, Fee, Name, PointsEffect,
+    Record, Service, StatementLine, Tax, TaxCategory, Way,
 };
 use tallyhouse::clearing::{
     CallMargin, ClosePeriod, ComplaintStep, DisputeStep, FileComplaint, FileDispute, FileObjection,
@@ -61,8 +61,8 @@ pub fn play(house: &mut House) {
 /// The schedule seals a cycle, which is given up; then there is none any more.
 fn scheduled(house: &mut House) {
     let schedule = |version, every| SetSchedule { version, every, hour: 6, grace_minutes: 30 };
-    house.agreed("schedule.set", &schedule(1, Some(Every::Month { day: 1 }))).expect("set");
-    house.agreed("schedule.set", &schedule(2, Some(Every::Week { day: 5 }))).expect("set");
+    house.agreed("schedule.set", &schedule(1, Some(Every::Month(DayOfMonth { day: 1 })))).expect("set");
+    house.agreed("schedule.set", &schedule(2, Some(Every::Week(DayOfWeek { day: 5 })))).expect("set");
     let cycle = house.open();
     house.now = house.now.plus_seconds(9 * 86_400);
     house.node.tick(house.now);

@@ -3,7 +3,7 @@
 use super::{Row, Table, number};
 use crate::common::house::{eur, step};
 use crate::common::world::{id, money};
-use tallyhouse::book::{Booking, DisputeFee, Every, Name, Record, StatementLine, Way};
+use tallyhouse::book::{Booking, DayOfMonth, DayOfWeek, DisputeFee, Every, Name, Record, StatementLine, Way};
 use tallyhouse::clearing::{
     self, AcceptStatement, AnswerObjection, CallMargin, ClosePeriod, ComputeCycle, ConfirmDetails,
     FileComplaint, FileDispute, FileObjection, ImportStatement, LinePlace, MoveComplaint, MoveCover,
@@ -148,8 +148,8 @@ impl Table {
             }
             "schedule" => {
                 let every = row.get("every").map(|text| match text.split_once(':') {
-                    Some(("week", day)) => Every::Week { day: number(day) as u8 },
-                    Some((_, day)) => Every::Month { day: number(day) as u8 },
+                    Some(("week", day)) => Every::Week(DayOfWeek { day: number(day) as u8 }),
+                    Some((_, day)) => Every::Month(DayOfMonth { day: number(day) as u8 }),
                     None => Every::Day,
                 });
                 let (hour, grace_minutes) =
