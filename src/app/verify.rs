@@ -10,7 +10,7 @@ use super::report::{Finding, Options, Report};
 use crate::book::{Found, Name, Record, Source};
 use crate::engine::{self, Commit, Follower, Memory, StateFollower, open_entry, state_root};
 use crate::log::{Broken as ChainBroken, Chain, Checkpoint, LogVerifier, vkey};
-use crate::machine::{self, Broken, Event, Evidence, Genesis, Snapshot};
+use crate::machine::{self, Broken, Event, Evidence, Genesis, Hints, Snapshot};
 use crate::sign::PublicKey;
 use crate::store::{Fault, Home, Read, Reader, Sqlite, StoredEntry, TipRecord};
 use crate::types::{Hash, Kid, Time, decode};
@@ -127,6 +127,11 @@ impl Again {
         Ok(engine::load(&mut self.memory, &*self.read, names)?)
     }
 
+    /// Loads what deciding these again will look up.
+    fn look_ahead(&mut self, run: &[Opened]) -> Result<(), Halt> {
+        Ok(engine::look_ahead(&mut self.memory, &*self.read, run, |memory, one| one.hints(memory))?)
+    }
+
     /// Whether something due by `through` is left.
     fn left(&mut self, through: Time) -> Result<Option<Name>, Halt> {
         if let Some((_, name)) = self.memory.pinned_due(through, 1).into_iter().next() {
@@ -193,7 +198,7 @@ fn run(
         if options.signatures {
             prove(&mut run, &mut again)?;
         }
-        again.load(run.iter().flat_map(|one| one.names(&again.memory)).collect())?;
+        again.look_ahead(&run)?;
         // The next run is read while this one is decided.
         let (decided, following) = std::thread::scope(|scope| {
             let following = scope.spawn(|| read_run(live, from, &tip, against.net));
@@ -323,8 +328,8 @@ impl Opened {
         self.read.as_ref().ok().map(|(_, evidence)| evidence)
     }
 
-    fn names(&self, memory: &Memory) -> Vec<Name> {
-        self.evidence().map(|evidence| evidence.names(memory)).unwrap_or_default()
+    fn hints<'a>(&self, memory: &'a Memory) -> Hints<'a> {
+        self.evidence().map_or_else(|| Hints::of(memory, vec![]), |evidence| evidence.hints(memory))
     }
 
     fn prove(&mut self, keys: &HashMap<Kid, PublicKey>) {

@@ -61,7 +61,7 @@ impl Engine {
         names.extend(command.jws.iter().map(|jws| Name::Key(jws.kid())));
         // The keys first: who signed decides under which name a command's id is looked up.
         let scene = self.scene(names.clone())?;
-        names.extend(machine::hints(&scene.memory, command));
+        names.extend(machine::hints(&scene.memory, command).names);
         loop {
             // All of it again for each thing that was lacking: so that all of it is of one moment.
             let mut scene = self.scene(names.clone())?;

@@ -7,6 +7,7 @@
 
 use super::Failure;
 use crate::book::{Found, Name, Record, Source};
+use crate::machine::{Hints, ROUNDS};
 use crate::store;
 use crate::types::{AccountId, Time};
 use hashbrown::HashMap;
@@ -208,6 +209,29 @@ pub fn load(memory: &mut Memory, read: &dyn store::Read, mut names: Vec<Name>) -
         return Ok(());
     }
     load_at(memory, read, names).map(drop)
+}
+
+/// Loads what all of these are going to touch, together; again for those of which more is known then.
+pub fn look_ahead<T>(
+    memory: &mut Memory,
+    read: &dyn store::Read,
+    all: &[T],
+    hints: impl for<'a> Fn(&'a Memory, &T) -> Hints<'a>,
+) -> Result<(), Failure> {
+    let mut names = vec![];
+    let mut left: Vec<&T> = all.iter().collect();
+    for _ in 0..=ROUNDS {
+        left.retain(|one| {
+            let mut said = hints(memory, one);
+            names.append(&mut said.names);
+            said.more
+        });
+        load(memory, read, std::mem::take(&mut names))?;
+        if left.is_empty() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// The same for names that are not at hand; also says as of where state answered.

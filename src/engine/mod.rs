@@ -29,7 +29,7 @@ pub use dry::{DryPart, DryRun};
 pub use erase::{Due, unerased};
 pub use follow::{Follower, StateFollower, state_root};
 pub use fresh::{Level, Newest};
-pub use memory::{Changes, Memory, load};
+pub use memory::{Changes, Memory, load, look_ahead};
 pub use pace::{Guard, Pace, Progress};
 pub use queue::{Handle, Ticket};
 pub use run::Engine;

@@ -7,7 +7,7 @@
 //! Refuses to know: threads and queues. It is stepped by whoever owns it.
 
 use super::erase::{Due, may_erase, said_by};
-use super::memory::{Changes, Memory, load};
+use super::memory::{Changes, Memory, load, look_ahead};
 use super::{Commit, Failure, Setup};
 use crate::book::{Draft, Name, Record, Source, Stop};
 use crate::log::{Chain, Envelope, Frontier, LogSigner, Slot};
@@ -244,11 +244,7 @@ impl Writer {
     /// Decides all jobs and commits them at once. The outcomes are in the order of the jobs; they may be
     /// told only because this returned.
     pub fn commit(&mut self, jobs: &[Job], now: Time) -> Result<(Vec<Outcome>, Vec<Arc<Commit>>), Failure> {
-        // The keys first: who signed decides under which name a command's id is looked up.
-        let keys = jobs.iter().flat_map(|job| job.command.kids()).map(Name::Key);
-        self.load(keys.collect())?;
-        let names = jobs.iter().flat_map(|job| machine::hints(&self.memory, &job.command)).collect();
-        self.load(names)?;
+        look_ahead(&mut self.memory, &*self.read, jobs, |memory, job| machine::hints(memory, &job.command))?;
         let mut outcomes = Vec::with_capacity(jobs.len());
         for job in jobs {
             outcomes.push(self.decide(job, now)?);

@@ -3,10 +3,10 @@
 use super::command::{Body, Command};
 use super::entry::{Answer, EntryBody, assemble};
 use super::http::typ_of;
-use crate::book::{self, Draft, Effects, Found, Name, PartKey, PartOut, Principal, Record, Source, Stop};
+use crate::book::{self, Draft, Effects, Name, PartKey, PartOut, Principal, Record, Stop};
 use crate::network::{self, Asked};
 use crate::sign::Typ;
-use crate::types::{AccountId, Kid, OfferId, PaymentId, Refusal, Refused};
+use crate::types::{Kid, PaymentId, Refusal, Refused};
 use crate::{clearing, payments, points, prices};
 use std::sync::Arc;
 
@@ -193,113 +193,4 @@ pub(super) fn run(draft: &mut Draft, command: &Command, outcome: &mut Outcome) -
         Body::FileComplaint(args) => clearing::file_complaint(draft, asked, args),
         Body::MoveComplaint(args) => clearing::move_complaint(draft, asked, args),
     }
-}
-
-/// The account that a key is of.
-fn holder(source: &dyn Source, kid: Kid) -> Option<AccountId> {
-    let Found::Known(record) = source.find(&Name::Key(kid)) else { return None };
-    match record.key()?.owner {
-        Principal::Account(account) => Some(account),
-        _ => None,
-    }
-}
-
-/// What a bill's terms are taken from: the offer, or else the fees, if there are any.
-fn terms(source: &dyn Source, offer: Option<OfferId>) -> Option<Name> {
-    let fees = || match source.find(&Name::Network) {
-        Found::Known(network) => network.network().is_some_and(|network| network.fees).then_some(Name::Fees),
-        Found::Absent | Found::NotLoaded => None,
-    };
-    offer.map(Name::Offer).or_else(fees)
-}
-
-/// What a command is going to touch, as far as it says itself: a hint that saves rounds of loading,
-/// never an answer.
-pub fn hints(source: &dyn Source, command: &Command) -> Vec<Name> {
-    let mut names = vec![Name::Network];
-    names.extend(command.kids().map(Name::Key));
-    if let (Some(cid), Found::Known(record)) =
-        (&command.asked.cid, source.find(&Name::Key(command.asked.kid)))
-        && let Some(key) = record.key()
-    {
-        names.push(Name::Command(key.owner.clone(), cid.clone()));
-    }
-    match &command.body {
-        Body::Issue(token) => {
-            names.push(Name::UsedToken(token.iss.clone(), token.jti.clone()));
-            names.push(Name::Account(token.sub));
-            names.push(Name::Unit(token.unit));
-            names.push(Name::Brand(token.iss.clone()));
-            names.push(Name::Budget(command.asked.kid));
-            if let Some(reference) = &token.reference {
-                let till = token.till.clone().unwrap_or_default();
-                names.push(Name::UsedRef(token.iss.clone(), till, reference.clone()));
-            }
-        }
-        Body::Batch(batch) => {
-            let iss = &batch.claims.iss;
-            names.push(Name::UsedToken(iss.clone(), batch.claims.jti.clone()));
-            names.push(Name::Unit(batch.claims.unit));
-            names.push(Name::Brand(iss.clone()));
-            names.push(Name::Budget(command.asked.kid));
-            for line in batch.awards().flatten() {
-                names.push(Name::Account(line.award.sub));
-                if let Some(reference) = &line.award.reference {
-                    let till = line.award.till.clone().unwrap_or_default();
-                    names.push(Name::UsedRef(iss.clone(), till, reference.clone()));
-                }
-            }
-        }
-        Body::OpenConsent(_, Some(code)) => {
-            if let Some(account) = holder(source, code.kid) {
-                names.push(Name::Account(account));
-                names.push(Name::UsedConsent(account, code.claims.jti.clone()));
-            }
-        }
-        Body::Authorise(args, consents) => {
-            names.extend(terms(source, args.offer));
-            for under in args.under.iter().flatten() {
-                names.extend([Name::Consent(under.consent), Name::Shown(under.consent)]);
-                if let Found::Known(record) = source.find(&Name::Shown(under.consent))
-                    && let Some(shown) = record.shown()
-                {
-                    names.extend([Name::Account(shown.account), Name::Key(shown.key)]);
-                }
-            }
-            for consent in consents {
-                names.push(Name::Account(consent.claims.account));
-                names.push(Name::UsedConsent(consent.claims.account, consent.claims.jti.clone()));
-            }
-            names.extend(consents.first().map(|c| Name::Acceptance(c.claims.payee.clone())));
-        }
-        Body::Capture(args) => names.push(Name::Payment(args.payment)),
-        Body::Void(args) => names.push(Name::Payment(args.payment)),
-        Body::Refund(args) => names.push(Name::Payment(args.payment)),
-        Body::MakeOffer(args) => {
-            names.extend(terms(source, None));
-            names.extend(holder(source, command.asked.kid).map(Name::Account));
-            let units = args.payment.iter().flat_map(|bill| bill.shares.iter().map(|share| share.unit));
-            let units = units.chain(args.exchange.as_ref().map(|wanted| wanted.to));
-            names.extend(units.flat_map(|unit| [Name::Unit(unit), Name::Prices(unit)]));
-        }
-        Body::CancelOffer(args) => {
-            names.push(Name::Offer(args.offer));
-            names.extend(holder(source, command.asked.kid).map(Name::Account));
-        }
-        Body::Exchange(args) => {
-            names.push(Name::Offer(args.offer));
-            let kids = std::iter::once(command.asked.kid).chain(command.asked.approvals.iter().copied());
-            names.extend(kids.filter_map(|kid| holder(source, kid)).map(Name::Account));
-        }
-        Body::FileDispute(args) => {
-            names.extend(args.payment.map(Name::Payment));
-            names.extend(args.exchange.map(Name::Exchange));
-        }
-        Body::MoveDispute(args) => names.push(Name::Dispute(args.dispute)),
-        Body::OpenAccount(args) => names.extend([Name::Account(args.account), Name::Unit(args.unit)]),
-        Body::FreezeAccount(args) => names.push(Name::Account(args.account)),
-        Body::SetTier(args) => names.push(Name::Account(args.account)),
-        _ => {}
-    }
-    names
 }

@@ -6,9 +6,9 @@
 //! Refuses to know: state. So entries can be read, and signatures be verified, in any order and at once.
 
 use super::command::{Command, Request, verify};
-use super::decide::hints;
 use super::entry::{Snapshot, bodies};
 use super::genesis::Genesis;
+use super::hints::{Hints, hints};
 use super::kind::Kind;
 use super::refuse::Burnt;
 use super::remains::Left;
@@ -117,16 +117,17 @@ impl Evidence {
         }
     }
 
-    /// What deciding the entry again will look up, as far as it says itself: a hint, never an answer.
-    pub fn names(&self, source: &dyn Source) -> Vec<Name> {
-        match &self.what {
-            What::Asked(command, _) => hints(source, command),
+    /// What deciding the entry again will look up.
+    pub fn hints<'a>(&self, source: &'a dyn Source) -> Hints<'a> {
+        let names = match &self.what {
+            What::Asked(command, _) => return hints(source, command),
             What::Tick(accounts, _) => accounts.iter().copied().map(Name::Account).collect(),
             What::Refused(burnt) => {
                 burnt.iter().map(|one| Name::Command(one.principal.clone(), one.cid.clone())).collect()
             }
             _ => vec![],
-        }
+        };
+        Hints::of(source, names)
     }
 }
 

@@ -12,6 +12,7 @@ mod due;
 mod entry;
 mod evidence;
 mod genesis;
+mod hints;
 mod http;
 mod kind;
 mod readers;
@@ -23,7 +24,7 @@ mod verify;
 
 pub use asserted::AssertedTotal;
 pub use command::{Body, Command, DryRun, Request};
-pub use decide::{Decision, decide, hints};
+pub use decide::{Decision, decide};
 pub use due::{seal_by_schedule, seal_due, sweep, term};
 pub use entry::{
     Answer, Effect, EntryBody, Event, LineVerdict, Offered, PartBody, PubBody, Sealed, Snapshot, SupplyLine,
@@ -31,6 +32,7 @@ pub use entry::{
 };
 pub use evidence::{Evidence, request};
 pub use genesis::{CurrencySetting, Genesis};
+pub use hints::{Hints, ROUNDS, hints};
 pub use kind::Kind;
 pub use readers::{Concerned, Reader, Resolve, concerned, concerned_by, issuer, may_read};
 pub use refuse::{Burnt, burn, record_refusals};
