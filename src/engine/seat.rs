@@ -38,11 +38,13 @@ pub enum Alarm {
     Clock(String),
     /// The log is not the one that was published: it answers nobody.
     Log(String),
+    /// Something stands behind the end of the log that no writer put there: it is read as far as it goes.
+    Rows(String),
 }
 
 impl std::fmt::Display for Alarm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Self::Clock(why) | Self::Log(why)) = self;
+        let (Self::Clock(why) | Self::Log(why) | Self::Rows(why)) = self;
         f.write_str(why)
     }
 }

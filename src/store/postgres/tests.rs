@@ -1,7 +1,7 @@
 //! What is PostgreSQL's own: schemas, roles, TLS, connections that are lost, two writers, plans.
 
 use super::super::cluster::{self, Cluster};
-use super::super::{AppendError, Fault, Log, NewEntry, Place, Read, Row, State, StoredPart, TipRecord};
+use super::super::{AppendError, Fault, Log, NewEntry, Place, Read, Row, State, StoredPart, Stray, TipRecord};
 use super::schema::Schema;
 use super::session::{Purpose, Session};
 use super::{Database, Postgres, PostgresReader};
@@ -163,11 +163,57 @@ fn the_writers_role_only_adds_to_the_log_and_readers_only_read() {
     ] {
         denied("points_report", sql);
     }
+    // What an account lacks is named, whatever language the server speaks.
+    server.sql(&address, "REVOKE INSERT ON log.parts FROM tallyhouse_writer");
+    let no = match store.log.append(Some(place(1)), &[entry(2)], &tip(2)) {
+        Err(AppendError::Fault(fault)) => fault,
+        other => panic!("{other:?}"),
+    };
+    let named = "this account lacks INSERT ON log.parts: have config/postgres-roles.sql carried out";
+    assert!(no.is_away() && no.to_string().contains(named), "{no}");
+    server.sql(&address, "GRANT INSERT ON log.parts TO tallyhouse_writer; REVOKE USAGE ON SCHEMA state FROM tallyhouse_writer");
+    let no = store.reader.load(&["a".into()]).unwrap_err();
+    assert!(no.is_away() && no.to_string().contains("lacks USAGE ON SCHEMA state:"), "{no}");
+    server.sql(&address, "GRANT USAGE ON SCHEMA state TO tallyhouse_writer");
+    assert_eq!(store.log.tip().unwrap(), Some(tip(1)), "nothing was written");
+    store.log.append(Some(place(1)), &[entry(2)], &tip(2)).unwrap();
     // The owner can erase.
     drop(store);
     let mut store = Postgres::open(&owner).unwrap();
     store.log.erase_part(0, 0, Hash([1; 32])).unwrap();
     assert_eq!(store.reader.read_parts(0).unwrap(), [StoredPart::Erased(Hash([1; 32]))]);
+}
+
+#[test]
+fn what_stands_behind_the_tip_is_no_entry_and_nothing_is_appended_before_it_is_gone() {
+    let (database, address) = fresh();
+    let server = cluster::shared();
+    let mut open = Postgres::open(&database).unwrap();
+    open.log.append(None, &[entry(0)], &tip(0)).unwrap();
+    open.log.append(Some(place(0)), &[entry(1)], &tip(1)).unwrap();
+    let whole = open.reader.read(0, 9, usize::MAX).unwrap();
+    // An envelope, parts of their own, parts that no row of the writer's would collide with, and far ahead.
+    for (row, table, seq) in [
+        ("entry VALUES (2, '{}')", "entry", 2),
+        ("parts VALUES (2 * 16384, '{}\n')", "parts", 2),
+        ("parts VALUES (2 * 16384 + 700, '{}\n')", "parts", 2),
+        ("entry VALUES (90, '{}')", "entry", 90),
+    ] {
+        server.sql(&address, &format!("INSERT INTO log.{row}"));
+        assert_eq!(open.reader.read(0, 9, usize::MAX).unwrap(), whole, "{row}");
+        assert_eq!(open.reader.read_envelopes(1, 9).unwrap().len(), 1, "{row}");
+        assert_eq!(open.reader.stray().unwrap(), Some(Stray { table, seq }), "{row}");
+        let no = open.log.append(Some(place(1)), &[entry(2)], &tip(2));
+        let found = Stray { table, seq };
+        assert!(matches!(&no, Err(AppendError::Fault(Fault::Stray { stray, .. })) if *stray == found), "{row}: {no:?}");
+        // A writer that is not at the tip is told that.
+        let deposed = open.log.append(Some(place(0)), &[entry(1)], &tip(1));
+        assert!(matches!(deposed, Err(AppendError::Deposed)), "{row}: {deposed:?}");
+        server.sql(&address, "DELETE FROM log.entry WHERE seq > 1; DELETE FROM log.parts WHERE id >= 2 * 16384");
+        assert_eq!(open.reader.stray().unwrap(), None);
+    }
+    open.log.append(Some(place(1)), &[entry(2)], &tip(2)).unwrap();
+    assert_eq!(open.reader.read(0, 9, usize::MAX).unwrap().len(), 3);
 }
 
 #[test]
@@ -200,14 +246,18 @@ fn one_writer_at_a_time_and_a_deposed_one_changes_nothing() {
     let mut first = Postgres::open(&database).unwrap();
     first.log.append(None, &[entry(0)], &tip(0)).unwrap();
     let second = Postgres::open(&database).err().expect("refused");
-    assert!(matches!(second, Fault::InUse(_)), "{second}");
+    assert!(matches!(second, Fault::InUse { .. }), "{second}");
+    let pid = server.sql(&address, "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND mode = 'ExclusiveLock'");
+    let named = second.to_string();
+    assert!(pid.lines().any(|pid| named.contains(&format!("the server's process {pid}, "))), "{named}: {pid}");
+    assert!(named.contains("from the server's own machine since 2"), "{named}");
     // The first loses its connection, and the log with it; it does not know yet.
     cut(server, &address);
     let mut second = Postgres::open(&database).unwrap();
     second.log.append(Some(place(0)), &[entry(1)], &tip(1)).unwrap();
     let lost = first.log.append(Some(place(0)), &[entry(1)], &tip(1));
     assert!(matches!(&lost, Err(AppendError::Fault(fault)) if fault.is_away()), "{lost:?}");
-    assert!(matches!(first.log.tip(), Err(Fault::InUse(_))), "somebody else writes");
+    assert!(matches!(first.log.tip(), Err(Fault::InUse { .. })), "somebody else writes");
     drop(second);
     assert_eq!(first.log.tip().unwrap(), Some(tip(1)), "and then it is open again");
     let deposed = first.log.append(Some(place(0)), &[entry(1)], &tip(1));

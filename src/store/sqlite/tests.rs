@@ -46,11 +46,13 @@ fn a_folder_has_one_writer() {
     let dir = tempfile::tempdir().unwrap();
     let first = Sqlite::open(dir.path()).unwrap();
     let second = Sqlite::open(dir.path()).err().expect("refused");
-    assert!(matches!(&second, Fault::InUse(at) if at == dir.path()), "{second}");
+    assert!(matches!(&second, Fault::InUse { path, .. } if path == dir.path()), "{second}");
+    let named = format!("process {} on ", std::process::id());
+    assert!(second.to_string().contains(&named), "{second}");
     Reader::open(dir.path()).expect("readers are welcome");
     let Sqlite { log, state, .. } = first;
     drop(log);
-    assert!(matches!(Sqlite::open(dir.path()), Err(Fault::InUse(_))), "the follower still writes");
+    assert!(matches!(Sqlite::open(dir.path()), Err(Fault::InUse { .. })), "the follower still writes");
     drop(state);
     Sqlite::open(dir.path()).expect("free again");
 }
