@@ -43,15 +43,16 @@ fn needs(purpose: Purpose) -> &'static [(Schema, Option<&'static str>, &'static 
 /// What the account of a connection lacks, as `GRANT` takes it.
 pub(super) fn lacking(session: &mut Session) -> Result<Vec<String>, Fault> {
     let mut asks = vec![];
+    let all: &[Schema] = &Schema::ALL;
     let schemas = match session.purpose() {
         // A program that opens the database looks at all of them.
-        Purpose::Migrate(_) => &Schema::ALL,
+        Purpose::Migrate(_) => all,
         purpose => purpose.schemas(),
     };
     for schema in schemas {
         let name = schema.name();
         asks.push(format!(
-            "SELECT 'USAGE ON SCHEMA {name}' WHERE NOT has_schema_privilege(to_regnamespace('{name}'), 'USAGE')"
+            "SELECT 'USAGE ON SCHEMA {name}' WHERE NOT has_schema_privilege(to_regnamespace('{name}')::oid, 'USAGE')"
         ));
     }
     for (schema, table, privileges) in needs(session.purpose()) {
