@@ -108,11 +108,17 @@ fn a_dry_run_says_what_the_commit_does_and_leaves_nothing_behind() {
 #[test]
 fn a_dry_run_comes_after_what_the_schedule_does_before_it() {
     let mut house = House::new(6, true);
-    let schedule = SetSchedule { version: 1, every: Some(Every::Week(DayOfWeek { day: 5 })), hour: 6, grace_minutes: 30 };
+    let schedule = SetSchedule {
+        version: 1,
+        every: Some(Every::Week(DayOfWeek { day: 5 })),
+        hour: 6,
+        grace_minutes: 30,
+    };
     house.agreed("schedule.set", &schedule).expect("set");
     let place = Place::new();
     let (genesis, key) = (house.world.genesis.clone(), &house.world.log.secret);
-    let network = Network::create(&place.home, genesis, key, beginning(), &place.tuning()).expect("a network");
+    let network =
+        Network::create(&place.home, genesis, key, beginning(), &place.tuning()).expect("a network");
     for (request, at) in &house.node.asked {
         network.engine.ask(request, Some(*at)).expect("founds");
     }

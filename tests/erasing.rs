@@ -207,10 +207,14 @@ fn a_node_in_the_writers_role_erases_what_the_log_says_and_nothing_else() {
     let text = String::from_utf8(exported.stdout).expect("text");
     assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
     let line = |what: &str| text.lines().any(|line| line == what);
-    assert!(line(&format!("{{\"seq\":{awarded},\"index\":0,\"erased\":\"{left}\"}}")), "it says what remains");
+    assert!(
+        line(&format!("{{\"seq\":{awarded},\"index\":0,\"erased\":\"{left}\"}}")),
+        "it says what remains"
+    );
     assert!(text.contains(&format!("{{\"seq\":{awarded},\"index\":1,\"part\":")), "the others are there");
     let bytes = std::str::from_utf8(bytes).expect("text");
-    let longest = bytes.split(|c: char| !c.is_ascii_alphanumeric()).max_by_key(|run| run.len()).expect("a run");
+    let longest =
+        bytes.split(|c: char| !c.is_ascii_alphanumeric()).max_by_key(|run| run.len()).expect("a run");
     assert!(longest.len() > 30 && !text.contains(longest), "nothing of it is there: {longest}");
     network.close().expect("closed");
     server.sql(&owner, &format!("GRANT {may} TO tallyhouse_writer"));

@@ -245,7 +245,8 @@ fn whoever_has_no_certificate_is_no_peer() {
     ask("spare.pem", "spare.key").expect_err("it is denied");
     assert_eq!(ask("n0.pem", "n0.key").expect("a peer").status, 200);
     // Nor does anybody speak to a node that is: this client is told to deny both.
-    let both = ["n0.pem", "n1.pem"].map(|name| std::fs::read_to_string(dir.join(name)).expect("a certificate"));
+    let both =
+        ["n0.pem", "n1.pem"].map(|name| std::fs::read_to_string(dir.join(name)).expect("a certificate"));
     std::fs::write(dir.join("both.pem"), both.concat()).expect("written");
     let files = ["ca.pem", "spare.pem", "spare.key", "both.pem"].map(|name| dir.join(name));
     std::fs::write(dir.join("denied.pem"), "").expect("written");
@@ -258,7 +259,8 @@ fn whoever_has_no_certificate_is_no_peer() {
     let refused = refused.expect_err("it denies them").to_string();
     assert!(refused.contains("evoked"), "{refused}");
     let metrics = nodes.ask(0, &Ask::get("/metrics")).text();
-    let expires = metrics.lines().find_map(|line| line.strip_prefix("tallyhouse_node_certificate_expires_seconds "));
+    let expires =
+        metrics.lines().find_map(|line| line.strip_prefix("tallyhouse_node_certificate_expires_seconds "));
     let days = expires.expect("a metric").parse::<u64>().expect("seconds").saturating_sub(now()) / 86_400;
     assert!((395..=397).contains(&days), "{days}");
     check(&mut nodes);
@@ -283,7 +285,11 @@ fn a_node_that_is_cut_off_from_the_database_answers_for_some_seconds_and_then_sa
     // From memory, it may answer yet: what it shows was so a moment ago. Then nobody is told anything that is older.
     while begun.elapsed() < Duration::from_secs(12) {
         for n in [reader, writer] {
-            for target in [format!("/v1/accounts/{}", nodes.account(0)), "/v1/network".to_owned(), "/checkpoint".to_owned()] {
+            for target in [
+                format!("/v1/accounts/{}", nodes.account(0)),
+                "/v1/network".to_owned(),
+                "/checkpoint".to_owned(),
+            ] {
                 let reply = nodes.ask(n, &Ask::get(&target).key(&nodes.auditor));
                 if begun.elapsed() > Duration::from_secs(8) {
                     reply.refused(503, "stale");

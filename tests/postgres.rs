@@ -151,7 +151,9 @@ fn an_account_that_lost_a_grant_is_told_which_and_goes_on_when_it_has_it_again()
     bed.config = bed.config.replace("tally@", "node_75@");
     let load = Load::new(world);
     let process = Process::start(bed.home.dir(), &bed.config);
-    let ask = |name: &str| told(&Wire::connect(process.address).expect("connects").ask(&load.ask(name)).expect("an answer"));
+    let ask = |name: &str| {
+        told(&Wire::connect(process.address).expect("connects").ask(&load.ask(name)).expect("an answer"))
+    };
     let until_told = |name: &str| {
         let begun = Instant::now();
         loop {
@@ -198,7 +200,9 @@ fn rows_behind_the_end_of_the_log_are_named_and_it_goes_on_when_they_are_gone() 
     found(&world, &bed.home, &[]);
     let load = Load::new(world);
     let process = Process::start(bed.home.dir(), &bed.config);
-    let ask = |name: &str| told(&Wire::connect(process.address).expect("connects").ask(&load.ask(name)).expect("an answer"));
+    let ask = |name: &str| {
+        told(&Wire::connect(process.address).expect("connects").ask(&load.ask(name)).expect("an answer"))
+    };
     let first = ask("first").expect("told");
     server.sql(&bed.address, "INSERT INTO log.entry SELECT seq + 2, '{}' FROM log.tip");
     assert_eq!(ask("second"), None, "503 with Retry-After");

@@ -230,7 +230,10 @@ fn rows_behind_the_end_of_the_log_stop_writers_and_nobody_else() {
     }
     let report = verify(bed.home("a"), &Options::default(), &mut |_, _| {}).expect("no fault");
     let finding = report.finding.expect("found").to_string();
-    assert!(finding.contains(&format!("entry {}", first + 1)) && finding.contains("behind the tip"), "{finding}");
+    assert!(
+        finding.contains(&format!("entry {}", first + 1)) && finding.contains("behind the tip"),
+        "{finding}"
+    );
     assert_eq!(bed.sql("SELECT seq FROM log.tip").trim(), first.to_string(), "nothing was written");
     bed.sql("DELETE FROM log.parts WHERE id >= (SELECT (seq + 1) * 16384 FROM log.tip)");
     until("somebody writes", || a.seat.is_writer() || b.seat.is_writer());

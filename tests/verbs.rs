@@ -8,10 +8,10 @@ use common::world::{Key, beginning, id, money, points, rate};
 use std::path::Path;
 use std::process::Command;
 use tallyhouse::app::{Network, Tuning};
-use tallyhouse::book::{ExchangeFee, Fee, Tax, TaxCategory};
+use tallyhouse::book::{ExchangeFee, Fee, PriceFor, Tax, TaxCategory};
 use tallyhouse::machine::Offered;
 use tallyhouse::payments::{MakeOffer, WantedExchange};
-use tallyhouse::prices::{PriceFor, PublishFees, PublishPrices};
+use tallyhouse::prices::{PublishFees, PublishPrices};
 use tallyhouse::types::Time;
 
 const DAY: u64 = 86_400;
@@ -134,7 +134,12 @@ fn charging(house: &mut House) -> [(u64, Time, u64); 2] {
     let cid = house.cid();
     let request = house.world.register_participant(&cid, &id("pa_op"), eur());
     house.send(request).expect("registered");
-    let fee = |ppm, min, max: Option<u64>, refundable| Fee { ppm, min: money(min), max: max.map(money), refundable };
+    let fee = |ppm, min, max: Option<u64>, refundable| Fee {
+        ppm,
+        min: money(min),
+        max: max.map(money),
+        refundable,
+    };
     let line = |tier: Option<&str>, ppm| ExchangeFee {
         unit: tier.map(|_| id("HARVEST")),
         tier: tier.map(id),
@@ -173,7 +178,8 @@ fn fees_are_listed_with_what_they_come_to_and_their_tax() {
     let [(first, said, seq), (second, said_later, seq_later)] = charging(&mut house);
     let dir = network(&house);
     let by = format!("ana (op {})", short(&house.analyst));
-    let [bo, cy] = [("bo", 0), ("cy", 1)].map(|(who, n)| format!("{who} (op {})", short(&house.approvers[n])));
+    let [bo, cy] =
+        [("bo", 0), ("cy", 1)].map(|(who, n)| format!("{who} (op {})", short(&house.approvers[n])));
     let wanted = format!(
         "   1 EUR  in force   from {} until {}\n\
          \x20    from who takes points  0.4 %\n\
@@ -207,7 +213,8 @@ fn offers_are_listed_while_they_are_open_with_the_hash_that_a_consent_repeats() 
     charging(&mut house);
     let harvest = house.award("HARVEST", 7, 100_000);
     let bill = house.offer_firm(1, "HARVEST", 2_000).expect("offered");
-    let wanted = WantedExchange { to: id("KINO"), currency: eur(), source: Some(points(9_000)), target: None };
+    let wanted =
+        WantedExchange { to: id("KINO"), currency: eur(), source: Some(points(9_000)), target: None };
     let offer = MakeOffer { firm: false, exchange: Some(wanted), payment: None };
     let cid = house.cid();
     let offer = house.world.make_offer(&harvest.key, &cid, &offer);
@@ -243,7 +250,8 @@ fn offers_are_listed_while_they_are_open_with_the_hash_that_a_consent_repeats() 
         money(number(&share["amount"])),
     );
     for fee in billed["fees"].as_array().into_iter().flatten() {
-        paid += &format!("; fee of {} {}", fee["customer"].as_str().expect("who"), money(number(&fee["gross"])));
+        paid +=
+            &format!("; fee of {} {}", fee["customer"].as_str().expect("who"), money(number(&fee["gross"])));
     }
     paid += &format!("\n     hash {}\n", bill.hash);
     assert_eq!((number(&terms["source"]), number(&share["amount"])), (9_000, 2_000));

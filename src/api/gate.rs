@@ -63,7 +63,9 @@ pub async fn pass<B: MessageBody + 'static>(
         Some(_) if data.seat.is_astray() && is_of_log(request.path()) => {
             Err(Problem::about(Code::Busy, ASTRAY))
         }
-        Some(_) if is_of_log(request.path()) && data.is_stale() && !is_elsewhere(&data, request.request()) => {
+        Some(_)
+            if is_of_log(request.path()) && data.is_stale() && !is_elsewhere(&data, request.request()) =>
+        {
             Err(Code::Stale.into())
         }
         Some(route) => admit(&data, request.request(), route).await,

@@ -12,7 +12,7 @@ use crate::engine::{self, Commit, Follower, Memory, StateFollower, open_entry, s
 use crate::log::{Broken as ChainBroken, Chain, Checkpoint, LogVerifier, vkey};
 use crate::machine::{self, Broken, Event, Evidence, Genesis, Snapshot};
 use crate::sign::PublicKey;
-use crate::store::{Fault, Home, Read, Reader, Sqlite, Stray, StoredEntry, TipRecord};
+use crate::store::{Fault, Home, Read, Reader, Sqlite, StoredEntry, Stray, TipRecord};
 use crate::types::{Hash, Kid, Time, decode};
 use hashbrown::HashMap;
 use std::collections::BTreeMap;

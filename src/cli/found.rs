@@ -296,7 +296,11 @@ mod tests {
         let key = std::fs::read(dir.path().join("keys/operator/log.jwk")).expect("a key");
         let (exit, out, err) = tallyhouse(dir.path(), &format!("{line} --json"), "");
         assert!(exit == Exit::Ok && !begun.exists(), "{err}");
-        assert_eq!(std::fs::read(dir.path().join("keys/operator/log.jwk")).expect("a key"), key, "its key stayed");
+        assert_eq!(
+            std::fs::read(dir.path().join("keys/operator/log.jwk")).expect("a key"),
+            key,
+            "its key stayed"
+        );
         let (exit, verified, err) = tallyhouse(dir.path(), "verify", "");
         assert!(exit == Exit::Ok && verified.starts_with("VERIFIED"), "{verified}{err}");
         // A kill just before the end: all was done but to say so.
@@ -329,7 +333,10 @@ mod tests {
         let (exit, out, err) = tallyhouse(dir.path(), &format!("migrate --database {address}"), "");
         assert_eq!(exit, Exit::Ok, "{out}{err}");
         server.script("tally", &address, include_str!("../../config/postgres-roles.sql")).expect("roles");
-        server.sql(&address, "GRANT tallyhouse_writer TO founder; REVOKE INSERT ON log.entry FROM tallyhouse_writer");
+        server.sql(
+            &address,
+            "GRANT tallyhouse_writer TO founder; REVOKE INSERT ON log.entry FROM tallyhouse_writer",
+        );
         let (exit, _, err) = tallyhouse(dir.path(), &weak, "");
         assert!(exit == Exit::Fault && err.contains("lacks INSERT ON log.entry"), "{err}");
         assert!(err.contains("give the same command again"), "{err}");

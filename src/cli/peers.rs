@@ -47,7 +47,9 @@ fn node(text: &str) -> Result<(String, Vec<String>), CliError> {
 
 /// Puts both files of a node where they were, at once but for a moment.
 fn put_over(files: [(&Path, &str, u32); 2]) -> Result<(), CliError> {
-    let beside = |path: &Path| path.with_extension("new-".to_owned() + &path.extension().unwrap_or_default().to_string_lossy());
+    let beside = |path: &Path| {
+        path.with_extension("new-".to_owned() + &path.extension().unwrap_or_default().to_string_lossy())
+    };
     for (path, text, mode) in files {
         let new = beside(path);
         match std::fs::remove_file(&new) {
@@ -55,7 +57,9 @@ fn put_over(files: [(&Path, &str, u32); 2]) -> Result<(), CliError> {
             _ => put(&new, text, mode)?,
         }
     }
-    files.into_iter().try_for_each(|(path, ..)| std::fs::rename(beside(path), path).map_err(|e| failed(path, &e)))
+    files
+        .into_iter()
+        .try_for_each(|(path, ..)| std::fs::rename(beside(path), path).map_err(|e| failed(path, &e)))
 }
 
 fn failed(path: &Path, e: &std::io::Error) -> CliError {
@@ -88,7 +92,10 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<(), CliError
     for (name, _) in &nodes {
         for path in [at(&format!("{name}.pem")), at(&format!("{name}.key"))] {
             if path.exists() && !args.renew {
-                return Err(CliError::Usage(format!("{} is there already; --renew writes over it", path.display())));
+                return Err(CliError::Usage(format!(
+                    "{} is there already; --renew writes over it",
+                    path.display()
+                )));
             }
         }
     }

@@ -44,7 +44,8 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let opened = match Among::of(&config.node) {
         None => Opened::Alone(Box::new(network(context, &tuning)?)),
         Some(among) => {
-            let (identity, far) = (identity(&config.node)?, bind("node.listen of the configuration", &config.node.listen)?);
+            let (identity, far) =
+                (identity(&config.node)?, bind("node.listen of the configuration", &config.node.listen)?);
             let name = &config.node.name;
             said += &format!(
                 "node {name}, for its peers at {} (listening on {})\n",

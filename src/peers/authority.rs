@@ -5,12 +5,12 @@
 //! made here and are nowhere else.
 //! Refuses to know: files.
 
+use crate::clock;
+use crate::types::Time;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType,
 };
-use crate::clock;
-use crate::types::Time;
 use std::net::IpAddr;
 use std::time::Duration;
 

@@ -143,10 +143,18 @@ mod tests {
         };
         load("ours", None).expect("ours");
         let no = load("theirs", None).expect_err("another's");
-        assert!(no.contains("theirs-cert: ") && no.contains("ours-ca made and that are good now, and not this"), "{no}");
+        assert!(
+            no.contains("theirs-cert: ") && no.contains("ours-ca made and that are good now, and not this"),
+            "{no}"
+        );
         // A list that has it, has another one, is empty, or is not there.
         std::fs::write(path("none"), "").expect("written");
-        for (list, denied) in [("none", None), ("theirs-cert", None), ("ours-cert", Some("Revoked")), ("absent", Some("absent"))] {
+        for (list, denied) in [
+            ("none", None),
+            ("theirs-cert", None),
+            ("ours-cert", Some("Revoked")),
+            ("absent", Some("absent")),
+        ] {
             let loaded = load("ours", Some(&path(list))).map(drop);
             match denied {
                 None => assert_eq!(loaded, Ok(()), "{list}"),

@@ -11,7 +11,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// Another writer holds the folder, or the log of a database.
-    #[error("{path} is in use: another writer holds it, {holder}. Stop that one first, or open it for reading.")]
+    #[error(
+        "{path} is in use: another writer holds it, {holder}. Stop that one first, or open it for reading."
+    )]
     InUse {
         /// The folder or database.
         path: PathBuf,

@@ -82,9 +82,8 @@ pub(super) fn lacking(session: &mut Session) -> Result<Vec<String>, Fault> {
         )
     }));
     let all = format!("{} ORDER BY 1", asks.join(" UNION ALL "));
-    session.run("look at what this account may do", |connection| {
-        diesel::dsl::sql::<Text>(&all).load(connection)
-    })
+    session
+        .run("look at what this account may do", |connection| diesel::dsl::sql::<Text>(&all).load(connection))
 }
 
 /// What is said to whoever can help.
@@ -93,5 +92,7 @@ pub(super) fn remedy(lacks: &[String]) -> String {
         [] => String::new(),
         lacks => format!("this account lacks {}: ", lacks.join(", ")),
     };
-    format!("{what}have config/postgres-roles.sql carried out, and see that the account is IN ROLE tallyhouse_writer")
+    format!(
+        "{what}have config/postgres-roles.sql carried out, and see that the account is IN ROLE tallyhouse_writer"
+    )
 }

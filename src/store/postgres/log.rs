@@ -131,7 +131,8 @@ impl PostgresLog {
 
     /// Why a tip did not move: it is elsewhere, or something stands behind it.
     fn why_not(&mut self, from: Option<Place>) -> AppendError {
-        let look = |session: &mut Session| Ok((read_tip(session)?, read_stray(session)?, session.named().0.clone()));
+        let look =
+            |session: &mut Session| Ok((read_tip(session)?, read_stray(session)?, session.named().0.clone()));
         match self.with(look) {
             Err(fault) => fault.into(),
             Ok((tip, Some(stray), path)) if tip.as_ref().map(TipRecord::place) == from => {
@@ -217,8 +218,8 @@ impl Log for PostgresLog {
 }
 
 pub(super) fn read_stray(session: &mut Session) -> Result<Option<Stray>, Fault> {
-    let row = session
-        .run("look behind the tip", |connection| end::read_stray(&mut Link::Postgres(connection)))?;
+    let row =
+        session.run("look behind the tip", |connection| end::read_stray(&mut Link::Postgres(connection)))?;
     end::stray_of(session.named(), row)
 }
 

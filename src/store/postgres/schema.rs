@@ -243,9 +243,8 @@ pub(super) fn holder(session: &mut Session) -> Result<String, Fault> {
          WHERE until > clock_timestamp()))",
         held(&[WRITING])
     );
-    let named: String = session.run("look who has the log", |connection| {
-        diesel::dsl::sql::<Text>(&text).get_result(connection)
-    })?;
+    let named: String = session
+        .run("look who has the log", |connection| diesel::dsl::sql::<Text>(&text).get_result(connection))?;
     Ok(if named.is_empty() { "which has gone meanwhile".into() } else { named })
 }
 

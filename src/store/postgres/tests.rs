@@ -1,7 +1,9 @@
 //! What is PostgreSQL's own: schemas, roles, TLS, connections that are lost, two writers, plans.
 
 use super::super::cluster::{self, Cluster};
-use super::super::{AppendError, Fault, Log, NewEntry, Place, Read, Row, State, StoredPart, Stray, TipRecord};
+use super::super::{
+    AppendError, Fault, Log, NewEntry, Place, Read, Row, State, StoredPart, Stray, TipRecord,
+};
 use super::schema::Schema;
 use super::session::{Purpose, Session};
 use super::{Database, Postgres, PostgresReader};
@@ -171,7 +173,10 @@ fn the_writers_role_only_adds_to_the_log_and_readers_only_read() {
     };
     let named = "this account lacks INSERT ON log.parts: have config/postgres-roles.sql carried out";
     assert!(no.is_away() && no.to_string().contains(named), "{no}");
-    server.sql(&address, "GRANT INSERT ON log.parts TO tallyhouse_writer; REVOKE USAGE ON SCHEMA state FROM tallyhouse_writer");
+    server.sql(
+        &address,
+        "GRANT INSERT ON log.parts TO tallyhouse_writer; REVOKE USAGE ON SCHEMA state FROM tallyhouse_writer",
+    );
     let no = store.reader.load(&["a".into()]).unwrap_err();
     assert!(no.is_away() && no.to_string().contains("lacks USAGE ON SCHEMA state:"), "{no}");
     server.sql(&address, "GRANT USAGE ON SCHEMA state TO tallyhouse_writer");
@@ -205,11 +210,17 @@ fn what_stands_behind_the_tip_is_no_entry_and_nothing_is_appended_before_it_is_g
         assert_eq!(open.reader.stray().unwrap(), Some(Stray { table, seq }), "{row}");
         let no = open.log.append(Some(place(1)), &[entry(2)], &tip(2));
         let found = Stray { table, seq };
-        assert!(matches!(&no, Err(AppendError::Fault(Fault::Stray { stray, .. })) if *stray == found), "{row}: {no:?}");
+        assert!(
+            matches!(&no, Err(AppendError::Fault(Fault::Stray { stray, .. })) if *stray == found),
+            "{row}: {no:?}"
+        );
         // A writer that is not at the tip is told that.
         let deposed = open.log.append(Some(place(0)), &[entry(1)], &tip(1));
         assert!(matches!(deposed, Err(AppendError::Deposed)), "{row}: {deposed:?}");
-        server.sql(&address, "DELETE FROM log.entry WHERE seq > 1; DELETE FROM log.parts WHERE id >= 2 * 16384");
+        server.sql(
+            &address,
+            "DELETE FROM log.entry WHERE seq > 1; DELETE FROM log.parts WHERE id >= 2 * 16384",
+        );
         assert_eq!(open.reader.stray().unwrap(), None);
     }
     open.log.append(Some(place(1)), &[entry(2)], &tip(2)).unwrap();
@@ -247,9 +258,15 @@ fn one_writer_at_a_time_and_a_deposed_one_changes_nothing() {
     first.log.append(None, &[entry(0)], &tip(0)).unwrap();
     let second = Postgres::open(&database).err().expect("refused");
     assert!(matches!(second, Fault::InUse { .. }), "{second}");
-    let pid = server.sql(&address, "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND mode = 'ExclusiveLock'");
+    let pid = server.sql(
+        &address,
+        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND mode = 'ExclusiveLock'",
+    );
     let named = second.to_string();
-    assert!(pid.lines().any(|pid| named.contains(&format!("the server's process {pid}, "))), "{named}: {pid}");
+    assert!(
+        pid.lines().any(|pid| named.contains(&format!("the server's process {pid}, "))),
+        "{named}: {pid}"
+    );
     assert!(named.contains("from the server's own machine since 2"), "{named}");
     // The first loses its connection, and the log with it; it does not know yet.
     cut(server, &address);

@@ -81,7 +81,8 @@ fn lock(dir: &Path) -> Result<std::fs::File, Fault> {
         }
         Err(TryLockError::WouldBlock) => {
             let holder = std::fs::read_to_string(&path).ok().filter(|said| !said.trim().is_empty());
-            let holder = holder.map_or_else(|| "which does not say who it is".into(), |said| said.trim().to_owned());
+            let holder =
+                holder.map_or_else(|| "which does not say who it is".into(), |said| said.trim().to_owned());
             Err(Fault::InUse { path: dir.to_path_buf(), holder })
         }
         Err(TryLockError::Error(source)) => Err(Fault::Folder { path, source }),

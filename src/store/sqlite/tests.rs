@@ -166,7 +166,8 @@ fn damage_inside_is_named_with_its_place() {
     );
     assert!(damage("UPDATE parts SET bytes = x'70' WHERE id = 16384").contains("end with a line"));
     assert!(
-        damage("DELETE FROM entry WHERE seq = 1; INSERT INTO entry VALUES (2, x'')").contains("no envelope")
+        damage("DELETE FROM entry WHERE seq = 1; INSERT INTO entry VALUES (2, x''); UPDATE tip SET seq = 2")
+            .contains("no envelope")
     );
 }
 
