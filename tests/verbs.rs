@@ -144,7 +144,7 @@ fn charging(house: &mut House) -> [(u64, Time, u64); 2] {
         unit: tier.map(|_| id("HARVEST")),
         tier: tier.map(id),
         ppm,
-        min: points(2),
+        min: points(if tier.is_some() { 2 } else { 0 }),
         max: tier.map(|_| points(50)),
     };
     let mut published = vec![];
@@ -184,14 +184,14 @@ fn fees_are_listed_with_what_they_come_to_and_their_tax() {
         "   1 EUR  in force   from {} until {}\n\
          \x20    from who takes points  0.4 %\n\
          \x20    from who issued them   0.29 %, at least 0.0010, at most 9.0000, not refunded\n\
-         \x20    from who exchanges     1 %, at least 2 of any points\n\
+         \x20    from who exchanges     1 % of any points\n\
          \x20    from who exchanges     0.5 %, at least 2, at most 50 of HARVEST, gold members\n\
          \x20    owed to pa_op, tax 19 %\n\
          \x20    published {said} in entry {seq} by {by}, approved by {bo}, {cy}: first-fees\n\
          \x20  2 EUR  announced  from {} until further notice\n\
          \x20    from who takes points  0.4 %\n\
          \x20    from who issued them   nothing\n\
-         \x20    from who exchanges     1 %, at least 2 of any points\n\
+         \x20    from who exchanges     1 % of any points\n\
          \x20    from who exchanges     0.5 %, at least 2, at most 50 of HARVEST, gold members\n\
          \x20    owed to pa_op, tax owed by who is served\n\
          \x20    published {said_later} in entry {seq_later} by {by}, approved by {bo}, {cy}\n",
