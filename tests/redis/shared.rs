@@ -158,7 +158,8 @@ fn wrong_keys_count_together_at_all_nodes() {
     std::thread::sleep(Duration::from_secs(2));
     let alone = looked_at(Duration::from_secs(5));
     println!("{together} wrong keys looked at by two nodes together, {alone} by each for itself");
-    assert!(together * 3 < alone * 2, "{together} together, {alone} alone");
+    // 20 at once and 20 a second; and what two nodes look at in a tenth of a second before they know.
+    assert!(together * 5 < alone * 4, "{together} together, {alone} alone");
 }
 
 #[test]
