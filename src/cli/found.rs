@@ -346,6 +346,14 @@ mod tests {
         let verify = format!("verify --database {address}");
         let (exit, out, err) = tallyhouse(dir.path(), &verify, "");
         assert!(exit == Exit::Ok && out.starts_with("VERIFIED"), "{out}{err}");
+        // An account for reports reads what stands in the log, and is told why it finds no member.
+        server.sql(&address, "CREATE ROLE reports LOGIN IN ROLE tallyhouse_reader");
+        let reports = format!("--database {}", address.replace("tally@", "reports@"));
+        let (exit, out, err) = tallyhouse(dir.path(), &format!("offers {reports}"), "");
+        assert!(exit == Exit::Ok && out == "nothing is offered\n", "{out}{err}");
+        let (exit, _, err) = tallyhouse(dir.path(), &format!("balance h1058 {reports}"), "");
+        let why = "stands in the vault, which this account of the database may not read";
+        assert!(exit == Exit::Usage && err.contains(why), "{err}");
         for line in [&weak, &line] {
             let (exit, _, err) = tallyhouse(dir.path(), line, "");
             assert!(exit == Exit::Usage && err.contains("holds a network; nothing was changed"), "{err}");

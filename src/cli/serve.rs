@@ -190,3 +190,20 @@ fn start_log() {
     // A second server in one process logs where the first one does.
     let _ = lines.try_init();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_taken_is_said_with_the_setting_that_names_it() {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = taken.local_addr().expect("bound").to_string();
+        for setting in ["--listen", "node.listen of the configuration"] {
+            let no = bind(setting, &address).expect_err("taken").to_string();
+            assert!(no.contains(&address) && no.ends_with(&format!("choose another with {setting}")), "{no}");
+        }
+        let no = bind("node.listen of the configuration", "nowhere").expect_err("no port").to_string();
+        assert!(no.starts_with("node.listen of the configuration nowhere: "), "{no}");
+    }
+}

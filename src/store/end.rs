@@ -36,7 +36,7 @@ pub(super) struct StrayRow {
 }
 
 /// 16384 is how many ids of chunks an entry has: see `page`.
-const STRAY: &str = "SELECT place, seq FROM ( \
+pub(super) const STRAY: &str = "SELECT place, seq FROM ( \
     SELECT * FROM (SELECT 'entry' AS place, seq FROM entry WHERE seq > coalesce((SELECT t.seq FROM tip t WHERE t.id = 1), -1) \
         ORDER BY seq LIMIT 1) AS e \
     UNION ALL \

@@ -228,6 +228,12 @@ pub(super) fn read_tip(session: &mut Session) -> Result<Option<TipRecord>, Fault
     end::tip_of(session.named(), row)
 }
 
+/// That nothing stands behind a tip: before the seq of it, and before the id of the first chunk behind it.
+pub(super) const BEHIND: [&str; 2] = [
+    " AND (SELECT coalesce(max(e.seq), -1) FROM entry AS e) <= ",
+    " AND (SELECT coalesce(max(p.id), -1) FROM parts AS p) < ",
+];
+
 /// The compare-and-swap and what hangs on it. Its answer is how many tips moved: one, or none.
 struct Append<'a> {
     from: Option<(i64, &'a [u8; 32])>,
@@ -268,12 +274,12 @@ impl QueryFragment<Pg> for Append<'_> {
                 out.push_bind_param::<BigInt, _>(seq)?;
                 out.push_sql(" AND hash = ");
                 out.push_bind_param::<Binary, [u8]>(&from[..])?;
-                // What somebody put there must not become a part of what comes: looked up at the end of two indexes.
-                out.push_sql(" AND NOT EXISTS (SELECT FROM entry AS e WHERE e.seq > ");
+                // What somebody put there must not become a part of what comes. Asked so, because whatever the server
+                // knows of the tables, it looks at the end of two indexes.
+                out.push_sql(BEHIND[0]);
                 out.push_bind_param::<BigInt, _>(seq)?;
-                out.push_sql(") AND NOT EXISTS (SELECT FROM parts AS p WHERE p.id >= ");
+                out.push_sql(BEHIND[1]);
                 out.push_bind_param::<BigInt, _>(&self.first)?;
-                out.push_sql(")");
             }
             None => {
                 out.push_sql("WITH moved AS (INSERT INTO tip (id, seq, hash, edge, checkpoint) VALUES (1, ");

@@ -1,9 +1,11 @@
 //! What is PostgreSQL's own: schemas, roles, TLS, connections that are lost, two writers, plans.
 
 use super::super::cluster::{self, Cluster};
+use super::super::end::STRAY;
 use super::super::{
     AppendError, Fault, Log, NewEntry, Place, Read, Row, State, StoredPart, Stray, TipRecord,
 };
+use super::log::BEHIND;
 use super::schema::Schema;
 use super::session::{Purpose, Session};
 use super::{Database, Postgres, PostgresReader};
@@ -404,7 +406,7 @@ fn a_log_and_what_follows_it_wait_for_the_disk() {
 
 #[test]
 fn questions_use_their_index() {
-    let (database, _) = fresh();
+    let (database, address) = fresh();
     let mut store = Postgres::open(&database).unwrap();
     let rows: Vec<Row> = (0..20_000)
         .map(|i| Row { due: (i % 100 == 0).then_some(i), ..row(&format!("acct/{i:05}"), 0) })
@@ -414,7 +416,8 @@ fn questions_use_their_index() {
     let mut plan = |statement: &str, arguments: &str| {
         let prepare = format!("DEALLOCATE ALL; PREPARE ask AS {statement}");
         session.connection.batch_execute(&prepare).unwrap();
-        let explain = format!("EXPLAIN EXECUTE ask({arguments})");
+        let arguments = if arguments.is_empty() { String::new() } else { format!("({arguments})") };
+        let explain = format!("EXPLAIN EXECUTE ask{arguments}");
         #[derive(QueryableByName)]
         struct Step {
             #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
@@ -434,4 +437,26 @@ fn questions_use_their_index() {
     let scan =
         plan("SELECT key FROM state WHERE key > $1::text ORDER BY key LIMIT $2::bigint", "'acct/1', 10");
     assert!(scan.contains("state_pkey") && !scan.contains("Sort"), "{scan}");
+    // The end of the log is found at the end of its indexes, whether or not the server has counted its rows.
+    let entries: Vec<NewEntry> = (0..2_000).map(entry).collect();
+    store.log.append(None, &entries, &tip(1_999)).unwrap();
+    for counted in [false, true] {
+        if counted {
+            cluster::shared().sql(&address, "ANALYZE");
+        }
+        let read = plan(
+            "SELECT seq, envelope FROM entry WHERE seq >= $1::bigint \
+             AND seq <= (SELECT tip.seq FROM tip WHERE tip.id = 1 LIMIT 1) ORDER BY seq LIMIT $2::bigint",
+            "7, 10",
+        );
+        assert!(read.contains("entry_pkey") && !read.contains("Sort"), "{read}");
+        let [before, after] = BEHIND;
+        let behind =
+            plan(&format!("SELECT 1 FROM tip WHERE id = 1{before}$1::bigint{after}$2::bigint"), "7, 9");
+        let strays = plan(STRAY, "");
+        for plan in [behind, strays] {
+            assert!(plan.contains("entry_pkey") && plan.contains("parts_pkey"), "{plan}");
+            assert!(!plan.contains("Scan on entry") && !plan.contains("Scan on parts"), "{plan}");
+        }
+    }
 }
