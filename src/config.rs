@@ -29,6 +29,7 @@ const BOUNDS: &[(&str, i64, i64)] = &[
     ("api.per_address", 1, 1_000_000),
     ("api.per_key", 1, 1_000_000),
     ("api.resolves", 1, 1_000_000),
+    ("api.stale_ms", 500, 600_000),
     ("api.workers", 1, 1_024),
     // With few beside many pinned ones, a change of generations comes too often.
     ("cache.rows", 10_000, 100_000_000),
@@ -54,6 +55,7 @@ const TEXTS: &[&str] = &[
     "node.address",
     "node.ca",
     "node.cert",
+    "node.denied",
     "node.key",
     "node.listen",
     "node.name",
@@ -101,6 +103,8 @@ pub struct Node {
     pub cert: String,
     /// The key of its certificate.
     pub key: String,
+    /// Certificates of the authority that count no more; empty: all do.
+    pub denied: String,
     /// How long the writer's lease is taken at a time, in milliseconds.
     pub lease_ms: u64,
 }
@@ -181,6 +185,8 @@ pub struct Api {
     pub idle_ms: u64,
     /// How long a reader waits for the entry it names, in milliseconds.
     pub min_seq_ms: u64,
+    /// How long a node that reads answers without having seen the log's end, in milliseconds.
+    pub stale_ms: u64,
     /// Requests a second with an API key or a signature.
     pub per_key: u32,
     /// Requests a second without, by address.

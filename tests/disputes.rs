@@ -105,20 +105,6 @@ fn verified(house: &House) {
     assert_eq!(replay_by_checking(&house.node.entries, signed).0.bytes(), house.node.state.bytes());
 }
 
-const STEPS: [DisputeStep; 11] = [
-    DisputeStep::ChargeBack,
-    DisputeStep::Close,
-    DisputeStep::Accept,
-    DisputeStep::Represent,
-    DisputeStep::Review,
-    DisputeStep::Escalate,
-    DisputeStep::Concede,
-    DisputeStep::Lapse,
-    DisputeStep::RuleForFiler,
-    DisputeStep::RuleForTarget,
-    DisputeStep::Withdraw,
-];
-
 #[test]
 fn every_step_at_every_stage() {
     use DisputeStep as T;
@@ -141,7 +127,7 @@ fn every_step_at_every_stage() {
                 take(&mut house, dispute_id, *step, &[]).expect("a step on the way");
             }
             let stage = dispute(&house, dispute_id).stage;
-            for step in STEPS.iter().filter(|step| !allowed.contains(step)) {
+            for step in DisputeStep::ALL.iter().filter(|step| !allowed.contains(step)) {
                 let no = take(&mut house, dispute_id, *step, &[]);
                 assert_eq!(code(no), Refusal::DisputeStage, "{stage:?}, {step:?}");
                 assert_eq!(dispute(&house, dispute_id).stage, stage);
@@ -150,7 +136,7 @@ fn every_step_at_every_stage() {
             // An end takes no step any more, and says what it came to.
             let after = dispute(&house, dispute_id);
             if after.outcome.is_some() {
-                for step in STEPS {
+                for step in DisputeStep::ALL {
                     assert_eq!(code(take(&mut house, dispute_id, step, &[])), Refusal::DisputeStage);
                 }
                 assert_eq!(dispute(&house, dispute_id), after);
@@ -322,7 +308,7 @@ fn any_order_of_disputes_captures_and_refunds_keeps_every_sum() {
                 _ if disputes.is_empty() => {}
                 _ => {
                     let at = disputes[rng.below(disputes.len() as u64) as usize];
-                    let step = STEPS[rng.below(11) as usize];
+                    let step = DisputeStep::ALL[rng.below(11) as usize];
                     let before = dispute(&house, at);
                     if take(&mut house, at, step, &[]).is_ok() && dispute(&house, at).outcome.is_none() {
                         // Whatever its filer does, it has no more headroom before the end.

@@ -7,16 +7,18 @@
 
 mod common;
 
+use common::house::House;
 use common::place::Place;
 use common::trade::Trade;
 use common::world::{beginning, id};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tallyhouse::app::Network;
-use tallyhouse::book::{Name, Record};
+use tallyhouse::book::{DayOfWeek, Every, Name, Record};
+use tallyhouse::clearing::SetSchedule;
 use tallyhouse::engine::{DryRun, Engine, Failure, Level, open_entry};
 use tallyhouse::log::Envelope;
-use tallyhouse::machine::{Event, concerned_by};
+use tallyhouse::machine::{Event, Kind, concerned_by};
 use tallyhouse::types::Refusal;
 
 fn network(trade: &Trade) -> (Place, Network) {
@@ -101,6 +103,35 @@ fn a_dry_run_says_what_the_commit_does_and_leaves_nothing_behind() {
     for what in ["unit.defined", "points.batch", "payment.authorised", "after a sweep", "refused", "burnt"] {
         assert!(met.contains_key(what), "{what} was not met: {met:?}");
     }
+}
+
+#[test]
+fn a_dry_run_comes_after_what_the_schedule_does_before_it() {
+    let mut house = House::new(6, true);
+    let schedule = SetSchedule {
+        version: 1,
+        every: Some(Every::Week(DayOfWeek { day: 5 })),
+        hour: 6,
+        grace_minutes: 30,
+    };
+    house.agreed("schedule.set", &schedule).expect("set");
+    let place = Place::new();
+    let (genesis, key) = (house.world.genesis.clone(), &house.world.log.secret);
+    let network =
+        Network::create(&place.home, genesis, key, beginning(), &place.tuning()).expect("a network");
+    for (request, at) in &house.node.asked {
+        network.engine.ask(request, Some(*at)).expect("founds");
+    }
+    let (later, before) = (house.now.plus_seconds(9 * 86_400), network.engine.newest().expect("some"));
+    let holder = house.world.holder(id("KINO"), 7);
+    let request = house.world.open_account("later", id("KINO"), &holder);
+    let command = network.engine.check(&request).expect("signed");
+    let dry = network.engine.dry_run(&command, Some(later)).expect("goes through");
+    assert_eq!(network.engine.newest(), Some(before), "nothing was written");
+    let real = network.engine.submit(command, Some(later)).wait().expect("goes through");
+    assert_eq!(recorded(&network.engine, before + 1).kind, Kind::CycleDue);
+    assert_eq!((dry.answer.seq, &dry.answer), (before + 2, &real));
+    network.close().expect("closes");
 }
 
 #[test]

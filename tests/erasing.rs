@@ -8,6 +8,7 @@ use common::place::Place;
 use common::rng::Rng;
 use common::tour::Tour;
 use common::world::{World, beginning, id};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tallyhouse::app::{Network, Options, Report, verify};
@@ -195,6 +196,26 @@ fn a_node_in_the_writers_role_erases_what_the_log_says_and_nothing_else() {
     let gone: Vec<u32> =
         shown.parts.iter().filter(|part| part.what == What::Erased).map(|part| part.index).collect();
     assert_eq!((gone, shown.parts.len()), (vec![0], award.len()));
+    // Nor is it in an export.
+    let StoredPart::Whole(bytes) = &award[0] else { panic!("it is there") };
+    let exported = Command::new(env!("CARGO_BIN_EXE_tallyhouse"))
+        .args(["export", "--parts", "--data"])
+        .arg(place.dir())
+        .args(["--database", place.database.as_deref().expect("a database")])
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8(exported.stdout).expect("text");
+    assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
+    let line = |what: &str| text.lines().any(|line| line == what);
+    assert!(
+        line(&format!("{{\"seq\":{awarded},\"index\":0,\"erased\":\"{left}\"}}")),
+        "it says what remains"
+    );
+    assert!(text.contains(&format!("{{\"seq\":{awarded},\"index\":1,\"part\":")), "the others are there");
+    let bytes = std::str::from_utf8(bytes).expect("text");
+    let longest =
+        bytes.split(|c: char| !c.is_ascii_alphanumeric()).max_by_key(|run| run.len()).expect("a run");
+    assert!(longest.len() > 30 && !text.contains(longest), "nothing of it is there: {longest}");
     network.close().expect("closed");
     server.sql(&owner, &format!("GRANT {may} TO tallyhouse_writer"));
     let network = Network::open(&home, &world.log.secret, &place.tuning()).expect("opens");

@@ -221,7 +221,7 @@ fn whoever_has_no_certificate_is_no_peer() {
     let ours = std::fs::read_to_string(dir.join("ca.pem")).expect("a certificate");
     std::fs::write(dir.join("x-ca.pem"), format!("{ours}\n{}", stranger.ca)).expect("written");
     let load = |cert: &str, key: &str| {
-        tallyhouse::peers::Identity::load(&dir.join("x-ca.pem"), &dir.join(cert), &dir.join(key))
+        tallyhouse::peers::Identity::load(&dir.join("x-ca.pem"), &dir.join(cert), &dir.join(key), None)
             .expect("files")
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -232,6 +232,7 @@ fn whoever_has_no_certificate_is_no_peer() {
         runtime.block_on(client.send(&peer, "GET", "/healthz", std::iter::empty(), body))
     };
     assert_eq!(ask("n0.pem", "n0.key").expect("a peer").status, 200);
+    assert_eq!(ask("spare.pem", "spare.key").expect("a peer").status, 200);
     let refused = ask("x.pem", "x.key").expect_err("a certificate of another authority").to_string();
     println!("{refused}");
     // Nor is anybody who shows none, or speaks no TLS.
@@ -239,6 +240,76 @@ fn whoever_has_no_certificate_is_no_peer() {
     let mut wire = common::process::Wire::connect(format!("127.0.0.1:{port}").parse().expect("an address"))
         .expect("connects");
     assert!(wire.ask(&plain).is_err());
+    // What the authority made counts no more once it is denied, from the next connection on; others do.
+    std::fs::copy(dir.join("spare.pem"), dir.join("denied.pem")).expect("written");
+    ask("spare.pem", "spare.key").expect_err("it is denied");
+    assert_eq!(ask("n0.pem", "n0.key").expect("a peer").status, 200);
+    // Nor does anybody speak to a node that is: this client is told to deny both.
+    let both =
+        ["n0.pem", "n1.pem"].map(|name| std::fs::read_to_string(dir.join(name)).expect("a certificate"));
+    std::fs::write(dir.join("both.pem"), both.concat()).expect("written");
+    let files = ["ca.pem", "spare.pem", "spare.key", "both.pem"].map(|name| dir.join(name));
+    std::fs::write(dir.join("denied.pem"), "").expect("written");
+    let [ca, cert, key, denied] = &files;
+    let wary = tallyhouse::peers::Identity::load(ca, cert, key, Some(denied)).expect("files");
+    let client = tallyhouse::peers::Outbound::open(&wary).expect("a client");
+    let body = tallyhouse::peers::Sending::Whole(actix_web::web::Bytes::new());
+    let peer = format!("127.0.0.1:{port}");
+    let refused = runtime.block_on(client.send(&peer, "GET", "/healthz", std::iter::empty(), body));
+    let refused = refused.expect_err("it denies them").to_string();
+    assert!(refused.contains("evoked"), "{refused}");
+    let metrics = nodes.ask(0, &Ask::get("/metrics")).text();
+    let expires =
+        metrics.lines().find_map(|line| line.strip_prefix("tallyhouse_node_certificate_expires_seconds "));
+    let days = expires.expect("a metric").parse::<u64>().expect("seconds").saturating_sub(now()) / 86_400;
+    assert!((395..=397).contains(&days), "{days}");
+    check(&mut nodes);
+}
+
+#[test]
+fn a_node_that_is_cut_off_from_the_database_answers_for_some_seconds_and_then_says_so() {
+    let server = cluster::Cluster::start();
+    let mut nodes = Nodes::start(&server, 507, 2, "");
+    let (writer, reader) = (nodes.writer(), nodes.reader());
+    let (done, ..) = nodes.until_done(writer, || nodes.award("one", 0, 5));
+    nodes.ask(reader, &nodes.balance(0, Some(done.seq()))).expect(200);
+    let unseen = |n: usize| {
+        let metrics = nodes.ask(n, &Ask::get("/metrics")).text();
+        let unseen = metrics.lines().find_map(|line| line.strip_prefix("tallyhouse_node_unseen_ms "));
+        unseen.expect("a metric").parse::<u64>().expect("a number")
+    };
+    assert_eq!(unseen(writer), 0);
+    assert!(unseen(reader) < 2_000, "it looks 25 times a second");
+    server.stop();
+    let begun = Instant::now();
+    // From memory, it may answer yet: what it shows was so a moment ago. Then nobody is told anything that is older.
+    while begun.elapsed() < Duration::from_secs(12) {
+        for n in [reader, writer] {
+            for target in [
+                format!("/v1/accounts/{}", nodes.account(0)),
+                "/v1/network".to_owned(),
+                "/checkpoint".to_owned(),
+            ] {
+                let reply = nodes.ask(n, &Ask::get(&target).key(&nodes.auditor));
+                if begun.elapsed() > Duration::from_secs(8) {
+                    reply.refused(503, "stale");
+                    assert!(reply.header("retry-after").is_some(), "{reply:?}");
+                } else {
+                    assert!(matches!(reply.status, 200 | 503), "n{n} {target}: {reply:?}");
+                }
+            }
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(unseen(reader) > 5_000);
+    assert_eq!(nodes.ask(reader, &Ask::get("/healthz")).status, 200, "it lives");
+    nodes.ask(reader, &Ask::get("/readyz")).refused(503, "busy");
+    server.again();
+    let (done, ..) = nodes.until_done(reader, || nodes.award("two", 0, 1));
+    for n in [reader, writer] {
+        let seen = nodes.until_status(n, 200, || nodes.balance(0, Some(done.seq())));
+        assert_eq!(seen.json()["available"], 6);
+    }
     check(&mut nodes);
 }
 

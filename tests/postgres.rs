@@ -139,3 +139,94 @@ fn a_database_has_one_writer() {
     network.close().expect("closes");
     Network::open(&bed.home, &world.log.secret, &tuning).expect("free again");
 }
+
+#[test]
+fn an_account_that_lost_a_grant_is_told_which_and_goes_on_when_it_has_it_again() {
+    let server = cluster::shared();
+    let mut bed = Bed::in_database(server.database());
+    let world = World::real(75);
+    found(&world, &bed.home, &[]);
+    server.script("tally", &bed.address, include_str!("../config/postgres-roles.sql")).expect("roles");
+    server.sql(&bed.address, "CREATE ROLE node_75 LOGIN IN ROLE tallyhouse_writer");
+    bed.config = bed.config.replace("tally@", "node_75@");
+    let load = Load::new(world);
+    let process = Process::start(bed.home.dir(), &bed.config);
+    let ask = |name: &str| {
+        told(&Wire::connect(process.address).expect("connects").ask(&load.ask(name)).expect("an answer"))
+    };
+    let until_told = |name: &str| {
+        let begun = Instant::now();
+        loop {
+            if let Some(seq) = ask(name) {
+                return seq;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "{}", process.errors());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let until_said = |what: &str| {
+        let begun = Instant::now();
+        while !process.errors().contains(what) {
+            assert!(begun.elapsed() < Duration::from_secs(10), "{what}: {}", process.errors());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let mut history = BTreeMap::new();
+    history.insert("first".to_owned(), Some(until_told("first")));
+    server.sql(&bed.address, "REVOKE INSERT ON log.entry FROM tallyhouse_writer");
+    assert_eq!(ask("second"), None, "503 with Retry-After");
+    until_said("alarm: nothing can be written: ");
+    until_said("this account lacks INSERT ON log.entry: have config/postgres-roles.sql carried out");
+    assert_eq!(process.try_get("/readyz").expect("an answer").status, 503);
+    server.sql(&bed.address, "GRANT INSERT ON log.entry TO tallyhouse_writer");
+    history.insert("second".to_owned(), Some(until_told("second")));
+    // Who only reads is told to come again, too: no fault of this node's.
+    server.sql(&bed.address, "REVOKE SELECT ON log.parts FROM tallyhouse_writer");
+    let reply = process.try_get("/v1/entries?limit=5").expect("an answer");
+    assert_eq!((reply.status, reply.header("retry-after").is_some()), (503, true), "{reply:?}");
+    until_said("this account lacks SELECT ON log.parts: ");
+    server.sql(&bed.address, "GRANT SELECT ON log.parts TO tallyhouse_writer");
+    assert_eq!(process.try_get("/v1/entries?limit=5").expect("an answer").status, 200);
+    history.insert("third".to_owned(), Some(until_told("third")));
+    end(process);
+    bed.check(&load.world, &history);
+}
+
+#[test]
+fn rows_behind_the_end_of_the_log_are_named_and_it_goes_on_when_they_are_gone() {
+    let server = cluster::shared();
+    let bed = Bed::in_database(server.database());
+    let world = World::real(76);
+    found(&world, &bed.home, &[]);
+    let load = Load::new(world);
+    let process = Process::start(bed.home.dir(), &bed.config);
+    let ask = |name: &str| {
+        told(&Wire::connect(process.address).expect("connects").ask(&load.ask(name)).expect("an answer"))
+    };
+    let first = ask("first").expect("told");
+    server.sql(&bed.address, "INSERT INTO log.entry SELECT seq + 2, '{}' FROM log.tip");
+    assert_eq!(ask("second"), None, "503 with Retry-After");
+    let begun = Instant::now();
+    let named = "alarm: nothing can be written: postgres://";
+    let row = format!("the table entry of the log has a row of entry {}", first + 2);
+    while !(process.errors().contains(named) && process.errors().contains(&row)) {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{}", process.errors());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let listed = process.try_get("/v1/entries?limit=1").expect("an answer");
+    assert_eq!(listed.expect(200)["items"][0]["seq"], first, "what is an entry is shown");
+    let metrics = process.try_get("/metrics").expect("an answer").text();
+    assert!(metrics.contains("\ntallyhouse_log_rows_behind_tip 1\n"), "{metrics}");
+    server.sql(&bed.address, "DELETE FROM log.entry WHERE seq > (SELECT seq FROM log.tip)");
+    let begun = Instant::now();
+    let second = loop {
+        if let Some(seq) = ask("second") {
+            break seq;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{}", process.errors());
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    end(process);
+    let history = BTreeMap::from([("first".to_owned(), Some(first)), ("second".to_owned(), Some(second))]);
+    bed.check(&load.world, &history);
+}

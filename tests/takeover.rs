@@ -7,6 +7,7 @@ mod common;
 use common::cluster;
 use common::process::found;
 use common::world::{World, id};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -168,6 +169,78 @@ fn a_node_whose_clock_is_off_does_not_begin_to_write() {
     wrong.set(clock::now());
     until("it writes", || node.seat.is_writer());
     assert_eq!(node.seat.standing().alarm, None);
+}
+
+#[test]
+fn a_writer_whose_clock_goes_wrong_makes_room_for_another() {
+    let bed = Bed::new(608);
+    let hands = Clock::fixed(clock::now());
+    // It stands still: far behind after some seconds, if nobody sets it.
+    let ticking = Arc::new(AtomicBool::new(true));
+    let setter = {
+        let (hands, ticking) = (hands.clone(), ticking.clone());
+        std::thread::spawn(move || {
+            while ticking.load(Ordering::SeqCst) {
+                hands.set(clock::now());
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        })
+    };
+    let a = bed.node("a", hands.clone());
+    until("a writes", || a.seat.is_writer());
+    let b = bed.node("b", Clock::Real);
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert!(a.seat.is_writer(), "nothing is wrong with it");
+    ticking.store(false, Ordering::SeqCst);
+    setter.join().expect("no panic");
+    hands.set(clock::now().plus_seconds(90));
+    until("b writes", || b.seat.is_writer());
+    let said = || a.seat.standing().alarm.map(|alarm| alarm.to_string()).unwrap_or_default();
+    until("a says why not", || said().contains("off the database's; set it right"));
+    std::thread::sleep(Duration::from_millis(2_500));
+    assert!(said().contains("off the database's"), "while another writes, too: {:?}", said());
+    let written = b.seat.engine().ask(&bed.award("one"), None).expect("written").seq;
+    until("a reads", || a.seat.engine().newest() >= Some(written));
+    hands.set(clock::now());
+    until("the alarm is over", || a.seat.standing().alarm.is_none());
+    drop((a, b));
+    bed.verified();
+}
+
+#[test]
+fn rows_behind_the_end_of_the_log_stop_writers_and_nobody_else() {
+    let bed = Bed::new(609);
+    let a = bed.node("a", Clock::Real);
+    until("a writes", || a.seat.is_writer());
+    let b = bed.node("b", Clock::Real);
+    let first = a.seat.engine().ask(&bed.award("first"), None).expect("written").seq;
+    until("b reads", || b.seat.engine().newest() == Some(first));
+    // As somebody may who may only insert. The entry's number is the one that comes next.
+    bed.sql("INSERT INTO log.parts SELECT (seq + 1) * 16384 + 3, '{}' FROM log.tip");
+    let refused = a.seat.engine().ask(&bed.award("second"), None);
+    assert!(refused.is_err(), "it came after rows that nobody wrote: {refused:?}");
+    let said = |node: &Node| node.seat.standing().alarm.map(|alarm| alarm.to_string()).unwrap_or_default();
+    let names = format!("the table parts of the log has a row of entry {}", first + 1);
+    for (name, node) in [("a", &a), ("b", &b)] {
+        until(name, || said(node).contains(&names));
+        assert!(!node.seat.is_writer() && !node.seat.is_astray());
+        let seen = node.seat.engine().balance(bed.account(), first).expect("it reads on");
+        assert_eq!(seen.account().expect("an account").total().get(), 1);
+        assert!(node.seat.engine().failure().is_none());
+    }
+    let report = verify(bed.home("a"), &Options::default(), &mut |_, _| {}).expect("no fault");
+    let finding = report.finding.expect("found").to_string();
+    assert!(
+        finding.contains(&format!("entry {}", first + 1)) && finding.contains("behind the tip"),
+        "{finding}"
+    );
+    assert_eq!(bed.sql("SELECT seq FROM log.tip").trim(), first.to_string(), "nothing was written");
+    bed.sql("DELETE FROM log.parts WHERE id >= (SELECT (seq + 1) * 16384 FROM log.tip)");
+    until("somebody writes", || a.seat.is_writer() || b.seat.is_writer());
+    let engine = if a.seat.is_writer() { a.seat.engine() } else { b.seat.engine() };
+    engine.ask(&bed.award("second"), None).expect("written");
+    drop((a, b, engine));
+    bed.verified();
 }
 
 #[test]

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use tallyhouse::app::{Network, Options, Tuning, verify};
 use tallyhouse::log::Envelope;
 use tallyhouse::sign::SecretKey;
+use tallyhouse::store::Home;
 
 #[derive(QueryableByName)]
 struct Name {
@@ -220,7 +221,23 @@ fn what_was_moved_taken_away_or_rewritten_as_a_whole_is_found() {
         "log.sqlite",
         "INSERT INTO entry (seq, envelope) SELECT max(seq) + 1, envelope FROM entry WHERE seq = (SELECT max(seq) FROM entry)",
     );
-    told(more.path(), "stands behind the tip");
+    told(more.path(), "stands behind the tip, in the table entry");
+    // Parts of an entry that is to come: they would be taken for its own.
+    let parts = change(
+        "log.sqlite",
+        "INSERT INTO parts (id, bytes) SELECT (seq + 1) * 16384 + 9, x'7b7d0a' FROM tip",
+    );
+    told(parts.path(), "stands behind the tip, in the table parts");
+    // Whoever reads is not held up by them; whoever would write is told where they are.
+    let (whole, read) =
+        (Home::from(dir.path()).read().expect("a log"), Home::from(parts.path()).read().expect("a log"));
+    assert_eq!(
+        read.read(0, usize::MAX, usize::MAX).expect("readable"),
+        whole.read(0, usize::MAX, usize::MAX).expect("readable")
+    );
+    let opened = Network::open(parts.path(), &tour.world.log.secret, &Tuning::at(parts.path()));
+    let why = opened.err().expect("nothing may be appended").to_string();
+    assert!(why.contains("the table parts of the log has a row of entry"), "{why}");
     // Records that no cursor places.
     told(change("state.sqlite", "DELETE FROM cursor").path(), "state, cursor");
     told(change("views.sqlite", "DELETE FROM cursor").path(), "views");

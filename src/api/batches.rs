@@ -151,7 +151,7 @@ fn answer(request: &HttpRequest, payload: Payload, kinds: &'static [Kind]) -> Re
 
 /// What is told of a line, after it was counted if its signature was made up.
 fn counted(service: &Service, address: IpAddr, problem: Problem) -> Problem {
-    if !gate::is_wrong(problem.code()) || !service.limits.failed(address) {
+    if !gate::is_wrong(problem.code()) || !service.limits.failed(address, service.engine().remote()) {
         return problem;
     }
     let about = "too many signatures of this batch were wrong: no further line was looked at";

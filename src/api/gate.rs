@@ -63,6 +63,11 @@ pub async fn pass<B: MessageBody + 'static>(
         Some(_) if data.seat.is_astray() && is_of_log(request.path()) => {
             Err(Problem::about(Code::Busy, ASTRAY))
         }
+        Some(_)
+            if is_of_log(request.path()) && data.is_stale() && !is_elsewhere(&data, request.request()) =>
+        {
+            Err(Code::Stale.into())
+        }
         Some(route) => admit(&data, request.request(), route).await,
         // Swagger's files, and what is not there at all.
         None => draw(&data, request.request(), &stranger(request.request())),
@@ -125,7 +130,7 @@ pub async fn pass<B: MessageBody + 'static>(
 const ASTRAY: &str = "the log here is not the one that was published; /readyz says more";
 
 /// Whether the answer comes out of the log, or goes into it.
-fn is_of_log(path: &str) -> bool {
+pub fn is_of_log(path: &str) -> bool {
     path.starts_with("/v1/") || path.starts_with("/tile/") || path == "/checkpoint"
 }
 
@@ -153,7 +158,7 @@ async fn hand_on(
 fn settle(service: &Service, answer: &mut ServiceResponse<BoxBody>, id: &str) -> Option<&'static str> {
     let problem = name_problem(answer, id);
     if problem.is_some_and(is_wrong) {
-        service.limits.failed(address(answer.request()));
+        service.limits.failed(address(answer.request()), service.engine().remote());
     }
     let unpaid = answer.request().extensions().get::<Unpaid>().is_some();
     let paid = answer.request().extensions().get::<Left>().is_some();

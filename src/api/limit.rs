@@ -53,6 +53,7 @@ pub struct Limits {
     applicants: Buckets<Who>,
     applications_per_hour: u32,
     resolves_per_second: u32,
+    failures_per_second: u32,
     per_second: u32,
     strangers_per_second: u32,
     burst: u32,
@@ -107,6 +108,7 @@ impl Limits {
             applicants: RateLimiter::dashmap(Quota::per_hour(some(rates.applications))).with_middleware(),
             applications_per_hour: rates.applications,
             resolves_per_second: rates.resolves,
+            failures_per_second: rates.failures,
             per_second: rates.per_key,
             strangers_per_second: rates.per_address,
             burst: rates.burst,
@@ -185,9 +187,14 @@ impl Limits {
         }
     }
 
-    /// A signature or key from this address was wrong. Returns whether that was one too many.
-    pub fn failed(&self, address: IpAddr) -> bool {
-        let many = self.failures.check_key(&address).is_err();
+    /// A signature or key from this address was wrong. Returns whether that was one too many, here or at all nodes
+    /// together.
+    pub fn failed(&self, address: IpAddr, remote: Option<&Remote>) -> bool {
+        let elsewhere = |remote: &Remote| {
+            let (name, rate) = (Who::Address(address).name("failure"), self.failures_per_second);
+            remote.draw(Bucket { name: &name, rate, burst: rate.saturating_mul(self.burst) }).is_some()
+        };
+        let many = self.failures.check_key(&address).is_err() || remote.is_some_and(elsewhere);
         if many {
             self.blocked.insert(address, Instant::now());
         }

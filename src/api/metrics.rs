@@ -14,6 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,7 +44,8 @@ pub struct Metrics {
     committed: Gauge,
     state: Gauge,
     views: Gauge,
-    commits: Gauge,
+    commits: Counter,
+    strays: Gauge,
     unerased: Gauge,
     shared: Shared,
     node: Node,
@@ -62,6 +64,8 @@ struct Node {
     term: Gauge,
     lease: Gauge,
     behind: Gauge,
+    unseen: Gauge,
+    expires: Gauge,
     alarm: Gauge,
 }
 
@@ -107,7 +111,10 @@ impl Metrics {
         let committed = gauge("entries_committed", "Entries of the log");
         let state = gauge("entries_in_state", "Entries that state shows");
         let views = gauge("entries_in_views", "Entries that the views show");
-        let commits = gauge("commits", "Durable commits since the start");
+        let strays = gauge(
+            "log_rows_behind_tip",
+            "1 while rows stand behind the end of the log that no writer put there: nothing is appended",
+        );
         let unerased = gauge("parts_unerased", "Parts that the log says are erased and that are there still");
         let shared = Shared {
             hits: gauge("redis_hits", "Balances that were found in Redis since the start"),
@@ -133,11 +140,21 @@ impl Metrics {
             term: gauge("node_term", "How often the writer's lease changed hands; 0 where one node is alone"),
             lease: gauge("node_lease_left_ms", "Milliseconds for which this node is sure to be the writer"),
             behind: gauge("node_entries_behind", "Entries of the log that this node has not read yet"),
+            unseen: gauge(
+                "node_unseen_ms",
+                "Milliseconds since this node saw the end of the log; 0 on the node that writes",
+            ),
+            expires: gauge(
+                "node_certificate_expires_seconds",
+                "Until when this node's certificate is good for its peers, in Unix seconds; 0 where one node is alone",
+            ),
             alarm: gauge("node_alarm", "1 while this node may not become the writer; /readyz says why"),
         };
         let over = gauge("participants_over_limit", "Participants that stand for more than is behind them");
         let short = gauge("reserves_short", "Units whose points need more than is held for them");
         let looked = Mutex::new(None);
+        let commits = Counter::default();
+        registry.register("commits", "Durable commits since this node began to write", commits.clone());
         Self {
             registry,
             answered,
@@ -148,6 +165,7 @@ impl Metrics {
             state,
             views,
             commits,
+            strays,
             unerased,
             shared,
             node,
@@ -173,6 +191,16 @@ impl Metrics {
         self.short.set(size(short));
     }
 
+    /// Whether rows stand behind the end of the log.
+    pub fn strayed(&self, are: bool) {
+        self.strays.set(are.into());
+    }
+
+    /// Until when this node's certificate is good, in Unix seconds.
+    pub fn certified(&self, until: u64) {
+        self.node.expires.set(size(until));
+    }
+
     /// A request came in.
     pub fn begun(&self) {
         self.open.inc();
@@ -194,7 +222,7 @@ impl Metrics {
         self.committed.set(size(committed));
         self.state.set(size(state));
         self.views.set(size(views));
-        self.commits.set(size(engine.commits()));
+        self.commits.inner().store(engine.commits(), Ordering::Relaxed);
         self.unerased.set(i64::try_from(engine.unerased()).unwrap_or(i64::MAX));
         let standing = seat.standing();
         self.node.writes.set((standing.part == Part::Writer).into());
@@ -202,6 +230,7 @@ impl Metrics {
         let left = seat.sure_for().map_or(0, |left| left.as_millis());
         self.node.lease.set(i64::try_from(left).unwrap_or(i64::MAX));
         self.node.behind.set(size(end.saturating_sub(committed)));
+        self.node.unseen.set(i64::try_from(seat.unseen().as_millis()).unwrap_or(i64::MAX));
         self.node.alarm.set(standing.alarm.is_some().into());
         if let Some(figures) = engine.remote().map(Remote::figures) {
             self.shared.hits.set(size(figures.hits));

@@ -150,12 +150,12 @@ pub fn start_for_peers(
     Ok(server.listen_rustls_0_23(listener, identity.server())?.run())
 }
 
-/// A listener; an error says what to do.
-pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+/// A listener; an error says what to do, with the setting that says where.
+pub fn listen(address: SocketAddr, setting: &str) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).map_err(|e| {
         std::io::Error::new(
             e.kind(),
-            format!("cannot listen on {address}: {e}; choose another with --listen"),
+            format!("cannot listen on {address}: {e}; choose another with {setting}"),
         )
     })
 }

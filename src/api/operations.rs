@@ -59,6 +59,7 @@ pub async fn readyz(request: HttpRequest) -> Result<HttpResponse, Problem> {
         let about = match standing.alarm {
             _ if service.is_closing() => "it closes".to_owned(),
             Some(Alarm::Log(why)) => why,
+            _ if service.is_stale() => "it has not seen the log's end for too long".to_owned(),
             _ => "its log cannot be read, or its lease is not sure".to_owned(),
         };
         return Err(Problem::about(Code::Busy, format!("role: none ({about})")));
@@ -88,8 +89,17 @@ pub async fn metrics(request: HttpRequest) -> Result<HttpResponse, Problem> {
     if service.metrics.looks() {
         let from = service.clone();
         // What cannot be read now is looked at again later; the other figures do not wait for it.
-        if let Ok(Ok(found)) = web::block(move || super::funding::alarms(&from)).await {
-            service.metrics.found(found);
+        let looked = move || (super::funding::alarms(&from), from.engine().read().stray());
+        if let Ok((found, stray)) = web::block(looked).await {
+            if let Ok(found) = found {
+                service.metrics.found(found);
+            }
+            if let Ok(stray) = stray {
+                if let Some(stray) = stray {
+                    tracing::error!("{stray}");
+                }
+                service.metrics.strayed(stray.is_some());
+            }
         }
     }
     let text = service.metrics.text(&service.engine(), &service.seat);

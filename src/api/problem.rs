@@ -73,6 +73,7 @@ codes! {
     RateLimited "rate_limited" TOO_MANY_REQUESTS Retry "Too many requests. The headers RateLimit and Retry-After say when to go on."
     HeldKeyMissing "held_key_missing" FORBIDDEN FixRequest "An API key writes with a key that the network holds, and it holds none of the needed purpose for you. Make one at /v1/held-keys, or sign the request yourself."
     NotYetThere "not_yet_there" SERVICE_UNAVAILABLE Retry "This node does not show the entry of Min-Seq yet. Ask again in a moment."
+    Stale "stale" SERVICE_UNAVAILABLE Retry "This node has not seen the end of the log for a while, so what it knows may be old. Ask again in a moment; another node may know more."
     NotReady "not_ready" CONFLICT FixRequest "This cannot be made or read now. The detail says what must be done first."
     Busy "busy" SERVICE_UNAVAILABLE Retry "The network is busy or not ready. Send the same again, under the same Idempotency-Key, in a moment."
     Broken "internal" INTERNAL_SERVER_ERROR Retry "Something broke here. Nothing was told of its outcome: send the same again, under the same Idempotency-Key."

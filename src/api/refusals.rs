@@ -3,6 +3,7 @@
 //! Owns: the table. Promises: what the text tables of refusals show of a kind of command stands in it
 //! (`tests/api.rs` compares them). Refuses to know: why.
 
+use super::gate;
 use super::problem::Code;
 use crate::machine::{Carrier, Kind, Method, Route};
 use crate::types::Refusal;
@@ -39,6 +40,9 @@ pub fn of_way(route: &Route) -> Vec<Code> {
     }
     if route.carrier != Carrier::Nobody {
         codes.push(Code::NotYours);
+    }
+    if route.method == Method::Get && gate::is_of_log(route.path) {
+        codes.push(Code::Stale);
     }
     if waits(route) {
         codes.extend([Code::NotYetThere, Code::HeaderInvalid]);

@@ -23,6 +23,7 @@ use crate::views;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// How the service is reached and what it takes; see `[api]` in config/default.toml.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub struct Settings {
     pub body_ms: u64,
     /// How long a reader waits for the entry it names in `Min-Seq`, in milliseconds.
     pub min_seq_ms: u64,
+    /// How long a node that reads answers without having seen the log's end.
+    pub stale: Duration,
     /// Event streams that may be open at the same time.
     pub streams: usize,
     /// The house's settlement accounts.
@@ -116,6 +119,9 @@ impl Service {
         let Parts { seat, peers, views, vault, genesis, log, vkey, hashes, clock, settings, limits } = parts;
         let read = seat.engine().read().clone();
         let metrics = Metrics::new();
+        if let Some(peers) = &peers {
+            metrics.certified(peers.good_until());
+        }
         let entries = Entries::new(read.clone(), hashes.clone(), log.clone());
         let (nonces, brands) = (Nonces::default(), Cache::new(10_000));
         let (closing, began) = (AtomicBool::new(false), clock.now().seconds());
@@ -154,15 +160,22 @@ impl Service {
     }
 
     /// Whether it takes requests: not while it closes, or cannot read, or reads a log that is not the one that was
-    /// published, or is the writer and not sure of its lease.
+    /// published, or is the writer and not sure of its lease, or has not seen the log's end for too long.
     pub fn is_ready(&self) -> bool {
         let engine = self.engine();
         let sure = self.seat.standing().part == Part::Reader || self.seat.is_writer();
         !self.is_closing()
             && sure
             && !self.seat.is_astray()
+            && !self.is_stale()
             && engine.failure().is_none()
             && !engine.is_away()
+    }
+
+    /// Whether what this node knows may be older than anybody should be told: others write, and it has not seen the log's
+    /// end for longer than is configured.
+    pub fn is_stale(&self) -> bool {
+        self.seat.unseen() > self.settings.stale
     }
 
     /// Whether it ends.

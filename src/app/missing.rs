@@ -5,7 +5,7 @@
 //! Refuses to know: what an entry without its evidence can have done; `machine` bounds that.
 
 use crate::book::{Name, Record};
-use crate::engine::open_entry;
+use crate::engine::{Due, open_entry, said_erased};
 use crate::machine::{Event, Kind};
 use crate::store::Read;
 use crate::types::Hash;
@@ -32,6 +32,17 @@ impl Missing {
     pub fn is_said(&self, record: Option<&Record>) -> bool {
         record.and_then(Record::erased).is_some_and(|erased| erased.leaf == self.leaf)
     }
+}
+
+/// All parts that the log says are erased, by entry and place, with what remains of them. Those that are there still may
+/// be shown to nobody.
+pub fn said_by_log(read: &dyn Read) -> Result<BTreeMap<(u64, u16), Hash>, Box<dyn std::error::Error>> {
+    // How far state is comes first: it may go on meanwhile, and what is found twice is the same.
+    let beyond = read.cursor()?.map_or(0, |place| place.seq + 1);
+    let mut all: BTreeMap<_, _> =
+        said_erased(read)?.into_iter().map(|Due { seq, part, leaf }| ((seq, part), leaf)).collect();
+    all.extend(said_since(read, beyond)?);
+    Ok(all)
 }
 
 /// What a writer at work has said to be erased since the log was looked at: those entries are for the next

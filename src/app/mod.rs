@@ -24,6 +24,7 @@ pub use backup::{Made, Other, backup, copy, recover};
 pub use cached::{CacheReport, compare_cache};
 pub use exported::Exported;
 pub use founding::{BrandKeys, Joining, Operator, accept};
+pub use missing::said_by_log;
 pub use node::{Among, Node};
 pub use pen::{Pen, id_of};
 pub use rebuild::rebuild;

@@ -16,7 +16,7 @@ use crate::engine::{Alarm, Core, Engine, Failure, Pace, Seat, Setup, StateFollow
 use crate::log::LogSigner;
 use crate::machine::Genesis;
 use crate::sign::SecretKey;
-use crate::store::{Held, Home, Lease, Read};
+use crate::store::{Home, Lease, Read};
 use crate::tiles::{Hashes, Keeper};
 use crate::types::{Time, b64};
 use crate::views;
@@ -34,7 +34,7 @@ const REST: Duration = Duration::from_millis(1_500);
 const TRIES: u32 = 4;
 /// How often an alarm is told.
 const AGAIN: Duration = Duration::from_secs(60);
-/// How often a node holds the checkpoint that it keeps against the log.
+/// How often a node looks whether it may write, also while it does.
 const AGAINST: Duration = Duration::from_secs(1);
 /// How far a clock may be off the database's, in microseconds.
 const OFF: i64 = 5_000_000;
@@ -263,7 +263,7 @@ struct Steward {
     rest: Option<Instant>,
     /// When an alarm was told last.
     said: Option<Instant>,
-    /// When the checkpoint in the folder was held against the log last.
+    /// When it was looked last whether this node may write.
     held_against: Option<Instant>,
 }
 
@@ -291,8 +291,8 @@ impl Steward {
         let why = match self.seat.engine().failure() {
             Some(failure) => failure.to_string(),
             None if self.hold.is_lost() => "another node took the lease".into(),
-            None => match self.against() {
-                Some(Err(failure)) => failure.to_string(),
+            None => match self.look_again() {
+                Some(Some(alarm)) => alarm.to_string(),
                 _ => return,
             },
         };
@@ -343,11 +343,11 @@ impl Steward {
         self.seat.know_writer(term, writer);
         if !free {
             self.rest = None;
-            if let Some(checked) = self.against() {
-                self.alarm(checked.err().map(|failure| Alarm::Log(failure.to_string())));
+            if let Some(alarm) = self.look_again() {
+                self.alarm(alarm);
             }
         } else if self.rest.is_none_or(|until| Instant::now() >= until)
-            && let Err(failure) = self.step_up(held)
+            && let Err(failure) = self.step_up()
         {
             tracing::warn!("could not begin to write: {failure}");
             self.hold.give_up();
@@ -355,13 +355,46 @@ impl Steward {
         }
     }
 
-    /// Holds the checkpoint that this node keeps against the log, once in a while.
-    fn against(&mut self) -> Option<Result<(), Failure>> {
+    /// Whether this node may write, looked at once in a while, whoever writes: its clock, the checkpoint that it keeps,
+    /// what stands behind the log's end. `None`: it is not time, or cannot be told now.
+    fn look_again(&mut self) -> Option<Option<Alarm>> {
         if self.held_against.is_some_and(|at| at.elapsed() < AGAINST) {
             return None;
         }
         self.held_against = Some(Instant::now());
-        Some(self.open.guard.check())
+        let clock = match self.off() {
+            Ok(clock) => clock,
+            Err(failure) => {
+                tracing::warn!("the database's clock cannot be read: {failure}");
+                return None;
+            }
+        };
+        Some(clock.or_else(|| self.against()))
+    }
+
+    /// Whether this node's clock is far off the database's. The answer takes its time, and this process may be paused
+    /// meanwhile: only what is off both before it was asked and after counts.
+    fn off(&self) -> Result<Option<Alarm>, Failure> {
+        if self.open.genesis.driven {
+            return Ok(None);
+        }
+        let before = self.among.clock.now().micros();
+        let Some(held) = self.hold.look()? else { return Ok(None) };
+        let (after, there) = (self.among.clock.now().micros(), held.now.micros());
+        let off = there.clamp(before.min(after), after.max(before)).saturating_sub(there);
+        Ok((off.saturating_abs() > OFF).then(|| {
+            let seconds = off as f64 / 1e6;
+            Alarm::Clock(format!("its clock is {seconds:.1} s off the database's; set it right"))
+        }))
+    }
+
+    /// What is wrong with the log, for a node that would write.
+    fn against(&self) -> Option<Alarm> {
+        if let Err(failure) = self.open.guard.check() {
+            return Some(Alarm::Log(failure.to_string()));
+        }
+        let stray = self.open.read.stray().ok().flatten();
+        stray.map(|stray| Alarm::Rows(stray.to_string()))
     }
 
     fn alarm(&mut self, alarm: Option<Alarm>) {
@@ -381,29 +414,21 @@ impl Steward {
     }
 
     /// Why this node may not write, whoever else does.
-    fn barred(&self, held: Option<&Held>) -> Option<Alarm> {
-        let off = held
-            .filter(|_| !self.open.genesis.driven)
-            .map_or(0, |held| self.among.clock.now().micros().saturating_sub(held.now.micros()));
-        if off.saturating_abs() > OFF {
-            let seconds = off as f64 / 1e6;
-            let about = format!("its clock is {seconds:.1} s off the database's; set it right");
-            return Some(Alarm::Clock(about));
-        }
+    fn barred(&self) -> Result<Option<Alarm>, Failure> {
         self.open.guard.forget();
-        self.open.guard.check().err().map(|failure| Alarm::Log(failure.to_string()))
+        Ok(self.off()?.or_else(|| self.against()))
     }
 
     /// Takes the writer's place: lease, the way cleared, recovery, a term; then it writes.
-    fn step_up(&mut self, held: Option<Held>) -> Result<(), Failure> {
-        if let Some(why) = self.barred(held.as_ref()) {
+    fn step_up(&mut self) -> Result<(), Failure> {
+        if let Some(why) = self.barred()? {
             self.alarm(Some(why));
             return Ok(());
         }
         let begun = Instant::now();
         let Some(taken) = self.hold.take()? else { return Ok(()) };
         // The first time there was no row to compare with.
-        if let Some(why) = self.barred(Some(&taken)) {
+        if let Some(why) = self.barred()? {
             self.hold.give_up();
             self.alarm(Some(why));
             return Ok(());

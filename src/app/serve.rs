@@ -18,6 +18,7 @@ use crate::vault::Vault;
 use crate::views;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How the server of a configuration runs.
 pub fn running(api: &Api, signals: bool) -> Running {
@@ -99,6 +100,7 @@ fn service(made: Made, vault: Vault, api: &Api, public: String, clock: Clock) ->
         batch_bytes: api.batch_bytes,
         body_ms: api.body_ms,
         min_seq_ms: api.min_seq_ms,
+        stale: Duration::from_millis(api.stale_ms),
         // Three of four connections are left to those who ask and go.
         streams: api.connections / 4,
         accounts: settlement_accounts(api).map_err(fault)?,

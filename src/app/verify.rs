@@ -12,7 +12,7 @@ use crate::engine::{self, Commit, Follower, Memory, StateFollower, open_entry, s
 use crate::log::{Broken as ChainBroken, Chain, Checkpoint, LogVerifier, vkey};
 use crate::machine::{self, Broken, Event, Evidence, Genesis, Hints, Snapshot};
 use crate::sign::PublicKey;
-use crate::store::{Fault, Home, Read, Reader, Sqlite, StoredEntry, TipRecord};
+use crate::store::{Fault, Home, Read, Reader, Sqlite, StoredEntry, Stray, TipRecord};
 use crate::types::{Hash, Kid, Time, decode};
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
@@ -239,9 +239,10 @@ fn run(
     }
     again.flush()?;
     check_end(&tip, &chain, &against, report)?;
-    // A writer at work has gone on; nothing else may stand behind the tip.
-    if live.tip()?.is_some_and(|now| now.seq == tip.seq) && !live.read_envelopes(tip.seq + 1, 1)?.is_empty() {
-        return Err(wrong(format!("entry {}", tip.seq + 1), "stands behind the tip"));
+    // Also beside a writer at work: what it appends stands behind no tip at any moment.
+    if let Some(Stray { table, seq }) = live.stray()? {
+        let what = format!("stands behind the tip, in the table {table}: no writer put it there");
+        return Err(wrong(format!("entry {seq}"), what));
     }
     check_missing(live, &tip, &mut again)?;
     report.unerased = engine::unerased(&*again.read, live)?.len() as u64;
@@ -507,6 +508,10 @@ fn unless_moved(compared: Result<(), Halt>, still: impl FnOnce() -> Result<bool,
 /// The end of the log is where its tip and the signed checkpoints say it is.
 fn check_end(tip: &TipRecord, chain: &Chain, against: &Against, report: &mut Report) -> Result<(), Halt> {
     let at = chain.tip().ok_or_else(|| wrong("log", "has no entries"))?;
+    if at.seq < tip.seq {
+        let what = format!("is missing: the tip names entry {}, the log ends at {}", tip.seq, at.seq);
+        return Err(wrong(format!("entry {}", at.seq + 1), what));
+    }
     if at.seq != tip.seq || at.hash != tip.hash {
         return Err(wrong("tip", format!("names entry {}, the log ends at {}", tip.seq, at.seq)));
     }

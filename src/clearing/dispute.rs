@@ -101,6 +101,23 @@ pub enum DisputeStep {
     Withdraw,
 }
 
+impl DisputeStep {
+    /// Every step.
+    pub const ALL: [Self; 11] = [
+        Self::ChargeBack,
+        Self::Close,
+        Self::Accept,
+        Self::Represent,
+        Self::Review,
+        Self::Escalate,
+        Self::Concede,
+        Self::Lapse,
+        Self::RuleForFiler,
+        Self::RuleForTarget,
+        Self::Withdraw,
+    ];
+}
+
 /// `dispute.move`, signed by whoever takes the step.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -320,20 +337,6 @@ mod tests {
         Withdrawn
     ";
 
-    const STEPS: [DisputeStep; 11] = [
-        DisputeStep::ChargeBack,
-        DisputeStep::Close,
-        DisputeStep::Accept,
-        DisputeStep::Represent,
-        DisputeStep::Review,
-        DisputeStep::Escalate,
-        DisputeStep::Concede,
-        DisputeStep::Lapse,
-        DisputeStep::RuleForFiler,
-        DisputeStep::RuleForTarget,
-        DisputeStep::Withdraw,
-    ];
-
     #[test]
     fn every_pair_of_stage_and_step() {
         use DisputeStage as S;
@@ -357,7 +360,7 @@ mod tests {
             let mut words = row.split_whitespace();
             assert_eq!(words.next(), Some(format!("{stage:?}").as_str()));
             let allowed: Vec<&str> = words.collect();
-            for step in STEPS {
+            for step in DisputeStep::ALL {
                 let found = next(stage, step).map(|(side, to)| format!("{step:?}:{side:?}:{to:?}"));
                 let listed = allowed.iter().find(|one| one.starts_with(&format!("{step:?}:")));
                 assert_eq!(found.as_deref(), listed.copied(), "{stage:?}, {step:?}");

@@ -2,11 +2,13 @@
 
 use super::context::{CliError, Context, Exit};
 use super::folder::{Folder, bar};
-use crate::app::Exported;
+use crate::app::{Exported, said_by_log};
+use crate::log::leaf_hash;
 use crate::store::{Read, StoredPart, TipRecord};
 use crate::tiles::{Site, publish};
 use crate::types::{Hash, encode};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -24,7 +26,7 @@ const PAGE_BYTES: usize = 4 << 20;
 One line an envelope, its exact bytes: the BLAKE3 of a line (without its line feed) is `prev` of the next.
   head -1 envelopes.ndjson | tr -d '\\n' | b3sum
 With --parts each envelope is followed by its parts: {\"seq\":n,\"index\":i,\"part\":\"<its exact text>\"}, or
-{\"seq\":n,\"index\":i,\"erased\":\"<its leaf hash>\"}. Parts are not public: only those concerned may have them.
+{\"seq\":n,\"index\":i,\"erased\":\"<its leaf hash>\"}, also where the log says that it is erased and it is there still. Parts are not public: only those concerned may have them.
 To a file and to the log's end, its signed checkpoint is written beside it: FILE.checkpoint. `recover` reads both.
 
 --static writes the public log in the layout of C2SP tlog-tiles: checkpoint, tile/<L>/<N>[.p/<W>],
@@ -66,9 +68,11 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let tip = folder.read.tip()?;
     let to = args.to.or(tip.as_ref().map(|tip| tip.seq));
     let range = Range::of(&*folder.read, args.from, to)?;
+    let parts = args.parts.then(|| said_by_log(&*folder.read)).transpose().map_err(CliError::fault)?;
+    let parts = parts.as_ref();
     match &args.out {
-        Some(path) => to_file(&*folder.read, range, args.parts, path, &mut progress)?,
-        None => lines(&*folder.read, range, args.parts, context.out, &mut progress)?,
+        Some(path) => to_file(&*folder.read, range, parts, path, &mut progress)?,
+        None => lines(&*folder.read, range, parts, context.out, &mut progress)?,
     }
     bar.finish_and_clear();
     if let (Some(path), true) = (&args.out, args.parts) {
@@ -123,6 +127,9 @@ impl Range {
     }
 }
 
+/// Parts that the log says are erased: these are not in an export, whatever the store has.
+type Erased = BTreeMap<(u64, u16), Hash>;
+
 #[derive(Serialize)]
 struct PartLine<'a> {
     seq: u64,
@@ -140,7 +147,7 @@ struct ErasedLine {
 fn to_file(
     read: &dyn Read,
     range: Range,
-    parts: bool,
+    parts: Option<&Erased>,
     path: &Path,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), CliError> {
@@ -170,18 +177,21 @@ fn keep_checkpoint(tip: Option<TipRecord>, range: Range, path: &Path) -> Result<
     Ok(())
 }
 
-/// Writes the lines, a page of entries at a time.
+/// Writes the lines, a page of entries at a time; with parts, but for what is erased.
 fn lines(
     read: &dyn Read,
     range: Range,
-    parts: bool,
+    parts: Option<&Erased>,
     out: &mut dyn Write,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), CliError> {
     let mut next = range.start;
     while next < range.end {
         let left = usize::try_from(range.end.saturating_sub(next)).unwrap_or(usize::MAX).min(PAGE);
-        next = if parts { with_parts(read, next, left, out)? } else { envelopes(read, next, left, out)? };
+        next = match parts {
+            Some(erased) => with_parts(read, next, left, erased, out)?,
+            None => envelopes(read, next, left, out)?,
+        };
         progress(next.saturating_sub(range.start), range.end.saturating_sub(range.start));
     }
     Ok(out.flush()?)
@@ -198,7 +208,13 @@ fn envelopes(read: &dyn Read, mut next: u64, most: usize, out: &mut dyn Write) -
     Ok(next)
 }
 
-fn with_parts(read: &dyn Read, mut next: u64, most: usize, out: &mut dyn Write) -> Result<u64, CliError> {
+fn with_parts(
+    read: &dyn Read,
+    mut next: u64,
+    most: usize,
+    said: &Erased,
+    out: &mut dyn Write,
+) -> Result<u64, CliError> {
     let page = read.read(next, most, PAGE_BYTES)?;
     in_turn(next, page.first().map(|entry| entry.seq))?;
     for entry in page {
@@ -206,7 +222,11 @@ fn with_parts(read: &dyn Read, mut next: u64, most: usize, out: &mut dyn Write) 
         in_turn(next, Some(seq))?;
         line(out, &entry.envelope)?;
         for (index, part) in entry.parts.iter().enumerate() {
+            let said = u16::try_from(index).ok().and_then(|index| said.get(&(seq, index)));
             match part {
+                StoredPart::Whole(bytes) if said.is_some_and(|leaf| leaf_hash(bytes) == *leaf) => {
+                    line(out, &encode(&ErasedLine { seq, index, erased: leaf_hash(bytes) }))?;
+                }
                 StoredPart::Whole(bytes) => {
                     let part = std::str::from_utf8(bytes)
                         .map_err(|_| CliError::fault(format!("part {index} of entry {seq} is not text")))?;
@@ -251,7 +271,8 @@ mod tests {
         let mut out = vec![];
         let mut last = (0, 0);
         let range = Range::of(log, from, to)?;
-        lines(log, range, parts, &mut out, &mut |done, all| last = (done, all))?;
+        let erased = said_by_log(log).expect("readable");
+        lines(log, range, parts.then_some(&erased), &mut out, &mut |done, all| last = (done, all))?;
         assert_eq!(last.0, last.1, "progress ends at the end");
         Ok(String::from_utf8(out).expect("text"))
     }
@@ -338,9 +359,10 @@ mod tests {
         let range = Range::of(&*log, 0, None).expect("a range");
         let text = exported(&log, 0, None, true).expect("exported");
         log.change(|entries| drop(entries.remove(900)));
-        assert!(to_file(&*log, range, true, &path, &mut |_, _| {}).is_err());
+        let none = Erased::default();
+        assert!(to_file(&*log, range, Some(&none), &path, &mut |_, _| {}).is_err());
         assert!(!path.exists());
-        to_file(&*MemoryLog::of(1_000, 0), range, true, &path, &mut |_, _| {}).expect("exported");
+        to_file(&*MemoryLog::of(1_000, 0), range, Some(&none), &path, &mut |_, _| {}).expect("exported");
         assert!(std::fs::read_to_string(&path).expect("readable") == text);
     }
 }

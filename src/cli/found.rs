@@ -2,17 +2,20 @@
 //!
 //! Owns: what entry 0 is made of, and the two keys that a node needs: the log's and the vault's.
 //! Promises: of the roots it takes public keys alone, so their secrets need not be where the network runs; where a
-//! network stands already, or its keys, nothing is changed.
+//! network stands already, or its keys, nothing is changed. What broke off half-way is gone on with by the same command:
+//! what was begun stands in `founding.json`, beside the keys, until it is done.
 //! Refuses to know: who joins. Participants and brands come through the API.
 
-use super::context::{CliError, Context, Exit};
-use crate::app::{Network, Tuning};
+use super::context::{CliError, Context, Exit, read};
+use crate::app::{Network, Tuning, genesis_of};
 use crate::clock;
 use crate::log::vkey;
 use crate::machine::{CurrencySetting, Genesis};
 use crate::sign::{PublicKey, SecretKey};
-use crate::types::{Currency, b64};
+use crate::store::Home;
+use crate::types::{Currency, b64, decode, encode};
 use crate::vault::{KeyFolder, Owner, Vault};
+use std::path::{Path, PathBuf};
 
 /// Options of `found`.
 #[derive(clap::Args, Debug)]
@@ -64,23 +67,31 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let roots =
         args.roots.iter().map(|text| root(&context.text(text)?)).collect::<Result<Vec<PublicKey>, _>>()?;
     let many = u8::try_from(roots.len()).unwrap_or(u8::MAX);
-    let log = SecretKey::from_seed(clock::random());
-    let genesis = Genesis {
+    let fresh = SecretKey::from_seed(clock::random());
+    let wanted = Genesis {
         nonce: b64(&clock::random::<32>()),
         origin: args.origin,
         threshold: args.threshold.unwrap_or(many / 2 + 1),
-        log: log.public(),
+        log: fresh.public(),
         roots,
         currencies: args.currencies,
         driven: false,
         live: true,
     };
-    genesis.check().map_err(CliError::usage)?;
+    wanted.check().map_err(CliError::usage)?;
+    let begun = Begun::of(&context.data);
+    let genesis = begun.read(&wanted)?;
     if let Some(database) = home.database() {
         database.migrate()?;
     }
-    if home.exists()? {
-        return Err(CliError::Usage(format!("{} holds a network; nothing was changed", home.shown())));
+    let there = there(&home, genesis.is_some()).map_err(again)?;
+    if let Some(there) = &there {
+        if genesis.as_ref().is_none_or(|genesis| genesis.net() != there.net()) {
+            return Err(CliError::Usage(format!("{} holds a network; nothing was changed", home.shown())));
+        }
+        // All but the last step was done.
+        begun.end()?;
+        return say(there, context);
     }
     let published = home.dir().join("checkpoint");
     if published.exists() {
@@ -89,14 +100,111 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
             published.display()
         )));
     }
-    let keys = KeyFolder::at(&context.data);
-    keys.put(&Owner::Operator, &"log".parse().map_err(CliError::fault)?, &log)?;
-    drop(Vault::open(&home)?);
-    let tuning = Tuning::of(&context.config()?, &context.data);
-    let network = Network::create(&home, genesis, &log, clock::now(), &tuning).map_err(CliError::fault)?;
-    let genesis = network.genesis.clone();
-    network.close().map_err(CliError::fault)?;
+    let (keys, name) = (KeyFolder::at(&context.data), "log".parse().map_err(CliError::fault)?);
+    let kept = keys.path(&Owner::Operator, &name).exists();
+    let (genesis, log) = match genesis {
+        Some(genesis) if kept => {
+            let log = keys.load(&Owner::Operator, &name)?;
+            if log.public() != genesis.log {
+                return Err(begun.other("its log key is not the one in keys/operator/log.jwk"));
+            }
+            (genesis, log)
+        }
+        // Its key was not written, so nothing can have been signed with it.
+        _ => {
+            if kept {
+                // The same refusal as ever: a key is never overwritten.
+                keys.put(&Owner::Operator, &name, &fresh)?;
+            }
+            begun.write(&wanted)?;
+            keys.put(&Owner::Operator, &name, &fresh)?;
+            (wanted, fresh)
+        }
+    };
+    let founded = found(&home, &genesis, &log, context);
+    founded.map_err(again)?;
+    begun.end()?;
     say(&genesis, context)
+}
+
+/// What broke is said with what to do.
+fn again(why: CliError) -> CliError {
+    match why {
+        CliError::Fault(why) => CliError::Fault(format!(
+            "{why}\nThe network is not founded yet. Mend that, and give the same command again."
+        )),
+        other => other,
+    }
+}
+
+fn found(home: &Home, genesis: &Genesis, log: &SecretKey, context: &Context<'_>) -> Result<(), CliError> {
+    drop(Vault::open(home)?);
+    let tuning = Tuning::of(&context.config()?, &context.data);
+    let network = Network::create(home, genesis.clone(), log, clock::now(), &tuning);
+    network.map_err(CliError::fault)?.close().map_err(CliError::fault)
+}
+
+/// Entry 0 of the log that is there, if there is one. What was begun may have come as far as a log without entries.
+fn there(home: &Home, begun: bool) -> Result<Option<Genesis>, CliError> {
+    if !home.exists()? {
+        return Ok(None);
+    }
+    if !begun {
+        return Err(CliError::Usage(format!("{} holds a network; nothing was changed", home.shown())));
+    }
+    // For a writer: tables may be lacking.
+    genesis_of(&*home.open()?.reader).map_err(CliError::fault)
+}
+
+/// What was begun and is not done: entry 0 of the network that is being founded.
+struct Begun(PathBuf);
+
+impl Begun {
+    fn of(data: &Path) -> Self {
+        Self(data.join("founding.json"))
+    }
+
+    /// What was begun before, which must be what is wanted now.
+    fn read(&self, wanted: &Genesis) -> Result<Option<Genesis>, CliError> {
+        if !self.0.exists() {
+            return Ok(None);
+        }
+        let text = read(&self.0)?;
+        let begun: Genesis = decode(text.trim().as_bytes()).map_err(|e| self.other(&e.to_string()))?;
+        let same = Genesis { nonce: wanted.nonce.clone(), log: wanted.log, ..begun.clone() };
+        if encode(&same) != encode(wanted) {
+            return Err(self.other("origin, currencies, roots or threshold were others"));
+        }
+        Ok(Some(begun))
+    }
+
+    fn write(&self, genesis: &Genesis) -> Result<(), CliError> {
+        let new = self.0.with_extension("new");
+        let failed = |e: std::io::Error| CliError::fault(format!("{}: {e}", self.0.display()));
+        let folder = self.0.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        std::fs::write(&new, encode(genesis)).map_err(failed)?;
+        std::fs::File::open(&new).and_then(|file| file.sync_all()).map_err(failed)?;
+        std::fs::rename(&new, &self.0).map_err(failed)
+    }
+
+    fn end(&self) -> Result<(), CliError> {
+        match std::fs::remove_file(&self.0) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(CliError::fault(format!("{}: {e}", self.0.display())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Something else was begun here.
+    fn other(&self, why: &str) -> CliError {
+        let begun = self.0.display();
+        CliError::Usage(format!(
+            "{begun} says that another network was begun here and not finished ({why}). Give that command again, or, to \
+             give it up, remove {begun}, and keys/operator/log.jwk and keys/vault.key beside it, and empty the database"
+        ))
+    }
 }
 
 fn say(genesis: &Genesis, context: &mut Context<'_>) -> Result<Exit, CliError> {
@@ -166,6 +274,91 @@ mod tests {
         std::fs::remove_file(dir.path().join("checkpoint")).expect("removed");
         let (exit, _, err) = tallyhouse(dir.path(), &line, "");
         assert!(exit == Exit::Usage && err.contains("never overwritten"), "{err}");
+    }
+
+    #[test]
+    fn what_broke_off_half_way_is_gone_on_with() {
+        let (apart, dir) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let root = made(apart.path(), "root-1");
+        let line = format!("found points.example/main --currency EUR:2 {root}");
+        let begun = dir.path().join("founding.json");
+        // Something is in the way of its first step, and then of a later one.
+        for obstacle in ["vault.sqlite", "log.sqlite", "state.sqlite", "views.sqlite"] {
+            let path = dir.path().join(obstacle);
+            std::fs::create_dir(&path).expect("made");
+            let (exit, _, err) = tallyhouse(dir.path(), &line, "");
+            assert!(exit != Exit::Ok && begun.exists(), "{obstacle}: {err}");
+            assert!(err.contains("give the same command again"), "{obstacle}: {err}");
+            std::fs::remove_dir(path).expect("removed");
+        }
+        let (exit, _, err) = tallyhouse(dir.path(), &line.replace("EUR", "CHF"), "");
+        assert!(exit == Exit::Usage && err.contains("another network was begun here"), "{err}");
+        let key = std::fs::read(dir.path().join("keys/operator/log.jwk")).expect("a key");
+        let (exit, out, err) = tallyhouse(dir.path(), &format!("{line} --json"), "");
+        assert!(exit == Exit::Ok && !begun.exists(), "{err}");
+        assert_eq!(
+            std::fs::read(dir.path().join("keys/operator/log.jwk")).expect("a key"),
+            key,
+            "its key stayed"
+        );
+        let (exit, verified, err) = tallyhouse(dir.path(), "verify", "");
+        assert!(exit == Exit::Ok && verified.starts_with("VERIFIED"), "{verified}{err}");
+        // A kill just before the end: all was done but to say so.
+        let read = crate::store::Home::from(dir.path()).read().expect("a log");
+        let genesis = crate::app::genesis_of(&*read).expect("read").expect("there");
+        drop(read);
+        std::fs::write(&begun, encode(&genesis)).expect("written");
+        let (exit, again, err) = tallyhouse(dir.path(), &format!("{line} --json"), "");
+        assert!(exit == Exit::Ok && again == out && !begun.exists(), "{again}{err}");
+        let (exit, _, err) = tallyhouse(dir.path(), &line, "");
+        assert!(exit == Exit::Usage && err.contains("holds a network; nothing was changed"), "{err}");
+    }
+
+    #[test]
+    fn a_network_is_founded_in_a_database() {
+        let (apart, dir) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let server = crate::store::cluster::shared();
+        let address = server.database();
+        let line = format!(
+            "found points.example/main --currency EUR:2 {} --database {address}",
+            made(apart.path(), "root-1")
+        );
+        // Of an account that may not make schemas: nothing is made, and it is said who can.
+        server.sql("postgres", "CREATE ROLE founder LOGIN");
+        let weak = line.replace("tally@", "founder@");
+        let (exit, _, err) = tallyhouse(dir.path(), &weak, "");
+        assert!(exit == Exit::Fault && err.contains("run `tallyhouse migrate` as the owner"), "{err}");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("a folder").count(), 0);
+        // As the owner makes it, but for a grant that is missing: it is gone on with once it is there.
+        let (exit, out, err) = tallyhouse(dir.path(), &format!("migrate --database {address}"), "");
+        assert_eq!(exit, Exit::Ok, "{out}{err}");
+        server.script("tally", &address, include_str!("../../config/postgres-roles.sql")).expect("roles");
+        server.sql(
+            &address,
+            "GRANT tallyhouse_writer TO founder; REVOKE INSERT ON log.entry FROM tallyhouse_writer",
+        );
+        let (exit, _, err) = tallyhouse(dir.path(), &weak, "");
+        assert!(exit == Exit::Fault && err.contains("lacks INSERT ON log.entry"), "{err}");
+        assert!(err.contains("give the same command again"), "{err}");
+        server.sql(&address, "GRANT INSERT ON log.entry TO tallyhouse_writer");
+        let (exit, out, err) = tallyhouse(dir.path(), &weak, "");
+        assert!(exit == Exit::Ok && out.contains("1 of 1 roots sign for the operator"), "{out}{err}");
+        let verify = format!("verify --database {address}");
+        let (exit, out, err) = tallyhouse(dir.path(), &verify, "");
+        assert!(exit == Exit::Ok && out.starts_with("VERIFIED"), "{out}{err}");
+        // An account for reports reads what stands in the log, and is told why it finds no member.
+        server.sql(&address, "CREATE ROLE reports LOGIN IN ROLE tallyhouse_reader");
+        let reports = format!("--database {}", address.replace("tally@", "reports@"));
+        let (exit, out, err) = tallyhouse(dir.path(), &format!("offers {reports}"), "");
+        assert!(exit == Exit::Ok && out == "nothing is offered\n", "{out}{err}");
+        let (exit, _, err) = tallyhouse(dir.path(), &format!("balance h1058 {reports}"), "");
+        let why = "stands in the vault, which this account of the database may not read";
+        assert!(exit == Exit::Usage && err.contains(why), "{err}");
+        for line in [&weak, &line] {
+            let (exit, _, err) = tallyhouse(dir.path(), line, "");
+            assert!(exit == Exit::Usage && err.contains("holds a network; nothing was changed"), "{err}");
+        }
+        assert!(!dir.path().join("log.sqlite").exists() && !dir.path().join("founding.json").exists());
     }
 
     #[test]

@@ -8,7 +8,8 @@ use super::context::{CliError, Context, Exit};
 use crate::app::{Among, ForPeers, Network, Node, Tuning, public_address, running, serve_until};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::peers::Identity;
+use crate::peers::{Identity, SOON};
+use crate::types::Time;
 use crate::vault::{KeyFolder, Vault};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 
@@ -43,7 +44,8 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let opened = match Among::of(&config.node) {
         None => Opened::Alone(Box::new(network(context, &tuning)?)),
         Some(among) => {
-            let (identity, far) = (identity(&config.node)?, bind("node.listen", &config.node.listen)?);
+            let (identity, far) =
+                (identity(&config.node)?, bind("node.listen of the configuration", &config.node.listen)?);
             let name = &config.node.name;
             said += &format!(
                 "node {name}, for its peers at {} (listening on {})\n",
@@ -81,7 +83,17 @@ fn identity(node: &config::Node) -> Result<Identity, CliError> {
         }
     }
     let [ca, cert, key] = [&node.ca, &node.cert, &node.key].map(std::path::Path::new);
-    Identity::load(ca, cert, key).map_err(CliError::Usage)
+    let denied = Some(node.denied.as_str()).filter(|path| !path.is_empty()).map(std::path::Path::new);
+    let identity = Identity::load(ca, cert, key, denied).map_err(CliError::Usage)?;
+    let until = identity.good_until();
+    if until.saturating_sub(crate::clock::now().seconds()) < SOON {
+        let until = Time::from_seconds(until).map_or_else(String::new, |until| until.to_string());
+        eprintln!(
+            "warning: {} is good until {until} only: `tallyhouse keys peers NAME=HOST --renew` makes it anew",
+            cert.display()
+        );
+    }
+    Ok(identity)
 }
 
 /// What is served.
@@ -120,7 +132,7 @@ fn bind(what: &str, text: &str) -> Result<TcpListener, CliError> {
     let wrong = |why: &dyn std::fmt::Display| CliError::Usage(format!("{what} {text}: {why}"));
     let mut addresses = text.to_socket_addrs().map_err(|e| wrong(&e))?;
     let address: SocketAddr = addresses.next().ok_or_else(|| wrong(&"no such address"))?;
-    crate::api::listen(address).map_err(CliError::usage)
+    crate::api::listen(address, what).map_err(CliError::usage)
 }
 
 /// Serves a network until a signal comes. Only when signals and requests are heard does `say` tell people so.
@@ -177,4 +189,21 @@ fn start_log() {
     let lines = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr);
     // A second server in one process logs where the first one does.
     let _ = lines.try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_taken_is_said_with_the_setting_that_names_it() {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = taken.local_addr().expect("bound").to_string();
+        for setting in ["--listen", "node.listen of the configuration"] {
+            let no = bind(setting, &address).expect_err("taken").to_string();
+            assert!(no.contains(&address) && no.ends_with(&format!("choose another with {setting}")), "{no}");
+        }
+        let no = bind("node.listen of the configuration", "nowhere").expect_err("no port").to_string();
+        assert!(no.starts_with("node.listen of the configuration nowhere: "), "{no}");
+    }
 }

@@ -19,6 +19,9 @@ use tokio::sync::mpsc::Receiver;
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 /// From one try to the next.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
+/// How long a reason counts before it is told, and how often the same one is.
+const SETTLED: Duration = Duration::from_secs(1);
+const AGAIN: Duration = Duration::from_secs(60);
 /// A log that was opened so often, and took nothing but the beginning of a term each time, will not get better.
 const OFTEN: u32 = 5;
 
@@ -42,6 +45,10 @@ impl Desk {
         if hopeless || !self.writer.comes_back() || !matches!(failure, Failure::Unavailable(_)) {
             return Err(failure);
         }
+        // No other node could write either: as a reader this one answers still, and says what is wrong.
+        if let (false, Some(why)) = (self.writer.is_alone(), self.writer.in_the_way()) {
+            return Err(why);
+        }
         eprintln!("warning: {failure}; the log is opened anew");
         self.shared.away.store(true, Ordering::Release);
         let back = self.open_again(jobs, clock);
@@ -55,6 +62,7 @@ impl Desk {
         clock: &mut impl FnMut() -> Result<Time, String>,
     ) -> Result<(), Failure> {
         let begun = Instant::now();
+        let mut said: Option<(Instant, String)> = None;
         loop {
             turn_away(jobs);
             // A clock that cannot be trusted is no reason to try again.
@@ -64,7 +72,16 @@ impl Desk {
                     eprintln!("warning: the log is open again after {:.1} s", begun.elapsed().as_secs_f64());
                     return Ok(());
                 }
-                Err(Tried::Later(_)) if begun.elapsed() < PATIENCE && !self.shared.is_stopping() => {}
+                Err(Tried::Later(why)) if begun.elapsed() < PATIENCE && !self.shared.is_stopping() => {
+                    let (now, why) = (Instant::now(), why.to_string());
+                    let due = said.as_ref().map_or(begun + SETTLED, |(at, before)| {
+                        *at + if *before == why { AGAIN } else { SETTLED }
+                    });
+                    if now >= due {
+                        eprintln!("alarm: nothing can be written: {why}");
+                        said = Some((now, why));
+                    }
+                }
                 Err(Tried::Later(failure) | Tried::Never(failure)) => return Err(failure),
             }
             std::thread::sleep(PAUSE);

@@ -54,6 +54,10 @@ impl Core {
         now: Time,
     ) -> Result<Self, Failure> {
         let Stores { log, read, state, others } = stores;
+        // Whatever stands there would be taken for a part of what comes.
+        if let Some(stray) = read.stray().map_err(fault)? {
+            return Err(fault(stray));
+        }
         let writer = Writer::open(setup, log, read.clone(), signer, genesis)?;
         let waiting = std::iter::repeat_with(Vec::new).take(others.len() + 1).collect();
         let mut core = Self { writer, state, others, read, waiting };

@@ -99,6 +99,7 @@ impl Engine {
             Ok(due) => due.rows.len(),
             Err(failure) => return Ok(Err(failure)),
         };
+        seal_due(scene, time)?;
         for _ in 0..due.div_ceil(TURN) {
             scene.seq += 1;
             scene.at = time.max(scene.at.next());
@@ -128,6 +129,18 @@ fn time_of(scene: &Scene, at: Option<Time>) -> Result<Time, Stop> {
         (false, Some(_)) => Err(Refused::from(Refusal::NotDriven).into()),
         (false, None) => Ok(clock::now()),
     }
+}
+
+/// Seals the open cycle where the schedule says so by then: the writer does that before anything else.
+fn seal_due(scene: &mut Scene, time: Time) -> Result<(), Stop> {
+    let due = machine::seal_due(Draft::new(&scene.memory, scene.seq + 1, scene.at))?;
+    if due.is_some_and(|due| due <= time) {
+        scene.seq += 1;
+        scene.at = time.max(scene.at.next());
+        let records = machine::seal_by_schedule(Draft::new(&scene.memory, scene.seq, scene.at))?.records;
+        scene.memory.changed(scene.seq, &Arc::new(records));
+    }
+    Ok(())
 }
 
 /// Books what the writer's ticks would, on the accounts that are at hand.

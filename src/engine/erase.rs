@@ -74,8 +74,8 @@ pub(super) fn may_erase(
     }
 }
 
-/// All parts that state says are erased.
-fn said(read: &dyn store::Read) -> Result<Vec<Due>, Failure> {
+/// All parts that state says are erased, whether or not they are yet.
+pub fn said(read: &dyn store::Read) -> Result<Vec<Due>, Failure> {
     let (mut all, mut after) = (vec![], "erased/".to_owned());
     loop {
         let rows = read.scan(&after, CHUNK).map_err(fault)?.rows;

@@ -26,7 +26,7 @@ mod writer;
 
 pub use self::core::{Core, Rebuilder, Stores, catch_up, wipe_stranger};
 pub use dry::{DryPart, DryRun};
-pub use erase::{Due, unerased};
+pub use erase::{Due, said as said_erased, unerased};
 pub use follow::{Follower, StateFollower, state_root};
 pub use fresh::{Level, Newest};
 pub use memory::{Changes, Memory, load, look_ahead};

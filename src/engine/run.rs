@@ -50,6 +50,9 @@ pub(super) struct Shared {
     wanted: AtomicBool,
     /// Entries of the log, as far as this node knows.
     end: AtomicU64,
+    /// When the engine began, and when the log's end was asked for last and seen, in milliseconds since.
+    begun: Instant,
+    looked: AtomicU64,
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -77,12 +80,22 @@ impl Shared {
             last_at: AtomicI64::new(last_at.micros()),
             wanted: AtomicBool::default(),
             end: AtomicU64::new(size),
+            begun: Instant::now(),
+            looked: AtomicU64::default(),
         }
     }
 
-    /// The log has so many entries.
-    pub(super) fn seen(&self, end: u64) {
+    /// The log had so many entries when it was asked then.
+    pub(super) fn seen(&self, end: u64, asked: Instant) {
         self.end.store(end, Ordering::Release);
+        let since = asked.saturating_duration_since(self.begun).as_millis();
+        self.looked.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Release);
+    }
+
+    /// How long ago that was.
+    fn unseen(&self) -> Duration {
+        let looked = Duration::from_millis(self.looked.load(Ordering::Acquire));
+        self.begun.elapsed().saturating_sub(looked)
     }
 
     /// A follower shows so many entries; whether it is more than before.
@@ -328,6 +341,11 @@ impl Engine {
     /// Whether it only reads, so that what is new comes from another node.
     pub(super) fn only_reads(&self) -> bool {
         self.queue.is_closed()
+    }
+
+    /// For how long it has not seen the log's end, if it only reads.
+    pub(super) fn unseen(&self) -> Option<Duration> {
+        self.only_reads().then(|| self.shared.unseen())
     }
 
     /// Waits until state and views show everything that is committed now.

@@ -38,11 +38,13 @@ pub enum Alarm {
     Clock(String),
     /// The log is not the one that was published: it answers nobody.
     Log(String),
+    /// Something stands behind the end of the log that no writer put there: it is read as far as it goes.
+    Rows(String),
 }
 
 impl std::fmt::Display for Alarm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Self::Clock(why) | Self::Log(why)) = self;
+        let (Self::Clock(why) | Self::Log(why) | Self::Rows(why)) = self;
         f.write_str(why)
     }
 }
@@ -71,6 +73,8 @@ pub struct Seat {
     until: AtomicU64,
     /// When it began to write, in Unix seconds.
     wrote: AtomicU64,
+    /// Until when it surely wrote, the last time it did.
+    left: AtomicU64,
     /// See [`Seat::is_astray`].
     astray: AtomicBool,
     closing: OnceLock<Closing>,
@@ -96,6 +100,7 @@ impl Seat {
             begun: Instant::now(),
             until: AtomicU64::new(0),
             wrote: AtomicU64::new(0),
+            left: AtomicU64::new(0),
             astray: AtomicBool::new(false),
             closing: OnceLock::new(),
         }
@@ -135,7 +140,10 @@ impl Seat {
 
     /// It writes no more.
     pub fn let_go(&self) {
-        self.until.store(0, Ordering::Release);
+        let until = self.until.swap(0, Ordering::AcqRel);
+        if until > 0 {
+            self.left.store(until.min(self.now()), Ordering::Release);
+        }
         let mut standing = lock(&self.standing);
         (standing.part, standing.writer) = (Part::Reader, None);
     }
@@ -198,6 +206,18 @@ impl Seat {
         match self.until.load(Ordering::Acquire) {
             0 | ALWAYS => None,
             until => Some(Duration::from_millis(until.saturating_sub(self.now()))),
+        }
+    }
+
+    /// For how long this node has not seen the log's end: no time at all while it surely writes, which nobody else can
+    /// then.
+    pub fn unseen(&self) -> Duration {
+        let since = |then: u64| Duration::from_millis(self.now().saturating_sub(then));
+        match self.until.load(Ordering::Acquire) {
+            ALWAYS => Duration::ZERO,
+            // Between a writer's engine and a reader's it is the writer's that is left.
+            0 => self.engine().unseen().unwrap_or_else(|| since(self.left.load(Ordering::Acquire))),
+            until => since(until),
         }
     }
 

@@ -125,9 +125,10 @@ impl Tail {
 
     /// Takes what is new. Whether anything was.
     fn look(&mut self) -> Result<bool, Trouble> {
+        let asked = Instant::now();
         let tip = self.read.tip().map_err(away)?.ok_or_else(|| over("the log is empty now"))?;
         let end = tip.seq + 1;
-        self.shared.seen(end);
+        self.shared.seen(end, asked);
         let size = self.size();
         if end < size {
             return Err(over(format!("the log lost entry {}", size - 1)));

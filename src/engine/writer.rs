@@ -121,6 +121,16 @@ impl Writer {
         self.log.comes_back()
     }
 
+    /// Whether nobody else can write.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.setup.holds.is_none()
+    }
+
+    /// What keeps everybody from writing: a row that somebody put behind the end of the log.
+    pub(crate) fn in_the_way(&self) -> Option<Failure> {
+        self.read.stray().ok().flatten().map(fault)
+    }
+
     /// Opens the log anew after an append whose outcome is not known: all memory is dropped, and what the log has
     /// beyond what was known is taken over. State must show all that was known.
     pub(crate) fn reopen(&mut self) -> Result<Reopened, Failure> {

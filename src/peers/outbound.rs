@@ -116,6 +116,7 @@ fn unreached(e: impl std::fmt::Display) -> Unreached {
 
 /// See the module.
 pub struct Outbound {
+    good_until: u64,
     client: Client<HttpsConnector<HttpConnector>, Sending>,
     runtime: Option<Runtime>,
 }
@@ -153,7 +154,12 @@ impl Outbound {
             .pool_max_idle_per_host(KEPT)
             .retry_canceled_requests(false)
             .build(https);
-        Ok(Self { client, runtime: Some(runtime) })
+        Ok(Self { good_until: identity.good_until(), client, runtime: Some(runtime) })
+    }
+
+    /// Until when this node's certificate is good, in Unix seconds.
+    pub fn good_until(&self) -> u64 {
+        self.good_until
     }
 
     /// Sends a request to a peer at `host:port`. Headers about the connection are left out.

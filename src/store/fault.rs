@@ -10,9 +10,16 @@ use std::path::PathBuf;
 /// Something broke, or was not what it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// Another writer holds the folder.
-    #[error("{0} is in use: another writer holds the folder. Stop that one first, or open it for reading.")]
-    InUse(PathBuf),
+    /// Another writer holds the folder, or the log of a database.
+    #[error(
+        "{path} is in use: another writer holds it, {holder}. Stop that one first, or open it for reading."
+    )]
+    InUse {
+        /// The folder or database.
+        path: PathBuf,
+        /// Who that is, as far as it can be told.
+        holder: String,
+    },
     /// The folder, its lock or a path could not be used.
     #[error("{path}: {source}")]
     Folder {
@@ -48,6 +55,26 @@ pub enum Fault {
         /// What the database said.
         source: diesel::result::Error,
     },
+    /// The database's account may not do what was asked for. Nothing was changed; it works once it may.
+    #[error("{path}: could not {doing}: {why}; {remedy}")]
+    Forbidden {
+        /// The database.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What the database said.
+        why: String,
+        /// Which grants are missing, and what makes them.
+        remedy: String,
+    },
+    /// Somebody put rows behind the end of the log. Nothing was appended, and nothing will be while they are there.
+    #[error("{path}: {stray}")]
+    Stray {
+        /// The file or database.
+        path: PathBuf,
+        /// The first of them.
+        stray: Stray,
+    },
     /// What was read is not what can have been written.
     #[error("{path} is damaged at {at}: {why}")]
     Damaged {
@@ -64,9 +91,29 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Whether the database is away: the same may be asked again when it is back.
+    /// Whether the database is away, or closed to this account: the same may be asked again when it is back.
     pub fn is_away(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
+        matches!(self, Self::Unreachable { .. } | Self::Forbidden { .. })
+    }
+}
+
+/// A row that stands behind the tip of the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stray {
+    /// Its table in the log: `entry` or `parts`.
+    pub table: &'static str,
+    /// The entry that it would be, or be a part of.
+    pub seq: u64,
+}
+
+impl std::fmt::Display for Stray {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { table, seq } = self;
+        write!(
+            f,
+            "the table {table} of the log has a row of entry {seq}, behind the tip, where no writer put it; nothing is \
+             appended until it is gone (OPERATIONS.md: Rows behind the end of the log)"
+        )
     }
 }
 

@@ -11,6 +11,7 @@
 pub(crate) mod base;
 mod chunk;
 pub(crate) mod cursor;
+mod end;
 mod fault;
 mod home;
 pub(crate) mod named;
@@ -26,7 +27,7 @@ pub(crate) mod cluster;
 #[cfg(test)]
 mod tests;
 
-pub use fault::{AppendError, Fault, PutError};
+pub use fault::{AppendError, Fault, PutError, Stray};
 pub use home::{Faces, Home};
 pub use port::{
     Envelope, Kept, Loaded, Log, NewEntry, Place, Read, Row, State, StoredEntry, StoredPart, TipRecord,

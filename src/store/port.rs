@@ -5,7 +5,7 @@
 //! Promises: every implementation passes the tests in `tests`.
 //! Refuses to know: files, tables, statements.
 
-use super::fault::{AppendError, Fault, PutError};
+use super::fault::{AppendError, Fault, PutError, Stray};
 use crate::types::Hash;
 
 /// A place in the log: an entry's number and the hash of its envelope.
@@ -216,14 +216,18 @@ pub trait Read: Send + Sync {
     /// The end of the log.
     fn tip(&self) -> Result<Option<TipRecord>, Fault>;
 
-    /// Up to `limit` entries from `from` on, fewer if they would pass `max_bytes` (envelopes and parts,
+    /// The first row that stands behind the tip: nothing of it is ever read as an entry, and nothing is appended while
+    /// it is there.
+    fn stray(&self) -> Result<Option<Stray>, Fault>;
+
+    /// Up to `limit` entries from `from` on and up to the tip, fewer if they would pass `max_bytes` (envelopes and parts,
     /// unpacked); one at least if there is one.
     fn read(&self, from: u64, limit: usize, max_bytes: usize) -> Result<Vec<StoredEntry>, Fault>;
 
     /// The parts of one entry; empty if it has none or does not exist.
     fn read_parts(&self, seq: u64) -> Result<Vec<StoredPart>, Fault>;
 
-    /// Up to `limit` envelopes from `from` on.
+    /// Up to `limit` envelopes from `from` on and up to the tip.
     fn read_envelopes(&self, from: u64, limit: usize) -> Result<Vec<Envelope>, Fault>;
 
     /// How far the state has followed the log.

@@ -29,6 +29,8 @@ diesel::table! {
     }
 }
 
+diesel::allow_tables_to_appear_in_same_query!(entry, tip);
+
 diesel::table! {
     state (key) {
         key -> Text,

@@ -87,6 +87,10 @@ impl Read for MemoryLog {
         Ok(self.inside.lock().expect("not poisoned").tip.clone())
     }
 
+    fn stray(&self) -> Result<Option<store::Stray>, store::Fault> {
+        Ok(None)
+    }
+
     fn read(&self, from: u64, limit: usize, max: usize) -> Result<Vec<StoredEntry>, store::Fault> {
         let inside = self.inside.lock().expect("not poisoned");
         let mut sum = 0;

@@ -71,7 +71,10 @@ impl Nodes {
         drop(vault);
         let names: Vec<(String, Vec<String>)> =
             (0..count).map(|n| (format!("n{n}"), vec!["127.0.0.1".to_owned()])).collect();
+        // One more, whose key somebody else has.
+        let names = [names, vec![("spare".to_owned(), vec!["127.0.0.1".to_owned()])]].concat();
         let made = peers::make(&names, None).expect("certificates");
+        std::fs::write(dir.path().join("denied.pem"), "").expect("written");
         std::fs::write(dir.path().join("ca.pem"), &made.ca).expect("written");
         for ((name, _), (certificate, key)) in names.iter().zip(&made.nodes) {
             std::fs::write(dir.path().join(format!("{name}.pem")), certificate).expect("written");
@@ -125,7 +128,7 @@ impl Nodes {
         let config = format!(
             "{}\n[store]\ndatabase = \"{}\"\n[api]\nper_key = 1000000\nper_address = 1000000\ndrain_seconds = 5\n\
              lead_ms = 100\n[node]\nname = \"n{n}\"\nlisten = \"127.0.0.1:{port}\"\nca = \"{dir}/ca.pem\"\n\
-             cert = \"{dir}/n{n}.pem\"\nkey = \"{dir}/n{n}.key\"\nlease_ms = {LEASE_MS}\n",
+             cert = \"{dir}/n{n}.pem\"\nkey = \"{dir}/n{n}.key\"\ndenied = \"{dir}/denied.pem\"\nlease_ms = {LEASE_MS}\n",
             self.config, self.address
         );
         Process::start(&self.dir.path().join(format!("n{n}")), &config)

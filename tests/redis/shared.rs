@@ -128,6 +128,41 @@ fn nodes_grant_together_what_one_would_and_each_alone_while_redis_is_away() {
 }
 
 #[test]
+fn wrong_keys_count_together_at_all_nodes() {
+    let redis = Redis::start();
+    let config = || Api { failures: 20, burst: 1, ..api_config() };
+    let (one, two) = (node(&redis, config()), node(&redis, config()));
+    let looked_at = |long| {
+        let begun = Instant::now();
+        let mut count = 0;
+        while begun.elapsed() < long {
+            for node in [&one, &two] {
+                let reply = node.get_as("th_test_nobody", "/v1/me");
+                match reply.status {
+                    401 => count += 1,
+                    429 => assert!(reply.header("retry-after").is_some()),
+                    status => panic!("{status}: {}", reply.text()),
+                }
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        count
+    };
+    let together = looked_at(Duration::from_secs(5));
+    redis.signal("STOP");
+    let remote = |node: &Server| node.service().engine().remote().expect("a Redis").figures().is_open;
+    until("both notice", || {
+        drop((one.get("/v1/network"), two.get("/v1/network")));
+        remote(&one) && remote(&two)
+    });
+    std::thread::sleep(Duration::from_secs(2));
+    let alone = looked_at(Duration::from_secs(5));
+    println!("{together} wrong keys looked at by two nodes together, {alone} by each for itself");
+    // 20 at once and 20 a second; and what two nodes look at in a tenth of a second before they know.
+    assert!(together * 5 < alone * 4, "{together} together, {alone} alone");
+}
+
+#[test]
 fn metrics_say_how_redis_does() {
     let redis = Redis::start();
     let server = node(&redis, api_config());

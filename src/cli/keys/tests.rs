@@ -181,3 +181,33 @@ fn a_budget_is_signed_by_the_root() {
         assert_eq!(tallyhouse(data, &wrong, "").0, Exit::Usage, "{wrong}");
     }
 }
+
+#[test]
+fn certificates_of_nodes_are_made_once_and_anew_when_that_is_asked_for() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (data, to) = (dir.path(), dir.path().join("peers"));
+    let line = format!("keys peers a=127.0.0.1 b=node-b.internal,10.0.0.5 --to {}", to.display());
+    assert_eq!(ok(data, &line).lines().count(), 6, "the authority's two, and two for each");
+    let all = || {
+        ["ca.pem", "ca.key", "a.pem", "a.key", "b.pem", "b.key"]
+            .map(|name| std::fs::read(to.join(name)).expect("there"))
+    };
+    let before = all();
+    let (exit, _, err) = tallyhouse(data, &line, "");
+    assert!(exit == Exit::Usage && err.contains("a.pem is there already; --renew writes over it"), "{err}");
+    assert_eq!(all(), before);
+    ok(data, &format!("keys peers a=127.0.0.1 --to {} --renew", to.display()));
+    let after = all();
+    let changed: Vec<usize> = (0..6).filter(|n| before[*n] != after[*n]).collect();
+    assert_eq!(changed, [2, 3], "a's, and nothing else");
+    assert_eq!(std::fs::read_dir(&to).expect("a folder").count(), 6, "nothing is left over");
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(to.join("a.key")).expect("there").permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    let load = |name: &str| {
+        let at = |end: &str| to.join(format!("{name}.{end}"));
+        crate::peers::Identity::load(&to.join("ca.pem"), &at("pem"), &at("key"), None)
+    };
+    assert!(load("a").is_ok() && load("b").is_ok(), "both are of the one authority");
+}

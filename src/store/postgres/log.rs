@@ -6,14 +6,16 @@
 //! out one that still believes to hold it.
 //! Refuses to know: what is appended; reading it back is `reader`'s.
 
+use super::super::base::Link;
 use super::super::chunk::{Packer, Unpacker};
-use super::super::fault::{AppendError, Fault};
+use super::super::end;
+use super::super::fault::{AppendError, Fault, Stray};
 use super::super::page::{chunk_id, first_id, integer, pack, place_of};
 use super::super::port::{Incoming, Log, NewEntry, Place, StoredEntry, StoredPart, TipRecord, follows};
-use super::super::tables::{parts, tip};
+use super::super::tables::parts;
 use super::driver::PgConnection;
 use super::reader::parts_of;
-use super::schema::claim;
+use super::schema::{claim, holder};
 use super::session::{Database, Purpose, Session};
 use crate::log::leaf_hash;
 use crate::types::Hash;
@@ -57,9 +59,10 @@ impl PostgresLog {
             None => {
                 let mut session = self.database.open(Purpose::Log)?;
                 let begun = Instant::now();
-                while !claim(&mut session)? {
+                while !claim(&mut session).map_err(|fault| session.lost(fault))? {
                     if begun.elapsed() > PATIENCE {
-                        return Err(Fault::InUse(session.named().0.clone()));
+                        let (path, holder) = (session.named().0.clone(), holder(&mut session)?);
+                        return Err(Fault::InUse { path, holder });
                     }
                     std::thread::sleep(Duration::from_millis(50));
                 }
@@ -109,6 +112,7 @@ impl PostgresLog {
                 Some(place) => Some((integer(place.seq)?, &place.hash.0)),
                 None => None,
             },
+            first: first_id(from.map_or(0, |place| place.seq.saturating_add(1)))?,
             to: integer(tip.seq)?,
             tip,
             seqs,
@@ -122,7 +126,20 @@ impl PostgresLog {
             // The commit may stand here alone, and not where it was to stand too.
             session.no_warning().map(|()| moved)
         })?;
-        if moved == 1 { Ok(()) } else { Err(AppendError::Deposed) }
+        if moved == 1 { Ok(()) } else { Err(self.why_not(from)) }
+    }
+
+    /// Why a tip did not move: it is elsewhere, or something stands behind it.
+    fn why_not(&mut self, from: Option<Place>) -> AppendError {
+        let look =
+            |session: &mut Session| Ok((read_tip(session)?, read_stray(session)?, session.named().0.clone()));
+        match self.with(look) {
+            Err(fault) => fault.into(),
+            Ok((tip, Some(stray), path)) if tip.as_ref().map(TipRecord::place) == from => {
+                Fault::Stray { path, stray }.into()
+            }
+            Ok(_) => AppendError::Deposed,
+        }
     }
 }
 
@@ -200,22 +217,28 @@ impl Log for PostgresLog {
     }
 }
 
-pub(super) fn read_tip(session: &mut Session) -> Result<Option<TipRecord>, Fault> {
-    let row: Option<(i64, Vec<u8>, Vec<u8>, String)> = session.run("read the tip", |connection| {
-        tip::table
-            .find(1)
-            .select((tip::seq, tip::hash, tip::edge, tip::checkpoint))
-            .get_result(connection)
-            .optional()
-    })?;
-    let Some((seq, hash, edge, checkpoint)) = row else { return Ok(None) };
-    let seq = session.named().seq(seq)?;
-    Ok(Some(TipRecord { seq, hash: session.named().hash(seq, hash)?, edge, checkpoint }))
+pub(super) fn read_stray(session: &mut Session) -> Result<Option<Stray>, Fault> {
+    let row =
+        session.run("look behind the tip", |connection| end::read_stray(&mut Link::Postgres(connection)))?;
+    end::stray_of(session.named(), row)
 }
+
+pub(super) fn read_tip(session: &mut Session) -> Result<Option<TipRecord>, Fault> {
+    let row = session.run("read the tip", |connection| end::read_tip(&mut Link::Postgres(connection)))?;
+    end::tip_of(session.named(), row)
+}
+
+/// That nothing stands behind a tip: before the seq of it, and before the id of the first chunk behind it.
+pub(super) const BEHIND: [&str; 2] = [
+    " AND (SELECT coalesce(max(e.seq), -1) FROM entry AS e) <= ",
+    " AND (SELECT coalesce(max(p.id), -1) FROM parts AS p) < ",
+];
 
 /// The compare-and-swap and what hangs on it. Its answer is how many tips moved: one, or none.
 struct Append<'a> {
     from: Option<(i64, &'a [u8; 32])>,
+    /// The id of the first chunk behind `from`.
+    first: i64,
     to: i64,
     tip: &'a TipRecord,
     seqs: Vec<i64>,
@@ -251,6 +274,12 @@ impl QueryFragment<Pg> for Append<'_> {
                 out.push_bind_param::<BigInt, _>(seq)?;
                 out.push_sql(" AND hash = ");
                 out.push_bind_param::<Binary, [u8]>(&from[..])?;
+                // What somebody put there must not become a part of what comes. Asked so, because whatever the server
+                // knows of the tables, it looks at the end of two indexes.
+                out.push_sql(BEHIND[0]);
+                out.push_bind_param::<BigInt, _>(seq)?;
+                out.push_sql(BEHIND[1]);
+                out.push_bind_param::<BigInt, _>(&self.first)?;
             }
             None => {
                 out.push_sql("WITH moved AS (INSERT INTO tip (id, seq, hash, edge, checkpoint) VALUES (1, ");

@@ -9,6 +9,7 @@ mod again;
 #[cfg(test)]
 mod among;
 mod driver;
+mod grants;
 mod lease;
 mod log;
 mod pool;
@@ -65,7 +66,7 @@ impl Database {
     /// Whether a log was begun in it.
     pub fn exists(&self) -> Result<bool, Fault> {
         let mut session = self.connect(Purpose::Migrate(schema::Schema::Log))?;
-        schema::filled(&mut session, schema::Schema::Log, "tip")
+        schema::filled(&mut session, schema::Schema::Log, "tip").map_err(|fault| session.lost(fault))
     }
 
     /// What a server says of itself and of what a commit waits for.

@@ -55,7 +55,7 @@ impl Pool {
                 session = self.connect()?;
                 ask(&mut session).map_err(|fault| session.lost(fault))?
             }
-            answer => answer?,
+            answer => answer.map_err(|fault| session.lost(fault))?,
         };
         lent.session = Some(session);
         Ok(answer)

@@ -6,12 +6,12 @@
 //! Refuses to know: what it reads.
 
 use super::super::cursor::place;
-use super::super::fault::Fault;
+use super::super::fault::{Fault, Stray};
 use super::super::page::{Page, at_most, integer, place_of};
 use super::super::port::{Envelope, Kept, Loaded, Place, Read, StoredEntry, StoredPart, TipRecord};
-use super::super::tables::{entry, parts, state};
+use super::super::tables::{entry, parts, state, tip};
 use super::driver::PgConnection;
-use super::log::read_tip;
+use super::log::{read_stray, read_tip};
 use super::pool::Pool;
 use super::session::{Database, Purpose, Session};
 use diesel::pg::Pg;
@@ -58,6 +58,10 @@ type StateTuple = (String, Vec<u8>, i64, Option<i64>);
 impl Read for PostgresReader {
     fn tip(&self) -> Result<Option<TipRecord>, Fault> {
         self.pool.with(read_tip)
+    }
+
+    fn stray(&self) -> Result<Option<Stray>, Fault> {
+        self.pool.with(read_stray)
     }
 
     fn read(&self, from: u64, limit: usize, max_bytes: usize) -> Result<Vec<StoredEntry>, Fault> {
@@ -119,8 +123,9 @@ fn envelopes(
     let (mut next, mut left, mut size, mut first) = (integer(from)?, at_most(limit), 0_usize, true);
     while left > 0 {
         let rows: Vec<(i64, Vec<u8>)> = session.run("read envelopes", |connection| {
-            let after = entry::table.filter(entry::seq.ge(next)).order(entry::seq);
-            after.limit(left.min(SLICE)).load(connection)
+            let end = tip::table.filter(tip::id.eq(1)).select(tip::seq).single_value();
+            let after = entry::table.filter(entry::seq.ge(next)).filter(entry::seq.nullable().le(end));
+            after.order(entry::seq).limit(left.min(SLICE)).load(connection)
         })?;
         let slice = at_most(rows.len());
         left = left.saturating_sub(slice);

@@ -139,7 +139,8 @@ pub(super) fn migrate(database: &Database) -> Result<Vec<String>, Fault> {
     let mut done = vec![];
     let mut any = database.connect(Purpose::Migrate(Schema::Log))?;
     for schema in Schema::ALL {
-        let Some(version) = missing(&mut any, schema)? else { continue };
+        let missing_here = missing(&mut any, schema).map_err(|fault| any.lost(fault))?;
+        let Some(version) = missing_here else { continue };
         let may: bool = any.run("look at what this role may do", |connection| {
             let may = "SELECT has_database_privilege(current_database(), 'CREATE')";
             diesel::dsl::sql::<Bool>(may).get_result(connection)
@@ -218,20 +219,43 @@ pub(super) fn claim(session: &mut Session) -> Result<bool, Fault> {
     })
 }
 
-/// Ends all connections that write the log, or follow it, but for those that this account may not end: all nodes log in
-/// with one. Returns how many there were.
-pub(super) fn end_writers(connection: &mut PgConnection) -> QueryResult<usize> {
-    let keys = [WRITING, FOLLOWING].map(|key| {
+/// Which connections hold one of the locks, as a condition on `pg_locks`.
+fn held(keys: &[i64]) -> String {
+    let keys = keys.iter().map(|key| {
         let (high, low) = (key >> 32, key & 0xffff_ffff);
         format!("classid = {high} AND objid = {low} AND objsubid = 1")
     });
+    let keys: Vec<String> = keys.map(|key| format!("({key})")).collect();
+    format!(
+        "locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND ({})",
+        keys.join(" OR ")
+    )
+}
+
+/// Who has the log, as far as the server tells this account.
+pub(super) fn holder(session: &mut Session) -> Result<String, Fault> {
+    let text = format!(
+        "SELECT concat_ws('; ', (SELECT format('the server''s process %s, connected from %s since %s', a.pid, \
+         coalesce(host(a.client_addr) || ':' || a.client_port, 'the server''s own machine'), \
+         to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')) \
+         FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE granted AND {} LIMIT 1), \
+         (SELECT format('the node %s, at %s, holds the lease', split_part(holder, '/', 1), address) FROM lease \
+         WHERE until > clock_timestamp()))",
+        held(&[WRITING])
+    );
+    let named: String = session
+        .run("look who has the log", |connection| diesel::dsl::sql::<Text>(&text).get_result(connection))?;
+    Ok(if named.is_empty() { "which has gone meanwhile".into() } else { named })
+}
+
+/// Ends all connections that write the log, or follow it, but for those that this account may not end: all nodes log in
+/// with one. Returns how many there were.
+pub(super) fn end_writers(connection: &mut PgConnection) -> QueryResult<usize> {
     let ended: i64 = diesel::dsl::sql::<BigInt>(&format!(
         "SELECT count(pg_terminate_backend(pid)) FROM (SELECT DISTINCT pid FROM pg_locks JOIN pg_stat_activity USING (pid) \
-         WHERE locktype = 'advisory' \
-         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-         AND (({}) OR ({})) AND pid <> pg_backend_pid() \
+         WHERE {} AND pid <> pg_backend_pid() \
          AND (pg_has_role(usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))) AS writers",
-        keys[0], keys[1]
+        held(&[WRITING, FOLLOWING])
     ))
     .get_result(connection)?;
     Ok(usize::try_from(ended).unwrap_or_default())

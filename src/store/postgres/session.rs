@@ -11,6 +11,7 @@ use super::super::named::Named;
 use super::super::port::Place;
 use super::address::{Address, cause};
 use super::driver::{Driver, PgConnection};
+use super::grants;
 use super::schema::{self, Schema};
 use super::watch::Watch;
 use diesel::connection::SimpleConnection;
@@ -77,7 +78,7 @@ impl Database {
         let connection = driver.run(task).and_then(|made| made).map_err(unreachable)?;
         let connection = PgConnection::from(connection);
         let bound = bounded(patience);
-        let mut session = Session { connection, named: Named(name), watch, bound, _driver: driver };
+        let mut session = Session { connection, named: Named(name), watch, purpose, bound, _driver: driver };
         let settings = format!("{}; {}", purpose.settings(), session.bound);
         let prepared =
             session.run("prepare the connection", |connection| connection.batch_execute(&settings));
@@ -198,6 +199,7 @@ pub(crate) struct Session {
     pub(crate) connection: PgConnection,
     named: Named,
     watch: Arc<Watch>,
+    purpose: Purpose,
     /// Sets the server's bound on a statement.
     bound: String,
     // After the connection, which it moves the bytes of.
@@ -260,12 +262,44 @@ impl Session {
         self.alive().then_some(self)
     }
 
-    /// A fault as it is named if the connection does not answer any more.
+    /// A fault as it is named if the connection does not answer any more, or this account may not do what was asked.
     pub(crate) fn lost(&mut self, fault: Fault) -> Fault {
         match fault {
             Fault::Database { .. } if !self.alive() => self.named.lost(fault),
+            Fault::Database { path, doing, source } => {
+                let why = source.to_string();
+                match self.forbidden(&source) {
+                    Some(remedy) => Fault::Forbidden { path, doing, why, remedy },
+                    None => Fault::Database { path, doing, source },
+                }
+            }
             fault => fault,
         }
+    }
+
+    /// What to do if that was refused for want of a grant. Which error it is the client does not tell, and its words are
+    /// in the server's language: so the server is asked what this account lacks.
+    fn forbidden(&mut self, source: &diesel::result::Error) -> Option<String> {
+        use diesel::result::{DatabaseErrorKind::Unknown, Error::DatabaseError};
+        let DatabaseError(Unknown, said) = source else { return None };
+        let denied = said.message().starts_with("permission denied");
+        let lacks = grants::lacking(self).unwrap_or_default();
+        (denied || !lacks.is_empty()).then(|| grants::remedy(&lacks))
+    }
+
+    /// A fault, if this account lacks what its connection is for.
+    pub(crate) fn permitted(&mut self, doing: &'static str) -> Result<(), Fault> {
+        let lacks = grants::lacking(self)?;
+        if lacks.is_empty() {
+            return Ok(());
+        }
+        let (path, why) = (self.named.0.clone(), "permission denied".to_owned());
+        Err(Fault::Forbidden { path, doing, why, remedy: grants::remedy(&lacks) })
+    }
+
+    /// What it is for.
+    pub(super) fn purpose(&self) -> Purpose {
+        self.purpose
     }
 
     /// Whether the other side still answers.

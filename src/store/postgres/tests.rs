@@ -1,7 +1,11 @@
 //! What is PostgreSQL's own: schemas, roles, TLS, connections that are lost, two writers, plans.
 
 use super::super::cluster::{self, Cluster};
-use super::super::{AppendError, Fault, Log, NewEntry, Place, Read, Row, State, StoredPart, TipRecord};
+use super::super::end::STRAY;
+use super::super::{
+    AppendError, Fault, Log, NewEntry, Place, Read, Row, State, StoredPart, Stray, TipRecord,
+};
+use super::log::BEHIND;
 use super::schema::Schema;
 use super::session::{Purpose, Session};
 use super::{Database, Postgres, PostgresReader};
@@ -163,11 +167,66 @@ fn the_writers_role_only_adds_to_the_log_and_readers_only_read() {
     ] {
         denied("points_report", sql);
     }
+    // What an account lacks is named, whatever language the server speaks.
+    server.sql(&address, "REVOKE INSERT ON log.parts FROM tallyhouse_writer");
+    let no = match store.log.append(Some(place(1)), &[entry(2)], &tip(2)) {
+        Err(AppendError::Fault(fault)) => fault,
+        other => panic!("{other:?}"),
+    };
+    let named = "this account lacks INSERT ON log.parts: have config/postgres-roles.sql carried out";
+    assert!(no.is_away() && no.to_string().contains(named), "{no}");
+    server.sql(
+        &address,
+        "GRANT INSERT ON log.parts TO tallyhouse_writer; REVOKE USAGE ON SCHEMA state FROM tallyhouse_writer",
+    );
+    let no = store.reader.load(&["a".into()]).unwrap_err();
+    assert!(no.is_away() && no.to_string().contains("lacks USAGE ON SCHEMA state:"), "{no}");
+    server.sql(&address, "GRANT USAGE ON SCHEMA state TO tallyhouse_writer");
+    assert_eq!(store.log.tip().unwrap(), Some(tip(1)), "nothing was written");
+    store.log.append(Some(place(1)), &[entry(2)], &tip(2)).unwrap();
     // The owner can erase.
     drop(store);
     let mut store = Postgres::open(&owner).unwrap();
     store.log.erase_part(0, 0, Hash([1; 32])).unwrap();
     assert_eq!(store.reader.read_parts(0).unwrap(), [StoredPart::Erased(Hash([1; 32]))]);
+}
+
+#[test]
+fn what_stands_behind_the_tip_is_no_entry_and_nothing_is_appended_before_it_is_gone() {
+    let (database, address) = fresh();
+    let server = cluster::shared();
+    let mut open = Postgres::open(&database).unwrap();
+    open.log.append(None, &[entry(0)], &tip(0)).unwrap();
+    open.log.append(Some(place(0)), &[entry(1)], &tip(1)).unwrap();
+    let whole = open.reader.read(0, 9, usize::MAX).unwrap();
+    // An envelope, parts of their own, parts that no row of the writer's would collide with, and far ahead.
+    for (row, table, seq) in [
+        ("entry VALUES (2, '{}')", "entry", 2),
+        ("parts VALUES (2 * 16384, '{}\n')", "parts", 2),
+        ("parts VALUES (2 * 16384 + 700, '{}\n')", "parts", 2),
+        ("entry VALUES (90, '{}')", "entry", 90),
+    ] {
+        server.sql(&address, &format!("INSERT INTO log.{row}"));
+        assert_eq!(open.reader.read(0, 9, usize::MAX).unwrap(), whole, "{row}");
+        assert_eq!(open.reader.read_envelopes(1, 9).unwrap().len(), 1, "{row}");
+        assert_eq!(open.reader.stray().unwrap(), Some(Stray { table, seq }), "{row}");
+        let no = open.log.append(Some(place(1)), &[entry(2)], &tip(2));
+        let found = Stray { table, seq };
+        assert!(
+            matches!(&no, Err(AppendError::Fault(Fault::Stray { stray, .. })) if *stray == found),
+            "{row}: {no:?}"
+        );
+        // A writer that is not at the tip is told that.
+        let deposed = open.log.append(Some(place(0)), &[entry(1)], &tip(1));
+        assert!(matches!(deposed, Err(AppendError::Deposed)), "{row}: {deposed:?}");
+        server.sql(
+            &address,
+            "DELETE FROM log.entry WHERE seq > 1; DELETE FROM log.parts WHERE id >= 2 * 16384",
+        );
+        assert_eq!(open.reader.stray().unwrap(), None);
+    }
+    open.log.append(Some(place(1)), &[entry(2)], &tip(2)).unwrap();
+    assert_eq!(open.reader.read(0, 9, usize::MAX).unwrap().len(), 3);
 }
 
 #[test]
@@ -200,14 +259,24 @@ fn one_writer_at_a_time_and_a_deposed_one_changes_nothing() {
     let mut first = Postgres::open(&database).unwrap();
     first.log.append(None, &[entry(0)], &tip(0)).unwrap();
     let second = Postgres::open(&database).err().expect("refused");
-    assert!(matches!(second, Fault::InUse(_)), "{second}");
+    assert!(matches!(second, Fault::InUse { .. }), "{second}");
+    let pid = server.sql(
+        &address,
+        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND mode = 'ExclusiveLock'",
+    );
+    let named = second.to_string();
+    assert!(
+        pid.lines().any(|pid| named.contains(&format!("the server's process {pid}, "))),
+        "{named}: {pid}"
+    );
+    assert!(named.contains("from the server's own machine since 2"), "{named}");
     // The first loses its connection, and the log with it; it does not know yet.
     cut(server, &address);
     let mut second = Postgres::open(&database).unwrap();
     second.log.append(Some(place(0)), &[entry(1)], &tip(1)).unwrap();
     let lost = first.log.append(Some(place(0)), &[entry(1)], &tip(1));
     assert!(matches!(&lost, Err(AppendError::Fault(fault)) if fault.is_away()), "{lost:?}");
-    assert!(matches!(first.log.tip(), Err(Fault::InUse(_))), "somebody else writes");
+    assert!(matches!(first.log.tip(), Err(Fault::InUse { .. })), "somebody else writes");
     drop(second);
     assert_eq!(first.log.tip().unwrap(), Some(tip(1)), "and then it is open again");
     let deposed = first.log.append(Some(place(0)), &[entry(1)], &tip(1));
@@ -337,7 +406,7 @@ fn a_log_and_what_follows_it_wait_for_the_disk() {
 
 #[test]
 fn questions_use_their_index() {
-    let (database, _) = fresh();
+    let (database, address) = fresh();
     let mut store = Postgres::open(&database).unwrap();
     let rows: Vec<Row> = (0..20_000)
         .map(|i| Row { due: (i % 100 == 0).then_some(i), ..row(&format!("acct/{i:05}"), 0) })
@@ -347,7 +416,8 @@ fn questions_use_their_index() {
     let mut plan = |statement: &str, arguments: &str| {
         let prepare = format!("DEALLOCATE ALL; PREPARE ask AS {statement}");
         session.connection.batch_execute(&prepare).unwrap();
-        let explain = format!("EXPLAIN EXECUTE ask({arguments})");
+        let arguments = if arguments.is_empty() { String::new() } else { format!("({arguments})") };
+        let explain = format!("EXPLAIN EXECUTE ask{arguments}");
         #[derive(QueryableByName)]
         struct Step {
             #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
@@ -367,4 +437,26 @@ fn questions_use_their_index() {
     let scan =
         plan("SELECT key FROM state WHERE key > $1::text ORDER BY key LIMIT $2::bigint", "'acct/1', 10");
     assert!(scan.contains("state_pkey") && !scan.contains("Sort"), "{scan}");
+    // The end of the log is found at the end of its indexes, whether or not the server has counted its rows.
+    let entries: Vec<NewEntry> = (0..2_000).map(entry).collect();
+    store.log.append(None, &entries, &tip(1_999)).unwrap();
+    for counted in [false, true] {
+        if counted {
+            cluster::shared().sql(&address, "ANALYZE");
+        }
+        let read = plan(
+            "SELECT seq, envelope FROM entry WHERE seq >= $1::bigint \
+             AND seq <= (SELECT tip.seq FROM tip WHERE tip.id = 1 LIMIT 1) ORDER BY seq LIMIT $2::bigint",
+            "7, 10",
+        );
+        assert!(read.contains("entry_pkey") && !read.contains("Sort"), "{read}");
+        let [before, after] = BEHIND;
+        let behind =
+            plan(&format!("SELECT 1 FROM tip WHERE id = 1{before}$1::bigint{after}$2::bigint"), "7, 9");
+        let strays = plan(STRAY, "");
+        for plan in [behind, strays] {
+            assert!(plan.contains("entry_pkey") && plan.contains("parts_pkey"), "{plan}");
+            assert!(!plan.contains("Scan on entry") && !plan.contains("Scan on parts"), "{plan}");
+        }
+    }
 }

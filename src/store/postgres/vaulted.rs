@@ -32,7 +32,7 @@ impl Vaulted {
     /// Whether a vault was begun.
     pub(crate) fn exists(database: &Database) -> Result<bool, Fault> {
         let mut session = database.connect(Purpose::Migrate(Schema::Vault))?;
-        schema::filled(&mut session, Schema::Vault, "vault")
+        schema::filled(&mut session, Schema::Vault, "vault").map_err(|fault| session.lost(fault))
     }
 
     fn session(&mut self) -> Result<Session, Fault> {
@@ -73,6 +73,10 @@ impl Vaulted {
         let done = session.transaction(work);
         if done.is_err() && !session.alive() {
             return Err(session.named().lost("the connection was lost in the midst of it").into());
+        }
+        // What the vault says no to is no fault of the database; that nothing was allowed at all is.
+        if done.is_err() {
+            session.permitted("use the vault")?;
         }
         session.no_warning()?;
         self.session = Some(session);

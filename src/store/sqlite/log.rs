@@ -4,8 +4,10 @@
 //! Promises: one durable commit an append, begun by a compare-and-swap on the tip.
 //! Refuses to know: what is appended; reading it back is `reader`'s.
 
+use super::super::base::Link;
 use super::super::chunk::{Packer, Unpacker};
-use super::super::fault::{AppendError, Fault};
+use super::super::end;
+use super::super::fault::{AppendError, Fault, Stray};
 use super::super::page::{chunk_id, first_id, integer, pack, place_of};
 use super::super::port::{Incoming, Log, NewEntry, Place, StoredEntry, TipRecord, follows};
 use super::super::rows::{Cells, Tuple};
@@ -153,7 +155,19 @@ impl SqliteLog {
                 Ok(())
             }
             Err(Ended::Deposed) => Err(AppendError::Deposed),
-            Err(Ended::Broken(source)) => Err(self.file.named().fault("append entries", source).into()),
+            Err(Ended::Broken(source)) => Err(self.broken(source).into()),
+        }
+    }
+}
+
+impl SqliteLog {
+    /// What an append came to that a row was in the way of, or anything else.
+    fn broken(&mut self, source: diesel::result::Error) -> Fault {
+        use diesel::result::{DatabaseErrorKind::UniqueViolation, Error::DatabaseError};
+        let in_the_way = matches!(source, DatabaseError(UniqueViolation, _));
+        match read_stray(&mut self.file) {
+            Ok(Some(stray)) if in_the_way => Fault::Stray { path: self.file.named().0.clone(), stray },
+            _ => self.file.named().fault("append entries", source),
         }
     }
 }
@@ -226,15 +240,12 @@ fn move_tip(
     Ok(moved == 1)
 }
 
+pub(super) fn read_stray(file: &mut File) -> Result<Option<Stray>, Fault> {
+    let row = file.run("look behind the tip", |connection| end::read_stray(&mut Link::Sqlite(connection)))?;
+    end::stray_of(file.named(), row)
+}
+
 pub(super) fn read_tip(file: &mut File) -> Result<Option<TipRecord>, Fault> {
-    let row: Option<(i64, Vec<u8>, Vec<u8>, String)> = file.run("read the tip", |connection| {
-        tip::table
-            .find(1)
-            .select((tip::seq, tip::hash, tip::edge, tip::checkpoint))
-            .get_result(connection)
-            .optional()
-    })?;
-    let Some((seq, hash, edge, checkpoint)) = row else { return Ok(None) };
-    let seq = file.named().seq(seq)?;
-    Ok(Some(TipRecord { seq, hash: file.named().hash(seq, hash)?, edge, checkpoint }))
+    let row = file.run("read the tip", |connection| end::read_tip(&mut Link::Sqlite(connection)))?;
+    end::tip_of(file.named(), row)
 }

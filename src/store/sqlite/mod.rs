@@ -21,6 +21,7 @@ mod tests;
 use super::fault::Fault;
 pub(crate) use file::{File, Kind, Mode};
 use std::fs::TryLockError;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -56,6 +57,13 @@ impl Sqlite {
     }
 }
 
+/// Who this is, to people who look for it.
+fn this_process() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = Some(host.trim()).filter(|host| !host.is_empty()).unwrap_or("this machine").to_owned();
+    format!("process {} on {host}, since {}", std::process::id(), crate::clock::now())
+}
+
 /// Takes the folder for its writer. The lock is the open file's, so it ends with the process at latest.
 fn lock(dir: &Path) -> Result<std::fs::File, Fault> {
     let at = |path: &Path| {
@@ -64,10 +72,19 @@ fn lock(dir: &Path) -> Result<std::fs::File, Fault> {
     };
     std::fs::create_dir_all(dir).map_err(at(dir))?;
     let path = dir.join("lock");
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(at(&path))?;
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(at(&path))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Fault::InUse(dir.to_path_buf())),
+        Ok(()) => {
+            // Read by whoever comes and finds it locked; that it cannot be written changes nothing else.
+            let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", this_process()));
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let holder = std::fs::read_to_string(&path).ok().filter(|said| !said.trim().is_empty());
+            let holder =
+                holder.map_or_else(|| "which does not say who it is".into(), |said| said.trim().to_owned());
+            Err(Fault::InUse { path: dir.to_path_buf(), holder })
+        }
         Err(TryLockError::Error(source)) => Err(Fault::Folder { path, source }),
     }
 }

@@ -7,12 +7,12 @@
 
 use super::super::base::Link;
 use super::super::cursor::{place, read_cursor};
-use super::super::fault::Fault;
+use super::super::fault::{Fault, Stray};
 use super::super::page::{Page, at_most, integer, place_of};
 use super::super::port::{Envelope, Kept, Loaded, Place, Read, StoredEntry, StoredPart, TipRecord};
-use super::super::tables::{entry, parts, state};
+use super::super::tables::{entry, parts, state, tip};
 use super::file::{File, Kind};
-use super::log::read_tip;
+use super::log::{read_stray, read_tip};
 use super::pool::Pool;
 use super::state::json;
 use super::statement::Lookup;
@@ -68,6 +68,10 @@ impl Read for Reader {
         self.pools.log.with(read_tip)
     }
 
+    fn stray(&self) -> Result<Option<Stray>, Fault> {
+        self.pools.log.with(read_stray)
+    }
+
     fn read(&self, from: u64, limit: usize, max_bytes: usize) -> Result<Vec<StoredEntry>, Fault> {
         self.pools.log.with(|file| {
             let mut page = Page::new(max_bytes)?;
@@ -90,8 +94,9 @@ impl Read for Reader {
         let from = integer(from)?;
         self.pools.log.with(|file| {
             let rows: Vec<(i64, Vec<u8>)> = file.run("read envelopes", |connection| {
-                let after = entry::table.filter(entry::seq.ge(from)).order(entry::seq);
-                after.limit(at_most(limit)).load(connection)
+                let end = tip::table.filter(tip::id.eq(1)).select(tip::seq).single_value();
+                let after = entry::table.filter(entry::seq.ge(from)).filter(entry::seq.nullable().le(end));
+                after.order(entry::seq).limit(at_most(limit)).load(connection)
             })?;
             rows.into_iter().map(|(seq, bytes)| Ok(Envelope { seq: file.named().seq(seq)?, bytes })).collect()
         })
@@ -139,7 +144,9 @@ fn envelopes(
 ) -> Result<(), Fault> {
     let (from, mut size) = (integer(from)?, 0_usize);
     let rows = file.run("read envelopes", |connection| {
-        let query = entry::table.filter(entry::seq.ge(from)).order(entry::seq).limit(at_most(limit));
+        let end = tip::table.filter(tip::id.eq(1)).select(tip::seq).single_value();
+        let query = entry::table.filter(entry::seq.ge(from)).filter(entry::seq.nullable().le(end));
+        let query = query.order(entry::seq).limit(at_most(limit));
         let mut rows = Vec::new();
         for row in query.load_iter::<(i64, Vec<u8>), DefaultLoadingMode>(connection)? {
             let row = row?;

@@ -46,11 +46,13 @@ fn a_folder_has_one_writer() {
     let dir = tempfile::tempdir().unwrap();
     let first = Sqlite::open(dir.path()).unwrap();
     let second = Sqlite::open(dir.path()).err().expect("refused");
-    assert!(matches!(&second, Fault::InUse(at) if at == dir.path()), "{second}");
+    assert!(matches!(&second, Fault::InUse { path, .. } if path == dir.path()), "{second}");
+    let named = format!("process {} on ", std::process::id());
+    assert!(second.to_string().contains(&named), "{second}");
     Reader::open(dir.path()).expect("readers are welcome");
     let Sqlite { log, state, .. } = first;
     drop(log);
-    assert!(matches!(Sqlite::open(dir.path()), Err(Fault::InUse(_))), "the follower still writes");
+    assert!(matches!(Sqlite::open(dir.path()), Err(Fault::InUse { .. })), "the follower still writes");
     drop(state);
     Sqlite::open(dir.path()).expect("free again");
 }
@@ -164,7 +166,8 @@ fn damage_inside_is_named_with_its_place() {
     );
     assert!(damage("UPDATE parts SET bytes = x'70' WHERE id = 16384").contains("end with a line"));
     assert!(
-        damage("DELETE FROM entry WHERE seq = 1; INSERT INTO entry VALUES (2, x'')").contains("no envelope")
+        damage("DELETE FROM entry WHERE seq = 1; INSERT INTO entry VALUES (2, x''); UPDATE tip SET seq = 2")
+            .contains("no envelope")
     );
 }
 
