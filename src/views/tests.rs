@@ -108,7 +108,8 @@ fn shop(payment: PaymentId, amounts: [u64; 3], closed: bool) -> Effect {
         reserved: false,
         paired: false,
         charged: Money::ZERO,
-        restored: Money::ZERO,
+        won: Money::ZERO,
+            restored: Money::ZERO,
     };
     let record = Payment {
         brand: id("br_kino"),
