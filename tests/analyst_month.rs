@@ -30,7 +30,8 @@ fn a_cycle_is_closed_step_by_step_with_curl() {
     shell.arg(scripts().join("analyst_month.sh")).env("TALLYHOUSE", env!("CARGO_BIN_EXE_tallyhouse"));
     let said = must_run(shell.arg(&served.url).arg(&demo).arg(&work), "");
     println!("{}", said.trim_end());
-    let (steps, shown) = said.split_once("analyst_month.sh: a month in the clearing house in ").expect("the end");
+    let (steps, shown) =
+        said.split_once("analyst_month.sh: a month in the clearing house in ").expect("the end");
     // Every step is numbered, and what must come out of it stands in its line.
     for (number, line) in (1..).zip(steps.lines()) {
         assert!(line.starts_with(&format!("{number:>2}  ")), "{line}");

@@ -123,7 +123,8 @@ fn what_was_earned_in_a_closed_month_and_comes_later_is_told_as_prior_period() {
         let (brand, at) = house.world.brand_of(id("HARVEST"));
         let (issuing, now, cid) = (&brand.issuing[at], house.now, house.node.entries.len().to_string());
         let occurred: Time = day.parse().expect("an instant");
-        let mut token = house.world.token(brand, id("HARVEST"), &format!("late-{cid}"), holder.account, amount, now);
+        let mut token =
+            house.world.token(brand, id("HARVEST"), &format!("late-{cid}"), holder.account, amount, now);
         token.occurred_at = Some(occurred.seconds());
         let request = house.world.issue(issuing, &token);
         house.send(request).expect("awarded");

@@ -1,9 +1,9 @@
 //! Reports of the clearing house, for the operator and its analysts: each of one moment, which it names.
 
+use super::banking::CSV;
 use super::call::{Caller, Whom, service};
 use super::problem::{Code, Problem};
 use super::query::Query;
-use super::banking::CSV;
 use super::reply::{SEQ, json, min_seq};
 use crate::clearing::{Aged, Exposed, Hole, aging, exposures, what_if};
 use crate::formats::{Table, aging_table, exposure_table, what_if_table};

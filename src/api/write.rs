@@ -325,7 +325,10 @@ impl Incoming {
         }
         let (key, now) = self.service.key_now(signer)?;
         if key.owner != Principal::Operator {
-            return Err(Problem::about(Code::NotYours, "tallyhouse-time: for those who work for the operator"));
+            return Err(Problem::about(
+                Code::NotYours,
+                "tallyhouse-time: for those who work for the operator",
+            ));
         }
         let latest = now.plus_seconds(MOST_DAYS * 86_400);
         let at = text.parse::<Time>().ok().filter(|at| *at <= latest);

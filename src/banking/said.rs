@@ -8,8 +8,8 @@
 use super::{Desk, Fault, OpenInstructions};
 use crate::book::Way;
 use crate::clearing::{
-    Difference, Exception, ImportStatement, InstructionStep, Line, Matching, MoveInstruction, Statement, StatementKind,
-    instruction_stage, match_statement,
+    Difference, Exception, ImportStatement, InstructionStep, Line, Matching, MoveInstruction, Statement,
+    StatementKind, instruction_stage, match_statement,
 };
 use crate::formats::{FileOf, Verdict, imports, message_id, read_camt, read_pain002, read_statement_csv};
 use crate::types::{Currency, Hash, InstructionId, Time};
@@ -176,7 +176,8 @@ fn matched(desk: &Desk<'_>, statement: &Statement, document: Hash) -> Result<Sta
     let tolerance = desk.tolerance(statement.currency)?;
     let matching = match_statement(&account, statement, &open.to_match(unit)?, &counted, tolerance)?;
     let ids: Vec<InstructionId> = open.all.iter().map(|(id, _)| *id).collect();
-    let imports = if matching.is_acceptable() { imports(statement, &matching, &ids, unit, document)? } else { vec![] };
+    let imports =
+        if matching.is_acceptable() { imports(statement, &matching, &ids, unit, document)? } else { vec![] };
     let Matching { matches, exceptions, repeated, differences } = matching;
     let exceptions = exceptions.into_iter().map(|exception| {
         let line = statement.lines.iter().find(|line| Some(line.key()) == exception.line).cloned();

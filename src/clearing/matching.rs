@@ -150,7 +150,9 @@ impl Why {
                 "import the statements in between first, or confirm that the bank began to count anew"
             }
             Self::StatementTwice => "nothing: it was accepted before",
-            Self::Unnamed => "wait for the statement: without a reference of the bank's it cannot be told from a second payment",
+            Self::Unnamed => {
+                "wait for the statement: without a reference of the bank's it cannot be told from a second payment"
+            }
         }
     }
 }

@@ -13,10 +13,15 @@ use crate::book::{Closing, Draft, Instruction, Stop, Tag, Way};
 use crate::types::{CauseId, InstructionId, Money, ParticipantId, Refusal, Refused};
 
 /// Writes off what is missing of a pay-in, or too much.
-pub(super) fn write_off(draft: &mut Draft, args: &MoveInstruction, one: &mut Instruction) -> Result<(), Stop> {
-    let bearer = args.operator.clone().ok_or_else(|| {
-        Refused::about(Refusal::TokenPayload, "operator: who bears it; this step needs it")
-    })?;
+pub(super) fn write_off(
+    draft: &mut Draft,
+    args: &MoveInstruction,
+    one: &mut Instruction,
+) -> Result<(), Stop> {
+    let bearer = args
+        .operator
+        .clone()
+        .ok_or_else(|| Refused::about(Refusal::TokenPayload, "operator: who bears it; this step needs it"))?;
     draft.participant(&bearer)?;
     if one.way == Way::Out || bearer == one.participant {
         let about = "only what a payer is off by is written off, and another bears it";
@@ -43,7 +48,8 @@ pub(super) fn write_off(draft: &mut Draft, args: &MoveInstruction, one: &mut Ins
         sums.drawn = sums.drawn.plus(amount).ok_or(Refusal::AmountTooLarge)?;
     } else {
         one.kept = one.kept.plus(amount).ok_or(Refusal::AmountTooLarge)?;
-        sums.surplus = sums.surplus.minus(amount).ok_or_else(|| Stop::Bug("more was kept than came".into()))?;
+        sums.surplus =
+            sums.surplus.minus(amount).ok_or_else(|| Stop::Bug("more was kept than came".into()))?;
     }
     super::cycle::store(draft, one.cycle, closing)?;
     if missing.is_none() {
@@ -51,8 +57,7 @@ pub(super) fn write_off(draft: &mut Draft, args: &MoveInstruction, one: &mut Ins
     }
     owe(draft, args.instruction, one, (&bearer, &one.participant), amount.signed())?;
     change_line(draft, one, |line| {
-        line.written_off =
-            line.written_off.checked_add(amount.signed()).ok_or(Refusal::AmountTooLarge)?;
+        line.written_off = line.written_off.checked_add(amount.signed()).ok_or(Refusal::AmountTooLarge)?;
         line.drawn = line.drawn.plus(amount).ok_or(Refusal::AmountTooLarge)?;
         Ok(())
     })

@@ -287,7 +287,8 @@ fn statement(room: &Room, file: &std::path::Path, context: &mut Context<'_>) -> 
         for off in &one.differences {
             let digits = room.folder.genesis.currencies.iter().find(|setting| setting.code == one.currency);
             let amount = crate::formats::decimal(off.amount, digits.map_or(0, |setting| setting.minor));
-            context.say(format!("  {} is off by {amount}: more comes, or two people write it off", off.id))?;
+            context
+                .say(format!("  {} is off by {amount}: more comes, or two people write it off", off.id))?;
         }
         let setting = room.folder.genesis.currencies.iter().find(|setting| setting.code == one.currency);
         let digits = setting.map_or(0, |setting| setting.minor);

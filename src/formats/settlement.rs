@@ -277,15 +277,19 @@ mod tests {
                 closing: None,
                 ..statement(lines)
             };
-            let account =
-                Account { account: notification.account.clone(), currency: notification.currency, last: None };
+            let account = Account {
+                account: notification.account.clone(),
+                currency: notification.currency,
+                last: None,
+            };
             let matching = match_statement(&account, &notification, &open, &Nothing, 0).expect("whole");
             let pages = imports(&notification, &matching, &ids(), 100, Hash::default()).expect("made");
             let whys: Vec<_> = matching.exceptions.iter().map(|exception| exception.why).collect();
             (pages, whys)
         };
         let unnamed = Line { unnamed: true, ..line("N-2", 0, 100, Some("ins-42.0")) };
-        let (pages, whys) = told(vec![line("E1", 0, 200, Some("ins-42.0")), unnamed.clone(), line("E3", 0, 7, None)]);
+        let (pages, whys) =
+            told(vec![line("E1", 0, 200, Some("ins-42.0")), unnamed.clone(), line("E3", 0, 7, None)]);
         let [page] = pages.as_slice() else { panic!("one page") };
         assert_eq!((page.opening, page.closing, page.lines.len()), (None, None, 1));
         assert_eq!((page.lines[0].entry.as_str(), page.lines[0].instruction), ("E1", Some(ids()[0])));

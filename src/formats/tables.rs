@@ -69,8 +69,11 @@ pub fn what_if_table(all: &[Hole], scale: impl Fn(Currency) -> u8) -> Table {
     let mut rows = vec![];
     for hole in all {
         let of = |amount: u64| money(amount.into(), scale(hole.currency));
-        let drawn =
-            [("its cover", hole.cover), ("its share of the fund", hole.fund), ("the operator", hole.operator)];
+        let drawn = [
+            ("its cover", hole.cover),
+            ("its share of the fund", hole.fund),
+            ("the operator", hole.operator),
+        ];
         let others = hole.others.iter().map(|one| (one.participant.as_str(), one.amount));
         let all = drawn.into_iter().chain(others).chain([("carried", hole.left)]);
         for (bears, amount) in all.filter(|(_, amount)| *amount > 0) {

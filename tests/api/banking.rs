@@ -395,7 +395,8 @@ fn a_notification_confirms_and_the_statement_that_repeats_it_does_not_count_agai
     };
     let ((first, one), (second, other)) = (of(0), of(1));
     let read = |document: &str| {
-        office.post("/v1/bank-statements:match", &json!({"document": document})).expect(200)["items"][0].clone()
+        office.post("/v1/bank-statements:match", &json!({"document": document})).expect(200)["items"][0]
+            .clone()
     };
     let document = notification("N-1", &[(Some("IN0"), first, &one), (None, second, &other)]);
     let told = read(&document);
@@ -416,7 +417,10 @@ fn a_notification_confirms_and_the_statement_that_repeats_it_does_not_count_agai
     office.command(&office.approvers[0], &[], "statement.accept", path, &args).expect(201);
     assert_eq!(paid_in(), json!(first * 100));
     let again = read(&document);
-    assert_eq!((&again["exceptions"][0]["exception"]["why"], &again["imports"]), (&json!("statement_twice"), &json!([])));
+    assert_eq!(
+        (&again["exceptions"][0]["exception"]["why"], &again["imports"]),
+        (&json!("statement_twice"), &json!([]))
+    );
     // In another notification it is known, and there is nothing to import.
     let again = read(&notification("N-2", &[(Some("IN0"), first, &one)]));
     assert_eq!((&again["repeated"], &again["imports"]), (&json!(1), &json!([])), "{again}");
@@ -432,7 +436,8 @@ fn a_notification_confirms_and_the_statement_that_repeats_it_does_not_count_agai
 fn a_sandbox_stands_still_until_one_of_the_operators_people_moves_it_on() {
     let office = Office::open(false);
     let world = &office.server.world;
-    let time = || office.server.get("/v1/network").expect(200)["time"].as_str().expect("an instant").to_owned();
+    let time =
+        || office.server.get("/v1/network").expect(200)["time"].as_str().expect("an instant").to_owned();
     let before: Time = time().parse().expect("an instant");
     let sealed = |key: &Key, kind: &str, path: &str, args: Value, at: String| {
         let jws = [world.command(key, &office.server.fresh("later"), kind, &args)];

@@ -381,8 +381,7 @@ impl House {
     pub fn notify(&mut self, name: &str, lines: Vec<StatementLine>) -> Result<Answer, Refused> {
         let document = Hash::sha256(name.as_bytes());
         let (statement, currency) = (id(name), eur());
-        let args =
-            ImportStatement { statement, currency, document, opening: None, closing: None, lines };
+        let args = ImportStatement { statement, currency, document, opening: None, closing: None, lines };
         self.ask("statement.import", &args)
     }
 

@@ -214,13 +214,8 @@ pub fn contest(house: &mut House, (payment, exchange): (PaymentId, ExchangeId)) 
         evidence: vec![],
     };
     let of_fee = |fee| FileDispute { unit: None, fee: Some(fee), ..dispute.clone() };
-    let of_exchange = |fee| FileDispute {
-        payment: None,
-        unit: None,
-        exchange: Some(exchange),
-        fee,
-        ..dispute.clone()
-    };
+    let of_exchange =
+        |fee| FileDispute { payment: None, unit: None, exchange: Some(exchange), fee, ..dispute.clone() };
     let all = [
         (0, dispute.clone()),
         (1, of_fee(Service::AcceptorFee)),
@@ -383,11 +378,8 @@ fn paid(house: &mut House, cycle: u64) {
     let much = house.booked(second, amount + 200);
     assert_eq!(house.statement(vec![much]).exceptions, vec![]);
     house.instruct(second, InstructionStep::WriteOff).expect("written off");
-    let back = StatementLine {
-        booking: Booking::Returned,
-        way: Way::Out,
-        ..house.booked(second, amount + 200)
-    };
+    let back =
+        StatementLine { booking: Booking::Returned, way: Way::Out, ..house.booked(second, amount + 200) };
     assert_eq!(house.statement(vec![back]).exceptions, vec![]);
     house.now = house.now.plus_seconds(5 * 86_400);
     house.ask("cycle.move", &step(cycle, Move::Shortfall)).expect("late");

@@ -95,7 +95,10 @@ fn what_is_off_by_a_little_is_written_off_and_somebody_bears_it() {
     let written = ["pa_kino", "pa_harvest"].map(|who| house.line(cycle, who).expect("a line").written_off);
     assert_eq!(written, [200, -200]);
     let facts = house.instruction(kino);
-    assert_eq!((facts.written_off, facts.kept, facts.bearer), (money(200), money(0), Some(id("pa_franchise"))));
+    assert_eq!(
+        (facts.written_off, facts.kept, facts.bearer),
+        (money(200), money(0), Some(id("pa_franchise")))
+    );
     conserved(&house);
     verified(&house);
 }
@@ -205,7 +208,10 @@ fn what_is_missing_in_one_currency_holds_no_other_up() {
     };
     let all = due(&house, cycle, eur(), Way::In);
     booked(&mut house, eur(), all, 0);
-    assert_eq!((house.stage(cycle), at(&house, "EUR"), at(&house, "CHF")), (Stage::PayIn, Stage::Funded, Stage::PayIn));
+    assert_eq!(
+        (house.stage(cycle), at(&house, "EUR"), at(&house, "CHF")),
+        (Stage::PayIn, Stage::Funded, Stage::PayIn)
+    );
     let orders = |currency: Currency| MoveCycle {
         currency: Some(currency),
         file: Some(Hash::sha256(currency.as_str().as_bytes())),

@@ -10,7 +10,8 @@ use tallyhouse::types::Time;
 /// The entry at another instant, which all that it says of itself says, too.
 fn at(entry: &Loose, at: Time) -> Loose {
     let (from, to) = (entry.at.to_string(), at.to_string());
-    let moved = |bytes: &Vec<u8>| String::from_utf8(bytes.clone()).expect("text").replace(&from, &to).into_bytes();
+    let moved =
+        |bytes: &Vec<u8>| String::from_utf8(bytes.clone()).expect("text").replace(&from, &to).into_bytes();
     let mut moved_to = entry.clone();
     moved_to.at = at;
     moved_to.body.public = entry.body.public.as_ref().map(moved);

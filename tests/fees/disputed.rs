@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::common::house::code;
-use tallyhouse::book::{DisputeStage, Dispute};
+use tallyhouse::book::{Dispute, DisputeStage};
 use tallyhouse::clearing::{DisputeStep, FileDispute, MoveDispute};
 use tallyhouse::types::{DisputeId, Refusal};
 
@@ -96,7 +96,11 @@ fn a_fee_is_disputed_by_whoever_owes_it_and_comes_back_once() {
     // Two disputes; the bill is refunded meanwhile: what is disputed does not come back by that.
     let first = file(&mut house, 1, &of(Service::AcceptorFee, 500)).expect("filed");
     let second = file(&mut house, 1, &of(Service::AcceptorFee, 214)).expect("filed");
-    assert_eq!(file(&mut house, 1, &of(Service::AcceptorFee, 1)), Err(Refusal::DisputeInvalid), "all of it is");
+    assert_eq!(
+        file(&mut house, 1, &of(Service::AcceptorFee, 1)),
+        Err(Refusal::DisputeInvalid),
+        "all of it is"
+    );
     assert!(step(&mut house, 1, payment, 60_000, true));
     assert_eq!(owes(&house, "pa_kino", "pa_op"), 714);
     // One is lost: now the refund counts for it. The other is won.

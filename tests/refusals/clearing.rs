@@ -82,7 +82,8 @@ impl Table {
             }
             "import" => {
                 // A notification has no balances: `import s1 -`.
-                let (opening, lines) = (Some(row.word(2)).filter(|word| *word != "-").map(number), self.lines(row));
+                let (opening, lines) =
+                    (Some(row.word(2)).filter(|word| *word != "-").map(number), self.lines(row));
                 let moved = |sum, line: &StatementLine| match line.way {
                     Way::In => sum + line.amount.get(),
                     Way::Out => sum - line.amount.get(),
