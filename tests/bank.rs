@@ -199,6 +199,10 @@ impl Accepted for Nothing {
     fn line(&self, _: &LineKey) -> Option<i64> {
         None
     }
+
+    fn entry(&self, _: &str) -> Option<i64> {
+        None
+    }
 }
 
 fn matched(statement: &Statement, closing: i64) -> Matching {

@@ -9,6 +9,8 @@ mod erasing;
 mod evil;
 #[path = "evil/forging.rs"]
 mod forging;
+#[path = "evil/timing.rs"]
+mod timing;
 
 use common::node::{PureNode, State};
 use common::world::{Key, World, id, points};

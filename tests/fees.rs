@@ -6,6 +6,8 @@
 //! Refuses to know: how the house computes.
 
 mod common;
+#[path = "fees/disputed.rs"]
+mod disputed;
 #[path = "fees/trips.rs"]
 mod trips;
 

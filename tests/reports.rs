@@ -1,6 +1,7 @@
 //! Reports against what truly happens, on the pure core.
 //!
-//! Owns: a default that is asked about and then happens; positions that the reports and the books agree on.
+//! Owns: a default that is asked about and then happens; positions that the reports and the books agree on; what comes for
+//! a month after it was closed.
 //! Promises: who would bear what is who then bears it, to the unit.
 //! Refuses to know: how reports are printed.
 
@@ -11,8 +12,11 @@ use common::rng::Rng;
 use common::world::{id, money};
 use std::collections::BTreeMap;
 use tallyhouse::book::{Name, Record, Way};
-use tallyhouse::clearing::{Books, Move, MoveCycle, aging, exposures, what_if};
-use tallyhouse::types::ParticipantId;
+use tallyhouse::clearing::{Books, ClosePeriod, Move, MoveCycle, aging, exposures, what_if};
+use tallyhouse::formats::{Change, Cut, Ledger, Liability, RollForward};
+use tallyhouse::log::{Envelope, Slot};
+use tallyhouse::machine::{Event, Sealed};
+use tallyhouse::types::{ParticipantId, Time};
 
 fn books(house: &House) -> Books {
     Books(house.node.state.0.iter().map(|(name, record)| (name.clone(), record.clone())).collect())
@@ -98,4 +102,62 @@ fn reports_say_what_the_books_say() {
     let positions = exposures(&books(&house), house.now).expect("a report");
     assert_eq!(positions.iter().map(|one| one.position).sum::<i64>(), 0);
     assert!(positions.iter().all(|one| one.currency == eur()));
+}
+
+/// The events of a house's log.
+fn events(house: &House) -> Vec<Event> {
+    let read = |entry: &Sealed| {
+        let envelope = Envelope::decode(&entry.envelope).expect("our own envelope");
+        let slots: Vec<Slot> = entry.parts.iter().cloned().map(Slot::Whole).collect();
+        Event::read(&envelope, entry.hash, &slots).expect("an event")
+    };
+    house.node.entries.iter().map(read).collect()
+}
+
+#[test]
+fn what_was_earned_in_a_closed_month_and_comes_later_is_told_as_prior_period() {
+    let mut house = House::new(4, false);
+    let holder = house.award("HARVEST", 0, 500);
+    house.now = "2026-02-03T12:00:00Z".parse().expect("an instant");
+    let late = |house: &mut House, amount, day: &str| {
+        let (brand, at) = house.world.brand_of(id("HARVEST"));
+        let (issuing, now, cid) = (&brand.issuing[at], house.now, house.node.entries.len().to_string());
+        let occurred: Time = day.parse().expect("an instant");
+        let mut token =
+            house.world.token(brand, id("HARVEST"), &format!("late-{cid}"), holder.account, amount, now);
+        token.occurred_at = Some(occurred.seconds());
+        let request = house.world.issue(issuing, &token);
+        house.send(request).expect("awarded");
+    };
+    // What comes late while the month is open is of the month in which it comes, and nothing else.
+    late(&mut house, 30, "2026-01-20T10:00:00Z");
+    let seq = house.node.entries.len() as u64 - 1;
+    house.agreed("period.close", &ClosePeriod { month: id("2026-01"), seq }).expect("closed");
+    late(&mut house, 7, "2026-01-21T10:00:00Z");
+    late(&mut house, 200, "2026-02-02T10:00:00Z");
+    house.award("HARVEST", 0, 1_000);
+    let (mut liability, mut ledger) = (Liability::new(eur()), Ledger::new(None, 0, [(eur(), 4)]));
+    for event in events(&house) {
+        liability.take(&event).expect("taken");
+        ledger.take(&event).expect("booked");
+    }
+    assert_eq!(liability.closed().map(|closed| (closed.month, closed.seq)), Some((id("2026-01"), seq)));
+    let months = liability.report().expect("a report");
+    let lines = |month: &str| -> Vec<(Change, i64)> {
+        let of = |one: &&RollForward| one.unit == id("HARVEST") && one.month == id(month);
+        let month = months.iter().find(of).expect("a month");
+        month.lines.iter().map(|line| (line.change, line.amounts.points)).collect()
+    };
+    assert_eq!(lines("2026-01"), [(Change::Issued, 500)], "a closed month is as it was");
+    assert_eq!(lines("2026-02"), [(Change::Issued, 30 + 200 + 1_000), (Change::IssuedPriorPeriod, 7)]);
+    // The journal has a document of its own for it, on the day on which it came.
+    let last = house.node.entries.len() as u64 - 1;
+    let cut = Cut { origin: "tally.test/world".into(), from: 0, seq: last, checkpoint: "a\nb\nc\n".into() };
+    let journal = ledger.journal(cut).expect("it balances");
+    let prior: Vec<_> = journal.documents.iter().filter(|one| one.text.contains("prior period")).collect();
+    let [document] = prior.as_slice() else { panic!("one: {prior:?}") };
+    assert_eq!(document.text, "points.issued, prior period 2026-01");
+    assert_eq!(document.date.to_string(), "2026-02-03");
+    let points = document.postings.iter().find(|posting| posting.account.starts_with("Liabilities:Points"));
+    assert_eq!(points.map(|posting| posting.amount), Some(-7));
 }

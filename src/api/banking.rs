@@ -246,7 +246,7 @@ pub async fn notices(
 }
 
 /// As what a report is asked for.
-const CSV: &str = "text/csv";
+pub(super) const CSV: &str = "text/csv";
 
 /// One report at a time: each reads the log.
 static REPORTING: Mutex<()> = Mutex::new(());

@@ -9,7 +9,7 @@ use super::write::{Done, Incoming};
 use crate::book::{Closing, Line, Mark, Name, Period, Record, Schedule, Sums};
 use crate::clearing::{
     AnswerObjection, ClosePeriod, ComputeCycle, FileObjection, InstructionStage, MoveCycle, SealCycle,
-    SetSchedule, Stage, instruction_stage, seal_due, stage,
+    SetSchedule, Stage, instruction_stage, seal_due, side, stage,
 };
 use crate::log::root_at;
 use crate::types::{Currency, Hash, Ident, InstructionId, Money, ParticipantId, Time};
@@ -29,7 +29,8 @@ pub async fn seal(incoming: Incoming) -> Result<HttpResponse, Problem> {
 
 /// Set when cycles are sealed
 ///
-/// On which days and at which hour the open cycle is sealed without anybody asking; never, if no day is named. With the
+/// On which days and at which hour the open cycle is sealed without anybody asking; never, if no day is named. And by how
+/// much what payers pay may be off and be written off by two people. With the
 /// approvals of two of the operator's approvers: send it as `application/jose`.
 #[utoipa::path(post, path = "/v1/schedule", tag = "clearing", operation_id = "setSchedule", request_body = SetSchedule,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
@@ -146,6 +147,17 @@ pub async fn answer(incoming: Incoming) -> Result<HttpResponse, Problem> {
     incoming.run().await
 }
 
+/// A cycle in one currency.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct CycleSums {
+    /// What is to be paid, and what was.
+    #[serde(flatten)]
+    sums: Sums,
+    /// Where it stands in this currency, once payers were asked to pay: what is missing in another holds it up no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<Stage>,
+}
+
 /// A cycle.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Cycle {
@@ -188,7 +200,7 @@ pub struct Cycle {
     with_loss: bool,
     /// Its sums, for the operator and analysts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    sums: Vec<Sums>,
+    sums: Vec<CycleSums>,
     /// When it was settled.
     #[serde(skip_serializing_if = "Option::is_none")]
     settled: Option<Mark>,
@@ -199,9 +211,15 @@ pub struct Cycle {
 
 impl Cycle {
     fn of(cycle: u64, closing: Closing, all: bool) -> Self {
+        let (at, asked) = (stage(&closing), closing.due.is_some());
+        let of = |sums: &Sums| CycleSums {
+            sums: sums.clone(),
+            stage: Some(side(&closing, sums)).filter(|_| asked && !at.is_final()),
+        };
+        let sums = if all { closing.sums.iter().map(of).collect() } else { vec![] };
         Self {
             cycle,
-            stage: stage(&closing),
+            stage: at,
             from: closing.from,
             includes: closing.includes,
             sealed: closing.sealed,
@@ -214,7 +232,7 @@ impl Cycle {
             approved: closing.approved,
             due: closing.due,
             with_loss: closing.shortfall.is_some(),
-            sums: if all { closing.sums } else { vec![] },
+            sums,
             settled: closing.settled,
             voided: closing.voided,
         }
@@ -321,6 +339,8 @@ pub struct CycleLine {
     drawn: Money,
     /// For a receiver: what it did not get.
     lost: Money,
+    /// Differences that were written off: + was missing, and stands in `drawn`, too; − was too much.
+    written_off: i64,
     /// What is still to be paid.
     open: u64,
     /// The instruction in force.
@@ -409,6 +429,7 @@ fn shown_line(
         paid: line.paid,
         drawn: line.drawn,
         lost: line.lost,
+        written_off: line.written_off,
         open: line.open(),
         instruction: line.instruction,
         stage: instruction.map(|one| instruction_stage(one, closing, now)),

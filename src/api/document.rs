@@ -318,6 +318,9 @@ fn extra(route: &Route) -> Vec<&'static str> {
     if logs {
         extra.push("DryRun");
     }
+    if route.kind.is_some() && !takes_batches(route) {
+        extra.push("Time");
+    }
     if route.kind.is_some() {
         extra.push("Prefer");
     }

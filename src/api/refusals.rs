@@ -316,7 +316,9 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
         }
         Kind::StatementImported => &[AlreadyExists, SettingInvalid, StatementInvalid],
         Kind::StatementAccepted => &[StatementUnknown, AmountTooLarge, PeopleMissing, StatementInvalid],
-        Kind::InstructionMoved => &[InstructionUnknown, AmountTooLarge, PeopleMissing, InstructionStage],
+        Kind::InstructionMoved => {
+            &[InstructionUnknown, ParticipantUnknown, AmountTooLarge, PeopleMissing, InstructionStage]
+        }
         Kind::DetailsSet => &[ParticipantUnknown, SerialStale, SettingInvalid, PeopleMissing],
         Kind::DetailsConfirmed => &[DetailsUnknown, SerialStale, AlreadyExists, PeopleMissing],
         Kind::ScheduleSet | Kind::PeriodClosed => &[SerialStale, SettingInvalid, PeopleMissing],

@@ -1,12 +1,15 @@
 //! Reports of the clearing house, for the operator and its analysts: each of one moment, which it names.
 
+use super::banking::CSV;
 use super::call::{Caller, Whom, service};
 use super::problem::{Code, Problem};
 use super::query::Query;
-use super::reply::{json, min_seq};
+use super::reply::{SEQ, json, min_seq};
 use crate::clearing::{Aged, Exposed, Hole, aging, exposures, what_if};
+use crate::formats::{Table, aging_table, exposure_table, what_if_table};
 use crate::reading::{Kept, books};
-use crate::types::{Money, ParticipantId, Time};
+use crate::types::{Currency, Money, ParticipantId, Time};
+use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
@@ -73,25 +76,57 @@ async fn of<T: Send + 'static>(
     made.await.map_err(Problem::fault)?
 }
 
+/// The answer as a table, if that is asked for: each row names the last entry that it counts, and the checkpoint.
+fn table(
+    request: &HttpRequest,
+    cut: &Cut,
+    name: &str,
+    make: impl FnOnce(&dyn Fn(Currency) -> u8) -> Table,
+) -> Result<Option<HttpResponse>, Problem> {
+    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
+    if !accept.is_some_and(|accept| accept.contains(CSV)) {
+        return Ok(None);
+    }
+    let service = service(request)?;
+    let scale = |currency: Currency| {
+        let known = service.genesis.currencies.iter().find(|one| one.code == currency);
+        known.map_or(0, |one| one.scale)
+    };
+    let bytes = make(&scale).csv(cut.seq, &cut.checkpoint).map_err(Problem::fault)?;
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((CACHE_CONTROL, "no-store")).insert_header((SEQ, cut.seq));
+    answer.insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}-{}.csv\"", cut.seq)));
+    Ok(Some(answer.content_type(CSV).body(bytes)))
+}
+
 /// Report the age of obligations
 ///
 /// What each participant owes each other one and is not settled, by how long ago the cycle was sealed that it fell into.
-/// For the operator and its analysts.
+/// With `Accept: text/csv` as a table. For the operator and its analysts.
 #[utoipa::path(get, path = "/v1/reports/aging", tag = "clearing", operation_id = "reportAging",
-    responses((status = 200, description = "The report.", body = AgingReport)))]
+    responses((status = 200, description = "The report.", content(
+        (AgingReport = "application/json"), (String = "text/csv")))))]
 pub async fn age(caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let (cut, items) = of(&caller, &request, |kept| Ok(aging(&kept.books, kept.at))).await?;
+    if let Some(answer) = table(&request, &cut, "aging", |scale| aging_table(&items, scale))? {
+        return Ok(answer);
+    }
     Ok(json(Some(cut.seq), &AgingReport { cut, items }))
 }
 
 /// Report exposures
 ///
-/// What each participant owes, what is reserved for it, and what stands behind that. For the operator and its analysts.
+/// What each participant owes, what is reserved for it, and what stands behind that. With `Accept: text/csv` as a table. For
+/// the operator and its analysts.
 #[utoipa::path(get, path = "/v1/reports/exposure", tag = "clearing", operation_id = "reportExposure",
-    responses((status = 200, description = "The report.", body = ExposureReport)))]
+    responses((status = 200, description = "The report.", content(
+        (ExposureReport = "application/json"), (String = "text/csv")))))]
 pub async fn exposure(caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let report = |kept: &Kept| exposures(&kept.books, kept.at).map_err(Problem::fault);
     let (cut, items) = of(&caller, &request, report).await?;
+    if let Some(answer) = table(&request, &cut, "exposure", |scale| exposure_table(&items, scale))? {
+        return Ok(answer);
+    }
     Ok(json(Some(cut.seq), &ExposureReport { cut, items }))
 }
 
@@ -107,11 +142,12 @@ pub struct Beside {
 /// Report who would bear a default
 ///
 /// If a participant paid nothing any more for the cycles that are not settled: what its cover, its share of the fund, the
-/// operator and others would bear, cycle by cycle, by the rules of a true shortfall. Nothing is written. For the operator
-/// and its analysts.
+/// operator and others would bear, cycle by cycle, by the rules of a true shortfall. Nothing is written. With
+/// `Accept: text/csv` as a table. For the operator and its analysts.
 #[utoipa::path(get, path = "/v1/reports/what-if/{participant}", tag = "clearing", operation_id = "reportWhatIf",
     params(("participant" = ParticipantId, Path, description = "Who would pay nothing any more."), Beside),
-    responses((status = 200, description = "The report.", body = WhatIfReport)))]
+    responses((status = 200, description = "The report.", content(
+        (WhatIfReport = "application/json"), (String = "text/csv")))))]
 pub async fn default(
     caller: Caller,
     request: HttpRequest,
@@ -131,5 +167,8 @@ pub async fn default(
         what_if(&kept.books, &who, most).map_err(Problem::fault)
     };
     let (cut, items) = of(&caller, &request, report).await?;
+    if let Some(answer) = table(&request, &cut, "what-if", |scale| what_if_table(&items, scale))? {
+        return Ok(answer);
+    }
     Ok(json(Some(cut.seq), &WhatIfReport { cut, participant, items }))
 }

@@ -4,10 +4,32 @@ use super::call::{Caller, Whom, service};
 use super::problem::{Code, Problem};
 use super::query::Query;
 use super::reply::{Page, json, min_seq};
-use crate::book::Name;
+use crate::book::{Name, Service, TaxCategory};
 use crate::types::{BrandId, Currency, Date, ParticipantId, UnitCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A part of an obligation that one tax applies to; as invoices have it (EN 16931).
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct TaxedPart {
+    /// What was supplied.
+    service: Service,
+    /// Who supplies: the creditor.
+    supplier: ParticipantId,
+    /// Who is supplied: the debtor.
+    customer: ParticipantId,
+    /// Without tax, in the network's smallest unit; below 0 if more was taken back than supplied.
+    net: i64,
+    /// The tax's category.
+    category: TaxCategory,
+    /// The tax's rate, in parts per million of the net amount.
+    rate: u32,
+    /// The tax.
+    tax: i64,
+    /// Net and tax: what is owed for it.
+    gross: i64,
+}
 
 /// What one participant owes another.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -24,6 +46,9 @@ pub struct Obligation {
     /// How much, in the network's smallest unit of it; refunds count against it, so it may be negative.
     #[schema(example = 2_960_959)]
     amount: i64,
+    /// The parts of it whose supply and tax the log says, by service, category and rate. The rest is outside the scope of
+    /// tax.
+    supplies: Vec<TaxedPart>,
 }
 
 /// Which obligations.
@@ -38,7 +63,7 @@ pub struct Cycle {
 
 /// List obligations
 ///
-/// What payments made participants owe each other. A brand sees those of its own participant; the operator, analysts
+/// What payments made participants owe each other, and which tax stands in it. A brand sees those of its own participant; the operator, analysts
 /// and auditors see all.
 #[utoipa::path(get, path = "/v1/obligations", tag = "settlement", operation_id = "listObligations", params(Cycle),
     responses((status = 200, description = "The obligations.", body = Page<Obligation>)))]
@@ -59,12 +84,33 @@ pub async fn obligations(
         _ => return Err(Code::NotYours.into()),
     };
     let cycle = query.cycle;
-    let listed = web::block(move || service.views.obligations(cycle)).await.map_err(Problem::fault)??;
+    let listed = web::block(move || {
+        let listed = service.views.obligations(cycle)?;
+        Ok::<_, Problem>((listed, service.views.supplies(cycle)?.what))
+    });
+    let (listed, supplies) = listed.await.map_err(Problem::fault)??;
+    let mut parts: BTreeMap<(u64, ParticipantId, ParticipantId, Currency), Vec<TaxedPart>> = BTreeMap::new();
+    for one in supplies {
+        let key = (one.cycle, one.customer.clone(), one.supplier.clone(), one.currency);
+        parts.entry(key).or_default().push(TaxedPart {
+            service: one.service,
+            supplier: one.supplier,
+            customer: one.customer,
+            net: one.net,
+            category: one.category,
+            rate: one.rate,
+            tax: one.tax,
+            gross: one.net.saturating_add(one.tax),
+        });
+    }
     let mine = |debtor: &ParticipantId, creditor: &ParticipantId| {
         own.as_ref().is_none_or(|own| own == debtor || own == creditor)
     };
     let items =
         listed.what.into_iter().filter(|one| mine(&one.debtor, &one.creditor)).map(|one| Obligation {
+            supplies: parts
+                .remove(&(one.cycle, one.debtor.clone(), one.creditor.clone(), one.currency))
+                .unwrap_or_default(),
             cycle: one.cycle,
             debtor: one.debtor,
             creditor: one.creditor,

@@ -13,11 +13,12 @@ use super::nonce;
 use super::problem::{Code, Problem};
 use super::reply::SEQ;
 use super::service::Service;
+use crate::book::Principal;
 use crate::engine::{Failure, Level};
 use crate::log::Proof;
 use crate::machine::{Answer, Body, Carrier, Command, Kind, Reader, Request, Route};
 use crate::sign::object;
-use crate::types::{AccountId, Ident, Kid};
+use crate::types::{AccountId, Ident, Kid, Refusal, Refused, Time};
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
@@ -43,6 +44,10 @@ pub const NDJSON: &str = "application/x-ndjson";
 const CONSENTS: HeaderName = HeaderName::from_static("tallyhouse-consents");
 /// The statement that signs a batch.
 pub const BATCH: HeaderName = HeaderName::from_static("tallyhouse-batch");
+/// In a network on its own time, the instant that a command of the operator's people brings.
+const TIME: HeaderName = HeaderName::from_static("tallyhouse-time");
+/// Most days that one command moves such a network on.
+const MOST_DAYS: u64 = 366;
 /// Says that the answer was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -311,6 +316,26 @@ impl Incoming {
         prefer.flat_map(|text| text.split(',')).any(|one| one.trim() == "return=proof")
     }
 
+    /// When the command happens, if it says so: a network on its own time stands still until one of the operator's people
+    /// moves it on.
+    fn at(&self, signer: Kid) -> Result<Option<Time>, Problem> {
+        let Some(text) = header(&self.request, TIME)? else { return Ok(None) };
+        if !self.service.genesis.driven {
+            return Err(Refused::from(Refusal::NotDriven).into());
+        }
+        let (key, now) = self.service.key_now(signer)?;
+        if key.owner != Principal::Operator {
+            return Err(Problem::about(
+                Code::NotYours,
+                "tallyhouse-time: for those who work for the operator",
+            ));
+        }
+        let latest = now.plus_seconds(MOST_DAYS * 86_400);
+        let at = text.parse::<Time>().ok().filter(|at| *at <= latest);
+        let about = || format!("tallyhouse-time: an instant such as {now}, at most {MOST_DAYS} days later");
+        at.map(Some).ok_or_else(|| Problem::about(Code::HeaderInvalid, about()))
+    }
+
     /// Says what would happen.
     async fn dry(self, request: Request) -> Result<HttpResponse, Problem> {
         let service = self.service.clone();
@@ -320,7 +345,8 @@ impl Incoming {
         }
         let dry = service.engine().check_dry(&request).map_err(|no| refused(no, &request))?;
         self.fits(dry.command())?;
-        let run = web::block(move || service.engine().dry_run(dry.command(), None));
+        let at = self.at(dry.command().asked.kid)?;
+        let run = web::block(move || service.engine().dry_run(dry.command(), at));
         let run = run.await.map_err(Problem::fault)??;
         let mut reply = HttpResponse::Ok();
         if run.repeated {
@@ -373,7 +399,8 @@ impl Incoming {
             let who = if own { gate::stranger(&self.request) } else { Who::Key(signer.to_string()) };
             gate::draw(&self.service, &self.request, &who)?;
         }
-        let ticket = self.service.engine().handle().submit(command, None).await;
+        let at = self.at(signer)?;
+        let ticket = self.service.engine().handle().submit(command, at).await;
         let answer = ticket.await?;
         let mut reply = HttpResponse::Created();
         reply.insert_header((SEQ, answer.seq));

@@ -6,7 +6,7 @@
 
 use super::{Desk, Fault};
 use crate::book::{Instruction, Name, Record, Way};
-use crate::clearing::{Accepted, Account, Last, LineKey, Open, Statement};
+use crate::clearing::{Accepted, Account, Last, Line, LineKey, Open, Statement};
 use crate::engine::open_entry;
 use crate::formats::{end_to_end, line_name, open, statement_name};
 use crate::log::{Slot, open as open_part};
@@ -61,20 +61,47 @@ impl Desk<'_> {
         Ok(Account { account, currency, last })
     }
 
+    /// By how much a payment may be off and be written off, in the bank's minor unit.
+    pub(super) fn tolerance(&self, currency: Currency) -> Result<u64, Fault> {
+        let unit = self.setting(currency)?.bank_unit();
+        let record = self.record(&Name::Schedule)?;
+        let set = record.as_ref().and_then(Record::schedule).map_or(0, |one| one.tolerance(currency).get());
+        Ok(set.checked_div(unit).unwrap_or(0))
+    }
+
     /// The lines of a statement that were counted before, with their amounts in the bank's minor unit.
     pub(super) fn counted(&self, statement: &Statement) -> Result<Counted, Fault> {
         let unit = self.setting(statement.currency)?.bank_unit();
         let name = Name::Statement(statement_name(statement)?);
         let record = self.record(&name)?;
         let taken = record.as_ref().and_then(Record::statement).is_some_and(|one| one.accepted.is_some());
-        let mut lines = BTreeMap::new();
+        let (mut lines, mut entries) = (BTreeMap::new(), BTreeMap::new());
         for line in &statement.lines {
-            let entry = line_name(line)?;
-            let record = self.record(&Name::UsedEntry(entry.clone()))?;
-            let Some(used) = record.as_ref().and_then(Record::used) else { continue };
-            lines.insert(line.key(), self.amount_of(used.0, entry.as_str(), unit)?);
+            let Some(amount) = self.counted_line(line, unit)? else { continue };
+            lines.insert(line.key(), amount);
+            if line.detail == 0 && amount != line.amount {
+                entries.insert(line.entry.clone(), self.counted_entry(line, unit)?);
+            }
         }
-        Ok(Counted { taken, lines })
+        Ok(Counted { taken, lines, entries })
+    }
+
+    /// What a line of this name came to, if one was counted.
+    fn counted_line(&self, line: &Line, unit: u64) -> Result<Option<i64>, Fault> {
+        let entry = line_name(line)?;
+        let record = self.record(&Name::UsedEntry(entry.clone()))?;
+        let used = record.as_ref().and_then(Record::used);
+        used.map(|used| self.amount_of(used.0, entry.as_str(), unit)).transpose()
+    }
+
+    /// What the lines of a batch came to that were counted.
+    fn counted_entry(&self, first: &Line, unit: u64) -> Result<i64, Fault> {
+        let (mut sum, mut line) = (0i64, first.clone());
+        while let Some(amount) = self.counted_line(&line, unit)? {
+            sum = sum.saturating_add(amount);
+            line.detail = line.detail.saturating_add(1);
+        }
+        Ok(sum)
     }
 
     /// What a line came to that an acceptance counted: the acceptance's entry has the statement.
@@ -105,6 +132,8 @@ impl Desk<'_> {
 pub(super) struct Counted {
     taken: bool,
     lines: BTreeMap<LineKey, i64>,
+    /// What came in parts before, by the bank's reference.
+    entries: BTreeMap<String, i64>,
 }
 
 impl Accepted for Counted {
@@ -114,6 +143,10 @@ impl Accepted for Counted {
 
     fn line(&self, key: &LineKey) -> Option<i64> {
         self.lines.get(key).copied()
+    }
+
+    fn entry(&self, entry: &str) -> Option<i64> {
+        self.entries.get(entry).copied()
     }
 }
 

@@ -49,6 +49,9 @@ pub struct ReportLine {
     pub drawn: Money,
     /// For a receiver: what it did not get.
     pub lost: Money,
+    /// Differences that were written off: + was missing, and stands in `drawn`, too; − was too much.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub written_off: i64,
     /// The instruction in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instruction: Option<InstructionId>,
@@ -89,6 +92,10 @@ impl From<Unsound> for Fault {
     fn from(e: Unsound) -> Self {
         Self::Damaged(e.to_string())
     }
+}
+
+fn is_nothing(amount: &i64) -> bool {
+    *amount == 0
 }
 
 type Matrices = BTreeMap<(u64, Currency), Vec<Effect>>;
@@ -149,19 +156,23 @@ impl Desk<'_> {
 
     /// The obligations of a cycle and of all before it that count, each under the cycle that settles it.
     fn of_cycles(&self, cycle: u64, tip: u64) -> Result<Matrices, Fault> {
-        let mut settles: BTreeMap<u64, u64> = BTreeMap::new();
+        // By which cycle each is settled, and before which entry: what is written off of its payments comes later.
+        let mut settles: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
         let mut to = 0u64;
         for number in 1..=cycle {
             let closing = self.closing(number)?;
-            settles.insert(number, number);
+            let before = end(&closing);
+            settles.insert(number, (number, before));
             for earlier in &closing.includes {
-                settles.insert(*earlier, number);
+                settles.insert(*earlier, (number, before));
             }
-            to = to.max(end(&closing));
+            to = to.max(before);
         }
         let mut all = Matrices::new();
         effects(self.read, 0, to.min(tip.saturating_add(1)), &mut |one| {
-            if let Some(number) = settles.get(&one.cycle) {
+            if let Some((number, before)) = settles.get(&one.cycle)
+                && one.seq < *before
+            {
                 all.entry((*number, one.currency)).or_default().push(one);
             }
             Ok(())
@@ -200,7 +211,7 @@ impl Desk<'_> {
                 None => None,
             };
             let carried = line.carried();
-            let Line { net, carry, amount, instruction, paid, drawn, lost, .. } = line;
+            let Line { net, carry, amount, instruction, paid, drawn, lost, written_off, .. } = line;
             lines.push(ReportLine {
                 participant,
                 currency,
@@ -211,6 +222,7 @@ impl Desk<'_> {
                 paid,
                 drawn,
                 lost,
+                written_off,
                 instruction,
                 stage,
             });
@@ -250,6 +262,7 @@ impl CycleReport {
             "paid",
             "drawn",
             "lost",
+            "written_off",
             "instruction",
             "stage",
             "entry",
@@ -316,6 +329,7 @@ impl CycleReport {
                 ("paid", n(&line.paid)),
                 ("drawn", n(&line.drawn)),
                 ("lost", n(&line.lost)),
+                ("written_off", n(&line.written_off)),
                 ("instruction", line.instruction.map_or(String::new(), |id| id.to_string())),
                 ("stage", line.stage.map_or(String::new(), |stage| stage.to_string())),
             ])?;

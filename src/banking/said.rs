@@ -8,8 +8,8 @@
 use super::{Desk, Fault, OpenInstructions};
 use crate::book::Way;
 use crate::clearing::{
-    Exception, ImportStatement, InstructionStep, Line, Matching, MoveInstruction, Statement, StatementKind,
-    instruction_stage, match_statement,
+    Difference, Exception, ImportStatement, InstructionStep, Line, Matching, MoveInstruction, Statement,
+    StatementKind, instruction_stage, match_statement,
 };
 use crate::formats::{FileOf, Verdict, imports, message_id, read_camt, read_pain002, read_statement_csv};
 use crate::types::{Currency, Hash, InstructionId, Time};
@@ -103,7 +103,7 @@ impl Desk<'_> {
         let one = self.instruction(id)?;
         let closing = self.closing(one.cycle)?;
         let allowed = instruction_stage(&one, &closing, now.seconds()).allows(step);
-        Ok(allowed.then_some(MoveInstruction { instruction: id, step, file: None }))
+        Ok(allowed.then(|| MoveInstruction::bare(id, step)))
     }
 
     /// The pay-outs that left in a message of this id.
@@ -136,7 +136,8 @@ pub struct Unmatched {
 pub struct StatementRead {
     /// The bank's id of it.
     pub statement: String,
-    /// Whether it is a statement with balances, or a notification: that one is not imported, its lines come again.
+    /// Whether it is a statement with balances, or a notification: of that one only what was matched is imported, since all
+    /// of it comes again.
     pub kind: StatementKind,
     /// The currency.
     pub currency: Currency,
@@ -146,9 +147,12 @@ pub struct StatementRead {
     pub matched: usize,
     /// Lines that were counted before.
     pub repeated: usize,
+    /// Pay-ins that are off by no more than the tolerance once this counts: more comes, or two people write it off.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
     /// What a person has to look at.
     pub exceptions: Vec<Unmatched>,
-    /// What to sign, in this order: `statement.import`. Lines with exceptions come along and change nothing.
+    /// What to sign, in this order: `statement.import`. A statement's lines with exceptions come along and change nothing.
     pub imports: Vec<ImportStatement>,
 }
 
@@ -169,11 +173,12 @@ fn matched(desk: &Desk<'_>, statement: &Statement, document: Hash) -> Result<Sta
     let open = desk.open_instructions(statement.currency)?;
     let account = desk.account(statement.currency)?;
     let counted = desk.counted(statement)?;
-    let matching = match_statement(&account, statement, &open.to_match(unit)?, &counted, 0)?;
+    let tolerance = desk.tolerance(statement.currency)?;
+    let matching = match_statement(&account, statement, &open.to_match(unit)?, &counted, tolerance)?;
     let ids: Vec<InstructionId> = open.all.iter().map(|(id, _)| *id).collect();
-    let whole = statement.kind == StatementKind::Statement && matching.is_acceptable();
-    let imports = if whole { imports(statement, &matching, &ids, unit, document)? } else { vec![] };
-    let Matching { matches, exceptions, repeated, .. } = matching;
+    let imports =
+        if matching.is_acceptable() { imports(statement, &matching, &ids, unit, document)? } else { vec![] };
+    let Matching { matches, exceptions, repeated, differences } = matching;
     let exceptions = exceptions.into_iter().map(|exception| {
         let line = statement.lines.iter().find(|line| Some(line.key()) == exception.line).cloned();
         Unmatched { advice: exception.why.advice(), line, exception }
@@ -185,6 +190,7 @@ fn matched(desk: &Desk<'_>, statement: &Statement, document: Hash) -> Result<Sta
         document,
         matched: matches.len(),
         repeated: repeated.len(),
+        differences,
         exceptions: exceptions.collect(),
         imports,
     })

@@ -68,6 +68,9 @@ pub struct Sums {
     pub lost: Money,
     /// Confirmed by statements as paid out.
     pub paid_out: Money,
+    /// Confirmed beyond what payers were asked for, within the tolerance, and not written off: nothing is paid out of it.
+    #[serde(default, skip_serializing_if = "super::record::nothing")]
+    pub surplus: Money,
     /// Hash of the file of payment orders, once it may leave.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<Hash>,
@@ -166,6 +169,13 @@ pub struct Line {
     pub drawn: Money,
     /// For a receiver: what it did not get, and is owed by who did not pay.
     pub lost: Money,
+    /// Differences that two people wrote off: + was missing, and stands in `drawn`, too; − was too much.
+    #[serde(default, skip_serializing_if = "is_nil")]
+    pub written_off: i64,
+}
+
+fn is_nil(amount: &i64) -> bool {
+    *amount == 0
 }
 
 impl Line {
@@ -223,9 +233,15 @@ pub struct Instruction {
     pub amount: Money,
     /// Confirmed by statements.
     pub confirmed: Money,
-    /// A difference that two people wrote off.
+    /// What is missing of it and two people wrote off.
     #[serde(default, skip_serializing_if = "super::record::nothing")]
     pub written_off: Money,
+    /// What was too much and two people wrote off.
+    #[serde(default, skip_serializing_if = "super::record::nothing")]
+    pub kept: Money,
+    /// Who bears what was missing, or has what was too much: the operator's participant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer: Option<ParticipantId>,
     /// The bank said that it has it (pain.002).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub acknowledged: bool,
@@ -329,7 +345,7 @@ pub enum Exception {
     NotOpen,
 }
 
-/// A bank statement.
+/// A bank statement, or a notification of some lines that a statement will repeat.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = StatementFacts)]
@@ -338,10 +354,12 @@ pub struct Statement {
     pub currency: Currency,
     /// SHA-256 of the document as the bank sent it.
     pub document: Hash,
-    /// The balance that it begins with, in the network's smallest unit.
-    pub opening: Money,
-    /// The balance that it ends with.
-    pub closing: Money,
+    /// The balance that it begins with, in the network's smallest unit; a notification has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opening: Option<Money>,
+    /// The balance that it ends with; a notification has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closing: Option<Money>,
     /// Its lines.
     pub lines: Vec<StatementLine>,
     /// The key that imported it.
@@ -451,7 +469,7 @@ pub struct DisputeOutcome {
     pub fees: Money,
 }
 
-/// A dispute over an obligation: a unit's share of a payment, or an exchange.
+/// A dispute over an obligation: a unit's share of a payment, an exchange, or a fee of either.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = DisputeFacts)]
@@ -465,6 +483,9 @@ pub struct Dispute {
     /// The exchange, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchange: Option<ExchangeId>,
+    /// The fee of the payment or the exchange, if it is about that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee: Option<super::fees::Service>,
     /// Who files: the participant that owes.
     pub filer: ParticipantId,
     /// Against whom: the participant that is owed.

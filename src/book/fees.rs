@@ -306,6 +306,12 @@ pub struct FeeTerms {
     pub gross: Money,
     /// Whether it goes down again with what is refunded.
     pub refundable: bool,
+    /// How much of what is charged is disputed, or was taken back by a dispute: it goes down by refunds no further.
+    #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
+    pub charged: Money,
+    /// How much of that disputes took back.
+    #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
+    pub won: Money,
 }
 
 impl FeeTerms {

@@ -45,7 +45,7 @@ pub use record::{
     Brand, Budget, Command, Consent, Erased, Expiry, KeyRecord, KeyState, Network, Participant, Payment,
     Record, Root, Share, ShareTerms, Shown, Term, Tick, TillTerms, Unit, Used,
 };
-pub use schedule::{DayOfMonth, DayOfWeek, Every, Period, Schedule};
+pub use schedule::{DayOfMonth, DayOfWeek, Every, Period, Schedule, Tolerance};
 pub use terms::{
     Acceptance, Accepted, AcceptedUnit, AnnouncedAcceptance, Breakage, Dated, ExchangeAccepted, Floor,
     Notice, Price, PriceFor, Prices, Published,

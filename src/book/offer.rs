@@ -168,4 +168,7 @@ pub struct Exchange {
     /// How much of what it is worth is disputed, or was charged back.
     #[serde(default, skip_serializing_if = "super::record::nothing")]
     pub charged: Money,
+    /// How much of that disputes took back, if it is taxed.
+    #[serde(default, skip_serializing_if = "super::record::nothing")]
+    pub won: Money,
 }

@@ -280,6 +280,9 @@ pub struct ShareTerms {
     /// How much of the obligation is disputed, or was charged back.
     #[serde(default, skip_serializing_if = "nothing")]
     pub charged: Money,
+    /// How much of that disputes took back, if it is taxed.
+    #[serde(default, skip_serializing_if = "nothing")]
+    pub won: Money,
     /// How much of that was charged back and its points given back.
     #[serde(default, skip_serializing_if = "nothing")]
     pub restored: Money,

@@ -1,9 +1,9 @@
-//! When cycles are sealed by themselves, and through which month the books are closed.
+//! When cycles are sealed by themselves, by how much payments may be off, and through which month the books are closed.
 //!
-//! Owns: the shapes of both. Promises: instants are of the log. Refuses to know: who set them.
+//! Owns: the shapes of these. Promises: instants are of the log. Refuses to know: who set them.
 
 use super::clearing::Mark;
-use crate::types::Month;
+use crate::types::{Currency, Money, Month};
 use serde::{Deserialize, Serialize};
 
 /// On which days.
@@ -36,7 +36,17 @@ pub struct DayOfMonth {
     pub day: u8,
 }
 
-/// When the open cycle is sealed without anybody asking.
+/// By how much one payment may be off and be written off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tolerance {
+    /// The currency.
+    pub currency: Currency,
+    /// How much, in the network's smallest unit; whole units of the bank's.
+    pub amount: Money,
+}
+
+/// When the open cycle is sealed without anybody asking, and by how much payments may be off.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
@@ -49,8 +59,19 @@ pub struct Schedule {
     pub hour: u8,
     /// So many minutes later: what tills send late falls into the cycle it belongs to.
     pub grace_minutes: u32,
+    /// By how much what a payer pays may be off and be written off; 0 in a currency that is not named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tolerance: Vec<Tolerance>,
     /// When it was set.
     pub set: Mark,
+}
+
+impl Schedule {
+    /// By how much a payment in a currency may be off and be written off.
+    pub fn tolerance(&self, currency: Currency) -> Money {
+        let own = self.tolerance.iter().find(|one| one.currency == currency);
+        own.map_or(Money::ZERO, |one| one.amount)
+    }
 }
 
 /// The month that was closed last: what arrives later for it, or an earlier one, is told as prior-period.

@@ -7,6 +7,7 @@
 //! Refuses to know: which step may follow which.
 
 use super::subject::{Subject, charge};
+use super::taken::take;
 use crate::book::{Dispute, DisputeOutcome, DisputeStage, Draft, Name, PROVISIONAL, PartKey, PointsEffect};
 use crate::book::{Record, Stop, Tag};
 use crate::payments::give_charged_back;
@@ -50,10 +51,16 @@ pub(super) fn finish(
     if charged_back {
         provide(draft, id, dispute, less)?;
     }
-    let subject = Subject::of(dispute.payment, dispute.unit, dispute.exchange)?;
+    let of = (dispute.fee, &dispute.filer);
+    let subject = Subject::of(dispute.payment, dispute.unit, dispute.exchange, of)?;
     let mut points = PointsEffect::None;
     if for_filer {
-        draft.owe(&dispute.filer, &dispute.target, dispute.currency, less, id.into())?;
+        let (filer, target, currency) = (&dispute.filer, &dispute.target, dispute.currency);
+        // What is taken back of a taxed line takes its tax with it.
+        match take(draft, &subject, dispute.amount)? {
+            Some(supply) => draft.owe_for(filer, target, currency, supply, id.into())?,
+            None => draft.owe(filer, target, currency, less, id.into())?,
+        }
         points = dispute.points;
         if points == PointsEffect::Restore {
             restore(draft, &subject, dispute.amount)?;
@@ -71,7 +78,7 @@ pub(super) fn finish(
 /// The points behind what was taken back go into the lots that they came from.
 fn restore(draft: &mut Draft, subject: &Subject, amount: Money) -> Result<(), Stop> {
     let Subject::Payment(id, unit) = subject else {
-        return Err(Stop::Bug("points of an exchange stay exchanged".into()));
+        return Err(Stop::Bug("points go back for a share of a payment alone".into()));
     };
     let mut payment = (*draft.payment(*id)?).clone();
     for share in payment.shares.iter_mut().filter(|share| share.unit == *unit) {

@@ -62,7 +62,7 @@ pub enum Move {
     PayIn,
     /// Says that not everybody paid.
     Shortfall,
-    /// Covers what is missing; at most `tranche` of each currency by `operator`. Two approvers sign.
+    /// Covers what is missing, in a `currency` or in all; at most `tranche` of each by `operator`. Two approvers sign.
     Cover,
     /// Lets the payment orders of a `currency` leave in a `file` of this SHA-256. Two approvers sign.
     PayOut,
@@ -89,7 +89,7 @@ pub struct MoveCycle {
     /// To return, to void: why.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<Ident>,
-    /// To pay out: the currency.
+    /// To pay out: the currency. To cover: this one alone; all that are short if absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub currency: Option<Currency>,
     /// To pay out: SHA-256 of the file of payment orders.
@@ -235,6 +235,7 @@ pub fn compute_cycle(draft: &mut Draft, asked: &Asked, args: &ComputeCycle) -> R
                 paid: Money::ZERO,
                 drawn: Money::ZERO,
                 lost: Money::ZERO,
+                written_off: 0,
             };
             let name = Name::Line(cycle, participant.clone(), currency);
             if line.net == 0 && line.carry == 0 && draft.get(&name)?.is_none() {
@@ -314,8 +315,8 @@ fn nets_of(
 }
 
 fn blank(currency: Currency) -> Sums {
-    let (moved, paid_in, drawn, lost, paid_out) = Default::default();
-    Sums { currency, payers: 0, receivers: 0, moved, paid_in, drawn, lost, paid_out, file: None }
+    let (moved, paid_in, drawn, lost, paid_out, surplus) = Default::default();
+    Sums { currency, payers: 0, receivers: 0, moved, paid_in, drawn, lost, paid_out, surplus, file: None }
 }
 
 fn instruction(
@@ -334,6 +335,8 @@ fn instruction(
         amount: Money::new(amount.unsigned_abs()).ok_or(Refusal::AmountTooLarge)?,
         confirmed: Money::ZERO,
         written_off: Money::ZERO,
+        kept: Money::ZERO,
+        bearer: None,
         acknowledged: false,
         fate: None,
         file: None,
@@ -468,6 +471,10 @@ fn release(closing: &mut Closing, currency: Currency, file: Hash) -> Result<(), 
 /// All that was to be paid is confirmed, and the settlement account is empty.
 fn balanced(closing: &Closing) -> Result<(), Stop> {
     for sums in &closing.sums {
+        if !sums.surplus.is_zero() {
+            let about = format!("{}: {} came in too much: write it off", sums.currency, sums.surplus);
+            return Err(Refused::about(Refusal::CycleOpenWork, about).into());
+        }
         if sums.paid_out.get() != paid_out_in_full(sums) || collected(sums) != sums.paid_out.get() {
             let about = format!(
                 "{}: {} is there, {} of {} is paid out",

@@ -1,4 +1,4 @@
-//! Disputes: whoever owes for a payment or an exchange says that it should not, and who is owed answers.
+//! Disputes: whoever owes for a payment or an exchange, or a fee of it, says that it should not, and who is owed answers.
 //!
 //! Owns: the reasons with their time limits, and the table of stages, steps and sides.
 //! Promises: what is disputed of an obligation and what was refunded of it never come to more than was captured; a
@@ -9,7 +9,9 @@
 use super::chargeback::{end, finish, losing_costs, provide};
 use super::people::{analyst, speaks_for, two_people};
 use super::subject::{Subject, charge};
-use crate::book::{Dispute, DisputeFee, DisputeStage, Draft, Name, PartKey, PointsEffect, Record, Stop};
+use crate::book::{
+    Dispute, DisputeFee, DisputeStage, Draft, Name, PartKey, PointsEffect, Record, Service, Stop,
+};
 use crate::network::Asked;
 use crate::types::{
     DisputeId, ExchangeId, Hash, Ident, Money, ParticipantId, PaymentId, Refusal, Refused, Time, UnitCode,
@@ -54,13 +56,17 @@ pub struct FileDispute {
     /// The payment; or else `exchange` stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<PaymentId>,
-    /// The unit whose share of the payment is disputed.
+    /// The unit whose share of the payment is disputed; absent if a fee is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<UnitCode>,
     /// The exchange.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchange: Option<ExchangeId>,
-    /// How much of the obligation.
+    /// Instead of the payment's share, or of the exchange: a fee of it, with its tax. `acceptor_fee` or `issuer_fee` of a
+    /// payment, by who owes it; `exchange_fee` of an exchange, by the issuer of the points that were given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee: Option<Service>,
+    /// How much of the obligation, tax included.
     pub amount: Money,
     /// `not_ours`, `fraud`, `goods_not_received`, `wrong_amount` or `duplicate`.
     pub reason: Ident,
@@ -193,7 +199,7 @@ fn named(code: &Ident) -> Result<&'static Reason, Refused> {
 /// Files a dispute.
 pub fn file_dispute(draft: &mut Draft, asked: &Asked, args: &FileDispute) -> Result<(), Stop> {
     let filer = speaks_for(draft, asked.kid)?;
-    let subject = Subject::of(args.payment, args.unit, args.exchange)?;
+    let subject = Subject::of(args.payment, args.unit, args.exchange, (args.fee, &filer))?;
     let reason = named(&args.reason)?;
     let stands = subject.stands(draft, &filer)?;
     let limit = stands.since.seconds().saturating_add(reason.days.saturating_mul(DAY));
@@ -211,17 +217,18 @@ pub fn file_dispute(draft: &mut Draft, asked: &Asked, args: &FileDispute) -> Res
     }
     let points = match (&subject, args.points) {
         (Subject::Payment(..), asked) => asked.unwrap_or(reason.points),
-        (Subject::Exchange(_), Some(PointsEffect::Restore)) => {
-            let about = "points: those of an exchange stay exchanged";
+        (_, Some(PointsEffect::Restore)) => {
+            let about = "points: those of an exchange stay exchanged, and of a fee there are none";
             return Err(Refused::about(Refusal::DisputeInvalid, about).into());
         }
-        (Subject::Exchange(_), _) => PointsEffect::None,
+        _ => PointsEffect::None,
     };
     charge(draft, &subject, args.amount.signed())?;
     let dispute = Dispute {
         payment: args.payment,
         unit: args.unit,
         exchange: args.exchange,
+        fee: args.fee,
         evidence: args.evidence.iter().map(|hash| (filer.clone(), *hash)).collect(),
         filer,
         target: stands.target,

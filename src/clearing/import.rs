@@ -2,13 +2,16 @@
 //!
 //! Owns: taking statements in, once, and what each line does to the instruction that it was matched with.
 //! Promises: one person imports, another accepts; a statement begins with the balance that the last one ended with;
-//! an entry of the bank counts once; nothing else confirms an instruction, and no instruction is confirmed for more
-//! than its amount. A line that fits nothing is an exception and changes nothing.
+//! an entry of the bank counts once, in whichever message it comes first; nothing else confirms an instruction, and no
+//! instruction is confirmed for more than its amount and, of a pay-in, the tolerance. A line that fits nothing is an exception and changes nothing: one
+//! of a notification counts when a statement repeats it.
 //! Refuses to know: the bank's formats, and how lines were matched.
 
 use super::cycle::{now, store};
 use super::people::analyst;
+use super::schedule::tolerance;
 use super::stage::{Step, instruction_stage, stage};
+use super::write_off::take_back;
 use crate::book::{
     Bank, Booking, Closing, Draft, Exception, Fate, Instruction, Name, PartKey, Record, Statement,
     StatementLine, Stop, Sums, Used, Way,
@@ -22,7 +25,8 @@ use serde::{Deserialize, Serialize};
 /// Most lines of one import: a statement with more comes in several, each with its own balances.
 const MOST_LINES: usize = 100;
 
-/// `statement.import`, signed by an analyst: a statement of the settlement account, matched with instructions.
+/// `statement.import`, signed by an analyst: a statement of the settlement account, matched with instructions; or, without
+/// balances, a notification of single lines (camt.054), which a statement repeats.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImportStatement {
@@ -32,11 +36,13 @@ pub struct ImportStatement {
     pub currency: Currency,
     /// SHA-256 of the document as the bank sent it.
     pub document: Hash,
-    /// The balance that it begins with, in the network's smallest unit.
-    pub opening: Money,
-    /// The balance that it ends with.
-    pub closing: Money,
-    /// Its lines, at most 100.
+    /// The balance that it begins with, in the network's smallest unit; absent of a notification.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub opening: Option<Money>,
+    /// The balance that it ends with; absent of a notification.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub closing: Option<Money>,
+    /// Its lines, at most 100. Each of a notification names an instruction: all others wait for the statement.
     #[serde(deserialize_with = "crate::sign::objects")]
     pub lines: Vec<StatementLine>,
 }
@@ -62,17 +68,11 @@ pub fn import_statement(draft: &mut Draft, asked: &Asked, args: &ImportStatement
     if args.lines.len() > MOST_LINES {
         return Err(Refused::about(Refusal::TooLarge, format!("at most {MOST_LINES} lines")).into());
     }
-    let moved = args.lines.iter().try_fold(args.opening, |balance, line| match line.way {
-        Way::In => balance.plus(line.amount),
-        Way::Out => balance.minus(line.amount),
-    });
-    let whole = |line: &StatementLine| line.amount.get().checked_rem(unit) == Some(0);
-    if moved != Some(args.closing) || !args.lines.iter().all(whole) {
-        let about = format!(
-            "closing is not opening plus what came in less what went out, never below 0, in whole units of {unit}"
-        );
+    if !args.lines.iter().all(|line| line.amount.get().checked_rem(unit) == Some(0)) {
+        let about = format!("a line's amount is not whole units of {unit}");
         return Err(Refused::about(Refusal::StatementInvalid, about).into());
     }
+    balanced(args)?;
     let statement = Statement {
         currency: args.currency,
         document: args.document,
@@ -85,6 +85,28 @@ pub fn import_statement(draft: &mut Draft, asked: &Asked, args: &ImportStatement
         covers: vec![],
     };
     draft.put(PartKey::Public, name, Some(Record::Statement(statement)))
+}
+
+/// A statement's lines lead from one balance to the other; a notification has no balances, and lines that name
+/// instructions.
+fn balanced(args: &ImportStatement) -> Result<(), Refused> {
+    let about = match (args.opening, args.closing) {
+        (Some(opening), Some(closing)) => {
+            let moved = args.lines.iter().try_fold(opening, |balance, line| match line.way {
+                Way::In => balance.plus(line.amount),
+                Way::Out => balance.minus(line.amount),
+            });
+            if moved == Some(closing) {
+                return Ok(());
+            }
+            "closing is not opening plus what came in less what went out, never below 0"
+        }
+        (None, None) if args.lines.is_empty() => "a notification of nothing",
+        (None, None) if args.lines.iter().all(|line| line.instruction.is_some()) => return Ok(()),
+        (None, None) => "a line of a notification names an instruction; others wait for the statement",
+        _ => "opening, closing: together, or neither of a notification",
+    };
+    Err(Refused::about(Refusal::StatementInvalid, about))
 }
 
 /// Accepts a statement: what it says is what was paid.
@@ -103,33 +125,52 @@ pub fn accept_statement(draft: &mut Draft, asked: &Asked, args: &AcceptStatement
     }
     let bank = draft.get(&Name::Bank(statement.currency))?;
     if let Some(bank) = bank.as_deref().and_then(Record::bank)
-        && bank.balance != statement.opening
+        && let Some(opening) = statement.opening
+        && bank.balance != opening
     {
-        let about = format!("it begins with {}, the last one ended with {}", statement.opening, bank.balance);
+        let about = format!("it begins with {opening}, the last one ended with {}", bank.balance);
         return Err(Refused::about(Refusal::StatementInvalid, about).into());
     }
     draft.want(statement.lines.iter().map(|line| Name::UsedEntry(line.entry.clone())))?;
     draft.want(statement.lines.iter().filter_map(|line| line.instruction).map(Name::Instruction))?;
     for (number, line) in (0u16..).zip(&statement.lines) {
-        if let Err(why) = book(draft, statement.currency, line)? {
-            statement.exceptions.push((number, why));
+        // What a notification says in vain is looked at again when the statement repeats it.
+        let told = statement.closing.is_none();
+        match book(draft, statement.currency, line, told)? {
+            Ok(()) if told => take_entry(draft, line)?,
+            Ok(()) => {}
+            Err(why) => statement.exceptions.push((number, why)),
         }
     }
     statement.accepted = Some(now(draft));
-    let bank = Bank { balance: statement.closing, statement: args.statement.clone() };
-    draft.put(PartKey::Public, Name::Bank(statement.currency), Some(Record::Bank(bank)))?;
+    // A notification says nothing of the balance.
+    if let Some(balance) = statement.closing {
+        let bank = Bank { balance, statement: args.statement.clone() };
+        draft.put(PartKey::Public, Name::Bank(statement.currency), Some(Record::Bank(bank)))?;
+    }
     let name = Name::Statement(args.statement.clone());
     draft.put(PartKey::Public, name, Some(Record::Statement(statement)))
 }
 
-/// What one line does; or why it does nothing.
-fn book(draft: &mut Draft, currency: Currency, line: &StatementLine) -> Result<Result<(), Exception>, Stop> {
-    let entry = Name::UsedEntry(line.entry.clone());
-    if draft.get(&entry)?.is_some() {
+/// The bank's entry counts no second time.
+fn take_entry(draft: &mut Draft, line: &StatementLine) -> Result<(), Stop> {
+    let used = Used(draft.seq, 0, Fingerprint::of(line.entry.as_str().as_bytes()));
+    draft.put(PartKey::Public, Name::UsedEntry(line.entry.clone()), Some(Record::Used(used)))
+}
+
+/// What one line does; or why it does nothing. `told`: by a notification.
+fn book(
+    draft: &mut Draft,
+    currency: Currency,
+    line: &StatementLine,
+    told: bool,
+) -> Result<Result<(), Exception>, Stop> {
+    if draft.get(&Name::UsedEntry(line.entry.clone()))?.is_some() {
         return Ok(Err(Exception::Duplicate));
     }
-    let used = Used(draft.seq, 0, Fingerprint::of(line.entry.as_str().as_bytes()));
-    draft.put(PartKey::Public, entry, Some(Record::Used(used)))?;
+    if !told {
+        take_entry(draft, line)?;
+    }
     let Some(id) = line.instruction else { return Ok(Err(Exception::Unknown)) };
     let Some(record) = draft.get(&Name::Instruction(id))? else { return Ok(Err(Exception::Unknown)) };
     let Some(mut instruction) = record.instruction().cloned() else {
@@ -150,17 +191,25 @@ fn book(draft: &mut Draft, currency: Currency, line: &StatementLine) -> Result<R
         instruction.confirmed.minus(line.amount)
     } else {
         let sum = instruction.confirmed.plus(line.amount);
-        let most = instruction.amount.minus(instruction.written_off).unwrap_or_default();
+        let mut most = instruction.amount.minus(instruction.written_off).unwrap_or_default();
+        if instruction.way == Way::In {
+            most = most.plus(tolerance(draft, currency)?).ok_or(Refusal::AmountTooLarge)?;
+        }
         sum.filter(|sum| *sum <= most)
     };
     let Some(confirmed) = confirmed.filter(|_| !line.amount.is_zero()) else {
         return Ok(Err(Exception::TooMuch));
     };
+    let before = instruction.confirmed;
     instruction.confirmed = confirmed;
     if back {
-        instruction.fate = Some(Fate::Returned);
+        take_back(draft, id, &mut closing, &mut instruction)?;
+        // If only what was too much came back, it is paid still.
+        if confirmed < instruction.amount {
+            instruction.fate = Some(Fate::Returned);
+        }
     }
-    moved(draft, &mut closing, &instruction, line.amount, back)?;
+    moved(draft, &mut closing, &instruction, before)?;
     let who = instruction.participant.clone();
     store(draft, instruction.cycle, closing)?;
     draft.put(
@@ -172,23 +221,28 @@ fn book(draft: &mut Draft, currency: Currency, line: &StatementLine) -> Result<R
     Ok(Ok(()))
 }
 
-/// Counts what was paid, or came back, for the participant and for the cycle.
+/// Counts what was paid, or came back, for the participant and for the cycle: up to the amount as paid, above it apart, so
+/// that nobody's cents stand in for another's.
 fn moved(
     draft: &mut Draft,
     closing: &mut Closing,
     instruction: &Instruction,
-    amount: Money,
-    back: bool,
+    before: Money,
 ) -> Result<(), Stop> {
-    let change = |sum: Money| if back { sum.minus(amount) } else { sum.plus(amount) };
+    let counted = |confirmed: Money| confirmed.min(instruction.amount);
+    let above = |confirmed: Money| confirmed.minus(instruction.amount).unwrap_or_default();
+    let after = instruction.confirmed;
+    let change = |sum: Money, had: Money, has: Money| sum.plus(has).and_then(|sum| sum.minus(had));
+    let paid = |sum: Money| change(sum, counted(before), counted(after)).ok_or(Refusal::AmountTooLarge);
     let sums = sums_of(closing, instruction.currency)?;
     let sum = match instruction.way {
         Way::In => &mut sums.paid_in,
         Way::Out => &mut sums.paid_out,
     };
-    *sum = change(*sum).ok_or(Refusal::AmountTooLarge)?;
+    *sum = paid(*sum)?;
+    sums.surplus = change(sums.surplus, above(before), above(after)).ok_or(Refusal::AmountTooLarge)?;
     change_line(draft, instruction, |line| {
-        line.paid = change(line.paid).ok_or(Refusal::AmountTooLarge)?;
+        line.paid = paid(line.paid)?;
         Ok(())
     })
 }

@@ -1,20 +1,18 @@
 //! Instructions: what happens to one of them apart from statements.
 //!
-//! Owns: the bank's first word (pain.002), issuing again, sending what was issued again, writing small differences off.
+//! Owns: the bank's first word (pain.002), issuing again, sending what was issued again; which steps need two people.
 //! Promises: an instruction is issued again only once the bank rejected or returned it, under a new id, for what is
-//! open; a difference is written off by two people and below the tolerance.
+//! open.
 //! Refuses to know: files and banks.
 
-use super::import::{change_line, sums_of};
+use super::import::change_line;
 use super::people::{analyst, two_people};
 use super::stage::{InstructionStep, instruction_stage};
+use super::write_off::write_off;
 use crate::book::{Draft, Fate, Instruction, Name, PartKey, Record, Stop, Way};
 use crate::network::Asked;
-use crate::types::{Hash, InstructionId, Money, Refusal, Refused};
+use crate::types::{Hash, InstructionId, Money, ParticipantId, Refusal, Refused};
 use serde::{Deserialize, Serialize};
-
-/// Most that is written off, in the bank's smallest units: what banks keep as a charge.
-const TOLERANCE: u64 = 100;
 
 /// `instruction.move`, signed by an analyst.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -27,6 +25,16 @@ pub struct MoveInstruction {
     /// To send a payment order that was issued again: SHA-256 of the file that it leaves in.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub file: Option<Hash>,
+    /// To write off: the operator's participant, which bears what is missing and has what is too much.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub operator: Option<ParticipantId>,
+}
+
+impl MoveInstruction {
+    /// A step with nothing but its name.
+    pub fn bare(instruction: InstructionId, step: InstructionStep) -> Self {
+        Self { instruction, step, file: None, operator: None }
+    }
 }
 
 /// Moves an instruction one step on.
@@ -59,7 +67,7 @@ pub fn move_instruction(draft: &mut Draft, asked: &Asked, args: &MoveInstruction
         }
         InstructionStep::WriteOff => {
             two_people(draft, asked)?;
-            write_off(draft, &mut one)?;
+            write_off(draft, args, &mut one)?;
         }
     }
     put(draft, args.instruction, one)
@@ -87,6 +95,8 @@ fn reissue(draft: &mut Draft, args: &MoveInstruction, old: &Instruction) -> Resu
         amount: open.ok_or_else(|| Stop::Bug("confirmed more than the amount".into()))?,
         confirmed: Money::ZERO,
         written_off: Money::ZERO,
+        kept: Money::ZERO,
+        bearer: None,
         acknowledged: false,
         fate: None,
         file: args.file,
@@ -111,25 +121,4 @@ fn send(args: &MoveInstruction, one: &mut Instruction) -> Result<(), Stop> {
     }
     one.file = Some(file);
     Ok(())
-}
-
-/// What a payer is short by a little, the operator bears.
-fn write_off(draft: &mut Draft, one: &mut Instruction) -> Result<(), Stop> {
-    let unit = draft.network()?.bank_unit(one.currency);
-    let most = unit.unwrap_or(1).saturating_mul(TOLERANCE);
-    let short = one.amount.get().saturating_sub(one.confirmed.get());
-    if one.way == Way::Out || short > most {
-        let about = format!("{short} are missing: up to {most} of a pay-in are written off");
-        return Err(Refused::about(Refusal::AmountTooLarge, about).into());
-    }
-    let short = Money::new(short).ok_or(Refusal::AmountTooLarge)?;
-    one.written_off = short;
-    let mut closing = (*draft.closing(one.cycle)?).clone();
-    let sums = sums_of(&mut closing, one.currency)?;
-    sums.drawn = sums.drawn.plus(short).ok_or(Refusal::AmountTooLarge)?;
-    super::cycle::store(draft, one.cycle, closing)?;
-    change_line(draft, one, |line| {
-        line.drawn = line.drawn.plus(short).ok_or(Refusal::AmountTooLarge)?;
-        Ok(())
-    })
 }

@@ -106,11 +106,13 @@ pub enum Why {
     NumberGap,
     /// This statement was accepted before.
     StatementTwice,
+    /// A notification's line that the bank gave no reference: it would not be known when the statement repeats it.
+    Unnamed,
 }
 
 impl Why {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::UnknownReference,
         Self::TwoReferences,
         Self::WrongAmount,
@@ -122,6 +124,7 @@ impl Why {
         Self::Gap,
         Self::NumberGap,
         Self::StatementTwice,
+        Self::Unnamed,
     ];
 
     /// Whether it is about the statement as a whole, which then cannot be accepted.
@@ -147,6 +150,9 @@ impl Why {
                 "import the statements in between first, or confirm that the bank began to count anew"
             }
             Self::StatementTwice => "nothing: it was accepted before",
+            Self::Unnamed => {
+                "wait for the statement: without a reference of the bank's it cannot be told from a second payment"
+            }
         }
     }
 }
@@ -194,6 +200,8 @@ pub trait Accepted {
     fn statement(&self, statement: &Statement) -> bool;
     /// The amount of a line that was counted, if it was.
     fn line(&self, key: &LineKey) -> Option<i64>;
+    /// What all lines of an entry came to that were counted, where a batch was told line by line.
+    fn entry(&self, entry: &str) -> Option<i64>;
 }
 
 /// Matches a statement with the instructions that are open or were paid. `tolerance` is in the bank's minor unit.
@@ -218,7 +226,12 @@ pub fn match_statement(
     for line in &statement.lines {
         match accepted.line(&line.key()) {
             Some(amount) if amount == line.amount => run.out.repeated.push(line.key()),
+            // A batch that was notified line by line stands in the statement as one.
+            Some(_) if accepted.entry(&line.entry) == Some(line.amount) => run.out.repeated.push(line.key()),
             Some(_) => run.except(line, Why::Altered, vec![]),
+            None if line.unnamed && statement.kind == StatementKind::Notification => {
+                run.except(line, Why::Unnamed, vec![]);
+            }
             None => run.take(line)?,
         }
     }
@@ -312,7 +325,8 @@ impl<'a> Run<'a> {
             // A credit that reverses a debit names the pay-out; one that is expected pays.
             (true, false) => {
                 let sum = paid.checked_add(size);
-                let most = one.amount.saturating_add(self.tolerance);
+                // What a pay-out is off by is the bank's to put right.
+                let most = one.amount.saturating_add(if one.way == Way::In { self.tolerance } else { 0 });
                 match sum.filter(|sum| *sum <= most) {
                     // Full, or nearly: what comes now is a second payment, not the missing cent.
                     _ if *paid >= one.amount => Some(Why::PaidAlready),
@@ -362,7 +376,7 @@ impl<'a> Run<'a> {
             let both = self.open.get(*at).zip(self.paid.get(*at));
             let (one, paid) = both.ok_or_else(|| Malformed(GONE.into()))?;
             let off = i128::from(*paid).saturating_sub(i128::from(one.amount));
-            if off != 0 && off.unsigned_abs() <= u128::from(self.tolerance) {
+            if one.way == Way::In && off != 0 && off.unsigned_abs() <= u128::from(self.tolerance) {
                 let amount =
                     i64::try_from(off).map_err(|_| Malformed("a difference above 63 bits".into()))?;
                 self.out.differences.push(Difference { id: one.id.clone(), amount });

@@ -35,6 +35,8 @@ mod shortfall;
 mod stage;
 mod statement;
 mod subject;
+mod taken;
+mod write_off;
 mod wrong;
 
 pub use crate::book::Way;
@@ -72,6 +74,6 @@ pub use reconcile::{Differs, Missing, Reconciled, Takings, TillDay, reconcile};
 pub use report::{Aged, BOOKS, Bears, Books, Exposed, Hole, aging, exposures, what_if};
 pub use schedule::{SetSchedule, seal_by_schedule, seal_due, set_schedule};
 pub use setoff::{Level, SetOff, SetOffLine, check_set_off, set_off};
-pub use stage::{InstructionStage, InstructionStep, Stage, Step, instruction_stage, stage};
+pub use stage::{InstructionStage, InstructionStep, Stage, Step, instruction_stage, side, stage};
 pub use statement::{Balance, Line, LineKey, MOST_LINES, Statement, StatementKind};
 pub use wrong::Unsound;

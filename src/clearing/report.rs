@@ -247,7 +247,11 @@ pub fn what_if(books: &Books, who: &ParticipantId, tranche: Money) -> Result<Vec
         let mut has = Tranches { cover: cover.get(), fund: fund.get(), operator: tranche.get() };
         for (cycle, closing) in books.unsettled() {
             let of = with_included(cycle, closing);
-            let (hole, receivers) = due(books, (cycle, closing, &of), who, currency);
+            let (hole, mut receivers) = due(books, (cycle, closing, &of), who, currency);
+            // Whose orders left is paid in full: none of them bears anything.
+            if closing.sums.iter().any(|sums| sums.currency == currency && sums.file.is_some()) {
+                receivers.clear();
+            }
             if hole == 0 {
                 continue;
             }

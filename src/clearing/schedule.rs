@@ -1,21 +1,24 @@
-//! The schedule: when the open cycle is sealed without anybody asking.
+//! The schedule: when the open cycle is sealed without anybody asking, and the tolerance of payments.
 //!
-//! Owns: the setting, the instants that follow from it, and the seal itself.
+//! Owns: the settings, the instants that follow from it, and the seal itself.
 //! Promises: the cut is a place in the log, as with every seal: what was booked before it is in. A schedule that is new
 //! does not seal for instants that have passed.
 //! Refuses to know: who looks at the clock.
 
 use super::cycle::{can_seal, now, seal};
 use super::people::{analyst, two_people};
-use crate::book::{DayOfMonth, DayOfWeek, Draft, Every, Name, PartKey, Record, Schedule, Stop};
+use crate::book::{DayOfMonth, DayOfWeek, Draft, Every, Name, PartKey, Record, Schedule, Stop, Tolerance};
 use crate::network::Asked;
-use crate::types::{Date, Refusal, Refused, Time};
+use crate::types::{Currency, Date, Money, Refusal, Refused, Time};
 use serde::{Deserialize, Serialize};
 
 /// Most minutes of grace.
 const MOST_GRACE: u32 = 24 * 60;
+/// Most that may be written off of one payment, in the bank's smallest units.
+const MOST_TOLERANCE: u64 = 10_000;
 
-/// `schedule.set`, signed by an analyst and approved by two approvers: when the open cycle is sealed by itself.
+/// `schedule.set`, signed by an analyst and approved by two approvers: when the open cycle is sealed by itself, and by how
+/// much what payers pay may be off and be written off.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetSchedule {
@@ -30,6 +33,9 @@ pub struct SetSchedule {
     /// So many minutes later.
     #[schema(maximum = 1440)]
     pub grace_minutes: u32,
+    /// By how much what a payer pays may be off and be written off, by currency; 0 in those that are not named.
+    #[serde(skip_serializing_if = "Vec::is_empty", default, deserialize_with = "crate::sign::objects")]
+    pub tolerance: Vec<Tolerance>,
 }
 
 fn in_force(draft: &mut Draft) -> Result<Option<Schedule>, Stop> {
@@ -54,14 +60,41 @@ pub fn set_schedule(draft: &mut Draft, asked: &Asked, args: &SetSchedule) -> Res
     if args.version != next {
         return Err(Refused::about(Refusal::SerialStale, format!("the next version is {next}")).into());
     }
+    check_tolerance(draft, &args.tolerance)?;
     let schedule = Schedule {
         version: next,
         every: args.every,
         hour: args.hour,
         grace_minutes: args.grace_minutes,
+        tolerance: args.tolerance.clone(),
         set: now(draft),
     };
     draft.put(PartKey::Public, Name::Schedule, Some(Record::Schedule(schedule)))
+}
+
+/// A currency of the network once, in whole units of the bank's.
+fn check_tolerance(draft: &mut Draft, all: &[Tolerance]) -> Result<(), Stop> {
+    let network = draft.network()?;
+    for (at, one) in all.iter().enumerate() {
+        let twice = all.iter().take(at).any(|before| before.currency == one.currency);
+        let unit = network.bank_unit(one.currency).filter(|_| !twice);
+        let units = |unit: u64| {
+            let whole = one.amount.get().checked_rem(unit) == Some(0);
+            one.amount.get().checked_div(unit).filter(|units| whole && *units <= MOST_TOLERANCE)
+        };
+        if unit.and_then(units).is_none() {
+            let about = format!(
+                "tolerance: a currency of the network once, up to {MOST_TOLERANCE} whole units of the bank's"
+            );
+            return Err(Refused::about(Refusal::SettingInvalid, about).into());
+        }
+    }
+    Ok(())
+}
+
+/// By how much a payment in a currency may be off and be written off.
+pub(super) fn tolerance(draft: &mut Draft, currency: Currency) -> Result<Money, Stop> {
+    Ok(in_force(draft)?.map_or(Money::ZERO, |schedule| schedule.tolerance(currency)))
 }
 
 fn falls_on(every: Every, day: Date) -> bool {

@@ -7,7 +7,8 @@
 
 use super::cycle::{MoveCycle, participants};
 use super::import::sums_of;
-use crate::book::{Closing, Draft, Fate, Funding, Line, Name, PartKey, Record, Stop, Tag};
+use super::stage::{Stage, side};
+use crate::book::{Closing, Draft, Fate, Funding, Line, Name, PartKey, Record, Stop, Sums, Tag};
 use crate::prices::funding;
 use crate::types::{CauseId, Currency, InstructionId, Money, ParticipantId, Refusal, Refused};
 use std::collections::BTreeMap;
@@ -111,7 +112,7 @@ pub(super) fn waterfall(
     Ok(Borne { cover, fund, operator, others, left })
 }
 
-/// Covers what is missing, in every currency.
+/// Covers what is missing, in every currency that is short, or in the one that is named.
 pub(super) fn cover(
     draft: &mut Draft,
     cycle: u64,
@@ -124,11 +125,18 @@ pub(super) fn cover(
     if let Some(operator) = &args.operator {
         draft.participant(operator)?;
     }
+    if let Some(currency) = args.currency
+        && !closing.sums.iter().any(|s| s.currency == currency && side(closing, s) == Stage::Shortfall)
+    {
+        return Err(Refused::about(Refusal::CycleStage, format!("nothing is short in {currency}")).into());
+    }
     let who = participants(draft)?;
     let network = draft.network()?;
     let units: Vec<_> = network.currencies.iter().copied().zip(network.bank_units.iter().copied()).collect();
     for (currency, unit) in units {
-        if closing.sums.iter().any(|sums| sums.currency == currency) {
+        let short = |sums: &Sums| sums.currency == currency && side(closing, sums) == Stage::Shortfall;
+        let wanted = args.currency.is_none_or(|wanted| wanted == currency);
+        if wanted && closing.sums.iter().any(short) {
             let mut fall =
                 Fall { cycle, currency, unit, args, tranche: args.tranche.unwrap_or_default().get() };
             fall.cover(draft, closing, &who)?;
@@ -186,10 +194,22 @@ impl Fall<'_> {
             fund: funding.fund.get(),
             operator: operator.map_or(0, |_| self.tranche),
         };
-        let claims = self.claims(draft, closing, lines, defaulter)?;
-        let receivers: Vec<_> = lines.iter().filter(|(_, line)| line.amount > 0).collect();
-        let receivers: Vec<_> = receivers.into_iter().map(|(who, line)| (who.clone(), line.open())).collect();
+        // Whose orders left is paid in full, whatever came back of what was paid in.
+        let left = sums_of(closing, self.currency)?.file.is_some();
+        let (mut claims, mut receivers) = (vec![], vec![]);
+        if !left {
+            claims = self.claims(draft, closing, lines, defaulter)?;
+            let paid = lines.iter().filter(|(_, line)| line.amount > 0);
+            receivers = paid.map(|(who, line)| (who.clone(), line.open())).collect();
+        }
         let borne = waterfall(hole, &has, &claims, &receivers, self.unit)?;
+        if left && borne.left > 0 {
+            let about = format!(
+                "the orders in {} left: cover, fund and operator bear all of it, and {} are missing",
+                self.currency, borne.left
+            );
+            return Err(Refused::about(Refusal::CycleOpenWork, about).into());
+        }
         self.draw_own(draft, defaulter, &borne)?;
         if let Some(operator) = operator {
             self.tranche = self.tranche.saturating_sub(borne.operator);

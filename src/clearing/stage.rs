@@ -151,22 +151,26 @@ pub(super) fn collected(sums: &Sums) -> u64 {
     sums.paid_in.get().saturating_add(sums.drawn.get())
 }
 
-/// Where a cycle stands.
+/// Where a cycle stands in one currency, once payers were asked to pay: what is missing in one holds no other up.
+pub fn side(closing: &Closing, sums: &Sums) -> Stage {
+    let funded = collected(sums) >= paid_out_in_full(sums);
+    match (funded, sums.file, closing.shortfall) {
+        (true, Some(_), _) => Stage::PayOut,
+        (true, None, _) => Stage::Funded,
+        (false, _, Some(_)) => Stage::Shortfall,
+        (false, _, None) => Stage::PayIn,
+    }
+}
+
+/// Where a cycle stands; once payers were asked to pay, where it stands in the currency that is furthest behind.
 pub fn stage(closing: &Closing) -> Stage {
     let computed = closing.computed.is_some() && closing.returned.is_none();
     if closing.voided.is_some() {
         Stage::Voided
     } else if closing.settled.is_some() {
         Stage::Settled
-    } else if closing.sums.iter().any(|sums| sums.file.is_some()) {
-        Stage::PayOut
     } else if closing.due.is_some() {
-        let funded = |sums: &Sums| collected(sums) >= paid_out_in_full(sums);
-        match (closing.sums.iter().all(funded), closing.shortfall) {
-            (true, _) => Stage::Funded,
-            (false, Some(_)) => Stage::Shortfall,
-            (false, None) => Stage::PayIn,
-        }
+        closing.sums.iter().map(|sums| side(closing, sums)).min().unwrap_or(Stage::Funded)
     } else if closing.approved.is_some() {
         Stage::Approved
     } else if computed {
@@ -209,10 +213,12 @@ impl Stage {
     }
 }
 
-/// Refuses a step that a cycle's stage does not allow.
+/// Refuses a step that a cycle's stage does not allow; a step of one currency, if it is allowed in none.
 pub(super) fn allowed(cycle: u64, closing: &Closing, step: Step) -> Result<(), Refused> {
     let at = stage(closing);
-    if at.allows(step) {
+    let of_side = matches!(step, Step::Shortfall | Step::Cover | Step::PayOut);
+    let asked = of_side && closing.due.is_some() && !at.is_final();
+    if at.allows(step) || (asked && closing.sums.iter().any(|sums| side(closing, sums).allows(step))) {
         return Ok(());
     }
     Err(Refused::about(Refusal::CycleStage, format!("cycle {cycle} is {at}: no {step}")))
@@ -246,13 +252,16 @@ pub fn instruction_stage(one: &Instruction, closing: &Closing, now: u64) -> Inst
 impl InstructionStage {
     /// Whether a step may follow.
     pub fn allows(self, step: InstructionStep) -> bool {
-        use InstructionStage::{Acknowledged, Approved, Overdue, PartlyPaid, Rejected, Returned, Sent};
+        use InstructionStage::{
+            Acknowledged, Approved, Confirmed, Overdue, PartlyPaid, Rejected, Returned, Sent,
+        };
         match step {
             InstructionStep::Acknowledge => self == Sent,
             InstructionStep::Reject => matches!(self, Sent | Acknowledged | Overdue),
             InstructionStep::Reissue => matches!(self, Rejected | Returned),
             InstructionStep::Send => self == Approved,
-            InstructionStep::WriteOff => matches!(self, PartlyPaid | Overdue),
+            // What was paid in full may have been too much.
+            InstructionStep::WriteOff => matches!(self, PartlyPaid | Overdue | Confirmed),
         }
     }
 
@@ -294,7 +303,7 @@ mod tests {
         sent          acknowledge reject
         acknowledged  reject
         partly_paid   write_off
-        confirmed
+        confirmed     write_off
         overdue       reject write_off
         rejected      reissue
         returned      reissue
@@ -352,6 +361,7 @@ mod tests {
             drawn: zero,
             lost: zero,
             paid_out: zero,
+            surplus: zero,
             file: None,
         }
     }

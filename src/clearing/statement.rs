@@ -20,7 +20,7 @@ const MOST_CHARS: usize = 140;
 pub enum StatementKind {
     /// All of an account's lines between two balances (camt.053).
     Statement,
-    /// Some lines, told early (camt.054); they come again in a statement.
+    /// Some lines, told early (camt.054), without balances; they come again in a statement.
     Notification,
 }
 
@@ -39,8 +39,11 @@ pub struct Balance {
 #[serde(deny_unknown_fields)]
 #[schema(as = BankLine)]
 pub struct Line {
-    /// The bank's own reference of the entry.
+    /// The bank's own reference of the entry; the message's id and the place in it if the bank gives none.
     pub entry: String,
+    /// The bank gives no reference: another message that has the same line does not say so.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub unnamed: bool,
     /// Which payment of the entry this is: 0 but in batches.
     pub detail: u32,
     /// When it was booked.

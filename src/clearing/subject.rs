@@ -5,17 +5,21 @@
 //! refunded as well.
 //! Refuses to know: how a dispute goes on.
 
-use crate::book::{Draft, Name, PartKey, Record, Stop};
-use crate::payments::owed_now;
+use crate::book::{Draft, Name, PartKey, Record, Service, Stop};
+use crate::payments::{charged_now, owed_now, undisputed};
 use crate::types::{Currency, ExchangeId, Money, ParticipantId, PaymentId, Refusal, Refused, Time, UnitCode};
 
 /// What a dispute is about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Subject {
     /// A unit's share of a payment.
     Payment(PaymentId, UnitCode),
     /// An exchange.
     Exchange(ExchangeId),
+    /// A fee of a payment that somebody owes, with its tax.
+    Fee(PaymentId, Service, ParticipantId),
+    /// The fee of an exchange, with its tax.
+    ExchangeFee(ExchangeId),
 }
 
 /// How a subject stands.
@@ -38,11 +42,19 @@ impl Subject {
         payment: Option<PaymentId>,
         unit: Option<UnitCode>,
         exchange: Option<ExchangeId>,
+        (fee, filer): (Option<Service>, &ParticipantId),
     ) -> Result<Self, Refused> {
-        match (payment, unit, exchange) {
-            (Some(payment), Some(unit), None) => Ok(Self::Payment(payment, unit)),
-            (None, None, Some(exchange)) => Ok(Self::Exchange(exchange)),
-            _ => Err(Refused::about(Refusal::TokenPayload, "a payment and a unit of it, or an exchange")),
+        match (payment, unit, exchange, fee) {
+            (Some(payment), Some(unit), None, None) => Ok(Self::Payment(payment, unit)),
+            (None, None, Some(exchange), None) => Ok(Self::Exchange(exchange)),
+            (Some(payment), None, None, Some(Service::AcceptorFee | Service::IssuerFee)) => {
+                Ok(Self::Fee(payment, fee.unwrap_or(Service::IssuerFee), filer.clone()))
+            }
+            (None, None, Some(exchange), Some(Service::ExchangeFee)) => Ok(Self::ExchangeFee(exchange)),
+            _ => {
+                let about = "a payment and a unit of it or its acceptor_fee or issuer_fee; an exchange or its exchange_fee";
+                Err(Refused::about(Refusal::TokenPayload, about))
+            }
         }
     }
 
@@ -76,6 +88,33 @@ impl Subject {
                     since: draft.offer(exchange.offer)?.until,
                 })
             }
+            Self::Fee(id, service, customer) => {
+                let payment = draft.payment(*id)?;
+                let mut fees = payment.fees.iter();
+                let fee = fees.find(|fee| fee.service == *service && fee.customer == *customer);
+                let fee = fee.ok_or_else(nothing)?;
+                let (net, tax) = charged_now(&payment, fee)?;
+                Ok(Stands {
+                    target: fee.supplier.clone(),
+                    currency: payment.currency,
+                    owed: net.plus(tax).ok_or(Refusal::AmountTooLarge)?,
+                    charged: fee.charged,
+                    since: payment.deadline,
+                })
+            }
+            Self::ExchangeFee(id) => {
+                let record = draft.get(&Name::Exchange(*id))?;
+                let exchange = record.as_deref().and_then(Record::exchange).ok_or_else(nothing)?;
+                let fee = exchange.terms.fee.as_ref().filter(|fee| fee.worth.customer == *filer);
+                let fee = &fee.ok_or_else(nothing)?.worth;
+                Ok(Stands {
+                    target: fee.supplier.clone(),
+                    currency: exchange.terms.currency,
+                    owed: fee.gross,
+                    charged: fee.charged,
+                    since: draft.offer(exchange.offer)?.until,
+                })
+            }
         }
     }
 }
@@ -95,12 +134,27 @@ pub(super) fn charge(draft: &mut Draft, subject: &Subject, change: i64) -> Resul
             let part = PartKey::Brand(payment.brand.clone());
             draft.put(part, Name::Payment(*id), Some(Record::Payment(payment)))
         }
-        Subject::Exchange(id) => {
+        Subject::Fee(id, service, customer) => {
+            let mut payment = (*draft.payment(*id)?).clone();
+            let mut fees = payment.fees.iter_mut();
+            let fee = fees.find(|fee| fee.service == *service && fee.customer == *customer);
+            let fee = fee.ok_or_else(|| Stop::Bug(format!("{id} has no such fee any more")))?;
+            let before = fee.charged;
+            fee.charged = changed(before)?;
+            let fee = fee.clone();
+            undisputed(draft, *id, &payment, &fee, before)?;
+            let part = PartKey::Brand(payment.brand.clone());
+            draft.put(part, Name::Payment(*id), Some(Record::Payment(payment)))
+        }
+        Subject::Exchange(id) | Subject::ExchangeFee(id) => {
             let name = Name::Exchange(*id);
             let record = draft.get(&name)?;
             let exchange = record.as_deref().and_then(Record::exchange);
             let mut exchange = exchange.cloned().ok_or_else(|| Stop::Bug(format!("{id} is gone")))?;
-            exchange.charged = changed(exchange.charged)?;
+            match (subject, &mut exchange.terms.fee) {
+                (Subject::ExchangeFee(_), Some(fee)) => fee.worth.charged = changed(fee.worth.charged)?,
+                _ => exchange.charged = changed(exchange.charged)?,
+            }
             draft.put(PartKey::Holder(exchange.account), name, Some(Record::Exchange(exchange)))
         }
     }

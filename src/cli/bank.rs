@@ -12,7 +12,7 @@ use super::folder::Folder;
 use crate::app::settlement_accounts;
 use crate::banking::{Accounts, Desk, Fault, Prepared, Unmatched, read_statements, read_status};
 use crate::book::{DetailsVersion, Name, Record};
-use crate::clearing::{BankDetails, DebitScheme, SaltedDetails, SetDetails};
+use crate::clearing::{BankDetails, DebitScheme, SaltedDetails, SetDetails, StatementKind};
 use crate::clock;
 use crate::formats::write_notices_csv;
 use crate::types::{Currency, Date, Hash, InstructionId, ParticipantId, b64};
@@ -277,12 +277,19 @@ fn statement(room: &Room, file: &std::path::Path, context: &mut Context<'_>) -> 
     }
     for one in &read {
         context.say(format!(
-            "statement {}: {} lines matched, {} counted before, {} for a person",
+            "{} {}: {} lines matched, {} counted before, {} for a person",
+            if one.kind == StatementKind::Statement { "statement" } else { "notification" },
             one.statement,
             one.matched,
             one.repeated,
             one.exceptions.len()
         ))?;
+        for off in &one.differences {
+            let digits = room.folder.genesis.currencies.iter().find(|setting| setting.code == one.currency);
+            let amount = crate::formats::decimal(off.amount, digits.map_or(0, |setting| setting.minor));
+            context
+                .say(format!("  {} is off by {amount}: more comes, or two people write it off", off.id))?;
+        }
         let setting = room.folder.genesis.currencies.iter().find(|setting| setting.code == one.currency);
         let digits = setting.map_or(0, |setting| setting.minor);
         one.exceptions.iter().try_for_each(|exception| except(exception, digits, context))?;

@@ -10,10 +10,12 @@ use super::demo::page::decimal;
 use super::folder::Folder;
 use crate::banking::{Accounts, CycleReport, Desk, Effect, Fault, effects};
 use crate::book::{Closing, Line, Name, Record};
-use crate::clearing::{Figures, InstructionStage, Matrix, Stage, figures_table, instruction_stage, stage};
+use crate::clearing::{
+    Figures, InstructionStage, Matrix, Stage, digest, figures_table, instruction_stage, stage,
+};
 use crate::engine::open_entry;
 use crate::log::root_at;
-use crate::types::{Currency, ParticipantId, Time, encode};
+use crate::types::{Currency, Hash, ParticipantId, Time, encode};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -79,6 +81,8 @@ struct Side {
 struct Shown {
     #[serde(flatten)]
     listed: Listed,
+    /// Of the nets of the entries behind it: what whoever computes it says.
+    digest: Hash,
     sides: Vec<Side>,
     lines: Vec<Row>,
 }
@@ -155,8 +159,10 @@ fn behind_cycle(
     for earlier in &closing.includes {
         from = from.min(self::closing(folder, *earlier)?.from);
     }
-    // An accepted objection takes out of a cycle after it was sealed, so the log is read to its end.
-    effects(&*folder.read, from, u64::MAX, &mut |effect| {
+    // An accepted objection takes out of a cycle after it was sealed; what is written off of its payments, once it was
+    // approved, is in none of its nets.
+    let to = closing.approved.map_or(u64::MAX, |mark| mark.seq);
+    effects(&*folder.read, from, to, &mut |effect| {
         if of.contains(&effect.cycle) {
             each(effect);
         }
@@ -241,18 +247,20 @@ fn one(folder: &Folder, cycle: u64, context: &mut Context<'_>) -> Result<(), Cli
     let closing = closing(folder, cycle)?;
     let mut all = vec![];
     behind_cycle(folder, cycle, &closing, &mut |effect| all.push(effect))?;
-    let (mut sides, mut matrices) = (vec![], vec![]);
+    let (mut sides, mut matrices, mut nets) = (vec![], vec![], vec![]);
     for currency in folder.genesis.currencies.iter().map(|one| one.code) {
         let of = all.iter().filter(|effect| effect.currency == currency);
         let matrix = Matrix::of(of.map(|one| (&one.debtor, &one.creditor, one.amount)));
         let matrix = matrix.map_err(CliError::fault)?;
+        let of = matrix.nets().map_err(CliError::fault)?;
+        nets.extend(of.into_iter().map(|(who, net)| (currency, who, net)));
         if !matrix.is_empty() {
             sides.push(Side { currency, figures: matrix.figures().map_err(CliError::fault)? });
             matrices.push(matrix);
         }
     }
     let lines = rows(folder, cycle, &closing)?;
-    let shown = Shown { listed: listed(cycle, &closing), sides, lines };
+    let shown = Shown { listed: listed(cycle, &closing), digest: digest(&nets), sides, lines };
     if context.json {
         return context.say_json(&shown);
     }
@@ -265,7 +273,7 @@ fn one(folder: &Folder, cycle: u64, context: &mut Context<'_>) -> Result<(), Cli
         context.say(table.trim_end())?;
     }
     if shown.lines.is_empty() {
-        return Ok(());
+        return context.say(format!("\ndigest of the nets, to compute it: {}", shown.digest));
     }
     context.say(format!(
         "\n  {:<20}{:>18}{:>10}{:>18}{:>10}  instruction",

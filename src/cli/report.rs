@@ -3,12 +3,12 @@
 //! Owns: the tables. Promises: each report is of one moment of the state and names its last entry and the checkpoint over
 //! it; nothing is written. Refuses to know: how a report is made.
 
-use super::balance::decimal;
 use super::context::{CliError, Context, Exit};
 use super::cut::deliver;
 use super::folder::Folder;
 use crate::book::Name;
 use crate::clearing::{aging, exposures, what_if};
+use crate::formats::{Table, aging_table, exposure_table, what_if_table};
 use crate::reading::{Kept, books};
 use crate::types::{Currency, Money, ParticipantId};
 use serde::Serialize;
@@ -61,12 +61,6 @@ struct Report<T> {
     rows: Vec<T>,
 }
 
-/// One table: its head, and its rows as text.
-struct Table {
-    head: Vec<&'static str>,
-    rows: Vec<Vec<String>>,
-}
-
 /// Runs it.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     if (args.report == Which::WhatIf) != args.participant.is_some() {
@@ -79,55 +73,15 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
         let known = folder.genesis.currencies.iter().find(|one| one.code == currency);
         known.map_or(0, |one| one.scale)
     };
-    let money = |amount: i128, currency: Currency| {
-        decimal(i64::try_from(amount).unwrap_or(i64::MAX), scale(currency))
-    };
     match args.report {
         Which::Aging => {
             let rows = aging(&kept.books, kept.at);
-            let text = |row: &crate::clearing::Aged| {
-                let of = |amount: u64| money(amount.into(), row.currency);
-                let mut cells =
-                    vec![row.debtor.to_string(), row.creditor.to_string(), row.currency.to_string()];
-                let all =
-                    [row.open, row.days_30, row.days_60, row.days_90, row.older, row.total, row.disputed];
-                cells.extend(all.map(of));
-                cells
-            };
-            let head = vec![
-                "debtor",
-                "creditor",
-                "currency",
-                "open",
-                "to 30 days",
-                "to 60",
-                "to 90",
-                "older",
-                "total",
-                "disputed",
-            ];
-            let table = Table { head, rows: rows.iter().map(text).collect() };
+            let table = aging_table(&rows, scale);
             tell(&args, &kept, rows, &table, context)
         }
         Which::Exposure => {
             let rows = exposures(&kept.books, kept.at).map_err(refused)?;
-            let text = |row: &crate::clearing::Exposed| {
-                let of = |amount: i128| money(amount, row.currency);
-                let some = |amount: Option<u64>| amount.map_or(String::new(), |amount| of(amount.into()));
-                vec![
-                    row.participant.to_string(),
-                    row.currency.to_string(),
-                    of(row.position.into()),
-                    of(row.debt.into()),
-                    of(row.reserved.into()),
-                    some(row.limit),
-                    some(row.headroom),
-                    if row.overrun { "overrun".into() } else { String::new() },
-                ]
-            };
-            let head =
-                vec!["participant", "currency", "position", "debt", "reserved", "limit", "headroom", "state"];
-            let table = Table { head, rows: rows.iter().map(text).collect() };
+            let table = exposure_table(&rows, scale);
             tell(&args, &kept, rows, &table, context)
         }
         Which::WhatIf => {
@@ -138,28 +92,7 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
             let most = Money::new(args.tranche.unwrap_or(0));
             let most = most.ok_or_else(|| CliError::usage("--tranche: at most 2^53 - 1"))?;
             let holes = what_if(&kept.books, &who, most).map_err(refused)?;
-            let mut rows = vec![];
-            for hole in &holes {
-                let drawn = [
-                    ("its cover", hole.cover),
-                    ("its share of the fund", hole.fund),
-                    ("the operator", hole.operator),
-                ];
-                let others = hole.others.iter().map(|one| (one.participant.as_str(), one.amount));
-                let all = drawn.into_iter().chain(others).chain([("carried", hole.left)]);
-                for (bears, amount) in all.filter(|(_, amount)| *amount > 0) {
-                    rows.push(vec![
-                        hole.cycle.to_string(),
-                        hole.stage.code().to_owned(),
-                        hole.currency.to_string(),
-                        money(hole.hole.into(), hole.currency),
-                        bears.to_owned(),
-                        money(amount.into(), hole.currency),
-                    ]);
-                }
-            }
-            let table =
-                Table { head: vec!["cycle", "stage", "currency", "not paid", "borne by", "amount"], rows };
+            let table = what_if_table(&holes, scale);
             tell(&args, &kept, holes, &table, context)
         }
     }
@@ -179,7 +112,7 @@ fn tell<T: Serialize>(
         text.push('\n');
         text.into_bytes()
     } else if args.csv {
-        csv_of(table, kept)?
+        table.csv(seq, &checkpoint).map_err(CliError::fault)?
     } else {
         let mut text = String::new();
         let mut widths: Vec<usize> = table.head.iter().map(|head| head.chars().count()).collect();
@@ -205,16 +138,4 @@ fn tell<T: Serialize>(
     };
     deliver(&text, args.out.as_deref(), context)?;
     Ok(Exit::Ok)
-}
-
-/// The table as CSV; each row names the cut.
-fn csv_of(table: &Table, kept: &Kept) -> Result<Vec<u8>, CliError> {
-    let mut out = csv::Writer::from_writer(vec![]);
-    let cut = [kept.seq.to_string(), kept.checkpoint.clone()];
-    let head = table.head.iter().map(|head| head.replace(' ', "_"));
-    out.write_record(head.chain(["cut".into(), "checkpoint".into()])).map_err(CliError::fault)?;
-    for row in &table.rows {
-        out.write_record(row.iter().chain(&cut)).map_err(CliError::fault)?;
-    }
-    out.into_inner().map_err(CliError::fault)
 }

@@ -172,6 +172,8 @@ impl Money {
         let reference = named(&["AcctSvcrRef"]).or_else(|| named(&["NtryRef"])).or_else(of_part);
         let whole = Line {
             entry: short(reference.unwrap_or(place)),
+            // NtryRef counts the entries of one message at many banks.
+            unnamed: named(&["AcctSvcrRef"]).or_else(of_part).is_none(),
             detail: 0,
             booked: day(entry.at(&["BookgDt"]).or(entry.at(&["ValDt"])))?,
             amount,

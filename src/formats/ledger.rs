@@ -182,6 +182,7 @@ impl Ledger {
                     Some(service) if service.is_fee() => "Fees",
                     _ if kind == Kind::ExchangeMade => "Exchanges",
                     _ if kind == Kind::DisputeMoved => "Disputes",
+                    _ if kind == Kind::InstructionMoved => "WrittenOff",
                     _ => "Redemptions",
                 };
                 let of_tax = supply.map(|supply| supply.tax).unwrap_or_default();

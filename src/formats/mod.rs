@@ -2,7 +2,7 @@
 //!
 //! Owns: pain.001, pain.008 and pay-in notices (written, out of a cycle's instructions), pain.002, camt.053, camt.054, CSV
 //! statements (read); journals for hledger, beancount and CSV with a chart of accounts; the liability's roll-forward and
-//! vintages, on both bases.
+//! vintages, on both bases; the clearing house's reports as tables.
 //! Promises: the same values give the same bytes; a file is either understood or refused with the place and the
 //! reason; an amount is read as the decimal that it is, never as a float.
 //! Refuses to know: files, networks, and what the values are used for.
@@ -24,6 +24,7 @@ mod pain008;
 mod periods;
 mod settlement;
 mod statement_csv;
+mod tables;
 mod vintages;
 mod xml;
 
@@ -47,4 +48,5 @@ pub use pain008::{Debit, DirectDebits, Mandate, Scheme, SequenceType, write_pain
 pub use periods::Periods;
 pub use settlement::{end_to_end, imports, line_name, open, reference, statement_name};
 pub use statement_csv::{read_statement_csv, write_statement_csv};
+pub use tables::{Table, aging_table, exposure_table, what_if_table};
 pub use vintages::{Vintage, Vintages};

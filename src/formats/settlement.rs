@@ -6,12 +6,14 @@
 //! Refuses to know: who imports and who accepts.
 
 use crate::book::{Booking, Instruction, StatementLine, Way};
-use crate::clearing::{ImportStatement, Line, Matching, Open, Reference, Statement};
+use crate::clearing::{ImportStatement, Line, Matching, Open, Reference, Statement, StatementKind};
 use crate::types::{Hash, Ident, InstructionId, Malformed, Money, hex};
 use std::collections::BTreeMap;
 
 /// Most lines that one import takes.
 const PAGE: usize = 100;
+/// What the name of a notification begins with.
+const NOTIFIED: &str = "camt.054-";
 /// Most characters of an id of the log.
 const MOST_ID: usize = 64;
 
@@ -45,7 +47,8 @@ pub fn open(id: InstructionId, instruction: &Instruction, unit: u64) -> Result<O
 
 /// A matched statement as arguments of `statement.import`: in pages of at most 100 lines, each with its own balances.
 /// `ids` are the instructions that were matched with; `document` is the SHA-256 of what the bank sent. Lines that were
-/// counted before come along: the house sees by their names that they were.
+/// counted before come along: the house sees by their names that they were. Of a notification, which has no balances, only
+/// lines that were matched are imported: all others come again in a statement. None: nothing is to be imported.
 pub fn imports(
     statement: &Statement,
     matching: &Matching,
@@ -57,8 +60,6 @@ pub fn imports(
         return Err(Malformed(format!("statement {}: {}", statement.id, whole.why.advice())));
     }
     let no = |what: &str| Malformed(format!("statement {}: {what}", statement.id));
-    let opening = statement.opening.ok_or_else(|| no("only one with balances is imported"))?;
-    let mut balance = u64::try_from(opening.amount).map_err(|_| no("it begins below zero"))?;
     let by_name: BTreeMap<Ident, InstructionId> =
         ids.iter().map(|id| Ok((end_to_end(*id)?, *id))).collect::<Result<_, Malformed>>()?;
     let matched: BTreeMap<_, _> = matching.matches.iter().map(|one| (&one.line, one)).collect();
@@ -66,16 +67,28 @@ pub fn imports(
         let amount = minor.checked_mul(unit).and_then(Money::new);
         amount.ok_or_else(|| no("an amount above 9007199254740991"))
     };
+    let told = statement.kind == StatementKind::Notification;
+    let lines: Vec<&Line> =
+        statement.lines.iter().filter(|line| !told || matched.contains_key(&line.key())).collect();
+    let mut balance = match statement.opening {
+        Some(opening) if !told => {
+            Some(u64::try_from(opening.amount).map_err(|_| no("it begins below zero"))?)
+        }
+        None if !told => return Err(no("a statement without balances")),
+        _ => None,
+    };
     let mut pages = vec![];
-    for (lines, page) in statement.lines.chunks(PAGE).zip(1u32..) {
-        let opening = in_network(balance)?;
+    for (page, number) in lines.chunks(PAGE).zip(1u32..) {
+        let opening = balance.map(in_network).transpose()?;
         let mut out = vec![];
-        for line in lines {
+        for line in page {
             let size = line.amount.unsigned_abs();
             let way = if line.amount > 0 { Way::In } else { Way::Out };
-            let next = if way == Way::In { balance.checked_add(size) } else { balance.checked_sub(size) };
-            balance =
-                next.ok_or_else(|| no(&format!("the account is overdrawn by the entry {}", line.entry)))?;
+            if let Some(before) = balance {
+                let next = if way == Way::In { before.checked_add(size) } else { before.checked_sub(size) };
+                let drawn = || no(&format!("the account is overdrawn by the entry {}", line.entry));
+                balance = Some(next.ok_or_else(drawn)?);
+            }
             let of = matched.get(&line.key());
             let booking = match of {
                 Some(one) if one.amount < 0 => Booking::Returned,
@@ -90,27 +103,30 @@ pub fn imports(
                 instruction,
             });
         }
-        let id = if statement.lines.len() > PAGE {
-            format!("{}-{page}", statement.id)
-        } else {
-            statement.id.clone()
-        };
+        let mut id = if told { format!("{NOTIFIED}{}", statement.id) } else { statement.id.clone() };
+        if lines.len() > PAGE {
+            id = format!("{id}-{number}");
+        }
         let (statement, currency) = (ident(&id)?, statement.currency);
         pages.push(ImportStatement {
             statement,
             currency,
             document,
             opening,
-            closing: in_network(balance)?,
+            closing: balance.map(in_network).transpose()?,
             lines: out,
         });
     }
     Ok(pages)
 }
 
-/// A statement's name in the log, if it comes in one page.
+/// A statement's name in the log, if it comes in one page. A notification's is another than that of a statement to which
+/// the bank gives the same id.
 pub fn statement_name(statement: &Statement) -> Result<Ident, Malformed> {
-    ident(&statement.id)
+    match statement.kind {
+        StatementKind::Statement => ident(&statement.id),
+        StatementKind::Notification => ident(&format!("{NOTIFIED}{}", statement.id)),
+    }
 }
 
 /// A line's name in the log: the bank's reference and the place in the entry.
@@ -136,7 +152,7 @@ fn ident(text: &str) -> Result<Ident, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clearing::{Accepted, Account, Balance, LineKey, StatementKind, match_statement};
+    use crate::clearing::{Accepted, Account, Balance, LineKey, Why, match_statement};
 
     struct Nothing;
 
@@ -146,6 +162,10 @@ mod tests {
         }
 
         fn line(&self, _: &LineKey) -> Option<i64> {
+            None
+        }
+
+        fn entry(&self, _: &str) -> Option<i64> {
             None
         }
     }
@@ -177,6 +197,7 @@ mod tests {
     fn line(entry: &str, detail: u32, amount: i64, end_to_end: Option<&str>) -> Line {
         Line {
             entry: entry.into(),
+            unnamed: false,
             detail,
             booked: "2026-11-30".parse().expect("a date"),
             amount,
@@ -226,7 +247,7 @@ mod tests {
         ];
         let pages = made(lines).expect("imported");
         let [page] = pages.as_slice() else { panic!("one page") };
-        assert_eq!((page.opening.get(), page.closing.get()), (10_000_000, 10_030_700));
+        assert_eq!((page.opening, page.closing), (Money::new(10_000_000), Money::new(10_030_700)));
         let told: Vec<_> =
             page.lines.iter().map(|l| (l.way, l.booking, l.amount.get(), l.instruction)).collect();
         let [first, second] = ids();
@@ -243,6 +264,38 @@ mod tests {
         assert_eq!((names[0], names[3]), ("E1", "E4"));
         assert!(names[1].starts_with("x-") && names[2].starts_with("x-") && names[1] != names[2]);
         assert!(page.statement.as_str().starts_with("x-"), "2026/11 30 is no id of the log");
+    }
+
+    #[test]
+    fn of_a_notification_only_what_was_matched_is_imported() {
+        let told = |lines: Vec<Line>| {
+            let all = [(ids()[0], instruction(Way::In, 30_000))];
+            let open: Vec<Open> = all.iter().map(|(id, one)| open(*id, one, 100).expect("whole")).collect();
+            let notification = Statement {
+                kind: StatementKind::Notification,
+                opening: None,
+                closing: None,
+                ..statement(lines)
+            };
+            let account = Account {
+                account: notification.account.clone(),
+                currency: notification.currency,
+                last: None,
+            };
+            let matching = match_statement(&account, &notification, &open, &Nothing, 0).expect("whole");
+            let pages = imports(&notification, &matching, &ids(), 100, Hash::default()).expect("made");
+            let whys: Vec<_> = matching.exceptions.iter().map(|exception| exception.why).collect();
+            (pages, whys)
+        };
+        let unnamed = Line { unnamed: true, ..line("N-2", 0, 100, Some("ins-42.0")) };
+        let (pages, whys) =
+            told(vec![line("E1", 0, 200, Some("ins-42.0")), unnamed.clone(), line("E3", 0, 7, None)]);
+        let [page] = pages.as_slice() else { panic!("one page") };
+        assert_eq!((page.opening, page.closing, page.lines.len()), (None, None, 1));
+        assert_eq!((page.lines[0].entry.as_str(), page.lines[0].instruction), ("E1", Some(ids()[0])));
+        assert_ne!(Ok(&page.statement), ident(&statement(vec![]).id).as_ref(), "no statement has its name");
+        assert_eq!(whys, [Why::Unnamed, Why::UnknownReference]);
+        assert!(told(vec![unnamed]).0.is_empty(), "nothing to import");
     }
 
     #[test]

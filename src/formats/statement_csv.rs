@@ -108,6 +108,7 @@ fn take(statement: &mut Statement, row: Row, digits: u8) -> Result<(), Malformed
             let reference = some(row.reference).map(|text| text.parse()).transpose()?;
             statement.lines.push(Line {
                 entry,
+                unnamed: false,
                 detail: 0,
                 booked: on,
                 amount,

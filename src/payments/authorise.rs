@@ -264,7 +264,7 @@ fn hold_points(
     draft.hold(agreed.account, bill.id, bill.deadline, points)?;
     let share = Record::Share(Share { account: agreed.account, taken: vec![] });
     draft.put(PartKey::Holder(agreed.account), Name::Share(bill.id, unit), Some(share))?;
-    let (consent, charged, restored) = (agreed.consent, Money::ZERO, Money::ZERO);
+    let (consent, charged, won, restored) = (agreed.consent, Money::ZERO, Money::ZERO, Money::ZERO);
     Ok(ShareTerms {
         unit,
         consent,
@@ -277,6 +277,7 @@ fn hold_points(
         reserved,
         paired,
         charged,
+        won,
         restored,
     })
 }

@@ -354,6 +354,7 @@ mod tests {
             reserved: false,
             paired: false,
             charged: Money::ZERO,
+            won: Money::ZERO,
             restored: Money::ZERO,
         }
     }

@@ -30,9 +30,43 @@ fn fee_at(fee: &FeeTerms, reached: Reached, of: Money) -> Option<(Money, Money)>
     Some((net, fee.taxed().on(net)?))
 }
 
-/// What a fee comes to as a payment stands now: net and tax.
+/// The same, but no less than what is disputed of it or was taken back by a dispute: that is given back no second time.
+fn stands(fee: &FeeTerms, reached: Reached, of: Money) -> Option<(Money, Money)> {
+    let (net, tax) = fee_at(fee, reached, of)?;
+    if net.plus(tax)? >= fee.charged {
+        return Some((net, tax));
+    }
+    let tax = fee.taxed().within(fee.charged)?;
+    Some((fee.charged.minus(tax)?, tax))
+}
+
+/// What a fee comes to as a payment stands now, whatever disputes take back of it: net and tax.
 pub fn charged_now(payment: &Payment, fee: &FeeTerms) -> Result<(Money, Money), Stop> {
-    Ok(fee_at(fee, Reached::by(payment), payment.amount).ok_or(Refusal::AmountTooLarge)?)
+    Ok(stands(fee, Reached::by(payment), payment.amount).ok_or(Refusal::AmountTooLarge)?)
+}
+
+/// What changes for a fee from one point to another: nothing if nothing does.
+fn change(fee: &FeeTerms, had: (Money, Money), has: (Money, Money)) -> Option<Supply> {
+    let (net, amount) =
+        (has.0.signed().saturating_sub(had.0.signed()), has.1.signed().saturating_sub(had.1.signed()));
+    let supply = Supply { service: fee.service, tax: fee.taxed(), net, amount };
+    Some(supply).filter(|supply| supply.gross() != Some(0))
+}
+
+/// Less of a fee is disputed, since a dispute was lost: what refunds took back of it meanwhile is booked now.
+pub fn undisputed(
+    draft: &mut Draft,
+    id: PaymentId,
+    payment: &Payment,
+    fee: &FeeTerms,
+    before: Money,
+) -> Result<(), Stop> {
+    let disputed = FeeTerms { charged: before, ..fee.clone() };
+    let (had, has) = (charged_now(payment, &disputed)?, charged_now(payment, fee)?);
+    match change(fee, had, has) {
+        Some(supply) => draft.owe_for(&fee.customer, &fee.supplier, payment.currency, supply, id.into()),
+        None => Ok(()),
+    }
 }
 
 /// Books what a step adds to each fee, or takes from it.
@@ -43,12 +77,8 @@ pub(super) fn book_fees(
     before: Reached,
 ) -> Result<(), Stop> {
     for fee in &payment.fees {
-        let (had, has) =
-            (fee_at(fee, before, payment.amount).ok_or(Refusal::AmountTooLarge)?, charged_now(payment, fee)?);
-        let (net, amount) =
-            (has.0.signed().saturating_sub(had.0.signed()), has.1.signed().saturating_sub(had.1.signed()));
-        let supply = Supply { service: fee.service, tax: fee.taxed(), net, amount };
-        if supply.gross() != Some(0) {
+        let had = stands(fee, before, payment.amount).ok_or(Refusal::AmountTooLarge)?;
+        if let Some(supply) = change(fee, had, charged_now(payment, fee)?) {
             draft.owe_for(&fee.customer, &fee.supplier, payment.currency, supply, id.into())?;
         }
     }

@@ -19,7 +19,7 @@ pub use capture::{Asks, Capture, Refund, Void, capture, owed_now, refund, step_b
 pub use chargeback::give_charged_back;
 pub use consent::{Code, Consent, Given, OpenConsent, Under, open_consent};
 pub use exchange::{AgreeExchange, exchange};
-pub use fees::charged_now;
+pub use fees::{charged_now, undisputed};
 pub use offer::{
     CancelOffer, MakeOffer, OFFER_LIFE, WantedExchange, WantedPayment, WantedShare, cancel_offer, make_offer,
 };

@@ -235,6 +235,8 @@ fn on_top(
         tax,
         gross: net.plus(tax)?,
         refundable: fee.refundable,
+        charged: Money::ZERO,
+        won: Money::ZERO,
     })
 }
 
@@ -345,6 +347,8 @@ pub fn exchange_fee_terms(
         tax,
         gross,
         refundable: false,
+        charged: Money::ZERO,
+        won: Money::ZERO,
     };
     Some(ExchangeFeeTerms { points, tier: fee.and_then(|fee| fee.tier.clone()), worth })
 }

@@ -5,7 +5,7 @@
 //! and rows with random keys in the order of their keys.
 //! Refuses to know: what the tables hold; each view folds for itself.
 
-use super::{concerns, flows, keys, movements, obligations, payments, units};
+use super::{concerns, flows, keys, movements, obligations, payments, supplies, units};
 use crate::book::{Name, Payment, Record};
 use crate::machine::{Effect, Event};
 use crate::store::base::{Link, Tables, on};
@@ -89,6 +89,7 @@ impl Views {
             units::wipe(connection)?;
             flows::wipe(connection)?;
             obligations::wipe(connection)?;
+            supplies::wipe(connection)?;
             concerns::wipe(connection)?;
             keys::wipe(connection)?;
             on!(connection, c => diesel::delete(cursor::table).execute(c)).map(|_| ())
@@ -107,6 +108,7 @@ struct Run<'a> {
     units: units::Run<'a>,
     flows: flows::Run,
     obligations: obligations::Run,
+    supplies: supplies::Run,
     concerns: concerns::Run<'a>,
     keys: keys::Run,
 }
@@ -119,6 +121,7 @@ impl<'a> Run<'a> {
             units: units::Run::new(units),
             flows: flows::Run::default(),
             obligations: obligations::Run::default(),
+            supplies: supplies::Run::default(),
             concerns: concerns::Run::new(brands),
             keys: keys::Run::default(),
         }
@@ -142,6 +145,7 @@ impl<'a> Run<'a> {
         self.movements.take(&entry, &self.units, &mut self.concerns)?;
         self.payments.take(&entry)?;
         self.flows.take(&entry, &self.units)?;
+        self.supplies.take(&entry)?;
         self.obligations.take(&entry)
     }
 
@@ -151,6 +155,7 @@ impl<'a> Run<'a> {
         self.units.write(connection)?;
         self.flows.write(connection)?;
         self.obligations.write(connection)?;
+        self.supplies.write(connection)?;
         self.keys.write(connection)?;
         // After the movements: they say whose each account is.
         self.concerns.write(connection)

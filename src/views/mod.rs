@@ -22,6 +22,7 @@ mod payments;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod supplies;
 mod units;
 mod walks;
 
@@ -32,4 +33,5 @@ pub use movements::{Moment, Movement};
 pub use obligations::Obligation;
 pub use payments::{Filter, ListedPayment, Span};
 pub use reader::{Reader, Shown};
+pub use supplies::Supplied;
 pub use units::ListedUnit;

@@ -108,6 +108,7 @@ fn shop(payment: PaymentId, amounts: [u64; 3], closed: bool) -> Effect {
         reserved: false,
         paired: false,
         charged: Money::ZERO,
+        won: Money::ZERO,
         restored: Money::ZERO,
     };
     let record = Payment {
@@ -200,7 +201,7 @@ fn texts(connection: &mut SqliteConnection, query: &str) -> Vec<String> {
     diesel::dsl::sql::<Text>(query).load(connection).unwrap()
 }
 
-const TABLES: &str = "brands concerns cursor flows heads keys movements obligations payments units";
+const TABLES: &str = "brands concerns cursor flows heads keys movements obligations payments supplies units";
 
 fn columns(connection: &mut SqliteConnection, table: &str) -> Vec<String> {
     texts(connection, &format!("SELECT name FROM pragma_table_info('{table}') ORDER BY cid"))

@@ -13,7 +13,7 @@ use tallyhouse::clearing::{
 use tallyhouse::config::Api;
 use tallyhouse::formats::write_statement_csv;
 use tallyhouse::machine::{Request, Role};
-use tallyhouse::types::{Hash, b64};
+use tallyhouse::types::{Hash, Time, b64};
 use tallyhouse::vault::Whom;
 
 const HOUSE: &str = "DE89370400440532013000";
@@ -162,6 +162,7 @@ impl Office {
 fn line(entry: &str, amount: i64, end_to_end: Option<&str>, reference: Option<&str>) -> Line {
     Line {
         entry: entry.into(),
+        unnamed: false,
         detail: 0,
         booked: "2026-12-01".parse().expect("a date"),
         amount,
@@ -289,6 +290,30 @@ fn reported(office: &Office) {
     );
     assert!(!own.to_string().contains("pa_polar\",\"currency\":\"EUR\",\"net"), "{own}");
     office.get("/v1/cycles/2/report").refused(409, "not_ready");
+    tabled(office);
+}
+
+/// Reports as tables: as many rows as the JSON has items, each with the cut and the checkpoint of the same answer.
+fn tabled(office: &Office) {
+    for (path, head) in [
+        ("aging", "debtor,creditor,currency,open,to_30_days,to_60,to_90,older,total,disputed,cut,checkpoint"),
+        ("exposure", "participant,currency,position,debt,reserved,limit,headroom,state,cut,checkpoint"),
+        ("what-if/pa_kino", "cycle,stage,currency,not_paid,borne_by,amount,cut,checkpoint"),
+    ] {
+        let path = format!("/v1/reports/{path}");
+        let report = office.get(&path).expect(200);
+        let reply = office.server.ask(&Ask::get(path.as_str()).key(&office.reads).with("accept", "text/csv"));
+        let text = reply.text();
+        let (first, rows) = text.split_once('\n').expect("a head");
+        assert_eq!((reply.status, first), (200, head));
+        let rows: Vec<&str> = rows.lines().collect();
+        assert_eq!(rows.len(), report["items"].as_array().expect("items").len(), "{path}");
+        let (seq, checkpoint) = (&report["cut"]["seq"], report["cut"]["checkpoint"].as_str().expect("one"));
+        assert!(rows.iter().all(|row| row.ends_with(&format!(",{seq},{checkpoint}"))), "{text}");
+        let kino = office.server.api_key(Whom::Brand(id("br_kino")), Role::BrandFinance);
+        let foreign = Ask::get(path.as_str()).key(&kino).with("accept", "text/csv");
+        office.server.ask(&foreign).refused(403, "not_yours");
+    }
 }
 
 /// What the bank says of the message, and of the payment.
@@ -343,6 +368,96 @@ fn killed(mut office: Office, wanted: &[u8]) {
     let output = office.tool("bank details pa_polar --currency EUR").output().expect("runs");
     let said = String::from_utf8(output.stdout).expect("UTF-8");
     assert!(said.contains(IBANS[2]) && said.contains("counts from cycle 1"), "{said}");
+}
+
+/// A notification (camt.054) of pay-ins: the bank's reference, cents and the payer's reference of each.
+fn notification(id: &str, all: &[(Option<&str>, i64, &str)]) -> String {
+    let entry = |(named, cents, reference): &(Option<&str>, i64, &str)| {
+        let named = named.map(|named| format!("<AcctSvcrRef>{named}</AcctSvcrRef>")).unwrap_or_default();
+        let amount = format!("{}.{:02}", cents / 100, cents % 100);
+        format!(
+            "<Ntry><NtryRef>1</NtryRef><Amt Ccy=\"EUR\">{amount}</Amt><CdtDbtInd>CRDT</CdtDbtInd><Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>2026-12-01</Dt></BookgDt>{named}<NtryDtls><TxDtls><RmtInf><Strd><CdtrRefInf><Ref>{reference}</Ref></CdtrRefInf></Strd></RmtInf></TxDtls></NtryDtls></Ntry>"
+        )
+    };
+    let entries: String = all.iter().map(entry).collect();
+    format!(
+        "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:camt.054.001.08\"><BkToCstmrDbtCdtNtfctn><Ntfctn><Id>{id}</Id><Acct><Id><IBAN>{HOUSE}</IBAN></Id><Ccy>EUR</Ccy></Acct>{entries}</Ntfctn></BkToCstmrDbtCdtNtfctn></Document>"
+    )
+}
+
+#[test]
+fn a_notification_confirms_and_the_statement_that_repeats_it_does_not_count_again() {
+    let office = Office::open(false);
+    let notices = office.get("/v1/cycles/1/notices/EUR").expect(200);
+    let of = |n: usize| {
+        let one = &notices["items"][n];
+        (cents(&one["amount"]), one["reference"].as_str().expect("a reference").to_owned())
+    };
+    let ((first, one), (second, other)) = (of(0), of(1));
+    let read = |document: &str| {
+        office.post("/v1/bank-statements:match", &json!({"document": document})).expect(200)["items"][0]
+            .clone()
+    };
+    let document = notification("N-1", &[(Some("IN0"), first, &one), (None, second, &other)]);
+    let told = read(&document);
+    assert_eq!((&told["kind"], &told["matched"]), (&json!("notification"), &json!(1)), "{told}");
+    assert_eq!(told["exceptions"][0]["exception"]["why"], "unnamed");
+    let import = &told["imports"][0];
+    assert_eq!((import["lines"].as_array().map(Vec::len), import.get("opening")), (Some(1), None), "{told}");
+    office.sent("statement.import", "/v1/bank-statements", import).expect(201);
+    let args = AcceptStatement { statement: id(import["statement"].as_str().expect("a name")) };
+    let path = "/v1/bank-statements/acceptances";
+    office.command(&office.analyst, &[], "statement.accept", path, &args).refused(422, "people_missing");
+    let paid_in = || office.get("/v1/cycles/1").expect(200)["sums"][0]["paid_in"].clone();
+    assert_eq!(paid_in(), json!(0), "imported is not accepted");
+    // In a currency in which the house has no account, it says which setting names one.
+    let francs = json!({"document": document.replace("EUR", "CHF")});
+    let none = office.post("/v1/bank-statements:match", &francs).refused(409, "not_ready");
+    assert!(none["detail"].as_str().is_some_and(|why| why.contains("`api.settlement_accounts`")), "{none}");
+    office.command(&office.approvers[0], &[], "statement.accept", path, &args).expect(201);
+    assert_eq!(paid_in(), json!(first * 100));
+    let again = read(&document);
+    assert_eq!(
+        (&again["exceptions"][0]["exception"]["why"], &again["imports"]),
+        (&json!("statement_twice"), &json!([]))
+    );
+    // In another notification it is known, and there is nothing to import.
+    let again = read(&notification("N-2", &[(Some("IN0"), first, &one)]));
+    assert_eq!((&again["repeated"], &again["imports"]), (&json!(1), &json!([])), "{again}");
+    // The statement has both; the account's balance is its word alone.
+    let lines = vec![line("IN0", first, None, Some(&one)), line("IN1", second, None, Some(&other))];
+    let told = office.booked("S-1", 0, lines);
+    assert_eq!((&told["repeated"], &told["matched"]), (&json!(1), &json!(1)), "{told}");
+    assert_eq!(paid_in(), json!((first + second) * 100));
+    assert_eq!(office.stage(), "funded");
+}
+
+#[test]
+fn a_sandbox_stands_still_until_one_of_the_operators_people_moves_it_on() {
+    let office = Office::open(false);
+    let world = &office.server.world;
+    let time =
+        || office.server.get("/v1/network").expect(200)["time"].as_str().expect("an instant").to_owned();
+    let before: Time = time().parse().expect("an instant");
+    let sealed = |key: &Key, kind: &str, path: &str, args: Value, at: String| {
+        let jws = [world.command(key, &office.server.fresh("later"), kind, &args)];
+        office.server.ask(&Ask::statements(path, &jws).with("tallyhouse-time", at))
+    };
+    let seal = |at: String| sealed(&office.analyst, "cycle.seal", "/v1/cycles", json!({"cycle": 2}), at);
+    let root = &world.brands[0].root;
+    let tax = json!({"participant": "pa_harvest", "version": 1, "service": "redemption", "tax": {"category": "exempt", "rate": 0}});
+    let later = before.plus_seconds(40 * 86_400).to_string();
+    sealed(root, "tax.publish", "/v1/tax", tax, later.clone()).refused(403, "not_yours");
+    seal("tomorrow".into()).refused(400, "header_invalid");
+    seal(before.plus_seconds(367 * 86_400).to_string()).refused(400, "header_invalid");
+    assert_eq!(time(), before.to_string());
+    // What falls due on the way is booked first, at that instant; the command is the next.
+    let at = seal(later.clone()).expect(201)["at"].as_str().expect("an instant").to_owned();
+    assert_eq!(at[..19], later[..19]);
+    let early = sealed(&office.analyst, "cycle.seal", "/v1/cycles", json!({"cycle": 3}), before.to_string());
+    early.refused(422, "time_backwards");
+    let then: Time = time().parse().expect("an instant");
+    assert_eq!(then.seconds(), before.seconds() + 40 * 86_400);
 }
 
 #[test]

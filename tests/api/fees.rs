@@ -61,6 +61,39 @@ fn fees_are_public_and_what_they_come_to_is_the_shops() {
 }
 
 #[test]
+fn obligations_say_what_was_supplied_and_its_tax() {
+    let server = charged();
+    server.service().engine().settle().expect("settled");
+    let auditor = server.api_key(Whom::Operator, Role::Auditor);
+    let all = server.get_as(&auditor, "/v1/obligations").expect(200);
+    let of = |debtor: &str, creditor: &str| {
+        let items = all["items"].as_array().expect("items");
+        let found = |one: &&serde_json::Value| one["debtor"] == debtor && one["creditor"] == creditor;
+        items.iter().find(found).unwrap_or_else(|| panic!("{debtor} owes {creditor}: {all}")).clone()
+    };
+    // The fee of the payment that its shop's participant owes: see the other test.
+    let fee = of("pa_kino", "pa_op");
+    assert_eq!(fee["amount"], json!(49));
+    let taxed = json!([{"service": "acceptor_fee", "supplier": "pa_op", "customer": "pa_kino", "net": 41,
+        "category": "standard", "rate": 190_000, "tax": 8, "gross": 49}]);
+    assert_eq!(fee["supplies"], taxed);
+    // Points taken and points exchanged, each with the tax that kino published; all of the obligation is told.
+    let points = of("pa_harvest", "pa_kino");
+    let parts = points["supplies"].as_array().expect("parts");
+    let services: Vec<_> = parts.iter().map(|one| one["service"].as_str().expect("a service")).collect();
+    assert_eq!(services, ["exchange", "redemption"]);
+    let n = |one: &serde_json::Value, name: &str| one[name].as_i64().expect("an amount");
+    assert_eq!(parts.iter().map(|one| n(one, "gross")).sum::<i64>(), n(&points, "amount"));
+    for one in parts {
+        assert_eq!(n(one, "net") + n(one, "tax"), n(one, "gross"));
+        assert!(n(one, "tax") > 0 && n(one, "tax") * 107 - n(one, "gross") * 7 < 107, "{one}");
+    }
+    // A brand sees its own.
+    let polar = server.api_key(Whom::Brand(server.world.brands[2].id.clone()), Role::BrandFinance);
+    assert_eq!(server.get_as(&polar, "/v1/obligations").expect(200)["items"], json!([]));
+}
+
+#[test]
 fn where_none_were_published_there_are_none() {
     let server = Server::founded(5);
     server.get("/v1/fees").refused(404, "not_found");

@@ -175,6 +175,7 @@ fn what_people_type_stands_nowhere() {
         "tallyhouse-consents",
         "tallyhouse-batch",
         "tallyhouse-held-key",
+        "tallyhouse-time",
         "signature",
         "signature-input",
         "content-digest",

@@ -7,11 +7,13 @@
 use super::node::PureNode;
 use super::world::{Brand, Holder, Key, World, beginning, id, money};
 use std::collections::BTreeMap;
-use tallyhouse::book::{Answered, Booking, Closing, Instruction, Line, Name, Record, StatementLine, Way};
+use tallyhouse::book::{
+    Answered, Booking, Closing, Instruction, Line, Name, Record, StatementLine, Tolerance, Way,
+};
 use tallyhouse::clearing::{
     self, AcceptStatement, AnswerObjection, ComputeCycle, ConfirmDetails, FileObjection, ImportStatement,
     InstructionStep, LinePlace, Move, MoveCover, MoveCycle, MoveInstruction, SealCycle, SetDetails,
-    SetFunding, SetReserve, Stage, stage,
+    SetFunding, SetReserve, SetSchedule, Stage, stage,
 };
 use tallyhouse::machine::{Answer, Offered, Request};
 use tallyhouse::payments::{Authorise, MakeOffer, WantedPayment, WantedShare};
@@ -191,6 +193,19 @@ impl House {
         amount: u64,
         capture: bool,
     ) -> Result<PaymentId, Refused> {
+        self.pay_with(eur(), shop, unit, n, amount, capture)
+    }
+
+    /// The same in a currency.
+    pub fn pay_with(
+        &mut self,
+        currency: Currency,
+        shop: usize,
+        unit: &str,
+        n: usize,
+        amount: u64,
+        capture: bool,
+    ) -> Result<PaymentId, Refused> {
         let (holder, cid, now) = (self.world.holder(id(unit), n), self.cid(), self.now);
         let deadline = now.seconds() + 86_400;
         let brand: &Brand = &self.world.brands[shop];
@@ -202,7 +217,7 @@ impl House {
             payment: id(&cid),
             till: None,
             amount: money(amount),
-            currency: eur(),
+            currency,
             points: super::world::points(9_000_000_000_000),
             deadline,
             offer: None,
@@ -211,7 +226,7 @@ impl House {
         };
         let args = Authorise {
             amount: money(amount),
-            currency: eur(),
+            currency,
             deadline,
             reference: None,
             capture,
@@ -274,12 +289,17 @@ impl House {
 
     /// The nets of a cycle in EUR, out of the totals of pairs: independent of the nets that state keeps.
     pub fn nets(&self, cycle: u64) -> BTreeMap<ParticipantId, i64> {
+        self.nets_in(cycle, eur())
+    }
+
+    /// The same in a currency.
+    pub fn nets_in(&self, cycle: u64, of_currency: Currency) -> BTreeMap<ParticipantId, i64> {
         let of: Vec<u64> = self.closing(cycle).includes.into_iter().chain([cycle]).collect();
         let mut nets = BTreeMap::new();
         for (name, record) in &self.node.state.0 {
             if let (Name::Pair(c, a, b, currency), Record::Total(total)) = (name, &**record)
                 && of.contains(c)
-                && *currency == eur()
+                && *currency == of_currency
             {
                 *nets.entry(a.clone()).or_insert(0) += total;
                 *nets.entry(b.clone()).or_insert(0) -= total;
@@ -295,7 +315,10 @@ impl House {
     }
 
     pub fn compute(&mut self, cycle: u64) -> Result<Answer, Refused> {
-        let nets: Vec<_> = self.nets(cycle).into_iter().map(|(who, net)| (eur(), who, net)).collect();
+        let of = |currency: Currency| {
+            self.nets_in(cycle, currency).into_iter().map(move |(who, net)| (currency, who, net))
+        };
+        let nets: Vec<_> = [eur(), id("CHF")].into_iter().flat_map(of).collect();
         let version = self.closing(cycle).version + 1;
         let digest = clearing::digest(&nets);
         self.ask("cycle.compute", &ComputeCycle { cycle, version, digest })
@@ -347,10 +370,18 @@ impl House {
             statement: id(name),
             currency: eur(),
             document,
-            opening: signed(opening),
-            closing: signed(closing),
+            opening: Some(signed(opening)),
+            closing: Some(signed(closing)),
             lines,
         };
+        self.ask("statement.import", &args)
+    }
+
+    /// A notification of these lines: without balances.
+    pub fn notify(&mut self, name: &str, lines: Vec<StatementLine>) -> Result<Answer, Refused> {
+        let document = Hash::sha256(name.as_bytes());
+        let (statement, currency) = (id(name), eur());
+        let args = ImportStatement { statement, currency, document, opening: None, closing: None, lines };
         self.ask("statement.import", &args)
     }
 
@@ -434,7 +465,21 @@ impl House {
         let way = self.instruction(instruction).way;
         let orders = step == InstructionStep::Reissue && way == Way::Out;
         let file = orders.then(|| Hash::sha256(instruction.to_string().as_bytes()));
-        self.agreed("instruction.move", &MoveInstruction { instruction, step, file })
+        let operator = (step == InstructionStep::WriteOff).then(|| id("pa_franchise"));
+        self.agreed("instruction.move", &MoveInstruction { instruction, step, file, operator })
+    }
+
+    /// By how much payments in EUR may be off: a schedule that seals nothing.
+    pub fn tolerate(&mut self, amount: u64) -> Result<Answer, Refused> {
+        let before = self.node.state.get(&Name::Schedule).and_then(Record::schedule).cloned();
+        let args = SetSchedule {
+            version: before.map_or(1, |before| before.version + 1),
+            every: None,
+            hour: 0,
+            grace_minutes: 0,
+            tolerance: vec![Tolerance { currency: eur(), amount: money(amount) }],
+        };
+        self.agreed("schedule.set", &args)
     }
 
     pub fn fund(&mut self, who: &str, cap: Option<u64>, cover: u64) -> Result<Answer, Refused> {

@@ -19,7 +19,7 @@ use tallyhouse::machine::Request;
 use tallyhouse::network::SetTier;
 use tallyhouse::payments::{AgreeExchange, MakeOffer, WantedExchange, WantedPayment, WantedShare};
 use tallyhouse::prices::{PublishFees, PublishTax};
-use tallyhouse::types::{ComplaintId, DisputeId, Hash, PaymentId};
+use tallyhouse::types::{ComplaintId, DisputeId, ExchangeId, Hash, PaymentId};
 
 /// Plays it on a network in which participants owe each other.
 pub fn play(house: &mut House) {
@@ -60,16 +60,17 @@ pub fn play(house: &mut House) {
 
 /// The schedule seals a cycle, which is given up; then there is none any more.
 fn scheduled(house: &mut House) {
-    let schedule = |version, every| SetSchedule { version, every, hour: 6, grace_minutes: 30 };
-    house.agreed("schedule.set", &schedule(1, Some(Every::Month(DayOfMonth { day: 1 })))).expect("set");
-    house.agreed("schedule.set", &schedule(2, Some(Every::Week(DayOfWeek { day: 5 })))).expect("set");
+    let schedule =
+        |version, every| SetSchedule { version, every, hour: 6, grace_minutes: 30, tolerance: vec![] };
+    house.agreed("schedule.set", &schedule(2, Some(Every::Month(DayOfMonth { day: 1 })))).expect("set");
+    house.agreed("schedule.set", &schedule(3, Some(Every::Week(DayOfWeek { day: 5 })))).expect("set");
     let cycle = house.open();
     house.now = house.now.plus_seconds(9 * 86_400);
     house.node.tick(house.now);
     assert_eq!(house.stage(cycle), Stage::Sealed);
     let args = MoveCycle { reason: Some(id("rehearsal")), ..step(cycle, Move::Void) };
     house.agreed("cycle.move", &args).expect("voided");
-    house.agreed("schedule.set", &schedule(3, None)).expect("set");
+    house.agreed("schedule.set", &schedule(4, None)).expect("set");
 }
 
 /// The open cycle is sealed and given up.
@@ -130,7 +131,7 @@ fn banked(house: &mut House) {
 }
 
 /// Fees are published, and tax; a payment and an exchange with both, each first offered.
-pub fn charge(house: &mut House) {
+pub fn charge(house: &mut House) -> (PaymentId, ExchangeId) {
     let cid = house.cid();
     let request = house.world.register_participant(&cid, &id("pa_op"), eur());
     house.send(request).expect("registered");
@@ -196,7 +197,44 @@ pub fn charge(house: &mut House) {
     let offer = house.send(offer).expect("offered").offer.expect("an offer");
     let (cid, args) = (house.cid(), AgreeExchange { offer: offer.offer, hash: offer.hash });
     let request = house.world.agree_exchange(&harvest.key, &kino.key, &cid, &args);
-    house.send(request).expect("exchanged");
+    (payment, house.send(request).expect("exchanged").exchange.expect("an exchange"))
+}
+
+/// Disputes that take back some of what was charged: of a taxed share, of both fees of a payment, of an exchange and its
+/// fee.
+pub fn contest(house: &mut House, (payment, exchange): (PaymentId, ExchangeId)) {
+    let dispute = FileDispute {
+        payment: Some(payment),
+        unit: Some(id("HARVEST")),
+        exchange: None,
+        fee: None,
+        amount: money(10),
+        reason: id("not_ours"),
+        points: None,
+        evidence: vec![],
+    };
+    let of_fee = |fee| FileDispute { unit: None, fee: Some(fee), ..dispute.clone() };
+    let of_exchange =
+        |fee| FileDispute { payment: None, unit: None, exchange: Some(exchange), fee, ..dispute.clone() };
+    let all = [
+        (0, dispute.clone()),
+        (1, of_fee(Service::AcceptorFee)),
+        (0, of_fee(Service::IssuerFee)),
+        (0, of_exchange(None)),
+        (0, of_exchange(Some(Service::ExchangeFee))),
+    ];
+    let filed: Vec<DisputeId> = all
+        .iter()
+        .map(|(by, args)| house.by_brand(*by, "dispute.file", args).expect("filed").seq)
+        .map(|seq| DisputeId { seq, part: 0 })
+        .collect();
+    for step in [DisputeStep::ChargeBack, DisputeStep::Lapse] {
+        for dispute in &filed {
+            let args = MoveDispute { dispute: *dispute, step, fees: vec![], evidence: vec![] };
+            house.ask("dispute.move", &args).expect("taken back");
+        }
+        house.now = house.now.plus_seconds(31 * 86_400);
+    }
 }
 
 /// A dispute that ends for its filer, whose points come back; one that ends for its target and costs; one that goes on.
@@ -207,6 +245,7 @@ fn disputed(house: &mut House, payment: PaymentId) {
             payment: Some(payment),
             unit: Some(id("HARVEST")),
             exchange: None,
+            fee: None,
             amount: money(500),
             reason: id("wrong_amount"),
             points,
@@ -250,6 +289,7 @@ fn exchange_disputed(house: &mut House) {
         payment: None,
         unit: None,
         exchange: Some(exchange),
+        fee: None,
         amount: money(10),
         reason: id("not_ours"),
         points: None,
@@ -318,17 +358,29 @@ fn paid(house: &mut House, cycle: u64) {
         house.instructions(cycle).into_iter().filter(|(_, (_, one))| one.way == Way::In).collect();
     assert!(due.len() >= 2, "two pay: {due:?}");
     let (first, amount) = (due[0].1.0, due[0].1.1.amount.get());
-    let acknowledged = MoveInstruction { instruction: first, step: InstructionStep::Acknowledge, file: None };
+    let acknowledged = MoveInstruction::bare(first, InstructionStep::Acknowledge);
     house.ask("instruction.move", &acknowledged).expect("acknowledged");
     let rejected = MoveInstruction { step: InstructionStep::Reject, ..acknowledged };
     house.ask("instruction.move", &rejected).expect("rejected");
     house.instruct(first, InstructionStep::Reissue).expect("again");
     let again = house.instructions(cycle)[&due[0].0].0;
-    // All but a cent, and a line of nobody.
+    // All but a cent, told early, and a line of nobody.
     let most = house.booked(again, amount - 100);
+    let told = house.cid();
+    house.notify(&told, vec![most.clone()]).expect("imported");
+    house.accept(&told, 2).expect("accepted");
     let stray = StatementLine { instruction: None, ..house.booked(again, 700) };
     house.statement(vec![most, stray]);
+    house.tolerate(200).expect("set");
     house.instruct(again, InstructionStep::WriteOff).expect("written off");
+    // Another pays two cents too much; then all of it comes back.
+    let (second, amount) = (due[1].1.0, due[1].1.1.amount.get());
+    let much = house.booked(second, amount + 200);
+    assert_eq!(house.statement(vec![much]).exceptions, vec![]);
+    house.instruct(second, InstructionStep::WriteOff).expect("written off");
+    let back =
+        StatementLine { booking: Booking::Returned, way: Way::Out, ..house.booked(second, amount + 200) };
+    assert_eq!(house.statement(vec![back]).exceptions, vec![]);
     house.now = house.now.plus_seconds(5 * 86_400);
     house.ask("cycle.move", &step(cycle, Move::Shortfall)).expect("late");
     let args = MoveCycle {

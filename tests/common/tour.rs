@@ -506,7 +506,8 @@ impl Tour {
         let Self { world, node, now, ids } = self;
         let mut house = House::adopt(world, node, now);
         month::play(&mut house);
-        month::charge(&mut house);
+        let charged = month::charge(&mut house);
+        month::contest(&mut house, charged);
         Self { world: house.world, node: house.node, now: house.now, ids }
     }
 

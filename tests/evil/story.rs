@@ -189,7 +189,8 @@ pub fn story(world: &World) -> PureNode {
     // A month in the clearing house. The cast is the same: its keys follow from the seed.
     let mut house = House::adopt(World::new(world.seed), node, minutes(400));
     month::play(&mut house);
-    month::charge(&mut house);
+    let charged = month::charge(&mut house);
+    month::contest(&mut house, charged);
     house.node
 }
 

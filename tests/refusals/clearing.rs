@@ -3,7 +3,9 @@
 use super::{Row, Table, number};
 use crate::common::house::{eur, step};
 use crate::common::world::{id, money};
-use tallyhouse::book::{Booking, DayOfMonth, DayOfWeek, DisputeFee, Every, Name, Record, StatementLine, Way};
+use tallyhouse::book::{
+    Booking, DayOfMonth, DayOfWeek, DisputeFee, Every, Name, Record, StatementLine, Tolerance, Way,
+};
 use tallyhouse::clearing::{
     self, AcceptStatement, AnswerObjection, CallMargin, ClosePeriod, ComputeCycle, ConfirmDetails,
     FileComplaint, FileDispute, FileObjection, ImportStatement, LinePlace, MoveComplaint, MoveCover,
@@ -74,21 +76,25 @@ impl Table {
                     instruction: self.instruction(row.word(1)),
                     step: word(row.word(2)),
                     file: row.get("file").map(|_| Hash::default()),
+                    operator: row.get("operator").map(id),
                 };
                 self.command(row, "analyst", "instruction.move", &args)
             }
             "import" => {
-                let (opening, lines) = (number(row.word(2)), self.lines(row));
-                let closing = lines.iter().fold(opening, |sum, line| match line.way {
+                // A notification has no balances: `import s1 -`.
+                let (opening, lines) =
+                    (Some(row.word(2)).filter(|word| *word != "-").map(number), self.lines(row));
+                let moved = |sum, line: &StatementLine| match line.way {
                     Way::In => sum + line.amount.get(),
                     Way::Out => sum - line.amount.get(),
-                });
+                };
+                let closing = opening.map(|opening| lines.iter().fold(opening, moved));
                 let args = ImportStatement {
                     statement: id(row.word(1)),
                     currency: eur(),
                     document: Hash::default(),
-                    opening: money(opening),
-                    closing: money(closing),
+                    opening: opening.map(money),
+                    closing: closing.filter(|_| row.get("half").is_none()).map(money),
                     lines,
                 };
                 self.command(row, "analyst", "statement.import", &args)
@@ -154,7 +160,13 @@ impl Table {
                 });
                 let (hour, grace_minutes) =
                     (number(row.or("hour", "0")) as u8, number(row.or("grace", "0")) as u32);
-                let args = SetSchedule { version: number(row.word(1)), every, hour, grace_minutes };
+                let tolerance = row.get("tolerance").and_then(|text| text.split_once(':'));
+                let tolerance = tolerance
+                    .map(|(currency, n)| Tolerance { currency: id(currency), amount: money(number(n)) })
+                    .into_iter()
+                    .collect();
+                let args =
+                    SetSchedule { version: number(row.word(1)), every, hour, grace_minutes, tolerance };
                 self.command(row, "analyst", "schedule.set", &args)
             }
             "period" => {
@@ -180,8 +192,9 @@ impl Table {
                 let exchange = self.seqs.get(subject).filter(|_| row.has("exchange"));
                 let args = FileDispute {
                     payment: exchange.is_none().then(|| self.payment(subject)),
-                    unit: exchange.is_none().then(|| id(row.word(2))),
+                    unit: (exchange.is_none() && row.get("of").is_none()).then(|| id(row.word(2))),
                     exchange: exchange.map(|seq| ExchangeId { seq: *seq, part: 0 }),
+                    fee: row.get("of").map(word),
                     amount: money(number(row.word(3))),
                     reason: id(row.word(4)),
                     points: row.get("points").map(word),

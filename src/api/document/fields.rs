@@ -73,6 +73,10 @@ pub fn parameters() -> Value {
             "The statement (`point-batch+jwt`, a compact JWS) that signs all lines together.",
             "^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$",
         ),
+        "Time": header("Tallyhouse-Time",
+            "In a sandbox on its own time: when the command happens, at most 366 days after the last entry; for those who \
+             work for the operator. Such a network stands still between commands.",
+            "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,6})?Z$"),
         "Prefer": header("Prefer", "`return=proof`: the answer carries its proof (RFC 7240).", LINE),
         "ContentDigest": header("Content-Digest",
             "The body's digest (RFC 9530), of a signed request: `sha-256=:…:`.", LINE),

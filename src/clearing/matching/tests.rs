@@ -37,6 +37,7 @@ fn open() -> Vec<Open> {
 fn line(entry: &str, amount: i64) -> Line {
     Line {
         entry: entry.into(),
+        unnamed: false,
         detail: 0,
         booked: "2026-11-30".parse().expect("a date"),
         amount,
@@ -93,6 +94,11 @@ impl Accepted for Before {
 
     fn line(&self, key: &LineKey) -> Option<i64> {
         self.lines.get(key).copied()
+    }
+
+    fn entry(&self, entry: &str) -> Option<i64> {
+        let of = self.lines.iter().filter(|(key, _)| key.entry == entry);
+        self.lines.contains_key(&LineKey { entry: entry.into(), detail: 0 }).then(|| of.map(|(_, n)| n).sum())
     }
 }
 
@@ -251,6 +257,31 @@ fn a_line_counts_once_in_whichever_message() {
     let altered = statement(0, vec![with_rf(line("a", 9_999), "IN1")]);
     let altered = match_statement(&account(None), &altered, &open, &before, 0).expect("whole");
     assert_eq!(told(&altered), (vec![], vec![Why::Altered]));
+}
+
+#[test]
+fn a_batch_that_was_told_in_parts_is_one_line_of_the_statement() {
+    let key = |detail| LineKey { entry: "b".into(), detail };
+    let before = Before { lines: [(key(0), 2_000), (key(1), 3_000)].into(), ..Before::default() };
+    let of = |amount| {
+        let statement = statement(0, vec![with_rf(line("b", amount), "IN1")]);
+        match_statement(&account(None), &statement, &open(), &before, 0).expect("whole")
+    };
+    assert_eq!((of(5_000).repeated, told(&of(5_000))), (vec![key(0)], (vec![], vec![])));
+    assert_eq!(told(&of(5_001)), (vec![], vec![Why::Altered]));
+}
+
+#[test]
+fn what_the_bank_gave_no_reference_is_not_told_early() {
+    let lines = vec![Line { unnamed: true, ..with_rf(line("N-1", 10_000), "IN1") }];
+    let notification = Statement {
+        kind: StatementKind::Notification,
+        opening: None,
+        closing: None,
+        ..statement(0, lines.clone())
+    };
+    assert_eq!(told(&run(&notification)), (vec![], vec![Why::Unnamed]));
+    assert_eq!(told(&run(&statement(0, lines))), (vec![("in-1", 10_000, 10_000)], vec![]));
 }
 
 #[test]

@@ -476,8 +476,8 @@ impl<'a> House<'a> {
                 statement: statement.clone(),
                 currency: self.currency,
                 document,
-                opening,
-                closing: balance,
+                opening: Some(opening),
+                closing: Some(balance),
                 lines,
             };
             self.ask(Kind::StatementImported, statement.as_str(), &args, at)?;

@@ -1,0 +1,276 @@
+//! What banks tell early, what payments are off by, and currencies that wait for nothing but themselves.
+
+use super::*;
+use std::sync::Arc;
+use tallyhouse::book::{Closing, Sums};
+use tallyhouse::clearing::{ImportStatement, SetFunding, side};
+use tallyhouse::types::Currency;
+
+fn of<'a>(closing: &'a Closing, currency: &str) -> &'a Sums {
+    closing.sums.iter().find(|sums| sums.currency.as_str() == currency).expect("sums")
+}
+
+#[test]
+fn a_notification_counts_and_the_statement_that_repeats_it_does_not() {
+    let mut house = House::new(16, true);
+    trade(&mut house);
+    let cycle = house.seal();
+    house.approve(cycle);
+    house.pay_in(cycle);
+    let due = house.instructions(cycle);
+    let (kino, polar) = (due[&id::<ParticipantId>("pa_kino")].0, due[&id::<ParticipantId>("pa_polar")].0);
+    let harvest = due[&id::<ParticipantId>("pa_harvest")].0;
+    // Paid in part; one that is not to be paid yet.
+    let (first, early) = (house.booked(kino, 9_000), house.booked(polar, 23_700));
+    house.notify("n-1", vec![first.clone(), early.clone()]).expect("imported");
+    let cid = house.cid();
+    let args = tallyhouse::clearing::AcceptStatement { statement: id("n-1") };
+    let own = house.world.command(&house.analyst, &cid, "statement.accept", &args);
+    assert_eq!(code(house.send(tallyhouse::machine::Request::of(vec![own]))), Refusal::PeopleMissing);
+    house.accept("n-1", 2).expect("accepted");
+    let facts = |house: &House, name: &str| {
+        house.node.state.get(&Name::Statement(id(name))).and_then(Record::statement).expect("there").clone()
+    };
+    assert_eq!(facts(&house, "n-1").exceptions, [(1, Exception::NotOpen)]);
+    assert_eq!(house.instruction(kino).confirmed, money(9_000));
+    assert_eq!(house.node.state.get(&Name::Bank(eur())), None, "it says nothing of the balance");
+    // The same again, in another notification and in the statement: nothing counts twice.
+    house.notify("n-2", vec![first.clone()]).expect("imported");
+    house.accept("n-2", 2).expect("accepted");
+    assert_eq!(facts(&house, "n-2").exceptions, [(0, Exception::Duplicate)]);
+    let (rest, other) = (house.booked(kino, 10_000), house.booked(harvest, 4_700));
+    let statement = house.statement(vec![first, rest, other]);
+    assert_eq!(statement.exceptions, [(0, Exception::Duplicate)]);
+    assert_eq!(house.instruction(kino).confirmed, money(19_000));
+    assert_eq!(house.stage(cycle), Stage::Funded);
+    house.pay_out(cycle).expect("orders leave");
+    // What was told too early was not used up: the statement's line counts.
+    let statement = house.statement(vec![early]);
+    assert_eq!((statement.exceptions, house.instruction(polar).confirmed), (vec![], money(23_700)));
+    house.ask("cycle.move", &step(cycle, Move::Settle)).expect("settled");
+    conserved(&house);
+    verified(&house);
+}
+
+#[test]
+fn what_is_off_by_a_little_is_written_off_and_somebody_bears_it() {
+    let mut house = House::new(17, true);
+    trade(&mut house);
+    let cycle = house.seal();
+    house.approve(cycle);
+    house.pay_in(cycle);
+    house.tolerate(200).expect("set");
+    let due = house.instructions(cycle);
+    let (kino, harvest) = (due[&id::<ParticipantId>("pa_kino")].0, due[&id::<ParticipantId>("pa_harvest")].0);
+    // Beyond amount and tolerance nothing is confirmed, and what a payment is short by more stays open.
+    let lines = vec![house.booked(harvest, 5_000), house.booked(kino, 18_700)];
+    assert_eq!(house.statement(lines).exceptions, [(0, Exception::TooMuch)]);
+    assert_eq!(code(house.instruct(kino, InstructionStep::WriteOff)), Refusal::AmountTooLarge);
+    let lines = vec![house.booked(harvest, 4_900), house.booked(kino, 100)];
+    assert_eq!(house.statement(lines).exceptions, []);
+    assert_eq!(house.stage(cycle), Stage::PayIn, "one's cents do not stand in for another's");
+    let closing = house.closing(cycle);
+    let sums = of(&closing, "EUR");
+    assert_eq!((sums.paid_in, sums.surplus), (money(18_800 + 4_700), money(200)));
+    let args = MoveInstruction {
+        operator: Some(id("pa_franchise")),
+        ..MoveInstruction::bare(kino, InstructionStep::WriteOff)
+    };
+    assert_eq!(code(house.with(&[0], "instruction.move", &args)), Refusal::PeopleMissing);
+    house.agreed("instruction.move", &args).expect("written off");
+    assert_eq!(code(house.agreed("instruction.move", &args)), Refusal::InstructionStage);
+    assert_eq!(house.stage(cycle), Stage::Funded);
+    house.pay_out(cycle).expect("orders leave");
+    house.paid(cycle, Way::Out, &[]);
+    let settle = step(cycle, Move::Settle);
+    assert_eq!(code(house.ask("cycle.move", &settle)), Refusal::CycleOpenWork, "200 are nobody's");
+    let before = house.nets(cycle);
+    house.instruct(harvest, InstructionStep::WriteOff).expect("written off");
+    house.ask("cycle.move", &settle).expect("settled");
+    // The positions of the cycle are what was paid, and sum to zero: the operator's participant bore 200 and got 200.
+    assert_eq!((before[&id("pa_kino")], before[&id("pa_franchise")]), (-18_800, -200));
+    let after = house.nets(cycle);
+    assert_eq!((after[&id("pa_harvest")], after[&id("pa_franchise")]), (-4_703 - 200, 0));
+    assert_eq!(after.values().sum::<i64>(), 0);
+    let written = ["pa_kino", "pa_harvest"].map(|who| house.line(cycle, who).expect("a line").written_off);
+    assert_eq!(written, [200, -200]);
+    let facts = house.instruction(kino);
+    assert_eq!(
+        (facts.written_off, facts.kept, facts.bearer),
+        (money(200), money(0), Some(id("pa_franchise")))
+    );
+    conserved(&house);
+    verified(&house);
+}
+
+#[test]
+fn what_comes_back_of_what_was_too_much_takes_its_writing_off_away() {
+    let mut house = House::new(18, true);
+    trade(&mut house);
+    let cycle = house.seal();
+    house.approve(cycle);
+    house.pay_in(cycle);
+    house.tolerate(200).expect("set");
+    let harvest = house.instructions(cycle)[&id::<ParticipantId>("pa_harvest")].0;
+    let line = house.booked(harvest, 4_800);
+    house.statement(vec![line]);
+    house.instruct(harvest, InstructionStep::WriteOff).expect("written off");
+    let back = |house: &mut House, amount| {
+        let line = house.booked(harvest, amount);
+        let line = StatementLine { booking: Booking::Returned, way: Way::Out, ..line };
+        assert_eq!(house.statement(vec![line]).exceptions, []);
+    };
+    back(&mut house, 100);
+    let at = |house: &House| {
+        instruction_stage(&house.instruction(harvest), &house.closing(cycle), house.now.seconds())
+    };
+    assert_eq!(at(&house), InstructionStage::Confirmed, "it is paid in full still");
+    assert_eq!((house.instruction(harvest).kept, house.nets(cycle)[&id("pa_harvest")]), (money(0), -4_703));
+    back(&mut house, 700);
+    assert_eq!(at(&house), InstructionStage::Returned);
+    let closing = house.closing(cycle);
+    let sums = of(&closing, "EUR");
+    assert_eq!((sums.paid_in, sums.surplus), (money(4_000), money(0)));
+    house.instruct(harvest, InstructionStep::Reissue).expect("again");
+    assert_eq!(house.instructions(cycle)[&id::<ParticipantId>("pa_harvest")].1.amount, money(700));
+    conserved(&house);
+    verified(&house);
+}
+
+fn chf() -> Currency {
+    id("CHF")
+}
+
+/// What is to be paid in a currency, in one direction.
+fn due(house: &House, cycle: u64, currency: Currency, way: Way) -> Vec<(InstructionId, u64)> {
+    let line = |(name, record): (&Name, &Arc<Record>)| match (name, &**record) {
+        (Name::Line(of, _, in_currency), Record::Line(line)) if (*of, *in_currency) == (cycle, currency) => {
+            line.instruction
+        }
+        _ => None,
+    };
+    let all = house.node.state.0.iter().filter_map(line).map(|id| (id, house.instruction(id)));
+    let open = all.filter(|(_, one)| one.way == way && one.amount > one.confirmed);
+    open.map(|(id, one)| (id, one.amount.get() - one.confirmed.get())).collect()
+}
+
+/// A statement of a currency's account: these payments in full, and so much of nobody's.
+fn booked(house: &mut House, currency: Currency, all: Vec<(InstructionId, u64)>, deposit: u64) {
+    let bank = house.node.state.get(&Name::Bank(currency)).and_then(Record::bank).map(|bank| bank.balance);
+    let opening = bank.unwrap_or_default();
+    let mut lines: Vec<StatementLine> = all.into_iter().map(|(id, n)| house.booked(id, n)).collect();
+    if deposit > 0 {
+        let entry = id(&house.cid());
+        let (booking, way, amount) = (Booking::Booked, Way::In, money(deposit));
+        lines.insert(0, StatementLine { entry, booking, way, amount, instruction: None });
+    }
+    let closing = lines.iter().fold(opening, |sum, line| match line.way {
+        Way::In => sum.plus(line.amount).expect("fits"),
+        Way::Out => sum.minus(line.amount).expect("not overdrawn"),
+    });
+    let name = house.cid();
+    let args = ImportStatement {
+        statement: id(&name),
+        currency,
+        document: Hash::sha256(name.as_bytes()),
+        opening: Some(opening),
+        closing: Some(closing),
+        lines,
+    };
+    house.ask("statement.import", &args).expect("imported");
+    house.accept(&name, 2).expect("accepted");
+    let facts = house.node.state.get(&Name::Statement(id(&name))).and_then(Record::statement);
+    let left = usize::from(deposit > 0);
+    assert_eq!(facts.expect("there").exceptions.len(), left, "{facts:?}");
+}
+
+#[test]
+fn what_is_missing_in_one_currency_holds_no_other_up() {
+    let mut house = House::new(19, true);
+    for request in house.world.approving() {
+        house.send(request).expect("certified");
+    }
+    let from = house.now.seconds() + 31 * 86_400;
+    let prices = house.world.prices(id("KINO"), 2, chf(), from);
+    house.agreed_by_brand(1, "prices.publish", &prices).expect("published");
+    house.now = house.now.plus_seconds(32 * 86_400);
+    trade(&mut house);
+    // 9.50 CHF, of which 4.00 have cover.
+    house.pay_with(chf(), 2, "KINO", 0, 1_000, true).expect("paid");
+    let cover = SetFunding { currency: chf(), ..funding("pa_kino", None, 400) };
+    house.agreed("funding.set", &cover).expect("set");
+    let cycle = house.seal();
+    house.approve(cycle);
+    house.pay_in(cycle);
+    let at = |house: &House, currency: &str| {
+        let closing = house.closing(cycle);
+        side(&closing, of(&closing, currency))
+    };
+    let all = due(&house, cycle, eur(), Way::In);
+    booked(&mut house, eur(), all, 0);
+    assert_eq!(
+        (house.stage(cycle), at(&house, "EUR"), at(&house, "CHF")),
+        (Stage::PayIn, Stage::Funded, Stage::PayIn)
+    );
+    let orders = |currency: Currency| MoveCycle {
+        currency: Some(currency),
+        file: Some(Hash::sha256(currency.as_str().as_bytes())),
+        ..step(cycle, Move::PayOut)
+    };
+    assert_eq!(code(house.agreed("cycle.move", &orders(chf()))), Refusal::CycleOpenWork);
+    house.agreed("cycle.move", &orders(eur())).expect("euros leave while francs are missing");
+    assert_eq!(code(house.agreed("cycle.move", &orders(eur()))), Refusal::CycleStage);
+    let cover = MoveCycle { currency: Some(chf()), ..step(cycle, Move::Cover) };
+    assert_eq!(code(house.agreed("cycle.move", &cover)), Refusal::CycleStage, "nobody is late yet");
+    house.now = house.now.plus_seconds(5 * 86_400);
+    house.ask("cycle.move", &step(cycle, Move::Shortfall)).expect("late");
+    assert_eq!((house.stage(cycle), at(&house, "EUR")), (Stage::Shortfall, Stage::PayOut));
+    let euros = MoveCycle { currency: Some(eur()), ..step(cycle, Move::Cover) };
+    assert_eq!(code(house.agreed("cycle.move", &euros)), Refusal::CycleStage, "none are missing");
+    house.agreed("cycle.move", &cover).expect("covered");
+    assert_eq!((at(&house, "EUR"), at(&house, "CHF")), (Stage::PayOut, Stage::Funded));
+    let closing = house.closing(cycle);
+    let sums = of(&closing, "CHF");
+    assert_eq!((sums.drawn, sums.lost), (money(400), money(550)));
+    assert_eq!(code(house.ask("cycle.move", &step(cycle, Move::Settle))), Refusal::CycleOpenWork);
+    house.agreed("cycle.move", &orders(chf())).expect("francs leave");
+    for (currency, deposit) in [(eur(), 0), (chf(), 400)] {
+        let all = due(&house, cycle, currency, Way::Out);
+        booked(&mut house, currency, all, deposit);
+    }
+    house.ask("cycle.move", &step(cycle, Move::Settle)).expect("settled");
+    conserved(&house);
+    verified(&house);
+}
+
+#[test]
+fn what_comes_back_after_the_orders_left_is_borne_without_those_who_were_paid() {
+    let mut house = House::new(20, true);
+    house.fund("pa_kino", None, 5_000).expect("set");
+    trade(&mut house);
+    let cycle = house.seal();
+    house.approve(cycle);
+    house.pay_in(cycle);
+    house.paid(cycle, Way::In, &[]);
+    house.pay_out(cycle).expect("orders leave");
+    let kino = house.instructions(cycle)[&id::<ParticipantId>("pa_kino")].0;
+    let back = house.booked(kino, 19_000);
+    house.statement(vec![StatementLine { booking: Booking::Returned, way: Way::Out, ..back }]);
+    house.now = house.now.plus_seconds(5 * 86_400);
+    house.ask("cycle.move", &step(cycle, Move::Shortfall)).expect("late");
+    let covered = |tranche| MoveCycle {
+        operator: Some(id("pa_franchise")),
+        tranche: Some(money(tranche)),
+        ..step(cycle, Move::Cover)
+    };
+    assert_eq!(code(house.agreed("cycle.move", &covered(13_900))), Refusal::CycleOpenWork);
+    house.agreed("cycle.move", &covered(14_000)).expect("covered");
+    let closing = house.closing(cycle);
+    let sums = of(&closing, "EUR");
+    assert_eq!((sums.drawn, sums.lost, house.stage(cycle)), (money(19_000), money(0), Stage::PayOut));
+    house.deposit(19_000);
+    house.paid(cycle, Way::Out, &[]);
+    house.ask("cycle.move", &step(cycle, Move::Settle)).expect("settled");
+    conserved(&house);
+    verified(&house);
+}
