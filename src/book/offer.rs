@@ -42,6 +42,9 @@ pub struct ExchangeTerms {
     pub worth: Money,
     /// Who owes it: the participant of the unit that is given up.
     pub debtor: ParticipantId,
+    /// Who pays it in the debtor's place: the holder of the unit's reserve, if that was filled when points were issued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeper: Option<ParticipantId>,
     /// Who is owed it: the participant of the unit that is got.
     pub creditor: ParticipantId,
     /// The version of prices whose `settle` was applied.
@@ -61,6 +64,13 @@ pub struct ExchangeTerms {
     pub firm: bool,
 }
 
+impl ExchangeTerms {
+    /// Who owes the creditor for it.
+    pub fn payer(&self) -> &ParticipantId {
+        self.keeper.as_ref().unwrap_or(&self.debtor)
+    }
+}
+
 /// What one unit bears of a bill that is offered.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -75,14 +85,24 @@ pub struct OfferedShare {
     pub obligation: Money,
     /// The issuer's participant.
     pub issuer: ParticipantId,
+    /// Who pays for it in the issuer's place: the holder of the unit's reserve, if that was filled when points were issued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeper: Option<ParticipantId>,
     /// The version of the prices that was applied.
     pub price: u64,
     /// The tax within the obligation; outside the scope if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tax: Option<Tax>,
-    /// Whether headroom of the issuer's participant is held for it.
+    /// Whether headroom of who owes it is held for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub firm: bool,
+}
+
+impl OfferedShare {
+    /// Who would owe the shop's participant for it.
+    pub fn payer(&self) -> &ParticipantId {
+        self.keeper.as_ref().unwrap_or(&self.issuer)
+    }
 }
 
 /// A bill as it is offered.

@@ -42,6 +42,9 @@ pub struct Network {
     /// Whether some participant said how its supplies are taxed: payments look then, and not before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub taxed: bool,
+    /// Whether some unit's reserve is filled when points are issued: entries look then, and not before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub funded: bool,
     /// Whether commands bring their own time.
     pub driven: bool,
     /// Nothing new while true.
@@ -266,6 +269,9 @@ pub struct ShareTerms {
     pub obligation: Money,
     /// The issuer's participant.
     pub issuer: ParticipantId,
+    /// Who pays for it in the issuer's place: the holder of the unit's reserve, if that was filled when points were issued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeper: Option<ParticipantId>,
     /// The version of the prices that was applied.
     pub price: u64,
     /// The tax within the obligation; outside the scope if absent.
@@ -283,6 +289,13 @@ pub struct ShareTerms {
     /// How much of that was charged back and its points given back.
     #[serde(default, skip_serializing_if = "nothing")]
     pub restored: Money,
+}
+
+impl ShareTerms {
+    /// Who owes the shop's participant for it.
+    pub fn payer(&self) -> &ParticipantId {
+        self.keeper.as_ref().unwrap_or(&self.issuer)
+    }
 }
 
 pub(super) fn nothing(money: &Money) -> bool {

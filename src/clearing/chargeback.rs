@@ -10,7 +10,7 @@ use super::subject::{Subject, charge};
 use crate::book::{Dispute, DisputeOutcome, DisputeStage, Draft, Name, PROVISIONAL, PartKey, PointsEffect};
 use crate::book::{Record, Stop, Tag};
 use crate::payments::give_charged_back;
-use crate::prices::change_disputed;
+use crate::prices::{Sides, change_disputed, owe_for_points};
 use crate::types::{DisputeId, Money, Refusal};
 
 /// What an end means: for the filer, for the target; `None` while it goes on.
@@ -53,7 +53,10 @@ pub(super) fn finish(
     let subject = Subject::of(dispute.payment, dispute.unit, dispute.exchange)?;
     let mut points = PointsEffect::None;
     if for_filer {
-        draft.owe(&dispute.filer, &dispute.target, dispute.currency, less, id.into())?;
+        let keeper = subject.keeper(draft)?;
+        let (issuer, keeper) = (&dispute.filer, keeper.as_ref());
+        let sides = Sides { issuer, keeper, creditor: &dispute.target };
+        owe_for_points(draft, sides, dispute.currency, less, None, id.into())?;
         points = dispute.points;
         if points == PointsEffect::Restore {
             restore(draft, &subject, dispute.amount)?;

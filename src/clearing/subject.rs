@@ -78,6 +78,21 @@ impl Subject {
             }
         }
     }
+
+    /// Who owes it in the issuer's place, if somebody does.
+    pub(super) fn keeper(&self, draft: &mut Draft) -> Result<Option<ParticipantId>, Stop> {
+        match self {
+            Self::Payment(id, unit) => {
+                let payment = draft.payment(*id)?;
+                let share = payment.shares.iter().find(|share| share.unit == *unit);
+                Ok(share.and_then(|share| share.keeper.clone()))
+            }
+            Self::Exchange(id) => {
+                let record = draft.get(&Name::Exchange(*id))?;
+                Ok(record.as_deref().and_then(Record::exchange).and_then(|one| one.terms.keeper.clone()))
+            }
+        }
+    }
 }
 
 /// So much more of a subject is disputed, or less.

@@ -7,9 +7,11 @@
 use super::node::PureNode;
 use super::world::{Brand, Holder, Key, World, beginning, id, money};
 use std::collections::BTreeMap;
-use tallyhouse::book::{Answered, Booking, Closing, Instruction, Line, Name, Record, StatementLine, Way};
+use tallyhouse::book::{
+    Answered, Booking, BreakageTo, Closing, Instruction, Line, Name, Record, StatementLine, Way,
+};
 use tallyhouse::clearing::{
-    self, AcceptStatement, AnswerObjection, ComputeCycle, ConfirmDetails, FileObjection, ImportStatement,
+    self, AcceptStatement, AnswerObjection, ComputeCycle, ConfirmDetails, FileObjection, FilledAtIssuance, ImportStatement,
     InstructionStep, LinePlace, Move, MoveCover, MoveCycle, MoveInstruction, SealCycle, SetDetails,
     SetFunding, SetReserve, Stage, stage,
 };
@@ -405,7 +407,19 @@ impl House {
 
     /// How much must stand behind a unit's points.
     pub fn reserve(&mut self, unit: &str, ratio: u32) -> Result<Answer, Refused> {
-        self.agreed("reserve.set", &SetReserve { unit: id(unit), currency: eur(), ratio })
+        self.agreed("reserve.set", &SetReserve { unit: id(unit), currency: eur(), ratio, issuance: None })
+    }
+
+    /// A unit's reserve is filled when points are issued, and held by this participant.
+    pub fn fill_at_issuance(
+        &mut self,
+        unit: &str,
+        ratio: u32,
+        keeper: &str,
+        breakage_to: BreakageTo,
+    ) -> Result<Answer, Refused> {
+        let issuance = Some(FilledAtIssuance { keeper: id(keeper), breakage_to });
+        self.agreed("reserve.set", &SetReserve { unit: id(unit), currency: eur(), ratio, issuance })
     }
 
     /// All instructions of a cycle in one direction, paid in full.

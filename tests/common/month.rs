@@ -7,7 +7,7 @@
 use super::house::{House, eur, step};
 use super::world::{id, money, points};
 use tallyhouse::book::{
-    Answered, Booking, DayOfMonth, DayOfWeek, DisputeFee, Every, ExchangeFee, Fee, Name, PointsEffect,
+    Answered, Booking, BreakageTo, DayOfMonth, DayOfWeek, DisputeFee, Every, ExchangeFee, Fee, Name, PointsEffect,
     Record, Service, StatementLine, Tax, TaxCategory, Way,
 };
 use tallyhouse::clearing::{
@@ -107,6 +107,25 @@ fn backed(house: &mut House) {
     let until = house.now.seconds() + 5 * 86_400;
     let args = CallMargin { participant: id("pa_polar"), currency: eur(), until };
     house.ask("margin.call", &args).expect("called upon");
+    filled(house);
+}
+
+/// A reserve that is filled when points are issued; some are spent, some come back, the rest will end unspent.
+fn filled(house: &mut House) {
+    house.fill_at_issuance("KINOPLUS", 1_000_000, "pa_franchise", BreakageTo::Fund).expect("set");
+    let cid = house.cid();
+    let (brand, at) = house.world.brand_of(id("KINOPLUS"));
+    let sub = house.world.holder(id("KINOPLUS"), 7).account;
+    let mut token = house.world.token(brand, id("KINOPLUS"), &cid, sub, 40, house.now);
+    token.until = Some(house.now.date(0).plus_days(2));
+    let request = house.world.issue(&brand.issuing[at], &token);
+    house.send(request).expect("awarded");
+    house.award("KINOPLUS", 7, 900);
+    house.offer_firm(0, "KINOPLUS", 100).expect("offered");
+    let paid = house.pay(0, "KINOPLUS", 7, 600, true).expect("paid");
+    let cid = house.cid();
+    let request = house.world.refund(&house.world.brands[0].tills[0].key, &cid, paid, 200);
+    house.send(request).expect("refunded");
 }
 
 /// Bank details: set twice, set by the house for who has no brand; and a cycle whose instructions they are pinned in.

@@ -6,7 +6,7 @@ use crate::common::world::{id, money};
 use tallyhouse::book::{Booking, DayOfMonth, DayOfWeek, DisputeFee, Every, Name, Record, StatementLine, Way};
 use tallyhouse::clearing::{
     self, AcceptStatement, AnswerObjection, CallMargin, ClosePeriod, ComputeCycle, ConfirmDetails,
-    FileComplaint, FileDispute, FileObjection, ImportStatement, LinePlace, MoveComplaint, MoveCover,
+    FileComplaint, FileDispute, FileObjection, FilledAtIssuance, ImportStatement, LinePlace, MoveComplaint, MoveCover,
     MoveCycle, MoveDispute, MoveInstruction, PairCap, SealCycle, SetDetails, SetFunding, SetReserve,
     SetSchedule,
 };
@@ -118,6 +118,10 @@ impl Table {
                     unit: id(row.word(1)),
                     currency: id(row.or("currency", "EUR")),
                     ratio: number(row.word(2)) as u32,
+                    issuance: row.get("keeper").map(|keeper| FilledAtIssuance {
+                        keeper: id(keeper),
+                        breakage_to: word(row.or("breakage", "issuer")),
+                    }),
                 };
                 self.command(row, "analyst", "reserve.set", &args)
             }
