@@ -7,262 +7,25 @@
 //! Refuses to know: disks and HTTP.
 
 mod common;
+#[path = "issuance/scene.rs"]
+mod scene;
 
 use common::house::{House, code, eur, funding};
-use common::node::{How, Replay, State, replay_by_applying, replay_by_checking};
 use common::rng::Rng;
-use common::world::{Brand, Till, id, money, points, rate};
+use common::world::{id, money, points};
+use scene::{
+    ISSUER, UNIT, Watch, award, batch, breakage, capture, disputed, has, left, need, nets, on_accounts,
+    owed_for_payments, refund, reprice, reserve, scene, total, unit, verified, void,
+};
 use std::collections::BTreeMap;
-use tallyhouse::book::{BreakageTo, Name, PROVISIONAL, PointsEffect, Record, Service, Shared};
+use tallyhouse::book::{BreakageTo, Name, Record, Shared};
 use tallyhouse::clearing::{DisputeStep, FileDispute, MoveDispute, PairCap, SetFunding};
 use tallyhouse::formats::{Cut, Ledger};
-use tallyhouse::log::{Envelope, Slot, open};
-use tallyhouse::machine::{Event, PartBody};
+use tallyhouse::log::{Envelope, Slot};
+use tallyhouse::machine::Event;
 use tallyhouse::payments::{AgreeExchange, MakeOffer, WantedExchange};
 use tallyhouse::points::Verdict;
-use tallyhouse::prices::PublishPrices;
-use tallyhouse::types::{
-    DisputeId, ExchangeId, Hash, ParticipantId, PaymentId, Refusal, Refused, UnitCode, decode, encode,
-};
-
-/// Of br_kino: points live three days, through the end of the month.
-const UNIT: &str = "KINOPLUS";
-const ISSUER: &str = "pa_kino";
-
-fn unit() -> UnitCode {
-    id(UNIT)
-}
-
-fn total(state: &State, name: &Name) -> i64 {
-    state.get(name).and_then(Record::total).copied().unwrap_or(0)
-}
-
-/// What accounts of a unit hold together, account by account.
-fn on_accounts(state: &State, unit: UnitCode) -> u64 {
-    let of = |record: &Record| match record {
-        Record::Account(account) if account.head.unit == unit => account.total().get(),
-        _ => 0,
-    };
-    state.0.values().map(|record| of(record)).sum()
-}
-
-fn need(points: u64, price: u64, ratio: u32) -> u64 {
-    (u128::from(points) * u128::from(price) * u128::from(ratio)).div_ceil(1_000_000) as u64
-}
-
-/// What one has from another, in all cycles.
-fn has(house: &House, a: &str, b: &str) -> i64 {
-    let of = |name: &Name| match name {
-        Name::Pair(cycle, ..) if *cycle == PROVISIONAL => 0,
-        Name::Pair(_, x, y, _) if x.as_str() == a && y.as_str() == b => 1,
-        Name::Pair(_, x, y, _) if x.as_str() == b && y.as_str() == a => -1,
-        _ => 0,
-    };
-    house.node.state.0.keys().map(|name| of(name) * total(&house.node.state, name)).sum()
-}
-
-fn nets(house: &House) -> BTreeMap<ParticipantId, i64> {
-    let mut nets = BTreeMap::new();
-    for name in house.node.state.0.keys() {
-        if let Name::Net(cycle, who, _) = name
-            && *cycle != PROVISIONAL
-        {
-            *nets.entry(who.clone()).or_insert(0) += total(&house.node.state, name);
-        }
-    }
-    nets.retain(|_, net| *net != 0);
-    nets
-}
-
-fn reserve(state: &State, unit: UnitCode) -> Option<tallyhouse::book::Reserve> {
-    state.get(&Name::Reserve(unit)).and_then(Record::reserve).cloned()
-}
-
-/// A reserve that is followed entry by entry.
-struct Watch {
-    replay: Replay,
-    unit: UnitCode,
-    ratio: u32,
-    to: BreakageTo,
-    /// From when on which settle price is the highest.
-    prices: Vec<(u64, u64)>,
-    kept: u64,
-}
-
-impl Watch {
-    fn new(house: &House, unit: UnitCode, ratio: u32, to: BreakageTo) -> Self {
-        let mut replay = Replay::new(How::Apply);
-        replay.follow(&house.node.entries).expect("our own entries");
-        Self { replay, unit, ratio, to, prices: vec![(0, 19)], kept: 0 }
-    }
-
-    fn shared(&self) -> [i64; 7] {
-        Shared::ALL.map(|place| total(&self.replay.state, &Name::Shared(self.unit, place)))
-    }
-
-    fn price(&self, at: u64) -> u64 {
-        self.prices.iter().rev().find(|(from, _)| *from <= at).expect("a price").1
-    }
-
-    /// Each new entry leaves the reserve at what the points need that are outstanding after it.
-    fn follow(&mut self, house: &House) {
-        while (self.replay.next_seq() as usize) < house.node.entries.len() {
-            let entry = &house.node.entries[self.replay.next_seq() as usize];
-            let (before, held) = (self.shared(), reserve(&self.replay.state, self.unit).expect("set").held);
-            self.replay.take(&entry.envelope, &entry.parts).expect("our own entry");
-            let after = self.shared();
-            let outstanding = on_accounts(&self.replay.state, self.unit);
-            assert_eq!(after.iter().sum::<i64>(), -(outstanding as i64));
-            let now = reserve(&self.replay.state, self.unit).expect("set").held;
-            if before == after {
-                assert_eq!(now, held);
-                continue;
-            }
-            let at = Envelope::decode(&entry.envelope).expect("our own envelope").at.seconds();
-            let price = self.price(at);
-            assert_eq!(now.get(), need(outstanding, price, self.ratio), "{outstanding} at {price}");
-            // Expired, clawed back, forfeited.
-            let ended = (4..7).map(|n| after[n] - before[n]).sum::<i64>() as u64;
-            if self.to != BreakageTo::Issuer {
-                self.kept += need(outstanding + ended, price, self.ratio) - now.get();
-            }
-        }
-    }
-}
-
-/// What lines of breakage come to.
-fn breakage(house: &House) -> u64 {
-    let mut sum = 0;
-    for part in house.node.entries.iter().flat_map(|entry| &entry.parts) {
-        let body: PartBody = decode(&open(part).expect("a part").1).expect("a body");
-        sum += body.supply.filter(|line| line.service == Service::Breakage).map_or(0, |line| line.gross);
-    }
-    sum as u64
-}
-
-/// What shops of a participant are owed for payments with the unit, by what was captured, refunded and charged back.
-fn owed_for_payments(house: &House, shop: &str) -> i64 {
-    let mut sum = 0;
-    for record in house.node.state.0.values() {
-        let Record::Payment(payment) = &**record else { continue };
-        for share in payment.shares.iter().filter(|share| share.unit == unit()) {
-            if payment.participant.as_str() == shop {
-                let n = u128::from(payment.captured.get() - payment.refunded.get());
-                let full = u128::from(share.obligation.get());
-                sum += (full * n / u128::from(payment.amount.get())) as i64;
-                sum -= share.charged.get() as i64;
-            }
-        }
-    }
-    sum
-}
-
-fn verified(house: &House) {
-    assert_eq!(replay_by_applying(&house.node.entries).bytes(), house.node.state.bytes());
-    let signed = house.world.signing;
-    assert_eq!(replay_by_checking(&house.node.entries, signed).0.bytes(), house.node.state.bytes());
-    let mut erased = Replay::new(How::Erased);
-    erased.follow(&house.node.entries).unwrap_or_else(|e| panic!("{e}"));
-    erased.same(&house.node.state).expect("the same without evidence");
-}
-
-fn batch(house: &mut House, amounts: &[u64]) -> Vec<Verdict> {
-    let (cid, now) = (house.cid(), house.now);
-    let (brand, at) = house.world.brand_of(unit());
-    let line = |(n, amount): (usize, &u64)| {
-        let sub = house.world.holder(unit(), n % 3).account;
-        encode(&house.world.token(brand, unit(), &cid, sub, *amount, now).award())
-    };
-    let lines: Vec<Vec<u8>> = amounts.iter().enumerate().map(line).collect();
-    let claims = house.world.batch(brand, unit(), &cid, &lines, true, now);
-    let request = house.world.issue_batch(&brand.issuing[at], &claims, &lines);
-    let answer = house.send(request).expect("taken in");
-    let mut verdicts = vec![Verdict::Ok; amounts.len()];
-    for other in answer.others {
-        verdicts[other.line as usize - 1] = other.verdict;
-    }
-    verdicts
-}
-
-fn award(house: &mut House, n: usize, amount: u64) -> Result<(), Refused> {
-    let (cid, now) = (house.cid(), house.now);
-    let (brand, at) = house.world.brand_of(unit());
-    let token = house.world.token(brand, unit(), &cid, house.world.holder(unit(), n).account, amount, now);
-    let request = house.world.issue(&brand.issuing[at], &token);
-    house.send(request).map(drop)
-}
-
-fn till(house: &House, shop: usize) -> &Till {
-    let brand: &Brand = &house.world.brands[shop];
-    &brand.tills[0]
-}
-
-fn capture(house: &mut House, shop: usize, payment: PaymentId, amount: u64, last: bool) -> Result<(), Refused> {
-    let cid = house.cid();
-    let request = house.world.capture(&till(house, shop).key, &cid, payment, amount, last);
-    house.send(request).map(drop)
-}
-
-fn void(house: &mut House, shop: usize, payment: PaymentId) -> Result<(), Refused> {
-    let cid = house.cid();
-    let request = house.world.void(&till(house, shop).key, &cid, payment);
-    house.send(request).map(drop)
-}
-
-fn refund(house: &mut House, shop: usize, payment: PaymentId, amount: u64) -> Result<(), Refused> {
-    let cid = house.cid();
-    let request = house.world.refund(&till(house, shop).key, &cid, payment, amount);
-    house.send(request).map(drop)
-}
-
-/// What was captured of a payment and not refunded.
-fn left(house: &House, payment: PaymentId) -> u64 {
-    let record = house.node.state.get(&Name::Payment(payment)).and_then(Record::payment);
-    record.map_or(0, |payment| payment.captured.get() - payment.refunded.get())
-}
-
-/// The issuer disputes some of a payment in this brand's shop; the shop accepts, and its points may come back.
-fn disputed(house: &mut House, shop: usize, payment: PaymentId, amount: u64, back: bool) -> Result<(), Refused> {
-    let args = FileDispute {
-        payment: Some(payment),
-        unit: Some(unit()),
-        exchange: None,
-        amount: money(amount),
-        reason: id("fraud"),
-        points: Some(if back { PointsEffect::Restore } else { PointsEffect::None }),
-        evidence: vec![],
-    };
-    let filed = house.by_brand(1, "dispute.file", &args)?;
-    let dispute = DisputeId { seq: filed.seq, part: 0 };
-    let step = |step| MoveDispute { dispute, step, fees: vec![], evidence: vec![] };
-    house.agreed("dispute.move", &step(DisputeStep::ChargeBack)).expect("charged back");
-    house.by_brand(shop, "dispute.move", &step(DisputeStep::Accept)).expect("accepted");
-    Ok(())
-}
-
-/// Another settle price from the next second on.
-fn reprice(house: &mut House, version: u64, settle: u64) -> u64 {
-    let from = house.now.seconds() + 2;
-    let prices = house.world.prices(unit(), version, eur(), from);
-    let args = PublishPrices { settle: rate(settle, 1), issue: rate(settle + 2, 1), ..prices };
-    house.agreed_by_brand(1, "prices.publish", &args).expect("published");
-    house.now = house.now.plus_seconds(2);
-    from
-}
-
-/// A house with holders of the unit and nothing outstanding.
-fn scene(seed: u64) -> House {
-    let mut house = House::new(seed, false);
-    for request in house.world.approving() {
-        house.send(request).expect("certified");
-    }
-    for n in 0..3 {
-        let (cid, holder) = (house.cid(), house.world.holder(unit(), n));
-        let request = house.world.open_account(&cid, unit(), &holder);
-        house.send(request).expect("opened");
-    }
-    house
-}
+use tallyhouse::types::{DisputeId, ExchangeId, Hash, ParticipantId, PaymentId, Refusal, Refused};
 
 #[test]
 fn a_reserve_stands_at_what_is_outstanding_whatever_happens() {
@@ -350,8 +113,10 @@ fn a_reserve_stands_at_what_is_outstanding_whatever_happens() {
                 }
                 _ => {
                     // Where its holder is the shop, nobody pays in the issuer's place, and holds take its headroom.
-                    let set = rng.chance(70).then(|| rng.below(80_000));
-                    if keeper == "pa_franchise" && house.fund(ISSUER, set, 0).is_ok() {
+                    let owes = -nets(&house).get(&id(ISSUER)).copied().unwrap_or(0);
+                    let set = rng.chance(80).then(|| owes.max(0) as u64 + rng.below(20_000));
+                    let args = SetFunding { fund: None, ..funding(ISSUER, set, 0) };
+                    if keeper == "pa_franchise" && house.agreed("funding.set", &args).is_ok() {
                         cap = set;
                     }
                 }
@@ -378,17 +143,19 @@ fn a_reserve_stands_at_what_is_outstanding_whatever_happens() {
             let fund = house.node.state.get(&Name::Funding(id(ISSUER), eur())).and_then(Record::funding);
             assert_eq!(fund.map_or(0, |have| have.fund.get()), watch.kept);
         }
-        *seen.entry("kept").or_default() += u32::from(watch.kept > 0);
         // All that can come back does, and then it ends: of the reserve nothing is left.
         for (shop, payment) in bills {
             let _ = void(&mut house, shop, payment);
-            let _ = refund(&mut house, shop, payment, left(&house, payment));
+            let rest = left(&house, payment);
+            let _ = refund(&mut house, shop, payment, rest);
         }
         house.now = house.now.plus_seconds(90 * 86_400);
         house.node.tick(house.now);
         watch.follow(&house);
         assert_eq!(on_accounts(&house.node.state, unit()), 0);
         assert_eq!(reserve(&house.node.state, unit()).expect("set").held, money(0));
+        assert_eq!(breakage(&house), watch.kept);
+        *seen.entry("kept").or_default() += u32::from(watch.kept > 0);
         verified(&house);
     }
     assert!(seen.values().all(|n| *n >= 4) && seen.len() == 8, "{seen:?}");
@@ -405,12 +172,10 @@ fn moved(order: u64) -> (House, BTreeMap<ParticipantId, i64>) {
         .map(|(shop, amount, n)| (shop, house.pay(shop, UNIT, n, amount, false).expect("held")))
         .into();
     let mut rng = Rng::new(order);
-    let mut queues = [vec![(1, 5_003), (1, 7_001), (-1, 2_999), (1, 11_111), (-1, 1)], vec![
-        (1, 10_007),
-        (-1, 3),
-        (1, 9_999),
-        (-1, 10_000),
-    ]];
+    let mut queues = [
+        vec![(1, 5_003), (1, 7_001), (-1, 2_999), (1, 11_111), (-1, 1)],
+        vec![(1, 10_007), (-1, 3), (1, 9_999), (-1, 10_000)],
+    ];
     while queues.iter().any(|queue| !queue.is_empty()) {
         let of = rng.index(2);
         if queues[of].is_empty() {
@@ -450,7 +215,8 @@ fn the_order_of_independent_movements_changes_nothing() {
             for (payment, shop) in bills {
                 let shop = if shop == "br_harvest" { 0 } else { 2 };
                 let _ = void(&mut house, shop, payment);
-                let _ = refund(&mut house, shop, payment, left(&house, payment));
+                let rest = left(&house, payment);
+                let _ = refund(&mut house, shop, payment, rest);
             }
             house.now = house.now.plus_seconds(90 * 86_400);
             house.node.tick(house.now);
@@ -511,14 +277,20 @@ fn a_payment_keeps_who_pays_for_it() {
     house.fill_at_issuance(UNIT, 1_000_000, "pa_franchise", BreakageTo::Issuer).expect("set");
     award(&mut house, 0, 100).expect("awarded");
     let after = house.pay(0, UNIT, 0, 2_000, true).expect("paid");
-    assert_eq!((has(&house, "pa_harvest", ISSUER), has(&house, "pa_harvest", "pa_franchise")), (3_800, 1_900));
+    assert_eq!(
+        (has(&house, "pa_harvest", ISSUER), has(&house, "pa_harvest", "pa_franchise")),
+        (3_800, 1_900)
+    );
     assert_eq!(nets(&house).get(&id("pa_franchise")), None);
     // Each comes back by the way that it went; the reserve is filled for what is there again.
     refund(&mut house, 0, before, 4_000).expect("refunded");
     assert_eq!((has(&house, "pa_harvest", ISSUER), has(&house, "pa_harvest", "pa_franchise")), (0, 1_900));
     assert_eq!(has(&house, "pa_franchise", ISSUER), 200 * 19 + 1_900);
     refund(&mut house, 0, after, 2_000).expect("refunded");
-    assert_eq!((has(&house, "pa_harvest", "pa_franchise"), has(&house, "pa_franchise", ISSUER)), (0, 300 * 19));
+    assert_eq!(
+        (has(&house, "pa_harvest", "pa_franchise"), has(&house, "pa_franchise", ISSUER)),
+        (0, 300 * 19)
+    );
     verified(&house);
 }
 
@@ -586,9 +358,12 @@ fn nobody_owes_more_for_points_than_stands_behind_it() {
     award(&mut house, 0, 60).expect("awarded");
     assert_eq!(
         batch(&mut house, &[30, 11, 10, 1]),
-        [Verdict::Ok, Verdict::Refused(Refusal::ExposureExceeded), Verdict::Ok, Verdict::Refused(
-            Refusal::ExposureExceeded
-        )]
+        [
+            Verdict::Ok,
+            Verdict::Refused(Refusal::ExposureExceeded),
+            Verdict::Ok,
+            Verdict::Refused(Refusal::ExposureExceeded)
+        ]
     );
     assert_eq!(code(award(&mut house, 0, 1)), Refusal::ExposureExceeded);
     // A payment asks the issuer for nothing any more: it asks who pays in its place.

@@ -277,8 +277,8 @@ pub struct CoverStep {
 
 /// List what became of a participant's cover
 ///
-/// Top-ups, withdrawals and margin calls, oldest first, by currency, each with what it rests on. For the participant's
-/// brand, the operator, analysts and auditors.
+/// Top-ups, withdrawals, margin calls and what was drawn when it did not pay, oldest first, by currency, each with what it
+/// rests on. For the participant's brand, the operator, analysts and auditors.
 #[utoipa::path(get, path = "/v1/participants/{participant}/cover", tag = "clearing", operation_id = "listCover",
     params(("participant" = ParticipantId, Path, description = "The participant."), PageQuery),
     responses((status = 200, description = "The steps.", body = Page<CoverStep>)))]

@@ -106,6 +106,8 @@ pub enum CoverChange {
     Withdrawn,
     /// The participant was called upon to bring some.
     Called,
+    /// It did not pay what a cycle asked for, and that was drawn.
+    Drawn,
 }
 
 /// One step of a participant's cover.
@@ -122,6 +124,9 @@ pub struct CoverStep {
     pub unit: Option<UnitCode>,
     /// What there is afterwards.
     pub after: Money,
+    /// Of a draw: what was taken of the participant's share of the common fund besides.
+    #[serde(default, skip_serializing_if = "super::record::nothing")]
+    pub fund: Money,
     /// The bank statement whose line brought it, and the line's number from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = crate::types::pair::<Ident, u16>)]

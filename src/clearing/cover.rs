@@ -161,7 +161,8 @@ fn filled_at_issuance(
     let brand = draft.unit(args.unit)?.brand.clone();
     let own = draft.brand(&brand)?.participant == terms.keeper;
     let Some(rate) = rate.filter(|_| args.ratio >= WHOLE && held.is_zero() && !own) else {
-        let about = "issuance: a ratio of 1,000,000 or more, another holder than the issuer, nothing held yet";
+        let about =
+            "issuance: a ratio of 1,000,000 or more, another holder than the issuer, nothing held yet";
         return Err(Refused::about(Refusal::SettingInvalid, about).into());
     };
     let network = draft.network()?;
@@ -199,6 +200,7 @@ pub fn move_cover(draft: &mut Draft, asked: &Asked, args: &MoveCover) -> Result<
         amount: args.amount,
         unit: args.unit,
         after,
+        fund: Money::ZERO,
         line: args.line.as_ref().map(|line| (line.statement.clone(), line.line)),
         reference: args.reference.clone(),
         until: None,
@@ -209,7 +211,12 @@ pub fn move_cover(draft: &mut Draft, asked: &Asked, args: &MoveCover) -> Result<
 }
 
 /// Keeps a step for ever.
-fn keep(draft: &mut Draft, who: &ParticipantId, currency: Currency, step: CoverStep) -> Result<(), Stop> {
+pub(super) fn keep(
+    draft: &mut Draft,
+    who: &ParticipantId,
+    currency: Currency,
+    step: CoverStep,
+) -> Result<(), Stop> {
     let name = Name::CoverStep(who.clone(), currency, draft.seq);
     draft.put(PartKey::Participant(who.clone()), name, Some(Record::CoverStep(step)))
 }
@@ -239,6 +246,7 @@ pub fn call_margin(draft: &mut Draft, asked: &Asked, args: &CallMargin) -> Resul
         amount,
         unit: None,
         after: cover,
+        fund: Money::ZERO,
         line: None,
         reference: None,
         until: Some(args.until),

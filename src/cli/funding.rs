@@ -152,18 +152,7 @@ fn unit_row(draft: &mut Draft, unit: UnitCode) -> Result<Option<UnitRow>, Stop> 
     let needed = price.and_then(|price| price.money_ppm_ceil(outstanding, ratio));
     let short = is_short(draft, unit, &reserve)?;
     let (keeper, breakage_to) = reserve.issuance.map(|terms| (terms.keeper, terms.breakage_to)).unzip();
-    Ok(Some(UnitRow {
-        unit,
-        scale,
-        outstanding,
-        currency,
-        ratio,
-        held,
-        needed,
-        short,
-        keeper,
-        breakage_to,
-    }))
+    Ok(Some(UnitRow { unit, scale, outstanding, currency, ratio, held, needed, short, keeper, breakage_to }))
 }
 
 fn debt_row(draft: &mut Draft, who: &ParticipantId, currency: Currency) -> Result<Option<DebtRow>, Stop> {
@@ -206,8 +195,10 @@ fn say(report: &Report, currencies: &[CurrencySetting], context: &mut Context<'_
             (some(unit.needed.map(Money::get), unit.currency), money(unit.held.get(), unit.currency));
         let short = if unit.short { "  SHORT" } else { "" };
         let (code, currency) = (unit.unit.as_str(), unit.currency);
-        let by = unit.keeper.as_ref().map_or(String::new(), |keeper| format!("  filled at issuance, by {keeper}"));
-        context.say(format!("{code:<18}{points:>16}{ratio:>9}{needed:>18}{held:>18} {currency}{by}{short}"))?;
+        let by =
+            unit.keeper.as_ref().map_or(String::new(), |keeper| format!("  filled at issuance, by {keeper}"));
+        context
+            .say(format!("{code:<18}{points:>16}{ratio:>9}{needed:>18}{held:>18} {currency}{by}{short}"))?;
     }
     context.say(format!(
         "{:<18}{:>16}{:>16}{:>16}{:>16}{:>16}",

@@ -16,9 +16,7 @@ use super::journal::{Balances, Cut, Document, Journal, Posting, add, part};
 use super::periods::Periods;
 use crate::book::{Leg, PROVISIONAL, Place, Record, Service, Shared, Tag, TaxCategory};
 use crate::machine::{Event, Kind};
-use crate::types::{
-    Asset, BrandId, CauseId, Currency, Date, Malformed, ParticipantId, ReserveId, UnitCode,
-};
+use crate::types::{Asset, BrandId, CauseId, Currency, Date, Malformed, ParticipantId, ReserveId, UnitCode};
 use std::collections::BTreeMap;
 
 /// Sums up events into a journal. Give it the log from the first entry on, in order.

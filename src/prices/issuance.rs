@@ -93,8 +93,7 @@ fn due(draft: &mut Draft, unit: UnitCode, reserve: &Reserve, terms: &AtIssuance)
     // Without a price in force, or with one at which they are worth more than can be written, points are worth what they
     // were: what ends or comes back is never refused for that.
     let now = unless_refused(price_now(draft, unit, reserve.currency))?.map(|price| price.dearest());
-    let (rate, held, whole) =
-        now.and_then(at).or_else(|| at(terms.rate)).ok_or(Refusal::AmountTooLarge)?;
+    let (rate, held, whole) = now.and_then(at).or_else(|| at(terms.rate)).ok_or(Refusal::AmountTooLarge)?;
     let owes = whole.signed().saturating_sub(reserve.held.signed());
     let kept = whole.minus(held).unwrap_or_default();
     Ok(Due { rate, held, owes, kept })
@@ -155,7 +154,8 @@ fn book(draft: &mut Draft, unit: UnitCode, reserve: Reserve, terms: AtIssuance) 
     let change = owes.saturating_sub(kept.signed());
     draft.owe(&issuer, &terms.keeper, currency, change, cause)?;
     if !kept.is_zero() {
-        let supply = Supply { service: Service::Breakage, tax: Tax::default(), net: kept.signed(), amount: 0 };
+        let supply =
+            Supply { service: Service::Breakage, tax: Tax::default(), net: kept.signed(), amount: 0 };
         draft.owe_for(&issuer, &terms.keeper, currency, supply, cause)?;
     }
     if terms.breakage_to == BreakageTo::Fund && !kept.is_zero() {

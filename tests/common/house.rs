@@ -11,9 +11,9 @@ use tallyhouse::book::{
     Answered, Booking, BreakageTo, Closing, Instruction, Line, Name, Record, StatementLine, Way,
 };
 use tallyhouse::clearing::{
-    self, AcceptStatement, AnswerObjection, ComputeCycle, ConfirmDetails, FileObjection, FilledAtIssuance, ImportStatement,
-    InstructionStep, LinePlace, Move, MoveCover, MoveCycle, MoveInstruction, SealCycle, SetDetails,
-    SetFunding, SetReserve, Stage, stage,
+    self, AcceptStatement, AnswerObjection, ComputeCycle, ConfirmDetails, FileObjection, FilledAtIssuance,
+    ImportStatement, InstructionStep, LinePlace, Move, MoveCover, MoveCycle, MoveInstruction, SealCycle,
+    SetDetails, SetFunding, SetReserve, Stage, stage,
 };
 use tallyhouse::machine::{Answer, Offered, Request};
 use tallyhouse::payments::{Authorise, MakeOffer, WantedPayment, WantedShare};

@@ -7,8 +7,8 @@
 use super::house::{House, eur, step};
 use super::world::{id, money, points};
 use tallyhouse::book::{
-    Answered, Booking, BreakageTo, DayOfMonth, DayOfWeek, DisputeFee, Every, ExchangeFee, Fee, Name, PointsEffect,
-    Record, Service, StatementLine, Tax, TaxCategory, Way,
+    Answered, Booking, BreakageTo, DayOfMonth, DayOfWeek, DisputeFee, Every, ExchangeFee, Fee, Name,
+    PointsEffect, Record, Service, StatementLine, Tax, TaxCategory, Way,
 };
 use tallyhouse::clearing::{
     CallMargin, ClosePeriod, ComplaintStep, DisputeStep, FileComplaint, FileDispute, FileObjection,

@@ -6,9 +6,9 @@ use crate::common::world::{id, money};
 use tallyhouse::book::{Booking, DayOfMonth, DayOfWeek, DisputeFee, Every, Name, Record, StatementLine, Way};
 use tallyhouse::clearing::{
     self, AcceptStatement, AnswerObjection, CallMargin, ClosePeriod, ComputeCycle, ConfirmDetails,
-    FileComplaint, FileDispute, FileObjection, FilledAtIssuance, ImportStatement, LinePlace, MoveComplaint, MoveCover,
-    MoveCycle, MoveDispute, MoveInstruction, PairCap, SealCycle, SetDetails, SetFunding, SetReserve,
-    SetSchedule,
+    FileComplaint, FileDispute, FileObjection, FilledAtIssuance, ImportStatement, LinePlace, MoveComplaint,
+    MoveCover, MoveCycle, MoveDispute, MoveInstruction, PairCap, SealCycle, SetDetails, SetFunding,
+    SetReserve, SetSchedule,
 };
 use tallyhouse::machine::Request;
 use tallyhouse::types::{ExchangeId, Hash, InstructionId};
