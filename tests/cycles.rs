@@ -388,13 +388,8 @@ fn a_shortfall_runs_down_the_waterfall() {
         (house.line(cycle, "pa_kino").expect("a line"), house.line(cycle, "pa_polar").expect("a line"));
     assert_eq!((kino.open(), polar.lost.get(), polar.open()), (0, 10_000, 13_700));
     // What was drawn stands in the history of its cover.
-    let steps = house.node.state.0.iter().filter_map(|(name, record)| match (name, &**record) {
-        (Name::CoverStep(who, ..), Record::CoverStep(step)) if who.as_str() == "pa_kino" => Some(step),
-        _ => None,
-    });
-    let drawn: Vec<_> =
-        steps.map(|step| (step.change, step.amount, step.after, step.fund, step.by)).collect();
-    assert_eq!(drawn, [(CoverChange::Drawn, money(5_000), money(0), money(0), house.analyst.kid)]);
+    let drawn = house.node.state.0.values().find_map(|record| record.cover_step()).expect("a step");
+    assert_eq!((drawn.change, drawn.amount, drawn.after), (CoverChange::Drawn, money(5_000), money(0)));
     // Spends stand; who bore it is owed by kino now.
     let owed = house.nets(house.open());
     assert_eq!(owed[&id("pa_kino")], -14_000);
