@@ -36,6 +36,7 @@ fn file(
         payment: Some(payment),
         unit: Some(id("HARVEST")),
         exchange: None,
+        award: None,
         amount: money(amount),
         reason: id("fraud"),
         points,

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 /// File a dispute
 ///
-/// The brand whose participant owes for a payment or an exchange says that it should not: why, how much of it, with the
+/// The brand whose participant owes for a payment, an exchange or sponsored awards says that it should not: why, how much of it, with the
 /// hashes of documents. Each reason has a time limit. It may say whether the points are to go back into their lots.
 #[utoipa::path(post, path = "/v1/disputes", tag = "clearing", operation_id = "fileDispute", request_body = FileDispute,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]

@@ -164,6 +164,7 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
             SettingInvalid,
             NoPrice,
             PriceStale,
+            ExchangePaused,
             BudgetMissing,
             BudgetExpired,
             BudgetExceeded,

@@ -39,7 +39,7 @@ pub use fees::{
 pub use funding::{AtIssuance, BreakageTo, CoverChange, CoverStep, Funding, MarginCall, Reserve};
 pub use limit::{Asserted, Draw, Limit, Measure};
 pub use name::{Name, Principal};
-pub use offer::{BillTerms, Exchange, ExchangeTerms, Offer, OfferState, OfferTerms, OfferedShare};
+pub use offer::{BillTerms, Exchange, ExchangeTerms, Offer, OfferState, OfferTerms, OfferedShare, Sponsored};
 pub use part::{Effects, PartKey, PartOut, Tag};
 pub use record::{
     Brand, Budget, Command, Consent, Erased, Expiry, KeyRecord, KeyState, Network, Participant, Payment,

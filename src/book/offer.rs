@@ -1,4 +1,4 @@
-//! Offers and exchanges: terms that are fixed before anybody agrees, and what became of them.
+//! Offers, exchanges and sponsored awards: terms that are fixed before anybody agrees, and what became of them.
 //!
 //! Owns: the records, and the hash over an offer that its consent repeats.
 //! Promises: all that the hash covers is in the record and never changes; only the state does.
@@ -186,6 +186,31 @@ pub struct Exchange {
     /// Its terms.
     pub terms: ExchangeTerms,
     /// How much of what it is worth is disputed, or was charged back.
+    #[serde(default, skip_serializing_if = "super::record::nothing")]
+    pub charged: Money,
+}
+
+/// Awards of one entry that another participant pays for, as both sides know them: they name no account.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sponsored {
+    /// The unit.
+    pub unit: UnitCode,
+    /// How many points, in all.
+    pub points: Points,
+    /// Who pays for them: the participant of the brand whose key awarded them.
+    pub debtor: ParticipantId,
+    /// Who is owed: the participant of the unit.
+    pub creditor: ParticipantId,
+    /// The currency.
+    pub currency: Currency,
+    /// What is owed for them: the sum of ceil(points · issue) over the awards.
+    pub worth: Money,
+    /// The version of the prices that was applied.
+    pub price: u64,
+    /// When.
+    pub at: Time,
+    /// How much of what they are worth is disputed, or was charged back.
     #[serde(default, skip_serializing_if = "super::record::nothing")]
     pub charged: Money,
 }

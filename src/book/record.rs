@@ -9,7 +9,7 @@ use super::fees::{FeeTerms, FeeVersions, PublishedFees, Tax, TaxTable};
 use super::funding::{CoverStep, Funding, Reserve};
 use super::limit::Limit;
 use super::name::Name;
-use super::offer::{Exchange, Offer};
+use super::offer::{Exchange, Offer, Sponsored};
 use super::schedule::{Period, Schedule};
 use super::terms::{Acceptance, Breakage, Floor, Notice, Prices, Published};
 use crate::sign::{HeldCaps, PublicKey, Purpose, TillLimits};
@@ -164,6 +164,9 @@ pub struct Budget {
     /// hourly ceiling.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backfill: Option<(u64, u64)>,
+    /// If the key is another brand's, whose participant pays for the points: in this currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sponsored: Option<Currency>,
 }
 
 /// When points of a unit expire.
@@ -513,6 +516,7 @@ records! {
     Roll(Roll) = Name::Roll, roll;
     Schedule(Schedule) = Name::Schedule, schedule;
     Share(Share) = Name::Share(..), share;
+    Sponsored(Sponsored) = Name::Sponsored(_), sponsored;
     Shown(Shown) = Name::Shown(_), shown;
     Statement(Statement) = Name::Statement(_), statement;
     Tax(TaxTable) = Name::Tax(_), tax;

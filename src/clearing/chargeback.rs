@@ -50,7 +50,7 @@ pub(super) fn finish(
     if charged_back {
         provide(draft, id, dispute, less)?;
     }
-    let subject = Subject::of(dispute.payment, dispute.unit, dispute.exchange)?;
+    let subject = Subject::of(dispute.payment, dispute.unit, dispute.exchange, dispute.award)?;
     let mut points = PointsEffect::None;
     if for_filer {
         let keeper = subject.keeper(draft)?;
@@ -74,7 +74,7 @@ pub(super) fn finish(
 /// The points behind what was taken back go into the lots that they came from.
 fn restore(draft: &mut Draft, subject: &Subject, amount: Money) -> Result<(), Stop> {
     let Subject::Payment(id, unit) = subject else {
-        return Err(Stop::Bug("points of an exchange stay exchanged".into()));
+        return Err(Stop::Bug("points of an exchange and of awards stay where they are".into()));
     };
     let mut payment = (*draft.payment(*id)?).clone();
     for share in payment.shares.iter_mut().filter(|share| share.unit == *unit) {

@@ -1,4 +1,4 @@
-//! Disputes: whoever owes for a payment or an exchange says that it should not, and who is owed answers.
+//! Disputes: whoever owes for a payment, an exchange or sponsored awards says that it should not, and who is owed answers.
 //!
 //! Owns: the reasons with their time limits, and the table of stages, steps and sides.
 //! Promises: what is disputed of an obligation and what was refunded of it never come to more than was captured; a
@@ -12,7 +12,8 @@ use super::subject::{Subject, charge};
 use crate::book::{Dispute, DisputeFee, DisputeStage, Draft, Name, PartKey, PointsEffect, Record, Stop};
 use crate::network::Asked;
 use crate::types::{
-    DisputeId, ExchangeId, Hash, Ident, Money, ParticipantId, PaymentId, Refusal, Refused, Time, UnitCode,
+    AwardId, DisputeId, ExchangeId, Hash, Ident, Money, ParticipantId, PaymentId, Refusal, Refused, Time,
+    UnitCode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +29,7 @@ const MOST_FEES: usize = 4;
 pub struct Reason {
     /// As it is written.
     pub code: &'static str,
-    /// Until how many days after a payment's deadline, or an exchange, it may be given.
+    /// Until how many days after a payment's deadline, an exchange or an award it may be given.
     pub days: u64,
     /// What becomes of the points if the filer wins and did not say.
     pub points: PointsEffect,
@@ -51,7 +52,7 @@ pub const REASONS: &[Reason] = &[
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileDispute {
-    /// The payment; or else `exchange` stands.
+    /// The payment; or else `exchange` or `award` stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<PaymentId>,
     /// The unit whose share of the payment is disputed.
@@ -60,12 +61,15 @@ pub struct FileDispute {
     /// The exchange.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchange: Option<ExchangeId>,
+    /// The sponsored awards: `awd_<seq>.0` of the entry that took them in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub award: Option<AwardId>,
     /// How much of the obligation.
     pub amount: Money,
     /// `not_ours`, `fraud`, `goods_not_received`, `wrong_amount` or `duplicate`.
     pub reason: Ident,
     /// What becomes of the points if the filer wins; if absent, what the reason says: of `not_ours` nothing, of the
-    /// others they go back into their lots. Points of an exchange stay exchanged.
+    /// others they go back into their lots. Points of an exchange stay exchanged, those that were awarded stay so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points: Option<PointsEffect>,
     /// SHA-256 of documents.
@@ -176,7 +180,7 @@ fn named(code: &Ident) -> Result<&'static Reason, Refused> {
 /// Files a dispute.
 pub fn file_dispute(draft: &mut Draft, asked: &Asked, args: &FileDispute) -> Result<(), Stop> {
     let filer = speaks_for(draft, asked.kid)?;
-    let subject = Subject::of(args.payment, args.unit, args.exchange)?;
+    let subject = Subject::of(args.payment, args.unit, args.exchange, args.award)?;
     let reason = named(&args.reason)?;
     let stands = subject.stands(draft, &filer)?;
     let limit = stands.since.seconds().saturating_add(reason.days.saturating_mul(DAY));
@@ -194,17 +198,18 @@ pub fn file_dispute(draft: &mut Draft, asked: &Asked, args: &FileDispute) -> Res
     }
     let points = match (&subject, args.points) {
         (Subject::Payment(..), asked) => asked.unwrap_or(reason.points),
-        (Subject::Exchange(_), Some(PointsEffect::Restore)) => {
-            let about = "points: those of an exchange stay exchanged";
+        (Subject::Exchange(_) | Subject::Award(_), Some(PointsEffect::Restore)) => {
+            let about = "points: those of an exchange stay exchanged, those that were awarded stay so";
             return Err(Refused::about(Refusal::DisputeInvalid, about).into());
         }
-        (Subject::Exchange(_), _) => PointsEffect::None,
+        (Subject::Exchange(_) | Subject::Award(_), _) => PointsEffect::None,
     };
     charge(draft, &subject, args.amount.signed())?;
     let dispute = Dispute {
         payment: args.payment,
         unit: args.unit,
         exchange: args.exchange,
+        award: args.award,
         evidence: args.evidence.iter().map(|hash| (filer.clone(), *hash)).collect(),
         filer,
         target: stands.target,

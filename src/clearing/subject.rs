@@ -7,7 +7,10 @@
 
 use crate::book::{Draft, Name, PartKey, Record, Stop};
 use crate::payments::owed_now;
-use crate::types::{Currency, ExchangeId, Money, ParticipantId, PaymentId, Refusal, Refused, Time, UnitCode};
+use crate::points::put_sponsored;
+use crate::types::{
+    AwardId, Currency, ExchangeId, Money, ParticipantId, PaymentId, Refusal, Refused, Time, UnitCode,
+};
 
 /// What a dispute is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,6 +19,8 @@ pub(super) enum Subject {
     Payment(PaymentId, UnitCode),
     /// An exchange.
     Exchange(ExchangeId),
+    /// Sponsored awards.
+    Award(AwardId),
 }
 
 /// How a subject stands.
@@ -38,11 +43,16 @@ impl Subject {
         payment: Option<PaymentId>,
         unit: Option<UnitCode>,
         exchange: Option<ExchangeId>,
+        award: Option<AwardId>,
     ) -> Result<Self, Refused> {
-        match (payment, unit, exchange) {
-            (Some(payment), Some(unit), None) => Ok(Self::Payment(payment, unit)),
-            (None, None, Some(exchange)) => Ok(Self::Exchange(exchange)),
-            _ => Err(Refused::about(Refusal::TokenPayload, "a payment and a unit of it, or an exchange")),
+        match (payment, unit, exchange, award) {
+            (Some(payment), Some(unit), None, None) => Ok(Self::Payment(payment, unit)),
+            (None, None, Some(exchange), None) => Ok(Self::Exchange(exchange)),
+            (None, None, None, Some(award)) => Ok(Self::Award(award)),
+            _ => {
+                let about = "a payment and a unit of it, an exchange, or sponsored awards";
+                Err(Refused::about(Refusal::TokenPayload, about))
+            }
         }
     }
 
@@ -76,6 +86,18 @@ impl Subject {
                     since: draft.offer(exchange.offer)?.until,
                 })
             }
+            Self::Award(id) => {
+                let record = draft.get(&Name::Sponsored(*id))?;
+                let award = record.as_deref().and_then(Record::sponsored);
+                let award = award.filter(|one| one.debtor == *filer).ok_or_else(nothing)?;
+                Ok(Stands {
+                    target: award.creditor.clone(),
+                    currency: award.currency,
+                    owed: award.worth,
+                    charged: award.charged,
+                    since: award.at,
+                })
+            }
         }
     }
 
@@ -91,6 +113,7 @@ impl Subject {
                 let record = draft.get(&Name::Exchange(*id))?;
                 Ok(record.as_deref().and_then(Record::exchange).and_then(|one| one.terms.keeper.clone()))
             }
+            Self::Award(_) => Ok(None),
         }
     }
 }
@@ -117,6 +140,13 @@ pub(super) fn charge(draft: &mut Draft, subject: &Subject, change: i64) -> Resul
             let mut exchange = exchange.cloned().ok_or_else(|| Stop::Bug(format!("{id} is gone")))?;
             exchange.charged = changed(exchange.charged)?;
             draft.put(PartKey::Holder(exchange.account), name, Some(Record::Exchange(exchange)))
+        }
+        Subject::Award(id) => {
+            let record = draft.get(&Name::Sponsored(*id))?;
+            let award = record.as_deref().and_then(Record::sponsored);
+            let mut award = award.cloned().ok_or_else(|| Stop::Bug(format!("{id} is gone")))?;
+            award.charged = changed(award.charged)?;
+            put_sponsored(draft, *id, award)
         }
     }
 }

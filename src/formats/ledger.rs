@@ -200,6 +200,7 @@ impl Ledger {
                 let what = match supply.map(|supply| supply.service) {
                     Some(service) if service.is_fee() => "Fees",
                     Some(Service::Breakage) => "Breakage",
+                    _ if tag.is_some_and(|tag| matches!(tag.cause, CauseId::Award(_))) => "Awards",
                     _ if kind == Kind::ExchangeMade => "Exchanges",
                     _ if kind == Kind::DisputeMoved => "Disputes",
                     _ => "Redemptions",

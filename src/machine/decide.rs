@@ -295,6 +295,7 @@ pub fn hints(source: &dyn Source, command: &Command) -> Vec<Name> {
         Body::FileDispute(args) => {
             names.extend(args.payment.map(Name::Payment));
             names.extend(args.exchange.map(Name::Exchange));
+            names.extend(args.award.map(Name::Sponsored));
         }
         Body::MoveDispute(args) => names.push(Name::Dispute(args.dispute)),
         Body::OpenAccount(args) => names.extend([Name::Account(args.account), Name::Unit(args.unit)]),

@@ -18,7 +18,9 @@ mod tax;
 pub use acceptance::{PublishAcceptance, accept, accepts, publish_acceptance};
 pub use backing::{Backing, is_short, needed, points_outstanding, reserve_of};
 pub use breakage::{PublishBreakage, WHOLE, publish_breakage};
-pub use exchange::{ExchangePrices, Fixed, draw_exchange, exchange_prices, exchange_terms, exchanged};
+pub use exchange::{
+    ExchangePrices, Fixed, charged_for, draw_exchange, exchange_prices, exchange_terms, exchanged,
+};
 pub use exposure::{
     Exposure, Reserved, Standing, change_disputed, end_firm, end_met_call, exposure, funding, hold_firm,
     limit, may_owe, owed_to, release, reserve, reserved, standing, voluntary,

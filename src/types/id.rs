@@ -159,6 +159,11 @@ place_id! {
     ExchangeId, "exc_"
 }
 
+place_id! {
+    /// Awards that another participant pays for: `awd_<seq>.<part>`, the place in the log where they were given.
+    AwardId, "awd_"
+}
+
 /// The reserve of a unit's points, as what an obligation is for: `rsv_` and the unit.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReserveId(pub UnitCode);
@@ -222,7 +227,7 @@ either_id! {
 }
 either_id! {
     /// What an obligation is for.
-    CauseId, "a payment, an exchange, an objection, a dispute, an instruction or a reserve",
+    CauseId, "a payment, an exchange, sponsored awards, an objection, a dispute, an instruction or a reserve",
     /// A payment: its captures, refunds and fees.
     Payment(PaymentId, "pay_"),
     /// An exchange.
@@ -234,7 +239,9 @@ either_id! {
     /// An instruction that was not paid: what its payer owes those who bore it.
     Instruction(InstructionId, "ins_"),
     /// A unit's reserve: what issuing points puts into it, and what it pays out or frees.
-    Reserve(ReserveId, "rsv_")
+    Reserve(ReserveId, "rsv_"),
+    /// Awards that another participant pays for.
+    Award(AwardId, "awd_")
 }
 
 /// A consumer's account of one unit: `ac_` and 26 characters of Crockford's base32 (lower case),
@@ -415,7 +422,7 @@ mod tests {
         for text in ["pay_42.0", "off_42.1"] {
             assert_eq!(text.parse::<HoldId>().map(|id| id.to_string()), Ok(text.to_owned()));
         }
-        for text in ["exc_7.0", "rsv_HARVEST"] {
+        for text in ["exc_7.0", "awd_7.0", "rsv_HARVEST"] {
             assert_eq!(text.parse::<CauseId>().map(|id| id.to_string()), Ok(text.to_owned()));
         }
         assert!("rsv_harvest".parse::<CauseId>().is_err());

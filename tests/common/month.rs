@@ -5,7 +5,7 @@
 //! Refuses to know: what is checked with it.
 
 use super::house::{House, eur, step};
-use super::world::{id, money, points};
+use super::world::{Key, id, money, points};
 use tallyhouse::book::{
     Answered, Booking, BreakageTo, DayOfMonth, DayOfWeek, DisputeFee, Every, ExchangeFee, Fee, Name,
     PointsEffect, Record, Service, StatementLine, Tax, TaxCategory, Way,
@@ -19,7 +19,7 @@ use tallyhouse::machine::Request;
 use tallyhouse::network::SetTier;
 use tallyhouse::payments::{AgreeExchange, MakeOffer, WantedExchange, WantedPayment, WantedShare};
 use tallyhouse::prices::{PublishFees, PublishTax};
-use tallyhouse::types::{ComplaintId, DisputeId, Hash, PaymentId};
+use tallyhouse::types::{AwardId, ComplaintId, DisputeId, Hash, PaymentId, encode};
 
 /// Plays it on a network in which participants owe each other.
 pub fn play(house: &mut House) {
@@ -126,6 +126,40 @@ fn filled(house: &mut House) {
     let cid = house.cid();
     let request = house.world.refund(&house.world.brands[0].tills[0].key, &cid, paid, 200);
     house.send(request).expect("refunded");
+    sponsored(house);
+}
+
+/// Awards of one brand's points that another pays for, in a token and in a batch; it disputes the first.
+fn sponsored(house: &mut House) {
+    let key = Key::derive(house.world.seed, "sponsor");
+    house.sponsor(1, "HARVEST", &key, &[1]).expect("granted");
+    let sub = house.award("HARVEST", 7, 1).account;
+    let (cid, now) = (house.cid(), house.now);
+    let token = house.world.token(&house.world.brands[1], id("HARVEST"), &cid, sub, 300, now);
+    let given = house.send(house.world.issue(&key, &token)).expect("awarded").seq;
+    let cid = house.cid();
+    let lines = vec![encode(&token.award())];
+    let claims = house.world.batch(&house.world.brands[1], id("HARVEST"), &cid, &lines, true, now);
+    house.send(house.world.issue_batch(&key, &claims, &lines)).expect("awarded");
+    let args = FileDispute {
+        payment: None,
+        unit: None,
+        exchange: None,
+        award: Some(AwardId { seq: given, part: 0 }),
+        amount: money(40),
+        reason: id("duplicate"),
+        points: None,
+        evidence: vec![],
+    };
+    let dispute = DisputeId { seq: house.by_brand(1, "dispute.file", &args).expect("filed").seq, part: 0 };
+    for (by_house, step) in [(true, DisputeStep::ChargeBack), (false, DisputeStep::Accept)] {
+        let args = MoveDispute { dispute, step, fees: vec![], evidence: vec![] };
+        let done = match by_house {
+            true => house.ask("dispute.move", &args),
+            false => house.by_brand(0, "dispute.move", &args),
+        };
+        done.expect("moved");
+    }
 }
 
 /// Bank details: set twice, set by the house for who has no brand; and a cycle whose instructions they are pinned in.
@@ -226,6 +260,7 @@ fn disputed(house: &mut House, payment: PaymentId) {
             payment: Some(payment),
             unit: Some(id("HARVEST")),
             exchange: None,
+            award: None,
             amount: money(500),
             reason: id("wrong_amount"),
             points,
@@ -269,6 +304,7 @@ fn exchange_disputed(house: &mut House) {
         payment: None,
         unit: None,
         exchange: Some(exchange),
+        award: None,
         amount: money(10),
         reason: id("not_ours"),
         points: None,

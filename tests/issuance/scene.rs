@@ -230,6 +230,7 @@ pub fn disputed(
         payment: Some(payment),
         unit: Some(unit()),
         exchange: None,
+        award: None,
         amount: money(amount),
         reason: id("fraud"),
         points: Some(if back { PointsEffect::Restore } else { PointsEffect::None }),

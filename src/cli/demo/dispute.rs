@@ -117,6 +117,7 @@ impl House<'_> {
             payment: Some(found.id),
             unit: Some(found.unit),
             exchange: None,
+            award: None,
             amount: found.owed,
             reason: "goods_not_received".parse().map_err(text)?,
             points: None,
