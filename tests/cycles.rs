@@ -14,7 +14,7 @@ use common::node::{replay_by_applying, replay_by_checking};
 use common::rng::Rng;
 use common::world::{id, money};
 use std::collections::BTreeMap;
-use tallyhouse::book::{Answered, Booking, Every, Exception, Name, Record, StatementLine, Way};
+use tallyhouse::book::{Answered, Booking, CoverChange, Every, Exception, Name, Record, StatementLine, Way};
 use tallyhouse::clearing::{
     ComputeCycle, FileObjection, InstructionStage, InstructionStep, Move, MoveCycle, MoveInstruction,
     SealCycle, SetSchedule, Stage, Step, instruction_stage,
@@ -391,6 +391,9 @@ fn a_shortfall_runs_down_the_waterfall() {
     let (kino, polar) =
         (house.line(cycle, "pa_kino").expect("a line"), house.line(cycle, "pa_polar").expect("a line"));
     assert_eq!((kino.open(), polar.lost.get(), polar.open()), (0, 10_000, 13_700));
+    // What was drawn stands in the history of its cover.
+    let drawn = house.node.state.0.values().find_map(|record| record.cover_step()).expect("a step");
+    assert_eq!((drawn.change, drawn.amount, drawn.after), (CoverChange::Drawn, money(5_000), money(0)));
     // Spends stand; who bore it is owed by kino now.
     let owed = house.nets(house.open());
     assert_eq!(owed[&id("pa_kino")], -14_000);

@@ -37,6 +37,7 @@ fn file(
         unit: Some(id("HARVEST")),
         exchange: None,
         fee: None,
+        award: None,
         amount: money(amount),
         reason: id("fraud"),
         points,

@@ -159,10 +159,14 @@ fn nobody_signs_for_another() {
         ("HARVEST", 7),
         ("KINO", 7),
         ("POLAR", 7),
+        ("KINOPLUS", 7),
     ];
     let holders: Vec<_> = cast_holders.map(|(unit, n)| world.holder(id(unit), n)).into();
     let mut keys = cast(world);
     keys.extend(holders.iter().enumerate().map(|(n, holder)| (Role::Holder(n), &holder.key)));
+    // It awards harvest's points, and kino pays.
+    let sponsor = Key::derive(world.seed, "sponsor");
+    keys.push((Role::Issuing("br_kino"), &sponsor));
     let mut tried = 0;
     for (seq, entry) in honest.entries.iter().enumerate().filter(|(_, e)| asked_for(e)) {
         let jws = evidence(entry);

@@ -369,7 +369,7 @@ fn award_lines_are_valid_and_spoiled_ones_are_not() {
             );
         }
     }
-    assert_eq!(verdicts, 5);
+    assert_eq!(verdicts, 6);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::call::{Caller, Whom, service};
 use super::problem::{Code, Problem};
 use super::reply::{json, min_seq};
 use crate::book::{self, Limit, Measure, Name, Principal, Record};
-use crate::types::{Ident, Kid, Points, UnitCode};
+use crate::types::{Currency, Ident, Kid, Points, UnitCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
@@ -31,6 +31,9 @@ pub struct Budget {
     /// Points issued in this hour of the network's time; old receipts that the budget's `backfill` lets in are not
     /// counted.
     used_this_hour: Points,
+    /// If the points are another brand's, whom the key's own brand's participant pays for them: in this currency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sponsored: Option<Currency>,
 }
 
 /// Show a budget
@@ -64,6 +67,6 @@ pub async fn get(
     let points =
         |limit: Limit| Points::new(limit.used).ok_or_else(|| Problem::fault("more points than there are"));
     let (used, used_this_hour) = (points(limit(issued))?, points(hour)?);
-    let book::Budget { unit, serial, ceiling, hourly, until, .. } = budget;
-    Ok(json(seq, &Budget { key: kid, unit, serial, ceiling, hourly, until, used, used_this_hour }))
+    let book::Budget { unit, serial, ceiling, hourly, until, sponsored, .. } = budget;
+    Ok(json(seq, &Budget { key: kid, unit, serial, ceiling, hourly, until, used, used_this_hour, sponsored }))
 }

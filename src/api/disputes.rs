@@ -13,9 +13,9 @@ use serde::Serialize;
 
 /// File a dispute
 ///
-/// The brand whose participant owes for a payment or an exchange, or a fee of either, says that it should not: why, how much
-/// of it, with the hashes of documents. Each reason has a time limit. It may say whether the points are to go back into
-/// their lots. What is taken back takes its tax with it.
+/// The brand whose participant owes for a payment, an exchange or sponsored awards, or a fee of a payment or an exchange,
+/// says that it should not: why, how much of it, with the hashes of documents. Each reason has a time limit. It may say
+/// whether the points are to go back into their lots. What is taken back takes its tax with it.
 #[utoipa::path(post, path = "/v1/disputes", tag = "clearing", operation_id = "fileDispute", request_body = FileDispute,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn file_dispute(incoming: Incoming) -> Result<HttpResponse, Problem> {

@@ -13,7 +13,7 @@ use super::query::Query;
 use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
 use super::service::Service;
 use super::write::{Done, Incoming};
-use crate::book::{self, Draft, MarginCall, Name, Price, Record};
+use crate::book::{self, AtIssuance, BreakageTo, Draft, MarginCall, Name, Price, Record};
 use crate::clearing::{CallMargin, MoveCover, SetReserve};
 use crate::prices::{Standing, exposure, funding, in_force, is_short, owed_to, standing};
 use crate::reading::{Item, Sort, cover_history, list};
@@ -25,7 +25,9 @@ use serde::Serialize;
 /// Set how much must stand behind a unit's points
 ///
 /// The reserve ratio, with the approvals of two of the operator's approvers: send it as `application/jose`. From then on
-/// points are awarded, and got by exchange, only as far as the reserve stands for all that are outstanding.
+/// points are awarded, and got by exchange, only as far as the reserve stands for all that are outstanding. With `issuance`
+/// the reserve is filled when points are issued instead: their issuer then owes its holder what they need, its holder pays
+/// for them where they are spent, and what is freed by points that end unspent goes where `breakage_to` says.
 #[utoipa::path(post, path = "/v1/reserves", tag = "clearing", operation_id = "setReserve", request_body = SetReserve,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn set_reserve(incoming: Incoming) -> Result<HttpResponse, Problem> {
@@ -63,8 +65,15 @@ pub struct Reserve {
     /// How much of what outstanding points are worth must be held, in parts per million.
     #[schema(example = 1_000_000)]
     ratio: u32,
-    /// The money that is held, apart from all other.
+    /// The money that is held, apart from all other. Of a reserve that is filled when points are issued: what the points
+    /// that are shown put into it, paid or owed.
     held: Money,
+    /// Who holds it, if it is filled when points are issued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keeper: Option<ParticipantId>,
+    /// If so: who gets what points free that end unspent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breakage_to: Option<BreakageTo>,
     /// The highest settle price in force; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     price: Option<Rate>,
@@ -121,10 +130,14 @@ pub async fn unit_funding(request: HttpRequest, unit: web::Path<String>) -> Resu
     let reserve = reserve.as_ref().and_then(Record::reserve).map(|reserve| {
         let versions = prices.as_ref().and_then(Record::prices).map_or(&[][..], |prices| &prices.versions);
         let price = in_force(versions, reserve.currency, at.seconds()).map(Price::dearest);
+        // As of the same day: the amount itself would tell what is outstanding now.
+        let filled = |terms: &AtIssuance| terms.rate.money_ppm_ceil(outstanding, reserve.ratio);
         Reserve {
             currency: reserve.currency,
             ratio: reserve.ratio,
-            held: reserve.held,
+            held: reserve.issuance.as_ref().and_then(filled).unwrap_or(reserve.held),
+            keeper: reserve.issuance.as_ref().map(|terms| terms.keeper.clone()),
+            breakage_to: reserve.issuance.as_ref().map(|terms| terms.breakage_to),
             price,
             needed: price.and_then(|price| price.money_ppm_ceil(outstanding, reserve.ratio)),
         }
@@ -264,8 +277,8 @@ pub struct CoverStep {
 
 /// List what became of a participant's cover
 ///
-/// Top-ups, withdrawals and margin calls, oldest first, by currency, each with what it rests on. For the participant's
-/// brand, the operator, analysts and auditors.
+/// Top-ups, withdrawals, margin calls and what was drawn when it did not pay, oldest first, by currency, each with what it
+/// rests on. For the participant's brand, the operator, analysts and auditors.
 #[utoipa::path(get, path = "/v1/participants/{participant}/cover", tag = "clearing", operation_id = "listCover",
     params(("participant" = ParticipantId, Path, description = "The participant."), PageQuery),
     responses((status = 200, description = "The steps.", body = Page<CoverStep>)))]

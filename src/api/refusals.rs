@@ -168,12 +168,15 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
             SettingInvalid,
             NoPrice,
             PriceStale,
+            ExchangePaused,
             BudgetMissing,
             BudgetExpired,
             BudgetExceeded,
             HourlyCeilingExceeded,
             IssueCapExceeded,
             IssuanceCoverExceeded,
+            ExposureExceeded,
+            PairCapExceeded,
             AmountTooSmall,
             AmountTooLarge,
             TooManyLots,
@@ -323,7 +326,9 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
         Kind::DetailsConfirmed => &[DetailsUnknown, SerialStale, AlreadyExists, PeopleMissing],
         Kind::ScheduleSet | Kind::PeriodClosed => &[SerialStale, SettingInvalid, PeopleMissing],
         Kind::FundingSet => &[ParticipantUnknown, SettingInvalid, ExposureExceeded, PeopleMissing],
-        Kind::ReserveSet => &[UnitUnknown, SettingInvalid, NoPrice, PriceStale, PeopleMissing],
+        Kind::ReserveSet => {
+            &[ParticipantUnknown, UnitUnknown, SettingInvalid, NoPrice, PriceStale, PeopleMissing]
+        }
         Kind::CoverMoved => &[
             ParticipantUnknown,
             BrandUnknown,

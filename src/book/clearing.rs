@@ -5,7 +5,7 @@
 //! Refuses to know: which step may follow which; `clearing` derives stages from these facts.
 
 use crate::types::{
-    AccountId, BrandId, Currency, ExchangeId, Hash, Ident, InstructionId, Kid, Money, ParticipantId,
+    AccountId, AwardId, BrandId, Currency, ExchangeId, Hash, Ident, InstructionId, Kid, Money, ParticipantId,
     PaymentId, Time, UnitCode,
 };
 use serde::{Deserialize, Serialize};
@@ -469,7 +469,7 @@ pub struct DisputeOutcome {
     pub fees: Money,
 }
 
-/// A dispute over an obligation: a unit's share of a payment, an exchange, or a fee of either.
+/// A dispute over an obligation: a unit's share of a payment, an exchange, a fee of either, or sponsored awards.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = DisputeFacts)]
@@ -486,6 +486,9 @@ pub struct Dispute {
     /// The fee of the payment or the exchange, if it is about that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fee: Option<super::fees::Service>,
+    /// The sponsored awards, if it is about some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub award: Option<AwardId>,
     /// Who files: the participant that owes.
     pub filer: ParticipantId,
     /// Against whom: the participant that is owed.

@@ -216,6 +216,30 @@ impl<'a> Draft<'a> {
         Ok(self.get(name)?.and_then(|record| record.total().copied()).unwrap_or(0))
     }
 
+    /// A total as it was before this entry.
+    pub fn total_before(&self, name: &Name) -> Result<i64, Stop> {
+        match self.source.find(name) {
+            Found::Known(record) => Ok(record.total().copied().unwrap_or(0)),
+            Found::Absent => Ok(0),
+            Found::NotLoaded => Err(Stop::Need(vec![name.clone()])),
+        }
+    }
+
+    /// The units of which points moved in this entry, in order.
+    pub fn moved_units(&self) -> Result<Vec<UnitCode>, Stop> {
+        let mut units = vec![];
+        for (name, record) in &self.now {
+            let Name::Shared(unit, _) = name else { continue };
+            let now = record.as_deref().and_then(Record::total).copied().unwrap_or(0);
+            if now != self.total_before(name)? {
+                units.push(*unit);
+            }
+        }
+        units.sort_unstable();
+        units.dedup();
+        Ok(units)
+    }
+
     /// Stores a record's value after, in the part of those who may read it.
     pub fn put(&mut self, key: PartKey, name: Name, record: Option<Record>) -> Result<(), Stop> {
         let before = self.get(&name)?;

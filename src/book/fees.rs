@@ -27,6 +27,8 @@ pub enum Service {
     IssuerFee,
     /// The network served who exchanged points.
     ExchangeFee,
+    /// Points ended unspent, and who held the reserve for them keeps what they free.
+    Breakage,
 }
 
 impl Service {
@@ -38,12 +40,18 @@ impl Service {
             Self::AcceptorFee => "acceptor_fee",
             Self::IssuerFee => "issuer_fee",
             Self::ExchangeFee => "exchange_fee",
+            Self::Breakage => "breakage",
         }
     }
 
     /// Whether it is the network's own: its amount is a fee.
     pub fn is_fee(self) -> bool {
         matches!(self, Self::AcceptorFee | Self::IssuerFee | Self::ExchangeFee)
+    }
+
+    /// Whether who supplies it says how it is taxed.
+    pub fn is_taxable(self) -> bool {
+        matches!(self, Self::Redemption | Self::Exchange)
     }
 }
 

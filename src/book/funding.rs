@@ -4,7 +4,7 @@
 //! Promises: each step of a participant's cover stands in a record of its own that is never changed.
 //! Refuses to know: what is enough; `prices` measures it.
 
-use crate::types::{Currency, Ident, Kid, Money, ParticipantId, Time, UnitCode};
+use crate::types::{Currency, Ident, Kid, Money, ParticipantId, Rate, Time, UnitCode};
 use serde::{Deserialize, Serialize};
 
 /// What stands behind a participant's debts in one currency.
@@ -66,6 +66,34 @@ pub struct Reserve {
     pub ratio: u32,
     /// The money that is held for them, apart from all other.
     pub held: Money,
+    /// If it is filled when points are issued: on what terms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuance: Option<AtIssuance>,
+}
+
+/// Who gets the money that points free which end unspent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakageTo {
+    /// Their issuer's participant.
+    Issuer,
+    /// The participant that holds the reserve: it keeps it.
+    Operator,
+    /// The common fund: the holder of the reserve keeps it as the issuer's share of the fund.
+    Fund,
+}
+
+/// A reserve that is filled when points are issued: the issuer's participant owes its holder what the points need, and
+/// that is who pays for them where they are spent.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AtIssuance {
+    /// Who holds the reserve.
+    pub keeper: ParticipantId,
+    /// Who gets what points free that expire, are forfeited or clawed back.
+    pub breakage_to: BreakageTo,
+    /// The price at which what is held stands.
+    pub rate: Rate,
 }
 
 /// What happened to a participant's cover, or to a reserve.
@@ -78,6 +106,8 @@ pub enum CoverChange {
     Withdrawn,
     /// The participant was called upon to bring some.
     Called,
+    /// It did not pay what a cycle asked for, and that was drawn.
+    Drawn,
 }
 
 /// One step of a participant's cover.
@@ -94,6 +124,9 @@ pub struct CoverStep {
     pub unit: Option<UnitCode>,
     /// What there is afterwards.
     pub after: Money,
+    /// Of a draw: what was taken of the participant's share of the common fund besides.
+    #[serde(default, skip_serializing_if = "super::record::nothing")]
+    pub fund: Money,
     /// The bank statement whose line brought it, and the line's number from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = crate::types::pair::<Ident, u16>)]

@@ -36,10 +36,10 @@ pub use fees::{
     ExchangeFee, ExchangeFeeTerms, Fee, FeeTerms, FeeVersions, Fees, MILLION, PublishedFees, Service, Supply,
     Tax, TaxCategory, TaxTable, TaxVersion,
 };
-pub use funding::{CoverChange, CoverStep, Funding, MarginCall, Reserve};
+pub use funding::{AtIssuance, BreakageTo, CoverChange, CoverStep, Funding, MarginCall, Reserve};
 pub use limit::{Asserted, Draw, Limit, Measure};
 pub use name::{Name, Principal};
-pub use offer::{BillTerms, Exchange, ExchangeTerms, Offer, OfferState, OfferTerms, OfferedShare};
+pub use offer::{BillTerms, Exchange, ExchangeTerms, Offer, OfferState, OfferTerms, OfferedShare, Sponsored};
 pub use part::{Effects, PartKey, PartOut, Tag};
 pub use record::{
     Brand, Budget, Command, Consent, Erased, Expiry, KeyRecord, KeyState, Network, Participant, Payment,

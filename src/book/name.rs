@@ -3,8 +3,8 @@
 use super::change::Shared;
 use super::limit::Measure;
 use crate::types::{
-    AccountId, BrandId, ComplaintId, ConsentId, Currency, DisputeId, ExchangeId, Ident, InstructionId, Kid,
-    Malformed, ObjectionId, OfferId, ParticipantId, PaymentId, UnitCode,
+    AccountId, AwardId, BrandId, ComplaintId, ConsentId, Currency, DisputeId, ExchangeId, Ident,
+    InstructionId, Kid, Malformed, ObjectionId, OfferId, ParticipantId, PaymentId, UnitCode,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -143,6 +143,8 @@ pub enum Name {
     Share(PaymentId, UnitCode),
     /// Whose code opened a consent, as the holder and the holder's brand know it.
     Shown(ConsentId),
+    /// Awards that another participant pays for.
+    Sponsored(AwardId),
     /// A unit's shared account: the total of its legs.
     Shared(UnitCode, Shared),
     /// A bank statement.
@@ -173,6 +175,7 @@ impl Name {
             Self::Consent(id) | Self::Shown(id) => Some(id.seq),
             Self::Offer(id) => Some(id.seq),
             Self::Exchange(id) => Some(id.seq),
+            Self::Sponsored(id) => Some(id.seq),
             Self::Objection(id) => Some(id.seq),
             Self::Dispute(id) => Some(id.seq),
             Self::Complaint(id) => Some(id.seq),
@@ -232,6 +235,7 @@ impl fmt::Display for Name {
             Self::Schedule => f.write_str("schedule"),
             Self::Share(payment, unit) => write!(f, "share/{payment}/{unit}"),
             Self::Shown(consent) => write!(f, "shown/{consent}"),
+            Self::Sponsored(award) => write!(f, "sponsored/{award}"),
             Self::Shared(unit, shared) => write!(f, "shared/{unit}:{shared}"),
             Self::Statement(id) => write!(f, "statement/{id}"),
             Self::Tax(participant) => write!(f, "tax/{participant}"),
@@ -330,6 +334,7 @@ impl FromStr for Name {
                 let (unit, shared) = place.split_once(':').ok_or_else(no)?;
                 Self::Shared(unit.parse()?, shared.parse()?)
             }
+            ["sponsored", award] => Self::Sponsored(award.parse()?),
             ["statement", id] => Self::Statement(id.parse()?),
             ["tax", participant] => Self::Tax(participant.parse()?),
             ["term"] => Self::Term,

@@ -1,4 +1,4 @@
-//! Offers and exchanges: terms that are fixed before anybody agrees, and what became of them.
+//! Offers, exchanges and sponsored awards: terms that are fixed before anybody agrees, and what became of them.
 //!
 //! Owns: the records, and the hash over an offer that its consent repeats.
 //! Promises: all that the hash covers is in the record and never changes; only the state does.
@@ -42,6 +42,9 @@ pub struct ExchangeTerms {
     pub worth: Money,
     /// Who owes it: the participant of the unit that is given up.
     pub debtor: ParticipantId,
+    /// Who pays it in the debtor's place: the holder of the unit's reserve, if that was filled when points were issued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeper: Option<ParticipantId>,
     /// Who is owed it: the participant of the unit that is got.
     pub creditor: ParticipantId,
     /// The version of prices whose `settle` was applied.
@@ -61,6 +64,13 @@ pub struct ExchangeTerms {
     pub firm: bool,
 }
 
+impl ExchangeTerms {
+    /// Who owes the creditor for it.
+    pub fn payer(&self) -> &ParticipantId {
+        self.keeper.as_ref().unwrap_or(&self.debtor)
+    }
+}
+
 /// What one unit bears of a bill that is offered.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -75,14 +85,24 @@ pub struct OfferedShare {
     pub obligation: Money,
     /// The issuer's participant.
     pub issuer: ParticipantId,
+    /// Who pays for it in the issuer's place: the holder of the unit's reserve, if that was filled when points were issued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeper: Option<ParticipantId>,
     /// The version of the prices that was applied.
     pub price: u64,
     /// The tax within the obligation; outside the scope if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tax: Option<Tax>,
-    /// Whether headroom of the issuer's participant is held for it.
+    /// Whether headroom of who owes it is held for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub firm: bool,
+}
+
+impl OfferedShare {
+    /// Who would owe the shop's participant for it.
+    pub fn payer(&self) -> &ParticipantId {
+        self.keeper.as_ref().unwrap_or(&self.issuer)
+    }
 }
 
 /// A bill as it is offered.
@@ -171,4 +191,29 @@ pub struct Exchange {
     /// How much of that disputes took back, if it is taxed.
     #[serde(default, skip_serializing_if = "super::record::nothing")]
     pub won: Money,
+}
+
+/// Awards of one entry that another participant pays for, as both sides know them: they name no account.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sponsored {
+    /// The unit.
+    pub unit: UnitCode,
+    /// How many points, in all.
+    pub points: Points,
+    /// Who pays for them: the participant of the brand whose key awarded them.
+    pub debtor: ParticipantId,
+    /// Who is owed: the participant of the unit.
+    pub creditor: ParticipantId,
+    /// The currency.
+    pub currency: Currency,
+    /// What is owed for them: the sum of ceil(points · issue) over the awards.
+    pub worth: Money,
+    /// The version of the prices that was applied.
+    pub price: u64,
+    /// When.
+    pub at: Time,
+    /// How much of what they are worth is disputed, or was charged back.
+    #[serde(default, skip_serializing_if = "super::record::nothing")]
+    pub charged: Money,
 }

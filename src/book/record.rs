@@ -9,7 +9,7 @@ use super::fees::{FeeTerms, FeeVersions, PublishedFees, Tax, TaxTable};
 use super::funding::{CoverStep, Funding, Reserve};
 use super::limit::Limit;
 use super::name::Name;
-use super::offer::{Exchange, Offer};
+use super::offer::{Exchange, Offer, Sponsored};
 use super::schedule::{Period, Schedule};
 use super::terms::{Acceptance, Breakage, Floor, Notice, Prices, Published};
 use crate::sign::{HeldCaps, PublicKey, Purpose, TillLimits};
@@ -42,6 +42,9 @@ pub struct Network {
     /// Whether some participant said how its supplies are taxed: payments look then, and not before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub taxed: bool,
+    /// Whether some unit's reserve is filled when points are issued: entries look then, and not before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub funded: bool,
     /// Whether commands bring their own time.
     pub driven: bool,
     /// Nothing new while true.
@@ -161,6 +164,9 @@ pub struct Budget {
     /// hourly ceiling.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backfill: Option<(u64, u64)>,
+    /// If the key is another brand's, whose participant pays for the points: in this currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sponsored: Option<Currency>,
 }
 
 /// When points of a unit expire.
@@ -266,6 +272,9 @@ pub struct ShareTerms {
     pub obligation: Money,
     /// The issuer's participant.
     pub issuer: ParticipantId,
+    /// Who pays for it in the issuer's place: the holder of the unit's reserve, if that was filled when points were issued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeper: Option<ParticipantId>,
     /// The version of the prices that was applied.
     pub price: u64,
     /// The tax within the obligation; outside the scope if absent.
@@ -286,6 +295,13 @@ pub struct ShareTerms {
     /// How much of that was charged back and its points given back.
     #[serde(default, skip_serializing_if = "nothing")]
     pub restored: Money,
+}
+
+impl ShareTerms {
+    /// Who owes the shop's participant for it.
+    pub fn payer(&self) -> &ParticipantId {
+        self.keeper.as_ref().unwrap_or(&self.issuer)
+    }
 }
 
 pub(super) fn nothing(money: &Money) -> bool {
@@ -503,6 +519,7 @@ records! {
     Roll(Roll) = Name::Roll, roll;
     Schedule(Schedule) = Name::Schedule, schedule;
     Share(Share) = Name::Share(..), share;
+    Sponsored(Sponsored) = Name::Sponsored(_), sponsored;
     Shown(Shown) = Name::Shown(_), shown;
     Statement(Statement) = Name::Statement(_), statement;
     Tax(TaxTable) = Name::Tax(_), tax;

@@ -11,7 +11,7 @@ use super::taken::take;
 use crate::book::{Dispute, DisputeOutcome, DisputeStage, Draft, Name, PROVISIONAL, PartKey, PointsEffect};
 use crate::book::{Record, Stop, Tag};
 use crate::payments::give_charged_back;
-use crate::prices::change_disputed;
+use crate::prices::{Sides, change_disputed, owe_for_points};
 use crate::types::{DisputeId, Money, Refusal};
 
 /// What an end means: for the filer, for the target; `None` while it goes on.
@@ -52,15 +52,15 @@ pub(super) fn finish(
         provide(draft, id, dispute, less)?;
     }
     let of = (dispute.fee, &dispute.filer);
-    let subject = Subject::of(dispute.payment, dispute.unit, dispute.exchange, of)?;
+    let subject = Subject::of(dispute.payment, dispute.unit, dispute.exchange, dispute.award, of)?;
     let mut points = PointsEffect::None;
     if for_filer {
+        let keeper = subject.keeper(draft)?;
         let (filer, target, currency) = (&dispute.filer, &dispute.target, dispute.currency);
+        let sides = Sides { issuer: filer, keeper: keeper.as_ref(), creditor: target };
         // What is taken back of a taxed line takes its tax with it.
-        match take(draft, &subject, dispute.amount)? {
-            Some(supply) => draft.owe_for(filer, target, currency, supply, id.into())?,
-            None => draft.owe(filer, target, currency, less, id.into())?,
-        }
+        let supply = take(draft, &subject, dispute.amount)?;
+        owe_for_points(draft, sides, currency, less, supply, id.into())?;
         points = dispute.points;
         if points == PointsEffect::Restore {
             restore(draft, &subject, dispute.amount)?;

@@ -7,14 +7,14 @@
 
 use super::people::{analyst, two_people};
 use crate::book::{
-    Booking, CoverChange, CoverStep, Draft, Exception, Funding, MarginCall, Name, PartKey, Record, Reserve,
-    Statement, Stop, Way,
+    AtIssuance, Booking, BreakageTo, CoverChange, CoverStep, Draft, Exception, Funding, MarginCall, Name,
+    Network, PartKey, Record, Reserve, Statement, Stop, Way,
 };
 use crate::network::Asked;
 use crate::prices::{
-    end_met_call, exposure, funding, limit, needed, points_outstanding, price_now, reserve_of,
+    WHOLE, end_met_call, exposure, funding, limit, needed, points_outstanding, price_now, reserve_of,
 };
-use crate::types::{Currency, Ident, Money, ParticipantId, Refusal, Refused, UnitCode};
+use crate::types::{Currency, Ident, Money, ParticipantId, Rate, Refusal, Refused, UnitCode};
 use serde::{Deserialize, Serialize};
 
 /// Most that a reserve may have to be of what points are worth, in parts per million: ten times.
@@ -31,6 +31,25 @@ pub struct SetReserve {
     /// How much of what outstanding points are worth must be held, in parts per million; 0: nothing.
     #[schema(maximum = 10_000_000, example = 1_000_000)]
     pub ratio: u32,
+    /// If the reserve is filled when points are issued, and not topped up: by whom it is held, and whose the rest is. Only
+    /// while none are outstanding, and with a ratio of at least 1,000,000; set, changed and ended so.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        deserialize_with = "crate::sign::optional_object"
+    )]
+    pub issuance: Option<FilledAtIssuance>,
+}
+
+/// On what terms a reserve is filled when points are issued.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilledAtIssuance {
+    /// The participant that holds the reserve and pays for the points where they are spent: the operator's; never the
+    /// issuer's own.
+    pub keeper: ParticipantId,
+    /// Who gets what points free that expire, are forfeited or clawed back.
+    pub breakage_to: BreakageTo,
 }
 
 /// A line of a bank statement.
@@ -100,19 +119,58 @@ pub fn set_reserve(draft: &mut Draft, asked: &Asked, args: &SetReserve) -> Resul
         let about = format!("ratio, currency: at most {MOST_RATIO}, of the network");
         return Err(Refused::about(Refusal::SettingInvalid, about).into());
     }
+    let mut rate = None;
     if args.ratio > 0 {
         // Without a price nothing says what points need, and none could be issued any more.
-        price_now(draft, args.unit, args.currency)?;
+        rate = Some(price_now(draft, args.unit, args.currency)?.dearest());
     }
-    let held = match reserve_of(draft, args.unit)? {
+    let before = reserve_of(draft, args.unit)?;
+    let issuance = filled_at_issuance(draft, args, before.as_ref(), rate)?;
+    let held = match before {
         Some(before) if before.currency != args.currency && !before.held.is_zero() => {
             let about = format!("currency: {} {} are held", before.held, before.currency);
             return Err(Refused::about(Refusal::SettingInvalid, about).into());
         }
         before => before.map_or(Money::ZERO, |before| before.held),
     };
-    let reserve = Reserve { currency: args.currency, ratio: args.ratio, held };
+    let reserve = Reserve { currency: args.currency, ratio: args.ratio, held, issuance };
     draft.put(PartKey::Public, Name::Reserve(args.unit), Some(Record::Reserve(reserve)))
+}
+
+/// The terms of a reserve that is filled when points are issued. What is outstanding was paid for by the terms that it was
+/// issued under, so they are set, changed and ended while nothing is.
+fn filled_at_issuance(
+    draft: &mut Draft,
+    args: &SetReserve,
+    before: Option<&Reserve>,
+    rate: Option<Rate>,
+) -> Result<Option<AtIssuance>, Stop> {
+    let was = before.is_some_and(|before| before.issuance.is_some());
+    if args.issuance.is_none() && !was {
+        return Ok(None);
+    }
+    let outstanding = points_outstanding(draft, args.unit)?;
+    if !outstanding.is_zero() {
+        let about = format!("issuance: {outstanding} {} are outstanding", args.unit);
+        return Err(Refused::about(Refusal::SettingInvalid, about).into());
+    }
+    let (Some(terms), held) = (&args.issuance, before.map_or(Money::ZERO, |before| before.held)) else {
+        return Ok(None);
+    };
+    draft.participant(&terms.keeper)?;
+    let brand = draft.unit(args.unit)?.brand.clone();
+    let own = draft.brand(&brand)?.participant == terms.keeper;
+    let Some(rate) = rate.filter(|_| args.ratio >= WHOLE && held.is_zero() && !own) else {
+        let about =
+            "issuance: a ratio of 1,000,000 or more, another holder than the issuer, nothing held yet";
+        return Err(Refused::about(Refusal::SettingInvalid, about).into());
+    };
+    let network = draft.network()?;
+    if !network.funded {
+        let network = Network { funded: true, ..(*network).clone() };
+        draft.put(PartKey::Public, Name::Network, Some(Record::Network(network)))?;
+    }
+    Ok(Some(AtIssuance { keeper: terms.keeper.clone(), breakage_to: terms.breakage_to, rate }))
 }
 
 /// Tops cover or a reserve up, or takes some of it back.
@@ -142,6 +200,7 @@ pub fn move_cover(draft: &mut Draft, asked: &Asked, args: &MoveCover) -> Result<
         amount: args.amount,
         unit: args.unit,
         after,
+        fund: Money::ZERO,
         line: args.line.as_ref().map(|line| (line.statement.clone(), line.line)),
         reference: args.reference.clone(),
         until: None,
@@ -152,7 +211,12 @@ pub fn move_cover(draft: &mut Draft, asked: &Asked, args: &MoveCover) -> Result<
 }
 
 /// Keeps a step for ever.
-fn keep(draft: &mut Draft, who: &ParticipantId, currency: Currency, step: CoverStep) -> Result<(), Stop> {
+pub(super) fn keep(
+    draft: &mut Draft,
+    who: &ParticipantId,
+    currency: Currency,
+    step: CoverStep,
+) -> Result<(), Stop> {
     let name = Name::CoverStep(who.clone(), currency, draft.seq);
     draft.put(PartKey::Participant(who.clone()), name, Some(Record::CoverStep(step)))
 }
@@ -182,6 +246,7 @@ pub fn call_margin(draft: &mut Draft, asked: &Asked, args: &CallMargin) -> Resul
         amount,
         unit: None,
         after: cover,
+        fund: Money::ZERO,
         line: None,
         reference: None,
         until: Some(args.until),
@@ -253,6 +318,9 @@ fn change_reserve(draft: &mut Draft, args: &MoveCover, unit: UnitCode) -> Result
     let Some(before) = before else {
         return invalid(format!("nothing is set for {unit} in {}", args.currency));
     };
+    if before.issuance.is_some() {
+        return invalid(format!("{unit}: its reserve is filled when points are issued"));
+    }
     let after = Reserve { held: changed(args, before.held)?, ..before };
     if args.way == Way::Out {
         let points = points_outstanding(draft, unit)?;

@@ -394,7 +394,7 @@ pub fn move_cycle(draft: &mut Draft, asked: &Asked, args: &MoveCycle) -> Result<
         }
         Move::Cover => {
             two_people(draft, asked)?;
-            super::shortfall::cover(draft, cycle, &mut closing, args)?;
+            super::shortfall::cover(draft, asked.kid, cycle, &mut closing, args)?;
         }
         Move::PayOut => {
             let currency = args.currency.ok_or_else(|| missing("currency"))?;

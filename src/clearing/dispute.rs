@@ -1,4 +1,5 @@
-//! Disputes: whoever owes for a payment or an exchange, or a fee of it, says that it should not, and who is owed answers.
+//! Disputes: whoever owes for a payment or an exchange, a fee of either or sponsored awards says that it should not, and
+//! who is owed answers.
 //!
 //! Owns: the reasons with their time limits, and the table of stages, steps and sides.
 //! Promises: what is disputed of an obligation and what was refunded of it never come to more than was captured; a
@@ -14,7 +15,8 @@ use crate::book::{
 };
 use crate::network::Asked;
 use crate::types::{
-    DisputeId, ExchangeId, Hash, Ident, Money, ParticipantId, PaymentId, Refusal, Refused, Time, UnitCode,
+    AwardId, DisputeId, ExchangeId, Hash, Ident, Money, ParticipantId, PaymentId, Refusal, Refused, Time,
+    UnitCode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +32,7 @@ const MOST_FEES: usize = 4;
 pub struct Reason {
     /// As it is written.
     pub code: &'static str,
-    /// Until how many days after a payment's deadline, or an exchange, it may be given.
+    /// Until how many days after a payment's deadline, an exchange or an award it may be given.
     pub days: u64,
     /// What becomes of the points if the filer wins and did not say.
     pub points: PointsEffect,
@@ -53,7 +55,7 @@ pub const REASONS: &[Reason] = &[
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileDispute {
-    /// The payment; or else `exchange` stands.
+    /// The payment; or else `exchange` or `award` stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<PaymentId>,
     /// The unit whose share of the payment is disputed; absent if a fee is.
@@ -67,11 +69,15 @@ pub struct FileDispute {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fee: Option<Service>,
     /// How much of the obligation, tax included.
+    /// The sponsored awards: `awd_<seq>.0` of the entry that took them in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub award: Option<AwardId>,
+    /// How much of the obligation.
     pub amount: Money,
     /// `not_ours`, `fraud`, `goods_not_received`, `wrong_amount` or `duplicate`.
     pub reason: Ident,
     /// What becomes of the points if the filer wins; if absent, what the reason says: of `not_ours` nothing, of the
-    /// others they go back into their lots. Points of an exchange stay exchanged.
+    /// others they go back into their lots. Points of an exchange stay exchanged, those that were awarded stay so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points: Option<PointsEffect>,
     /// SHA-256 of documents.
@@ -199,7 +205,7 @@ fn named(code: &Ident) -> Result<&'static Reason, Refused> {
 /// Files a dispute.
 pub fn file_dispute(draft: &mut Draft, asked: &Asked, args: &FileDispute) -> Result<(), Stop> {
     let filer = speaks_for(draft, asked.kid)?;
-    let subject = Subject::of(args.payment, args.unit, args.exchange, (args.fee, &filer))?;
+    let subject = Subject::of(args.payment, args.unit, args.exchange, args.award, (args.fee, &filer))?;
     let reason = named(&args.reason)?;
     let stands = subject.stands(draft, &filer)?;
     let limit = stands.since.seconds().saturating_add(reason.days.saturating_mul(DAY));
@@ -218,7 +224,8 @@ pub fn file_dispute(draft: &mut Draft, asked: &Asked, args: &FileDispute) -> Res
     let points = match (&subject, args.points) {
         (Subject::Payment(..), asked) => asked.unwrap_or(reason.points),
         (_, Some(PointsEffect::Restore)) => {
-            let about = "points: those of an exchange stay exchanged, and of a fee there are none";
+            let about =
+                "points: those of an exchange stay exchanged, those awarded stay so, and of a fee there are none";
             return Err(Refused::about(Refusal::DisputeInvalid, about).into());
         }
         _ => PointsEffect::None,
@@ -229,6 +236,7 @@ pub fn file_dispute(draft: &mut Draft, asked: &Asked, args: &FileDispute) -> Res
         unit: args.unit,
         exchange: args.exchange,
         fee: args.fee,
+        award: args.award,
         evidence: args.evidence.iter().map(|hash| (filer.clone(), *hash)).collect(),
         filer,
         target: stands.target,

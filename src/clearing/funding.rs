@@ -2,6 +2,9 @@
 //!
 //! Owns: the command that sets them.
 //! Promises: no cap is cut and no cover is withdrawn below what it stands for; nothing raises a cap but this command.
+//! What payments hold is counted from a participant's first setting on: one that was authorised before counts as a debt
+//! once it is captured, and it lapses within 30 days. A setting without a cap counts and limits nothing, so whoever is to
+//! be capped gets one when it joins, or 30 days ahead.
 //! Refuses to know: where the money is; statements say what came in.
 
 use super::people::{analyst, two_people};

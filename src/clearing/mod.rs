@@ -47,7 +47,8 @@ pub use complaint::{
     move_complaint_as,
 };
 pub use cover::{
-    CallMargin, LinePlace, MOST_RATIO, MoveCover, SetReserve, call_margin, move_cover, set_reserve,
+    CallMargin, FilledAtIssuance, LinePlace, MOST_RATIO, MoveCover, SetReserve, call_margin, move_cover,
+    set_reserve,
 };
 pub use cycle::{
     ComputeCycle, GRACE, Move, MoveCycle, SealCycle, compute_cycle, digest, move_cycle, seal_cycle,

@@ -94,7 +94,7 @@ fn put(draft: &mut Draft, id: ObjectionId, objection: Objection) -> Result<(), S
 fn of_payment(draft: &mut Draft, id: PaymentId, args: &FileObjection) -> Result<u64, Stop> {
     let payment = draft.payment(id)?;
     let concerned = payment.participant == args.creditor && payment.currency == args.currency;
-    let shares = payment.shares.iter().filter(|share| concerned && share.issuer == args.debtor);
+    let shares = payment.shares.iter().filter(|share| concerned && *share.payer() == args.debtor);
     Ok(shares.fold(0, |sum, share| sum.saturating_add(share.obligation.get())))
 }
 

@@ -339,6 +339,7 @@ mod tests {
                 capped: true,
                 fees: false,
                 taxed: false,
+                funded: false,
                 driven: false,
                 frozen: false,
             }),

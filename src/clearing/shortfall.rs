@@ -5,12 +5,15 @@
 //! never unwound. What others bore is owed by the defaulter in the open cycle: so what it pays later repays them.
 //! Refuses to know: why somebody did not pay.
 
+use super::cover::keep;
 use super::cycle::{MoveCycle, participants};
 use super::import::sums_of;
 use super::stage::{Stage, side};
-use crate::book::{Closing, Draft, Fate, Funding, Line, Name, PartKey, Record, Stop, Sums, Tag};
+use crate::book::{
+    Closing, CoverChange, CoverStep, Draft, Fate, Funding, Line, Name, PartKey, Record, Stop, Sums, Tag,
+};
 use crate::prices::funding;
-use crate::types::{CauseId, Currency, InstructionId, Money, ParticipantId, Refusal, Refused};
+use crate::types::{CauseId, Currency, InstructionId, Kid, Money, ParticipantId, Refusal, Refused};
 use std::collections::BTreeMap;
 
 type Lines = BTreeMap<ParticipantId, Line>;
@@ -115,6 +118,7 @@ pub(super) fn waterfall(
 /// Covers what is missing, in every currency that is short, or in the one that is named.
 pub(super) fn cover(
     draft: &mut Draft,
+    by: Kid,
     cycle: u64,
     closing: &mut Closing,
     args: &MoveCycle,
@@ -137,8 +141,8 @@ pub(super) fn cover(
         let short = |sums: &Sums| sums.currency == currency && side(closing, sums) == Stage::Shortfall;
         let wanted = args.currency.is_none_or(|wanted| wanted == currency);
         if wanted && closing.sums.iter().any(short) {
-            let mut fall =
-                Fall { cycle, currency, unit, args, tranche: args.tranche.unwrap_or_default().get() };
+            let tranche = args.tranche.unwrap_or_default().get();
+            let mut fall = Fall { by, cycle, currency, unit, args, tranche };
             fall.cover(draft, closing, &who)?;
         }
     }
@@ -147,6 +151,8 @@ pub(super) fn cover(
 
 /// The waterfall of one currency.
 struct Fall<'a> {
+    /// The key that asked for it.
+    by: Kid,
     cycle: u64,
     currency: Currency,
     unit: u64,
@@ -245,7 +251,23 @@ impl Fall<'_> {
         let (cover, fund) = (less(funding.cover, borne.cover), less(funding.fund, borne.fund));
         let after = Record::Funding(Funding { cover, fund, ..funding });
         let name = Name::Funding(defaulter.clone(), self.currency);
-        draft.put(PartKey::Participant(defaulter.clone()), name, Some(after))
+        draft.put(PartKey::Participant(defaulter.clone()), name, Some(after))?;
+        if borne.cover == 0 && borne.fund == 0 {
+            return Ok(());
+        }
+        let step = CoverStep {
+            change: CoverChange::Drawn,
+            amount: more(Money::ZERO, borne.cover)?,
+            unit: None,
+            after: cover,
+            fund: more(Money::ZERO, borne.fund)?,
+            line: None,
+            reference: None,
+            until: None,
+            by: self.by,
+            at: draft.at,
+        };
+        keep(draft, defaulter, self.currency, step)
     }
 
     /// What receivers have from the defaulter by the obligations of the cycle, up to what is still to be paid to them.

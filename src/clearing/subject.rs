@@ -7,7 +7,10 @@
 
 use crate::book::{Draft, Name, PartKey, Record, Service, Stop};
 use crate::payments::{charged_now, owed_now, undisputed};
-use crate::types::{Currency, ExchangeId, Money, ParticipantId, PaymentId, Refusal, Refused, Time, UnitCode};
+use crate::points::put_sponsored;
+use crate::types::{
+    AwardId, Currency, ExchangeId, Money, ParticipantId, PaymentId, Refusal, Refused, Time, UnitCode,
+};
 
 /// What a dispute is about.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,6 +23,8 @@ pub(super) enum Subject {
     Fee(PaymentId, Service, ParticipantId),
     /// The fee of an exchange, with its tax.
     ExchangeFee(ExchangeId),
+    /// Sponsored awards.
+    Award(AwardId),
 }
 
 /// How a subject stands.
@@ -42,17 +47,19 @@ impl Subject {
         payment: Option<PaymentId>,
         unit: Option<UnitCode>,
         exchange: Option<ExchangeId>,
+        award: Option<AwardId>,
         (fee, filer): (Option<Service>, &ParticipantId),
     ) -> Result<Self, Refused> {
-        match (payment, unit, exchange, fee) {
-            (Some(payment), Some(unit), None, None) => Ok(Self::Payment(payment, unit)),
-            (None, None, Some(exchange), None) => Ok(Self::Exchange(exchange)),
-            (Some(payment), None, None, Some(Service::AcceptorFee | Service::IssuerFee)) => {
-                Ok(Self::Fee(payment, fee.unwrap_or(Service::IssuerFee), filer.clone()))
+        match (payment, unit, exchange, award, fee) {
+            (Some(payment), Some(unit), None, None, None) => Ok(Self::Payment(payment, unit)),
+            (None, None, Some(exchange), None, None) => Ok(Self::Exchange(exchange)),
+            (None, None, None, Some(award), None) => Ok(Self::Award(award)),
+            (Some(payment), None, None, None, Some(fee @ (Service::AcceptorFee | Service::IssuerFee))) => {
+                Ok(Self::Fee(payment, fee, filer.clone()))
             }
-            (None, None, Some(exchange), Some(Service::ExchangeFee)) => Ok(Self::ExchangeFee(exchange)),
+            (None, None, Some(exchange), None, Some(Service::ExchangeFee)) => Ok(Self::ExchangeFee(exchange)),
             _ => {
-                let about = "a payment and a unit of it or its acceptor_fee or issuer_fee; an exchange or its exchange_fee";
+                let about = "a payment and a unit of it or its acceptor_fee or issuer_fee; an exchange or its exchange_fee; sponsored awards";
                 Err(Refused::about(Refusal::TokenPayload, about))
             }
         }
@@ -115,6 +122,34 @@ impl Subject {
                     since: draft.offer(exchange.offer)?.until,
                 })
             }
+            Self::Award(id) => {
+                let record = draft.get(&Name::Sponsored(*id))?;
+                let award = record.as_deref().and_then(Record::sponsored);
+                let award = award.filter(|one| one.debtor == *filer).ok_or_else(nothing)?;
+                Ok(Stands {
+                    target: award.creditor.clone(),
+                    currency: award.currency,
+                    owed: award.worth,
+                    charged: award.charged,
+                    since: award.at,
+                })
+            }
+        }
+    }
+
+    /// Who owes it in the issuer's place, if somebody does.
+    pub(super) fn keeper(&self, draft: &mut Draft) -> Result<Option<ParticipantId>, Stop> {
+        match self {
+            Self::Payment(id, unit) => {
+                let payment = draft.payment(*id)?;
+                let share = payment.shares.iter().find(|share| share.unit == *unit);
+                Ok(share.and_then(|share| share.keeper.clone()))
+            }
+            Self::Exchange(id) => {
+                let record = draft.get(&Name::Exchange(*id))?;
+                Ok(record.as_deref().and_then(Record::exchange).and_then(|one| one.terms.keeper.clone()))
+            }
+            Self::Fee(..) | Self::ExchangeFee(_) | Self::Award(_) => Ok(None),
         }
     }
 }
@@ -156,6 +191,13 @@ pub(super) fn charge(draft: &mut Draft, subject: &Subject, change: i64) -> Resul
                 _ => exchange.charged = changed(exchange.charged)?,
             }
             draft.put(PartKey::Holder(exchange.account), name, Some(Record::Exchange(exchange)))
+        }
+        Subject::Award(id) => {
+            let record = draft.get(&Name::Sponsored(*id))?;
+            let award = record.as_deref().and_then(Record::sponsored);
+            let mut award = award.cloned().ok_or_else(|| Stop::Bug(format!("{id} is gone")))?;
+            award.charged = changed(award.charged)?;
+            put_sponsored(draft, *id, award)
         }
     }
 }

@@ -63,5 +63,7 @@ pub(super) fn take(draft: &mut Draft, subject: &Subject, amount: Money) -> Resul
             draft.put(PartKey::Holder(exchange.account), name, Some(Record::Exchange(exchange)))?;
             Ok(Some(supply))
         }
+        // What a sponsor owes for awards has no tax of its own.
+        Subject::Award(_) => Ok(None),
     }
 }

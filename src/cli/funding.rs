@@ -7,7 +7,7 @@
 use super::balance::decimal;
 use super::context::{CliError, Context, Exit};
 use super::folder::Folder;
-use crate::book::{Draft, Found, MarginCall, Name, Record, Source, Stop};
+use crate::book::{BreakageTo, Draft, Found, MarginCall, Name, Record, Source, Stop};
 use crate::machine::CurrencySetting;
 use crate::prices::{
     Standing, exposure, funding, in_force, is_short, points_outstanding, reserve_of, standing,
@@ -27,7 +27,8 @@ const PAGE: usize = 500;
   tallyhouse funding --json
   tallyhouse funding --check                   ends with 1 if something is short, for an alarm to hang on
 
-A unit is short if its outstanding points need more than is held for them; a participant is over its limit if what it
+A unit is short if its outstanding points need more than is held for them; a reserve that is filled at issuance follows
+a price with the next entry in which points of the unit move. A participant is over its limit if what it
 owes and may come to owe is more than the smaller of its cap and its cover. Units and participants for which nothing is
 set, and nothing is owed, are left out. JSON gives amounts in the smallest unit.")]
 pub struct Args {
@@ -49,6 +50,11 @@ struct UnitRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     needed: Option<Money>,
     short: bool,
+    /// Who holds it, if it is filled when points are issued, and who gets what the unspent ones free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keeper: Option<ParticipantId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breakage_to: Option<BreakageTo>,
 }
 
 /// What stands behind a participant's debts.
@@ -145,7 +151,8 @@ fn unit_row(draft: &mut Draft, unit: UnitCode) -> Result<Option<UnitRow>, Stop> 
     let (currency, ratio, held) = (reserve.currency, reserve.ratio, reserve.held);
     let needed = price.and_then(|price| price.money_ppm_ceil(outstanding, ratio));
     let short = is_short(draft, unit, &reserve)?;
-    Ok(Some(UnitRow { unit, scale, outstanding, currency, ratio, held, needed, short }))
+    let (keeper, breakage_to) = reserve.issuance.map(|terms| (terms.keeper, terms.breakage_to)).unzip();
+    Ok(Some(UnitRow { unit, scale, outstanding, currency, ratio, held, needed, short, keeper, breakage_to }))
 }
 
 fn debt_row(draft: &mut Draft, who: &ParticipantId, currency: Currency) -> Result<Option<DebtRow>, Stop> {
@@ -188,7 +195,10 @@ fn say(report: &Report, currencies: &[CurrencySetting], context: &mut Context<'_
             (some(unit.needed.map(Money::get), unit.currency), money(unit.held.get(), unit.currency));
         let short = if unit.short { "  SHORT" } else { "" };
         let (code, currency) = (unit.unit.as_str(), unit.currency);
-        context.say(format!("{code:<18}{points:>16}{ratio:>9}{needed:>18}{held:>18} {currency}{short}"))?;
+        let by =
+            unit.keeper.as_ref().map_or(String::new(), |keeper| format!("  filled at issuance, by {keeper}"));
+        context
+            .say(format!("{code:<18}{points:>16}{ratio:>9}{needed:>18}{held:>18} {currency}{by}{short}"))?;
     }
     context.say(format!(
         "{:<18}{:>16}{:>16}{:>16}{:>16}{:>16}",

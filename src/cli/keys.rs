@@ -197,6 +197,9 @@ struct Budget {
     /// Up to this instant
     #[arg(long, requires = "backfill_from")]
     backfill_until: Option<When>,
+    /// The key (`--key`) is another brand's, whose participant pays for the points in this currency; its root approves
+    #[arg(long, value_name = "CURRENCY", requires = "key")]
+    sponsored: Option<Currency>,
 }
 
 /// Who signs, and for which network.
@@ -422,6 +425,7 @@ fn budget(args: Budget, keys: &KeyFolder, context: &mut Context<'_>) -> Result<(
         hourly: args.hourly,
         until: args.until.seconds(now),
         backfill: backfill.map(|(from, until)| Window { from: from.seconds(now), until: until.seconds(now) }),
+        sponsored: args.sponsored,
     };
     let (root, approving) = args.signing.roots(&owner, keys)?;
     let signing = Signing { net: claims.aud, key: &root, approving: &approving };

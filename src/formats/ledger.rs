@@ -9,13 +9,14 @@
 //! Points that holders have are the brand's liability: a credit. So points count the other way round than in the log,
 //! where + is what the holder has. Money between participants is an asset of who is owed. For one participant's own
 //! books what it is owed or owes for a payment or a fee has a counter-account in its income or expenses, without the
-//! tax, which has an account of its own by category and rate (in parts per million).
+//! tax, which has an account of its own by category and rate (in parts per million). A reserve that is filled when points
+//! are issued is an asset of their issuer and a liability of who holds it.
 
 use super::journal::{Balances, Cut, Document, Journal, Posting, add, part};
 use super::periods::Periods;
-use crate::book::{Leg, PROVISIONAL, Place, Record, Shared, Tag, TaxCategory};
+use crate::book::{Leg, PROVISIONAL, Place, Record, Service, Shared, Tag, TaxCategory};
 use crate::machine::{Event, Kind};
-use crate::types::{Asset, BrandId, Currency, Date, Malformed, ParticipantId, UnitCode};
+use crate::types::{Asset, BrandId, CauseId, Currency, Date, Malformed, ParticipantId, ReserveId, UnitCode};
 use std::collections::BTreeMap;
 
 /// Sums up events into a journal. Give it the log from the first entry on, in order.
@@ -134,6 +135,11 @@ impl Ledger {
         Ok(vec![Posting { account, commodity: unit.to_string(), amount }])
     }
 
+    /// Who answers for a unit's points.
+    fn owner(&self, unit: UnitCode) -> Option<&ParticipantId> {
+        self.units.get(&unit).and_then(|(brand, _)| self.brands.get(brand))
+    }
+
     fn money(
         &mut self,
         has: &ParticipantId,
@@ -161,6 +167,10 @@ impl Ledger {
             (None, _) => 0,
         };
         let net = amount.checked_sub(tax).ok_or_else(large)?;
+        let reserve = tag.and_then(|tag| match tag.cause {
+            CauseId::Reserve(ReserveId(unit)) => Some(unit),
+            _ => None,
+        });
         let out = match &self.whose {
             None => {
                 // No account below the other: that one's balance would hold this one's, too.
@@ -168,6 +178,15 @@ impl Ledger {
                 vec![
                     post(format!("Assets:{book}Tax:{pair}"), tax),
                     post(format!("Assets:{book}:{pair}"), net),
+                ]
+            }
+            Some(whose) if whose == has && reserve.is_some_and(|_| supply.is_none()) => {
+                let unit = reserve.map(|unit| unit.to_string()).unwrap_or_default();
+                let own = reserve.and_then(|unit| self.owner(unit)) == Some(whose);
+                let side = if own { "Assets" } else { "Liabilities" };
+                vec![
+                    post(format!("Assets:{book}:{}", part(other.as_str())), amount),
+                    post(format!("{side}:Reserve:{unit}"), amount.checked_neg().ok_or_else(large)?),
                 ]
             }
             Some(whose) if whose == has => {
@@ -180,6 +199,8 @@ impl Ledger {
                 };
                 let what = match supply.map(|supply| supply.service) {
                     Some(service) if service.is_fee() => "Fees",
+                    Some(Service::Breakage) => "Breakage",
+                    _ if tag.is_some_and(|tag| matches!(tag.cause, CauseId::Award(_))) => "Awards",
                     _ if kind == Kind::ExchangeMade => "Exchanges",
                     _ if kind == Kind::DisputeMoved => "Disputes",
                     _ if kind == Kind::InstructionMoved => "WrittenOff",

@@ -42,6 +42,7 @@ pub fn decide(mut draft: Draft, command: &Command) -> Result<Decision, Stop> {
     check_purposes(&mut draft, command)?;
     let mut outcome = Outcome::default();
     run(&mut draft, command, &mut outcome)?;
+    prices::restate(&mut draft)?;
     record_id(&mut draft, &principal, &command.asked)?;
     let Effects { parts, records } = draft.finish()?;
     let kind = command.body.kind();

@@ -5,6 +5,7 @@ use super::entry::{Answer, EntryBody, PubBody, effects_only};
 use super::kind::Kind;
 use crate::book::{Draft, Effects, Name, PartKey, Record, Stop, Term, Tick};
 use crate::clearing;
+use crate::prices::restate;
 use crate::types::{AccountId, Time, encode};
 
 /// A writer begins: the next term.
@@ -46,6 +47,7 @@ pub fn sweep(mut draft: Draft, accounts: &[AccountId], through: Option<Time>) ->
             draft.put(PartKey::Public, Name::Tick, Some(Record::Tick(Tick { through })))?;
         }
     }
+    restate(&mut draft)?;
     own(draft, Kind::Tick, seq, at)
 }
 
@@ -64,7 +66,7 @@ pub fn seal_by_schedule(mut draft: Draft) -> Result<Decision, Stop> {
 /// The entry of effects that nobody asked for.
 fn own(draft: Draft, kind: Kind, seq: u64, at: Time) -> Result<Decision, Stop> {
     let Effects { parts, records } = draft.finish()?;
-    let bodies = parts.iter().map(|part| effects_only(&part.done)).collect();
+    let bodies = parts.iter().map(|part| effects_only(part)).collect();
     let entry = EntryBody { kind, public: None, parts: bodies };
     Ok(Decision { entry, answer: Answer::new(seq, at, kind, None, &[]), parts, records })
 }
@@ -124,7 +126,7 @@ mod tests {
             let payment = PaymentId { seq: MAX_INT, part: 0 };
             draft.hold(id, payment, now.plus_seconds(9), points).expect("enough");
             let Effects { parts, .. } = draft.finish().expect("sums");
-            let bodies: Vec<Vec<u8>> = parts.iter().map(|part| effects_only(&part.done)).collect();
+            let bodies: Vec<Vec<u8>> = parts.iter().map(|part| effects_only(part)).collect();
             let size = bodies.iter().map(Vec::len).max();
             let entry = EntryBody { kind: Kind::Tick, public: None, parts: bodies };
             let sealed = seal(entry, 5, Hash::default(), now, &mut || [1; 16]);

@@ -116,8 +116,10 @@ struct Writing<'a> {
 }
 
 /// The bytes of a part that has effects only.
-pub(super) fn effects_only(done: &Done) -> Vec<u8> {
-    encode(&Writing { done: Some(done), ..Writing::default() })
+pub(super) fn effects_only(part: &PartOut) -> Vec<u8> {
+    let (payment, exchange, cause, cycle) = tagged(part.tag);
+    let supply = SupplyLine::of(part);
+    encode(&Writing { payment, exchange, cause, cycle, supply, done: Some(&part.done), ..Writing::default() })
 }
 
 /// The `pub` of a public entry, genesis and snapshots aside: evidence and effects.

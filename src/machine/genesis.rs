@@ -115,6 +115,7 @@ impl Genesis {
             capped: false,
             fees: false,
             taxed: false,
+            funded: false,
             driven: self.driven,
             frozen: false,
         };

@@ -161,6 +161,7 @@ impl<'a> Hints<'a> {
             Body::FileDispute(args) => {
                 self.names.extend(args.payment.map(Name::Payment));
                 self.names.extend(args.exchange.map(Name::Exchange));
+                self.names.extend(args.award.map(Name::Sponsored));
             }
             Body::MoveDispute(args) => self.names.push(Name::Dispute(args.dispute)),
             Body::OpenAccount(args) => {

@@ -87,7 +87,7 @@ kinds! {
     DetailsConfirmed "details.confirmed" false "details.confirm" "Bank details were confirmed by calling back: they count from the next cycle."
     ScheduleSet "schedule.set" false "schedule.set" "It is set when cycles are sealed by themselves."
     CycleDue "cycle.due" false "" "The open cycle is sealed by the schedule, and the next one opens."
-    DisputeFiled "dispute.filed" false "dispute.file" "Whoever owes for a payment or an exchange disputes that."
+    DisputeFiled "dispute.filed" false "dispute.file" "Whoever owes for a payment, an exchange or sponsored awards disputes that."
     DisputeMoved "dispute.moved" false "dispute.move" "A dispute goes a step on."
     ComplaintFiled "complaint.filed" false "complaint.file" "A consumer complains."
     ComplaintMoved "complaint.moved" false "complaint.move" "A complaint goes a step on."

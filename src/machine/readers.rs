@@ -240,6 +240,10 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
             let instruction = record.and_then(Record::instruction);
             all.extend(instruction.map(|one| Concerned::Participant(one.participant.clone())));
         }
+        Name::Sponsored(_) => {
+            let both = record.and_then(Record::sponsored).map(|one| [&one.debtor, &one.creditor]);
+            all.extend(both.into_iter().flatten().map(|one| Concerned::Participant(one.clone())));
+        }
         Name::Objection(_) => {
             let both = record.and_then(Record::objection).map(|one| [&one.debtor, &one.creditor]);
             all.extend(both.into_iter().flatten().map(|one| Concerned::Participant(one.clone())));

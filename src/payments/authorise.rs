@@ -10,7 +10,9 @@ use crate::book::{
     TillTerms, Unit,
 };
 use crate::network::Asked;
-use crate::prices::{Reserved, accept, end_firm, payment_fees, price_now, reserve, tax_now, voluntary};
+use crate::prices::{
+    Reserved, accept, end_firm, keeper_of, payment_fees, price_now, reserve, tax_now, voluntary,
+};
 use crate::sign::{Sale, optional_objects};
 use crate::types::{
     AccountId, BrandId, Currency, Ident, Money, OfferId, ParticipantId, PaymentId, Points, Rate, Refusal,
@@ -195,8 +197,12 @@ pub(super) fn share_of(
         true => None,
         false => tax_now(draft, participant, Service::Redemption)?,
     };
+    let keeper = match obligation.is_zero() {
+        true => None,
+        false => keeper_of(draft, code, participant)?,
+    };
     let (amount, price, firm) = (sale.amount, price.version, false);
-    Ok(OfferedShare { unit: code, amount, points, obligation, issuer, price, tax, firm })
+    Ok(OfferedShare { unit: code, amount, points, obligation, issuer, keeper, price, tax, firm })
 }
 
 /// Holds the points of one share at today's prices.
@@ -240,7 +246,8 @@ fn hold_points(
     terms: OfferedShare,
     firm_until: Option<Time>,
 ) -> Result<ShareTerms, Stop> {
-    let OfferedShare { unit, amount, points, obligation, issuer, price, tax, firm } = terms;
+    let payer = terms.payer().clone();
+    let OfferedShare { unit, amount, points, obligation, issuer, keeper, price, tax, firm } = terms;
     if points > agreed.points {
         return Err(Refused::about(Refusal::ConsentExceeded, format!("{points} {unit} are needed")).into());
     }
@@ -253,13 +260,13 @@ fn hold_points(
     let Reserved { any: reserved, paired } = match firm_until.filter(|_| firm) {
         // Headroom was held for it, so it is not asked for again.
         Some(until) => {
-            end_firm(draft, &issuer, shop, args.currency, obligation, until)?;
+            end_firm(draft, &payer, shop, args.currency, obligation, until)?;
             match deadline {
-                Some(deadline) => reserve(draft, &issuer, Some(shop), args.currency, deadline, obligation)?,
+                Some(deadline) => reserve(draft, &payer, Some(shop), args.currency, deadline, obligation)?,
                 None => Reserved::default(),
             }
         }
-        None => voluntary(draft, &issuer, shop, args.currency, obligation, deadline)?,
+        None => voluntary(draft, &payer, shop, args.currency, obligation, deadline)?,
     };
     draft.hold(agreed.account, bill.id, bill.deadline, points)?;
     let share = Record::Share(Share { account: agreed.account, taken: vec![] });
@@ -272,6 +279,7 @@ fn hold_points(
         points,
         obligation,
         issuer,
+        keeper,
         price,
         tax,
         reserved,

@@ -8,7 +8,7 @@ use crate::book::{
     TillTerms,
 };
 use crate::network::Asked;
-use crate::prices::release;
+use crate::prices::{Sides, owe_for_points, release};
 use crate::sign::{HeldCaps, Sale};
 use crate::types::{Kid, Money, PaymentId, Points, Refusal, Refused};
 use serde::{Deserialize, Serialize};
@@ -237,7 +237,7 @@ fn give_headroom_back(
     let (had, has) = (obligation_at(terms, before, x)?, obligation_at(terms, kept, x)?);
     let amount = has.minus(had).unwrap_or_default();
     let creditor = terms.paired.then_some(&payment.participant);
-    release(draft, &terms.issuer, creditor, payment.currency, payment.deadline, amount)
+    release(draft, terms.payer(), creditor, payment.currency, payment.deadline, amount)
 }
 
 /// Adds a lot at the end; joined with the last one if they are alike, which keeps the order.
@@ -267,18 +267,20 @@ fn book_obligation(
     let (had, has) =
         (obligation_at(terms, before, payment.amount)?, obligation_at(terms, after, payment.amount)?);
     let change = has.signed().saturating_sub(had.signed());
-    let (debtor, creditor, currency) = (&terms.issuer, &payment.participant, payment.currency);
-    match terms.tax {
-        _ if change == 0 => Ok(()),
-        None => draft.owe(debtor, creditor, currency, change, id.into()),
+    if change == 0 {
+        return Ok(());
+    }
+    let supply = match terms.tax {
+        None => None,
         Some(tax) => {
             let within = |gross| tax.within(gross).map(Money::signed).ok_or(Refusal::AmountTooLarge);
             let amount = within(has)?.saturating_sub(within(had)?);
-            let supply =
-                Supply { service: Service::Redemption, tax, net: change.saturating_sub(amount), amount };
-            draft.owe_for(debtor, creditor, currency, supply, id.into())
+            Some(Supply { service: Service::Redemption, tax, net: change.saturating_sub(amount), amount })
         }
-    }
+    };
+    let (issuer, keeper) = (&terms.issuer, terms.keeper.as_ref());
+    let sides = Sides { issuer, keeper, creditor: &payment.participant };
+    owe_for_points(draft, sides, payment.currency, change, supply, id.into())
 }
 
 /// The last `points` that were taken, in exact reverse order of taking.
@@ -349,6 +351,7 @@ mod tests {
             points: Points::new(points).expect("fits"),
             obligation: Money::new(obligation).expect("fits"),
             issuer: id("pa_issuer"),
+            keeper: None,
             price: 1,
             tax: None,
             reserved: false,

@@ -14,7 +14,7 @@ use crate::book::{
 };
 use crate::network::{Asked, signer};
 use crate::points::issue_exchanged;
-use crate::prices::{draw_exchange, end_firm, voluntary};
+use crate::prices::{Sides, draw_exchange, end_firm, owe_for_points, voluntary};
 use crate::sign::{Purpose, Sale};
 use crate::types::{AccountId, ExchangeId, Hash, Money, OfferId, Refusal, Refused, UnitCode};
 use serde::{Deserialize, Serialize};
@@ -59,20 +59,21 @@ pub fn exchange(draft: &mut Draft, asked: &Asked, args: &AgreeExchange) -> Resul
     draft.put(PartKey::Holder(account), Name::Exchange(id), Some(Record::Exchange(record)))?;
     if terms.debtor != terms.creditor {
         let owed = terms.worth.signed();
+        let payer = terms.payer();
         match terms.firm {
-            true => end_firm(draft, &terms.debtor, &terms.creditor, terms.currency, terms.worth, until)?,
-            false => voluntary(draft, &terms.debtor, &terms.creditor, terms.currency, terms.worth, None)
-                .map(drop)?,
+            true => end_firm(draft, payer, &terms.creditor, terms.currency, terms.worth, until)?,
+            false => voluntary(draft, payer, &terms.creditor, terms.currency, terms.worth, None).map(drop)?,
         }
-        match terms.tax {
-            None => draft.owe(&terms.debtor, &terms.creditor, terms.currency, owed, id.into())?,
+        let supply = match terms.tax {
+            None => None,
             Some(tax) => {
                 let amount = tax.within(terms.worth).ok_or(Refusal::AmountTooLarge)?.signed();
-                let supply =
-                    Supply { service: Service::Exchange, tax, net: owed.saturating_sub(amount), amount };
-                draft.owe_for(&terms.debtor, &terms.creditor, terms.currency, supply, id.into())?;
+                Some(Supply { service: Service::Exchange, tax, net: owed.saturating_sub(amount), amount })
             }
-        }
+        };
+        let (issuer, keeper) = (&terms.debtor, terms.keeper.as_ref());
+        let sides = Sides { issuer, keeper, creditor: &terms.creditor };
+        owe_for_points(draft, sides, terms.currency, owed, supply, id.into())?;
     }
     if let Some(ExchangeFeeTerms { worth, .. }) = &terms.fee
         && worth.customer != worth.supplier

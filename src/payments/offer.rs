@@ -16,7 +16,7 @@ use crate::book::{
 use crate::network::{Asked, signer};
 use crate::prices::{
     Exchanged, Fixed, accepts, end_firm, exchange_fee, exchange_fee_terms, exchange_prices, exchange_terms,
-    exchanged_less, fees_now, hold_firm, payment_fees, tax_now, with_fee,
+    exchanged_less, fees_now, hold_firm, keeper_of, payment_fees, tax_now, with_fee,
 };
 use crate::sign::{Purpose, Sale, objects, optional_object};
 use crate::types::{
@@ -146,8 +146,8 @@ pub fn make_offer(draft: &mut Draft, asked: &Asked, args: &MakeOffer) -> Result<
         (Some(wanted), None, Principal::Account(account)) => {
             let mut terms = offer_exchange(draft, *account, wanted)?;
             if args.firm {
-                let ExchangeTerms { debtor, creditor, currency, worth, .. } = &terms;
-                terms.firm = hold_firm(draft, debtor, creditor, *currency, *worth, until)?;
+                let ExchangeTerms { creditor, currency, worth, .. } = &terms;
+                terms.firm = hold_firm(draft, terms.payer(), creditor, *currency, *worth, until)?;
             }
             draft.hold(*account, id, until, terms.source)?;
             OfferTerms::Exchange(terms)
@@ -158,7 +158,7 @@ pub fn make_offer(draft: &mut Draft, asked: &Asked, args: &MakeOffer) -> Result<
             let mut bill = offer_bill(draft, brand, till, wanted)?;
             for share in bill.shares.iter_mut().filter(|_| args.firm) {
                 let (shop, currency) = (&bill.participant, bill.currency);
-                share.firm = hold_firm(draft, &share.issuer, shop, currency, share.obligation, until)?;
+                share.firm = hold_firm(draft, share.payer(), shop, currency, share.obligation, until)?;
             }
             OfferTerms::Payment(bill)
         }
@@ -190,13 +190,13 @@ pub fn cancel_offer(draft: &mut Draft, asked: &Asked, args: &CancelOffer) -> Res
 fn end_firm_of(draft: &mut Draft, offer: &Offer) -> Result<(), Stop> {
     match &offer.terms {
         OfferTerms::Exchange(terms) if terms.firm => {
-            end_firm(draft, &terms.debtor, &terms.creditor, terms.currency, terms.worth, offer.until)
+            end_firm(draft, terms.payer(), &terms.creditor, terms.currency, terms.worth, offer.until)
         }
         OfferTerms::Exchange(_) => Ok(()),
         OfferTerms::Payment(bill) => {
             for share in bill.shares.iter().filter(|share| share.firm) {
                 let (shop, currency) = (&bill.participant, bill.currency);
-                end_firm(draft, &share.issuer, shop, currency, share.obligation, offer.until)?;
+                end_firm(draft, share.payer(), shop, currency, share.obligation, offer.until)?;
             }
             Ok(())
         }
@@ -264,6 +264,10 @@ fn offer_exchange(
     if draft.account(account)?.holds.iter().filter(held).count() >= MOST_OPEN {
         return Err(Refusal::TooManyOffers.into());
     }
+    let keeper = match debtor == creditor {
+        true => None,
+        false => keeper_of(draft, from, &creditor)?,
+    };
     Ok(ExchangeTerms {
         from,
         to,
@@ -272,6 +276,7 @@ fn offer_exchange(
         target,
         worth,
         debtor,
+        keeper,
         creditor,
         settle_price: prices.settle.version,
         issue_price: prices.issue.version,

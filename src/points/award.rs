@@ -1,5 +1,6 @@
 //! One award, and the key's budget that it draws on.
 
+use super::sponsor::Sponsorship;
 use crate::book::{
     Account, Asserted, Bucket, Budget, Draft, KeyRecord, Limit, Lot, Measure, Name, Of, Origin, PartKey,
     Principal, Record, Shared, Stop, Unit, Used,
@@ -88,6 +89,8 @@ pub(super) struct Issuer {
     held: Option<HeldCaps>,
     /// What must stand behind the unit's points, if anything must.
     backing: Option<Backing>,
+    /// What another participant owes for them, if the key is another brand's.
+    sponsorship: Option<Sponsorship>,
 }
 
 /// What has been drawn, award by award.
@@ -108,14 +111,17 @@ impl Issuer {
         let key = signer(draft, kid, &[Purpose::Issuing, Purpose::Till])?;
         own_key(draft, kid, iss)?;
         let unit = draft.unit(code)?;
-        if unit.brand != *iss {
-            return Err(Refused::about(Refusal::KeyOwner, code).into());
-        }
+        let sponsorship = match unit.brand == *iss {
+            true => None,
+            false => Some(Sponsorship::open(draft, kid, iss, &unit, code)?),
+        };
         if draft.network()?.frozen {
             return Err(Refusal::NetworkFrozen.into());
         }
-        if draft.brand(iss)?.frozen {
-            return Err(Refused::about(Refusal::BrandFrozen, iss).into());
+        for brand in [iss, &unit.brand] {
+            if draft.brand(brand)?.frozen {
+                return Err(Refused::about(Refusal::BrandFrozen, brand).into());
+            }
         }
         if unit.frozen {
             return Err(Refused::about(Refusal::UnitFrozen, code).into());
@@ -144,7 +150,7 @@ impl Issuer {
         let place = key.till.as_ref().map(|terms| (terms.store.clone(), terms.till.clone()));
         let drawn = Drawn { issued, hour, asserted, room };
         let (held, backing) = (key.held, Backing::of(draft, code)?);
-        Ok(Self { brand: iss.clone(), code, unit, budget, subject, place, drawn, held, backing })
+        Ok(Self { brand: iss.clone(), code, unit, budget, subject, place, drawn, held, backing, sponsorship })
     }
 
     /// What the draws would be after this award; nothing changes yet.
@@ -194,6 +200,10 @@ impl Issuer {
         let (happened, backfill) = self.happened(award, draft.at)?;
         self.account(draft, award.sub)?;
         let after = self.draw(award.amount.get(), backfill, draft.at)?;
+        let paid = match &self.sponsorship {
+            Some(sponsorship) => Some(sponsorship.with(draft, award.amount)?),
+            None => None,
+        };
         if let Some(held) = asserted(&self.brand, self.code, &self.unit, self.held) {
             draft.assert_for(&held, award.sub, award.amount.get())?;
         }
@@ -203,7 +213,7 @@ impl Issuer {
             let key = draft.line_key().unwrap_or(PartKey::Holder(award.sub));
             draft.put(key, name, Some(Record::Used(Used(draft.seq, part, line.fingerprint))))?;
         }
-        self.drawn = after;
+        (self.drawn, self.sponsorship) = (after, paid);
         Ok(Verdict::Ok)
     }
 
@@ -240,6 +250,8 @@ impl Issuer {
 
     fn account(&self, draft: &mut Draft, id: AccountId) -> Result<(), Stop> {
         match draft.get(&Name::Account(id))?.as_deref().and_then(Record::account) {
+            // Its holders' accounts are the issuer's to open.
+            None if self.sponsorship.is_some() => Err(Refused::about(Refusal::AccountUnknown, id).into()),
             None => draft.open(id, Account::new(self.code, self.unit.offset, None)),
             Some(account) if account.head.unit != self.code => {
                 Err(Refused::about(Refusal::AccountUnknown, format!("{id} holds no {}", self.code)).into())
@@ -262,7 +274,11 @@ impl Issuer {
         let from = award.from.or_else(|| (pending > 0).then(|| day.plus_days(pending)));
         let from = from.filter(|from| *from > at.date(offset));
         let goodwill = award.reason.as_ref().is_some_and(|reason| reason.as_str() == "goodwill");
-        let origin = if goodwill { Origin::Goodwill } else { Origin::Earned };
+        let origin = match &self.sponsorship {
+            Some(_) => Origin::Sponsored,
+            None if goodwill => Origin::Goodwill,
+            None => Origin::Earned,
+        };
         Ok(Bucket(until, from, day.month(), origin))
     }
 
@@ -298,7 +314,10 @@ impl Issuer {
             let name = Name::Limit(self.brand.clone(), subject, measure);
             draft.put(PartKey::Brand(self.brand.clone()), name, Some(Record::Limit(limit)))?;
         }
-        Ok(())
+        match self.sponsorship {
+            Some(sponsorship) => sponsorship.close(draft),
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Points come into being: tokens and batches of awards.
+//! Points come into being: tokens and batches of awards, also such as another participant pays for.
 //!
 //! Owns: what an award must fulfil, and the dates and lots that it makes.
 //! Promises: points exist from the entry that takes them in; a receipt is awarded once; a key never
@@ -7,6 +7,8 @@
 
 mod award;
 mod batch;
+mod sponsor;
 
 pub use award::{AwardLine, Verdict, issue, issue_exchanged, use_token};
 pub use batch::{Batch, Lines, MAX_LINES, take_batch};
+pub use sponsor::put as put_sponsored;

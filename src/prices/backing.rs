@@ -2,10 +2,12 @@
 //!
 //! Owns: how many points are outstanding, what they need, and the one check of points that come into being.
 //! Promises: no award and no exchange leaves more points outstanding than their reserve stands for, at the highest settle
-//! price in force, rounded against the issuer; each line of a batch sees the lines before it. Points that come back, by a
-//! refund or a void, are never refused. A unit without a reserve costs one look-up.
+//! price in force, rounded against the issuer; where a reserve is filled when points are issued, none that its issuer may
+//! not owe for. Each line of a batch sees the lines before it. Points that come back, by a refund or a void, are never
+//! refused. A unit without a reserve costs one look-up.
 //! Refuses to know: who issues, and for whom.
 
+use super::issuance::may_fill;
 use super::price_now;
 use crate::book::{Draft, Name, Record, Reserve, Shared, Stop};
 use crate::network::unless_refused;
@@ -73,9 +75,13 @@ impl Backing {
         points_outstanding(draft, self.unit)
     }
 
-    /// Refused if more points are outstanding than before, and more than the reserve stands for.
+    /// Refused if more points are outstanding than before, and more than the reserve stands for, or than its issuer may
+    /// fill it for.
     pub fn check(&self, draft: &mut Draft, before: Points) -> Result<(), Stop> {
         let after = points_outstanding(draft, self.unit)?;
+        if self.reserve.issuance.is_some() {
+            return may_fill(draft, self.unit, &self.reserve, self.rate);
+        }
         let need = self.rate.money_ppm_ceil(after, self.reserve.ratio);
         let Reserve { held, currency, .. } = self.reserve;
         if after <= before || need.is_some_and(|need| need <= held) {

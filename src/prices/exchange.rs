@@ -9,7 +9,7 @@ use super::acceptance::listed;
 use super::price_now;
 use crate::book::{AcceptedUnit, Draft, Draw, ExchangeAccepted, Measure, Name, Price, Record, Stop};
 use crate::sign::Sale;
-use crate::types::{BrandId, Currency, Points, Rate, Refusal, Refused, UnitCode};
+use crate::types::{BrandId, Currency, ParticipantId, Points, Rate, Refusal, Refused, UnitCode};
 
 /// Which side of an exchange is fixed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,6 +50,21 @@ pub fn exchange_prices(
         return Err(Refused::about(Refusal::ExchangePaused, format!("{to} in {currency}")).into());
     }
     Ok(ExchangePrices { settle, issue })
+}
+
+/// What another participant is charged for points of a unit that it awards, and by which version. Refused while points
+/// could be worth more than is paid for them, as exchange into the unit is.
+pub fn charged_for(
+    draft: &mut Draft,
+    unit: UnitCode,
+    currency: Currency,
+    sponsor: &ParticipantId,
+) -> Result<(Rate, u64), Stop> {
+    let price = price_now(draft, unit, currency)?;
+    if gains(draft, unit, currency)? {
+        return Err(Refused::about(Refusal::ExchangePaused, format!("{unit} in {currency}")).into());
+    }
+    Ok((price.issue_to(sponsor), price.version))
 }
 
 /// Whether, over all versions of a unit's prices in force or announced, some settle price is above some issue price,

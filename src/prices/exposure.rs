@@ -222,6 +222,23 @@ pub fn voluntary(
     }
 }
 
+/// Whether a debtor may of its own will come to owe so much more: nothing is booked for it, and nothing reserved.
+pub fn may_owe(
+    draft: &mut Draft,
+    debtor: &ParticipantId,
+    creditor: &ParticipantId,
+    currency: Currency,
+    amount: Money,
+) -> Result<(), Stop> {
+    if debtor == creditor || amount.is_zero() || !draft.network()?.capped {
+        return Ok(());
+    }
+    match funding(draft, debtor, currency)? {
+        Some(have) => ask(draft, &have, debtor, creditor, currency, amount),
+        None => Ok(()),
+    }
+}
+
 /// Whether so much more is within what stands behind the debtor, and within the pair's cap; what may come to be owed
 /// counts as owed, for a pair if its cap says so.
 fn ask(

@@ -11,21 +11,25 @@ mod breakage;
 mod exchange;
 mod exposure;
 mod fees;
+mod issuance;
 mod rules;
 mod tax;
 
 pub use acceptance::{PublishAcceptance, accept, accepts, publish_acceptance};
 pub use backing::{Backing, is_short, needed, points_outstanding, reserve_of};
 pub use breakage::{PublishBreakage, WHOLE, publish_breakage};
-pub use exchange::{ExchangePrices, Fixed, draw_exchange, exchange_prices, exchange_terms, exchanged};
+pub use exchange::{
+    ExchangePrices, Fixed, charged_for, draw_exchange, exchange_prices, exchange_terms, exchanged,
+};
 pub use exposure::{
     Exposure, Reserved, Standing, change_disputed, end_firm, end_met_call, exposure, funding, hold_firm,
-    limit, owed_to, release, reserve, reserved, standing, voluntary,
+    limit, may_owe, owed_to, release, reserve, reserved, standing, voluntary,
 };
 pub use fees::{
     Exchanged, PublishFees, exchange_fee, exchange_fee_terms, exchanged_less, fees_now, payment_fees,
     publish_fees, with_fee,
 };
+pub use issuance::{Sides, keeper_of, owe_for_points, restate};
 pub use tax::{PublishTax, publish_tax, tax_now};
 
 use crate::book::{Dated, Draft, Name, PartKey, Price, PriceFor, Prices, Principal, Published, Record, Stop};

@@ -43,7 +43,7 @@ pub fn publish_tax(draft: &mut Draft, asked: &Asked, args: &PublishTax) -> Resul
     if !own {
         return Err(Refused::about(Refusal::KeyOwner, asked.kid).into());
     }
-    if args.service.is_fee() || !args.tax.is_sound() {
+    if !args.service.is_taxable() || !args.tax.is_sound() {
         let about = "service: redemption or exchange; tax: a rate above 0 for standard and for nothing else";
         return Err(Refused::about(Refusal::SettingInvalid, about).into());
     }

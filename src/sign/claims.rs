@@ -434,6 +434,10 @@ pub struct KeyBudget {
     /// Receipts of these instants are taken however late.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_object")]
     pub backfill: Option<Window>,
+    /// The key is another brand's, whose participant pays the issue price for the points, in this currency; that brand's
+    /// root approves the budget.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sponsored: Option<Currency>,
 }
 
 /// A window of time.

@@ -159,19 +159,37 @@ place_id! {
     ExchangeId, "exc_"
 }
 
-/// An id that is one of several sorts of place ids; the prefix tells them apart.
+place_id! {
+    /// Awards that another participant pays for: `awd_<seq>.<part>`, the place in the log where they were given.
+    AwardId, "awd_"
+}
+
+/// The reserve of a unit's points, as what an obligation is for: `rsv_` and the unit.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReserveId(pub UnitCode);
+
+impl FromStr for ReserveId {
+    type Err = Malformed;
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let no = || Malformed(format!("{text:?} is not a reserve: rsv_ and a unit's code"));
+        text.strip_prefix("rsv_").and_then(|unit| unit.parse().ok()).map(Self).ok_or_else(no)
+    }
+}
+
+impl fmt::Display for ReserveId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rsv_{}", self.0)
+    }
+}
+
+text_serde!(ReserveId);
+
+/// An id that is one of several sorts of ids; the prefix tells them apart.
 macro_rules! either_id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $($(#[$line:meta])* $variant:ident($id:ident, $prefix:literal)),*) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name { $($(#[$line])* $variant($id),)* }
-
-        impl $name {
-            /// The entry that made it.
-            pub fn seq(self) -> u64 {
-                match self { $(Self::$variant(id) => id.seq,)* }
-            }
-        }
 
         impl FromStr for $name {
             type Err = Malformed;
@@ -209,7 +227,7 @@ either_id! {
 }
 either_id! {
     /// What an obligation is for.
-    CauseId, "a payment, an exchange, an objection, a dispute or an instruction",
+    CauseId, "a payment, an exchange, sponsored awards, an objection, a dispute, an instruction or a reserve",
     /// A payment: its captures, refunds and fees.
     Payment(PaymentId, "pay_"),
     /// An exchange.
@@ -219,7 +237,11 @@ either_id! {
     /// A dispute: what it books back.
     Dispute(DisputeId, "dsp_"),
     /// An instruction that was not paid: what its payer owes those who bore it.
-    Instruction(InstructionId, "ins_")
+    Instruction(InstructionId, "ins_"),
+    /// A unit's reserve: what issuing points puts into it, and what it pays out or frees.
+    Reserve(ReserveId, "rsv_"),
+    /// Awards that another participant pays for.
+    Award(AwardId, "awd_")
 }
 
 /// A consumer's account of one unit: `ac_` and 26 characters of Crockford's base32 (lower case),
@@ -400,7 +422,10 @@ mod tests {
         for text in ["pay_42.0", "off_42.1"] {
             assert_eq!(text.parse::<HoldId>().map(|id| id.to_string()), Ok(text.to_owned()));
         }
-        assert_eq!("exc_7.0".parse::<CauseId>().map(CauseId::seq), Ok(7));
+        for text in ["exc_7.0", "awd_7.0", "rsv_HARVEST"] {
+            assert_eq!(text.parse::<CauseId>().map(|id| id.to_string()), Ok(text.to_owned()));
+        }
+        assert!("rsv_harvest".parse::<CauseId>().is_err());
         for text in ["exc_42.0", "42.0", "off_042.0", ""] {
             assert!(text.parse::<HoldId>().is_err(), "{text}");
         }

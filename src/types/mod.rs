@@ -16,8 +16,8 @@ pub use amount::{Asset, MAX_INT, Money, Points, Rate};
 pub(crate) use encode::as_text;
 pub use encode::{Fingerprint, Hash, Malformed, b64, b64_decode, decode, encode, hex};
 pub use id::{
-    AccountId, BrandId, CauseId, ComplaintId, ConsentId, Currency, DisputeId, ExchangeId, HoldId, Ident,
-    InstructionId, Kid, ObjectionId, OfferId, ParticipantId, PaymentId, UnitCode,
+    AccountId, AwardId, BrandId, CauseId, ComplaintId, ConsentId, Currency, DisputeId, ExchangeId, HoldId,
+    Ident, InstructionId, Kid, ObjectionId, OfferId, ParticipantId, PaymentId, ReserveId, UnitCode,
 };
 pub use refusal::{Action, Refusal, Refused};
 pub use schema::{pair, pairs};

@@ -1,9 +1,9 @@
 //! How the words look in the API's document: one schema each, with its pattern and an example.
 
 use super::{
-    AccountId, BrandId, CauseId, ComplaintId, ConsentId, Currency, Date, DisputeId, ExchangeId, Hash, HoldId,
-    Ident, InstructionId, Kid, Money, Month, ObjectionId, OfferId, ParticipantId, PaymentId, Points, Rate,
-    Refusal, Time, UnitCode,
+    AccountId, AwardId, BrandId, CauseId, ComplaintId, ConsentId, Currency, Date, DisputeId, ExchangeId,
+    Hash, HoldId, Ident, InstructionId, Kid, Money, Month, ObjectionId, OfferId, ParticipantId, PaymentId,
+    Points, Rate, Refusal, Time, UnitCode,
 };
 use std::borrow::Cow;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
@@ -28,10 +28,11 @@ macro_rules! texts {
 
 texts! {
     AccountId "^ac_[0-7][0-9a-hjkmnp-tv-z]{25}$" "ac_1efv0346h03m7dx6azzb5x8hzx" "The holder of one unit's points."
+    AwardId "^awd_(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$" "awd_14482.0" "Sponsored awards: the place in the log where they were given."
     BrandId "^br_[A-Za-z0-9._-]{1,61}$" "br_harvest" "A brand."
     ConsentId "^con_(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$" "con_14484.0" "A consent that stays open: the place in the log where it was opened."
     ComplaintId "^cmp_(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$" "cmp_14490.0" "A complaint: the place in the log where it was filed."
-    CauseId "^(pay|exc|obj|dsp|ins)_(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$" "pay_14485.0" "What an obligation is for: a payment, an exchange, an objection, a dispute or an instruction."
+    CauseId "^((pay|exc|awd|obj|dsp|ins)_(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)|rsv_[A-Z][A-Z0-9]{3,15})$" "pay_14485.0" "What an obligation is for: a payment, an exchange, sponsored awards, an objection, a dispute, an instruction or a unit's reserve."
     Currency "^[A-Z]{3}$" "USD" "A currency of the network."
     Date "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" "2026-03-31" "A calendar day."
     ExchangeId "^exc_(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$" "exc_14486.0" "An exchange: the place in the log where it happened."

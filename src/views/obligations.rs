@@ -62,7 +62,12 @@ impl Run {
                 (CauseId::Payment(payment), _) => entry.payment(payment),
                 _ => None,
             });
-            let shop = shop.map(|payment| &payment.participant);
+            let is_creditors = |shop: &&ParticipantId| {
+                let of = |place: &Place| matches!(place, Place::Pair(creditor, _) if creditor == *shop);
+                effect.done.legs.iter().any(|leg| of(&leg.place))
+            };
+            // What the issuer owes who pays the shop in its place is no obligation to the shop.
+            let shop = shop.map(|payment| &payment.participant).filter(is_creditors);
             // What no payment booked, and a fee, names its creditor first.
             let first = effect.done.legs.first().map(|leg| &leg.place);
             for leg in &effect.done.legs {

@@ -103,6 +103,7 @@ fn shop(payment: PaymentId, amounts: [u64; 3], closed: bool) -> Effect {
         points: Points::new(100).unwrap(),
         obligation: Money::ZERO,
         issuer: id("pa_harvest"),
+        keeper: None,
         price: 1,
         tax: None,
         reserved: false,

@@ -56,6 +56,7 @@ fn a_document_is_taken_from_who_brought_its_hash_and_read_by_both_sides() {
         unit: Some(super::scene::harvest()),
         exchange: None,
         fee: None,
+        award: None,
         amount: money(100),
         reason: id("wrong_amount"),
         points: None,

@@ -8,16 +8,16 @@ use super::node::PureNode;
 use super::world::{Brand, Holder, Key, World, beginning, id, money};
 use std::collections::BTreeMap;
 use tallyhouse::book::{
-    Answered, Booking, Closing, Instruction, Line, Name, Record, StatementLine, Tolerance, Way,
+    Answered, Booking, BreakageTo, Closing, Instruction, Line, Name, Record, StatementLine, Tolerance, Way,
 };
 use tallyhouse::clearing::{
-    self, AcceptStatement, AnswerObjection, ComputeCycle, ConfirmDetails, FileObjection, ImportStatement,
-    InstructionStep, LinePlace, Move, MoveCover, MoveCycle, MoveInstruction, SealCycle, SetDetails,
-    SetFunding, SetReserve, SetSchedule, Stage, stage,
+    self, AcceptStatement, AnswerObjection, ComputeCycle, ConfirmDetails, FileObjection, FilledAtIssuance,
+    ImportStatement, InstructionStep, LinePlace, Move, MoveCover, MoveCycle, MoveInstruction, SealCycle,
+    SetDetails, SetFunding, SetReserve, SetSchedule, Stage, stage,
 };
 use tallyhouse::machine::{Answer, Offered, Request};
 use tallyhouse::payments::{Authorise, MakeOffer, WantedPayment, WantedShare};
-use tallyhouse::sign::{KeyCert, PaymentConsent, Purpose, Typ};
+use tallyhouse::sign::{KeyBudget, KeyCert, PaymentConsent, Purpose, Typ};
 use tallyhouse::types::{
     Currency, Hash, Ident, InstructionId, Money, ObjectionId, ParticipantId, PaymentId, Refusal, Refused,
     Time,
@@ -436,7 +436,44 @@ impl House {
 
     /// How much must stand behind a unit's points.
     pub fn reserve(&mut self, unit: &str, ratio: u32) -> Result<Answer, Refused> {
-        self.agreed("reserve.set", &SetReserve { unit: id(unit), currency: eur(), ratio })
+        self.agreed("reserve.set", &SetReserve { unit: id(unit), currency: eur(), ratio, issuance: None })
+    }
+
+    /// A key of one brand's awards another's unit, and its participant pays: certified, granted, and approved by these roots.
+    pub fn sponsor(
+        &mut self,
+        brand: usize,
+        unit: &str,
+        key: &Key,
+        approve: &[usize],
+    ) -> Result<Answer, Refused> {
+        let sponsor = &self.world.brands[brand];
+        if self.node.state.get(&Name::Key(key.kid)).is_none() {
+            let cert = self.world.issuing_cert(sponsor, key, beginning().seconds(), None);
+            let request = self.world.certify(&sponsor.root, key, &cert);
+            self.send(request).expect("certified");
+        }
+        let budget = KeyBudget {
+            sponsored: Some(eur()),
+            ..self.world.budget(key.kid, id(unit), u64::from(self.ids) + 1)
+        };
+        let first = self.world.statement(&self.world.brand_of(id(unit)).0.root, Typ::KeyBudget, &budget);
+        let roots = approve.iter().map(|brand| &self.world.brands[*brand].root);
+        let request = approved(&self.world, first, roots);
+        self.ids += 1;
+        self.send(request)
+    }
+
+    /// A unit's reserve is filled when points are issued, and held by this participant.
+    pub fn fill_at_issuance(
+        &mut self,
+        unit: &str,
+        ratio: u32,
+        keeper: &str,
+        breakage_to: BreakageTo,
+    ) -> Result<Answer, Refused> {
+        let issuance = Some(FilledAtIssuance { keeper: id(keeper), breakage_to });
+        self.agreed("reserve.set", &SetReserve { unit: id(unit), currency: eur(), ratio, issuance })
     }
 
     /// All instructions of a cycle in one direction, paid in full.

@@ -5,10 +5,10 @@
 //! Refuses to know: what is checked with it.
 
 use super::house::{House, eur, step};
-use super::world::{id, money, points};
+use super::world::{Key, id, money, points};
 use tallyhouse::book::{
-    Answered, Booking, DayOfMonth, DayOfWeek, DisputeFee, Every, ExchangeFee, Fee, Name, PointsEffect,
-    Record, Service, StatementLine, Tax, TaxCategory, Way,
+    Answered, Booking, BreakageTo, DayOfMonth, DayOfWeek, DisputeFee, Every, ExchangeFee, Fee, Name,
+    PointsEffect, Record, Service, StatementLine, Tax, TaxCategory, Way,
 };
 use tallyhouse::clearing::{
     CallMargin, ClosePeriod, ComplaintStep, DisputeStep, FileComplaint, FileDispute, FileObjection,
@@ -19,7 +19,7 @@ use tallyhouse::machine::Request;
 use tallyhouse::network::SetTier;
 use tallyhouse::payments::{AgreeExchange, MakeOffer, WantedExchange, WantedPayment, WantedShare};
 use tallyhouse::prices::{PublishFees, PublishTax};
-use tallyhouse::types::{ComplaintId, DisputeId, ExchangeId, Hash, PaymentId};
+use tallyhouse::types::{AwardId, ComplaintId, DisputeId, ExchangeId, Hash, PaymentId, encode};
 
 /// Plays it on a network in which participants owe each other.
 pub fn play(house: &mut House) {
@@ -108,6 +108,59 @@ fn backed(house: &mut House) {
     let until = house.now.seconds() + 5 * 86_400;
     let args = CallMargin { participant: id("pa_polar"), currency: eur(), until };
     house.ask("margin.call", &args).expect("called upon");
+    filled(house);
+}
+
+/// A reserve that is filled when points are issued; some are spent, some come back, the rest will end unspent.
+fn filled(house: &mut House) {
+    house.fill_at_issuance("KINOPLUS", 1_000_000, "pa_franchise", BreakageTo::Fund).expect("set");
+    let cid = house.cid();
+    let (brand, at) = house.world.brand_of(id("KINOPLUS"));
+    let sub = house.world.holder(id("KINOPLUS"), 7).account;
+    let mut token = house.world.token(brand, id("KINOPLUS"), &cid, sub, 40, house.now);
+    token.until = Some(house.now.date(0).plus_days(2));
+    let request = house.world.issue(&brand.issuing[at], &token);
+    house.send(request).expect("awarded");
+    house.award("KINOPLUS", 7, 900);
+    house.offer_firm(0, "KINOPLUS", 100).expect("offered");
+    let paid = house.pay(0, "KINOPLUS", 7, 600, true).expect("paid");
+    let cid = house.cid();
+    let request = house.world.refund(&house.world.brands[0].tills[0].key, &cid, paid, 200);
+    house.send(request).expect("refunded");
+    sponsored(house);
+}
+
+/// Awards of one brand's points that another pays for, in a token and in a batch; it disputes the first.
+fn sponsored(house: &mut House) {
+    let key = Key::derive(house.world.seed, "sponsor");
+    house.sponsor(1, "HARVEST", &key, &[1]).expect("granted");
+    let sub = house.award("HARVEST", 7, 1).account;
+    let (cid, now) = (house.cid(), house.now);
+    let token = house.world.token(&house.world.brands[1], id("HARVEST"), &cid, sub, 300, now);
+    let given = house.send(house.world.issue(&key, &token)).expect("awarded").seq;
+    let cid = house.cid();
+    let lines = vec![encode(&token.award())];
+    let claims = house.world.batch(&house.world.brands[1], id("HARVEST"), &cid, &lines, true, now);
+    house.send(house.world.issue_batch(&key, &claims, &lines)).expect("awarded");
+    let args = FileDispute {
+        payment: None,
+        unit: None,
+        exchange: None,
+        award: Some(AwardId { seq: given, part: 0 }),
+        amount: money(40),
+        reason: id("duplicate"),
+        points: None,
+        evidence: vec![],
+    };
+    let dispute = DisputeId { seq: house.by_brand(1, "dispute.file", &args).expect("filed").seq, part: 0 };
+    for (by_house, step) in [(true, DisputeStep::ChargeBack), (false, DisputeStep::Accept)] {
+        let args = MoveDispute { dispute, step, fees: vec![], evidence: vec![] };
+        let done = match by_house {
+            true => house.ask("dispute.move", &args),
+            false => house.by_brand(0, "dispute.move", &args),
+        };
+        done.expect("moved");
+    }
 }
 
 /// Bank details: set twice, set by the house for who has no brand; and a cycle whose instructions they are pinned in.
@@ -246,6 +299,7 @@ fn disputed(house: &mut House, payment: PaymentId) {
             unit: Some(id("HARVEST")),
             exchange: None,
             fee: None,
+            award: None,
             amount: money(500),
             reason: id("wrong_amount"),
             points,
@@ -290,6 +344,7 @@ fn exchange_disputed(house: &mut House) {
         unit: None,
         exchange: Some(exchange),
         fee: None,
+        award: None,
         amount: money(10),
         reason: id("not_ours"),
         points: None,

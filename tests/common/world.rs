@@ -348,7 +348,17 @@ impl World {
     pub fn budget(&self, key: Kid, unit: UnitCode, serial: u64) -> KeyBudget {
         let most = points(1_000_000_000_000);
         let until = beginning().seconds() + 10 * 365 * 86_400;
-        KeyBudget { aud: self.net, key, unit, serial, ceiling: most, hourly: most, until, backfill: None }
+        KeyBudget {
+            aud: self.net,
+            key,
+            unit,
+            serial,
+            ceiling: most,
+            hourly: most,
+            until,
+            backfill: None,
+            sponsored: None,
+        }
     }
 
     pub fn define_unit(&self, root: &Key, cid: &str, args: &DefineUnit) -> Request {

@@ -8,12 +8,12 @@ use tallyhouse::book::{
 };
 use tallyhouse::clearing::{
     self, AcceptStatement, AnswerObjection, CallMargin, ClosePeriod, ComputeCycle, ConfirmDetails,
-    FileComplaint, FileDispute, FileObjection, ImportStatement, LinePlace, MoveComplaint, MoveCover,
-    MoveCycle, MoveDispute, MoveInstruction, PairCap, SealCycle, SetDetails, SetFunding, SetReserve,
-    SetSchedule,
+    FileComplaint, FileDispute, FileObjection, FilledAtIssuance, ImportStatement, LinePlace, MoveComplaint,
+    MoveCover, MoveCycle, MoveDispute, MoveInstruction, PairCap, SealCycle, SetDetails, SetFunding,
+    SetReserve, SetSchedule,
 };
 use tallyhouse::machine::Request;
-use tallyhouse::types::{ExchangeId, Hash, InstructionId};
+use tallyhouse::types::{AwardId, ExchangeId, Hash, InstructionId};
 
 fn word<T: serde::de::DeserializeOwned>(text: &str) -> T {
     serde_json::from_value(text.into()).unwrap_or_else(|e| panic!("{text}: {e}"))
@@ -124,6 +124,10 @@ impl Table {
                     unit: id(row.word(1)),
                     currency: id(row.or("currency", "EUR")),
                     ratio: number(row.word(2)) as u32,
+                    issuance: row.get("keeper").map(|keeper| FilledAtIssuance {
+                        keeper: id(keeper),
+                        breakage_to: word(row.or("breakage", "issuer")),
+                    }),
                 };
                 self.command(row, "analyst", "reserve.set", &args)
             }
@@ -189,12 +193,14 @@ impl Table {
             }
             "dispute" => {
                 let subject = row.word(1);
-                let exchange = self.seqs.get(subject).filter(|_| row.has("exchange"));
+                let other = self.seqs.get(subject).filter(|_| row.has("exchange") || row.has("award"));
+                let award = other.filter(|_| row.has("award"));
                 let args = FileDispute {
-                    payment: exchange.is_none().then(|| self.payment(subject)),
-                    unit: (exchange.is_none() && row.get("of").is_none()).then(|| id(row.word(2))),
-                    exchange: exchange.map(|seq| ExchangeId { seq: *seq, part: 0 }),
+                    payment: other.is_none().then(|| self.payment(subject)),
+                    unit: (other.is_none() && row.get("of").is_none()).then(|| id(row.word(2))),
+                    exchange: other.filter(|_| award.is_none()).map(|seq| ExchangeId { seq: *seq, part: 0 }),
                     fee: row.get("of").map(word),
+                    award: award.map(|seq| AwardId { seq: *seq, part: 0 }),
                     amount: money(number(row.word(3))),
                     reason: id(row.word(4)),
                     points: row.get("points").map(word),

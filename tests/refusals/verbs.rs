@@ -169,7 +169,9 @@ impl Table {
         }
         budget.backfill =
             row.get("backfill").map(|from| Window { from: self.seconds(from), until: 253_402_300_799 });
-        self.world.set_budget(&self.key(row.word(4)), &budget)
+        budget.sponsored = row.get("sponsored").map(id);
+        let first = self.world.statement(&self.key(row.word(4)), Typ::KeyBudget, &budget);
+        self.approved(row, "", first)
     }
 
     fn unit(&self, row: &Row) -> Request {

@@ -59,6 +59,7 @@ impl Brand {
             hourly: enough(self.sales.busiest_hour)?,
             until: start.plus_seconds((year + 1) * YEAR + 86_400).seconds(),
             backfill: None,
+            sponsored: None,
         })
     }
 }

@@ -118,6 +118,7 @@ impl House<'_> {
             unit: Some(found.unit),
             exchange: None,
             fee: None,
+            award: None,
             amount: found.owed,
             reason: "goods_not_received".parse().map_err(text)?,
             points: None,

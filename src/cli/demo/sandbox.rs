@@ -249,7 +249,8 @@ fn till_budget(cast: &Cast<'_>, brand: &Brand, store: &Ident, now: Time) -> Resu
     let (ceiling, hourly) = ceiling.zip(day).ok_or("more points than 2^53 - 1")?;
     let (aud, key, unit) = (cast.pen.net, till.key.public().kid(), brand.terms.unit);
     let until = now.plus_seconds(YEAR).seconds();
-    let budget = KeyBudget { aud, key, unit, serial: 1, ceiling, hourly, until, backfill: None };
+    let budget =
+        KeyBudget { aud, key, unit, serial: 1, ceiling, hourly, until, backfill: None, sponsored: None };
     Ok(cast.pen.budget(&brand.keys.root, &budget))
 }
 
@@ -264,7 +265,8 @@ fn held_keys(cast: &Cast<'_>, brand: &Brand, safe: &Safe, now: Time) -> Result<[
     let until = now.plus_seconds(YEAR).seconds();
     let (aud, key, unit) = (pen.net, issuing.kid, terms.unit);
     let (ceiling, hourly) = (points(ceiling)?, points(day)?);
-    let budget = KeyBudget { aud, key, unit, serial: 1, ceiling, hourly, until, backfill: None };
+    let budget =
+        KeyBudget { aud, key, unit, serial: 1, ceiling, hourly, until, backfill: None, sponsored: None };
     let money = |minor| cast.terms.money(minor).ok_or("more money than 2^53 - 1");
     let [account, once, day] = MONEY.map(money);
     let (once, day) = (once?, day?);

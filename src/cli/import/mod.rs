@@ -354,6 +354,7 @@ impl<'a> Plan<'a> {
             hourly: self.budget.hourly,
             until: self.budget.until.max(latest.plus_seconds(30 * 86_400).seconds()),
             backfill: Some(Window { from, until: until + 1 }),
+            sponsored: None,
         };
         let at = network.genesis.driven.then_some(now);
         network.engine.ask(&self.issuer.pen.budget(root, &budget), at).map_err(CliError::fault)?;

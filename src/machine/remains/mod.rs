@@ -25,6 +25,7 @@ use super::verify::{Broken, Records, Stored};
 use crate::book::{Draft, Effects, PartKey, PartOut, Stop};
 use crate::log::Slot;
 use crate::points::{Lines, Verdict};
+use crate::prices::restate;
 use guess::{Guess, guesses};
 use scene::Scene;
 
@@ -113,6 +114,7 @@ fn play(scene: &Scene, guess: &Guess) -> Result<(Effects, Vec<PartBody>), Stop> 
         Some(command) => run(&mut draft, command, &mut outcome)?,
         None => guess.act.book(&mut draft, &guess.asked, &mut outcome)?,
     }
+    restate(&mut draft)?;
     if let Some(principal) = &principal {
         record_id(&mut draft, principal, &guess.asked)?;
     }
