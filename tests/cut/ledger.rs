@@ -63,6 +63,8 @@ pub struct Ledger {
     cuts: Vec<u64>,
     pub obligations: Vec<Obligation>,
     nets: BTreeMap<u64, Nets>,
+    /// What all participants have in a cycle and a currency: always nothing.
+    sums: BTreeMap<(u64, String), i128>,
     pairs: BTreeMap<(u64, String, String, String), i128>,
     cycles: BTreeMap<u64, Value>,
     lines: BTreeMap<(u64, Party), Line>,
@@ -142,10 +144,11 @@ impl Ledger {
         for part in &entry.parts {
             self.part(entry, part, &puts, &mut touched)?;
         }
-        for cycle in &touched {
-            self.sums(*cycle)?;
+        for (cycle, who) in &touched {
+            self.row(*cycle, who)?;
             ensure!(!self.approved.contains(cycle), "cycle {cycle} was approved, and gets an obligation");
         }
+        ensure!(self.sums.values().all(|sum| *sum == 0), "positions sum to {:?}", self.sums);
         let before = if entry.kind == "cycle.computed" { self.lines.clone() } else { BTreeMap::new() };
         for (name, value) in &puts {
             self.put(entry, name, value)?;
@@ -175,7 +178,7 @@ impl Ledger {
         entry: &Entry,
         part: &Value,
         puts: &[(&str, &Value)],
-        touched: &mut BTreeSet<u64>,
+        touched: &mut BTreeSet<(u64, String)>,
     ) -> Result<(), String> {
         let pair =
             |leg: &Value| text(&leg[0]).split_once(':').filter(|(a, _)| a.starts_with("pa_")).is_some();
@@ -190,6 +193,8 @@ impl Ledger {
             let (currency, amount) = (text(&leg[1]), integer(&leg[2]));
             ensure!(who != from, "{who} owes itself");
             *sums.entry(currency).or_default() += amount;
+            *self.sums.entry((cycle, currency.to_owned())).or_default() += amount;
+            touched.insert((cycle, who.to_owned()));
             let party = (who.to_owned(), currency.to_owned());
             *self.nets.entry(cycle).or_default().entry(party).or_default() += amount;
             let key = (cycle, who.to_owned(), from.to_owned(), currency.to_owned());
@@ -201,7 +206,6 @@ impl Ledger {
             ensure!(back == -amount, "{leg} has no other side");
         }
         ensure!(sums.values().all(|sum| *sum == 0), "a part's money sums to {sums:?}");
-        touched.insert(cycle);
         let by_place = match entry.kind.as_str() {
             // An accepted objection takes out of a cycle that was sealed, and puts the same into the open one.
             "objection.answered" if cycle != self.open() => {
@@ -234,20 +238,17 @@ impl Ledger {
         }
     }
 
-    /// What participants have in a cycle sums to zero, and is what stands between them pair by pair.
-    fn sums(&self, cycle: u64) -> Result<(), String> {
-        let mut sums: BTreeMap<&str, i128> = BTreeMap::new();
-        let nets = &self.nets[&cycle];
-        for ((_, currency), net) in nets {
-            *sums.entry(currency).or_default() += net;
+    /// What a participant has from all others in a cycle is what stands between it and each of them.
+    fn row(&self, cycle: u64, who: &str) -> Result<(), String> {
+        let mut row: BTreeMap<&str, i128> = BTreeMap::new();
+        let of = self.pairs.range((cycle, who.to_owned(), String::new(), String::new())..);
+        for ((_, _, _, currency), amount) in of.take_while(|((of, one, ..), _)| *of == cycle && one == who) {
+            *row.entry(currency).or_default() += amount;
         }
-        ensure!(sums.values().all(|sum| *sum == 0), "positions of cycle {cycle} sum to {sums:?}");
-        let mut rows = Nets::new();
-        let of = self.pairs.range((cycle, String::new(), String::new(), String::new())..);
-        for ((_, who, _, currency), amount) in of.take_while(|((of, ..), _)| *of == cycle) {
-            *rows.entry((who.clone(), currency.clone())).or_default() += amount;
+        for (currency, sum) in row {
+            let net = self.nets[&cycle].get(&(who.to_owned(), currency.to_owned()));
+            ensure!(net == Some(&sum), "{who} has {net:?} {currency} in cycle {cycle}, pair by pair {sum}");
         }
-        ensure!(rows == *nets, "rows of cycle {cycle} are {rows:?}, nets {nets:?}");
         Ok(())
     }
 
@@ -429,6 +430,15 @@ impl Ledger {
                 "{party:?} loses what cycle {of} carried on"
             );
         }
+        let mut told: BTreeMap<Party, Vec<&Value>> = BTreeMap::new();
+        for one in self
+            .instructions
+            .values()
+            .filter(|one| number(&one["cycle"]) == cycle && number(&one["version"]) == version)
+        {
+            let party = (text(&one["participant"]).to_owned(), text(&one["currency"]).to_owned());
+            told.entry(party).or_default().push(one);
+        }
         for (currency, mut parties) in exact {
             let cent = cent(currency);
             let units = -parties.iter().map(|(_, x)| x.div_euclid(cent)).sum::<i128>();
@@ -437,14 +447,8 @@ impl Ledger {
                 let amount = (x.div_euclid(cent) + i128::from(place < units)) * cent;
                 let line = lines[party];
                 ensure!(line.amount == amount, "{party:?} is to be paid {amount}, its line is {line:?}");
-                let of = |one: &&Value| {
-                    number(&one["cycle"]) == cycle
-                        && one["version"] == version
-                        && one["participant"] == *party.0
-                        && one["currency"] == *party.1
-                };
-                let told: Vec<&Value> = self.instructions.values().filter(of).collect();
-                match told.as_slice() {
+                let told = told.get(party).map_or(&[][..], Vec::as_slice);
+                match told {
                     [] => ensure!(amount == 0, "nobody pays {amount} for {party:?}"),
                     [one] => {
                         let way = if amount < 0 { "in" } else { "out" };
