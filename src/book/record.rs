@@ -4,6 +4,7 @@ use super::account::{Account, Lot};
 use super::clearing::{
     Bank, Closing, Complaint, Cycle, Dispute, Instruction, Line, Objection, Roll, Statement,
 };
+use super::apart::{Due, Netting};
 use super::details::{Details, DetailsVersion};
 use super::fees::{FeeTerms, FeeVersions, PublishedFees, Tax, TaxTable};
 use super::funding::{CoverStep, Funding, Reserve};
@@ -478,6 +479,7 @@ records! {
     Details(Details) = Name::Details(..), details;
     DetailsVersion(DetailsVersion) = Name::DetailsVersion(..), details_version;
     Dispute(Dispute) = Name::Dispute(_), dispute;
+    Due(Due) = Name::Due(..), due_between;
     Enrolled(ParticipantId) = Name::Enrolled(_), enrolled;
     Erased(Erased) = Name::Erased(..), erased;
     Exchange(Exchange) = Name::Exchange(_), exchange;
@@ -487,6 +489,7 @@ records! {
     Key(KeyRecord) = Name::Key(_), key;
     Limit(Limit) = Name::Limit(..), limit;
     Line(Line) = Name::Line(..), line;
+    Netting(Netting) = Name::Netting, netting;
     Network(Network) = Name::Network, network;
     Offer(Offer) = Name::Offer(_), offer;
     Objection(Objection) = Name::Objection(_), objection;

@@ -134,6 +134,10 @@ place_id! {
     InstructionId, "ins_"
 }
 place_id! {
+    /// A set-off: `set_<seq>.<part>`, the entry that set off and took the rest out of its cycle.
+    SetOffId, "set_"
+}
+place_id! {
     /// An objection to a cycle: `obj_<seq>.<part>`, the place in the log where it was filed.
     ObjectionId, "obj_"
 }
@@ -209,7 +213,7 @@ either_id! {
 }
 either_id! {
     /// What an obligation is for.
-    CauseId, "a payment, an exchange, an objection, a dispute or an instruction",
+    CauseId, "a payment, an exchange, an objection, a dispute, an instruction or a set-off",
     /// A payment: its captures, refunds and fees.
     Payment(PaymentId, "pay_"),
     /// An exchange.
@@ -219,7 +223,9 @@ either_id! {
     /// A dispute: what it books back.
     Dispute(DisputeId, "dsp_"),
     /// An instruction that was not paid: what its payer owes those who bore it.
-    Instruction(InstructionId, "ins_")
+    Instruction(InstructionId, "ins_"),
+    /// A set-off: what it takes out of a cycle, what stays owed, and what was paid of that.
+    SetOff(SetOffId, "set_")
 }
 
 /// A consumer's account of one unit: `ac_` and 26 characters of Crockford's base32 (lower case),

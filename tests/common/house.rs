@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use tallyhouse::book::{Answered, Booking, Closing, Instruction, Line, Name, Record, StatementLine, Way};
 use tallyhouse::clearing::{
     self, AcceptStatement, AnswerObjection, ComputeCycle, ConfirmDetails, FileObjection, ImportStatement,
-    InstructionStep, LinePlace, Move, MoveCover, MoveCycle, MoveInstruction, SealCycle, SetDetails,
-    SetFunding, SetReserve, Stage, stage,
+    InstructionStep, LinePlace, Matrix, Move, MoveCover, MoveCycle, MoveInstruction, SealCycle, SetDetails,
+    SetFunding, SetOffCycle, SetReserve, Stage, stage,
 };
 use tallyhouse::machine::{Answer, Offered, Request};
 use tallyhouse::payments::{Authorise, MakeOffer, WantedPayment, WantedShare};
@@ -299,6 +299,38 @@ impl House {
         let version = self.closing(cycle).version + 1;
         let digest = clearing::digest(&nets);
         self.ask("cycle.compute", &ComputeCycle { cycle, version, digest })
+    }
+
+    /// Takes what stands apart out of a cycle, before its next version is computed.
+    pub fn set_off(&mut self, cycle: u64) -> Result<Answer, Refused> {
+        let (version, digest) = (self.closing(cycle).version + 1, self.set_off_digest(cycle));
+        self.ask("cycle.set_off", &SetOffCycle { cycle, version, digest })
+    }
+
+    /// The digest of that, out of the totals of pairs.
+    pub fn set_off_digest(&self, cycle: u64) -> Hash {
+        let netting = self.node.state.get(&Name::Netting).and_then(Record::netting).cloned();
+        let apart: Vec<ParticipantId> = netting.unwrap_or_default().apart(cycle).cloned().collect();
+        let of: Vec<u64> = self.closing(cycle).includes.into_iter().chain([cycle]).collect();
+        let mut owed: BTreeMap<(Currency, ParticipantId, ParticipantId), i64> = BTreeMap::new();
+        for (name, record) in &self.node.state.0 {
+            if let (Name::Pair(c, a, b, currency), Record::Total(total)) = (name, &**record)
+                && of.contains(c)
+                && (apart.contains(a) || apart.contains(b))
+            {
+                *owed.entry((*currency, b.clone(), a.clone())).or_default() += total;
+            }
+        }
+        let currencies: Vec<Currency> = self.world.genesis.currencies.iter().map(|one| one.code).collect();
+        let mut lines = vec![];
+        for currency in currencies {
+            let debts = owed.iter().filter(|((of, ..), _)| *of == currency);
+            let matrix = Matrix::of(debts.map(|((_, debtor, creditor), n)| (debtor, creditor, *n)));
+            let matrix = matrix.expect("sound");
+            let off = clearing::set_off(&matrix).expect("solved");
+            lines.extend(clearing::set_off_lines(currency, &matrix, &off));
+        }
+        clearing::set_off_digest(&lines)
     }
 
     /// From sealed to approved, with nobody objecting.

@@ -17,6 +17,8 @@ const MOST: usize = 12;
 #[derive(Default, Debug, Clone)]
 struct Way {
     version: u32,
+    /// The version for which what stands apart was taken out of it.
+    apart: Option<u32>,
     /// Its newest version was neither sent back nor spoilt by an objection.
     computed: bool,
     review: Option<u64>,
@@ -32,6 +34,7 @@ struct Way {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Try {
     Seal,
+    SetOff { version: u32, right: bool },
     Compute { version: u32, right: bool },
     Review { until: u64 },
     Return,
@@ -130,10 +133,20 @@ impl Foreseen {
                 at(&["open"])?;
                 must(self.live().len() < MOST, Refusal::CyclesTooMany)?;
             }
+            Try::SetOff { version, right } => {
+                at(&["sealed"])?;
+                must(version == way.version + 1, Refusal::SerialStale)?;
+                must(way.apart != Some(version), Refusal::CycleStage)?;
+                must(!ledger.apart(cycle).is_empty(), Refusal::CycleStage)?;
+                must(right, Refusal::CycleDigest)?;
+                way.apart = Some(version);
+            }
             Try::Compute { version, right } => {
                 at(&["sealed"])?;
                 must(version == way.version + 1, Refusal::SerialStale)?;
                 must(way.objections == 0, Refusal::CycleOpenWork)?;
+                let whole = ledger.apart(cycle).is_empty() || way.apart == Some(version);
+                must(whole, Refusal::CycleOpenWork)?;
                 let before = self.ways.range(..cycle).rev().find(|(_, way)| way.ended != Some("voided"));
                 must(before.is_none_or(|(_, way)| way.approved), Refusal::CycleOpenWork)?;
                 must(right, Refusal::CycleDigest)?;

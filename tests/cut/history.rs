@@ -12,10 +12,10 @@ use super::foresee::{Foreseen, Try};
 use super::ledger::Ledger;
 use super::town::UNITS;
 use std::collections::BTreeMap;
-use tallyhouse::book::{Answered, Booking, StatementLine, Way};
+use tallyhouse::book::{Answered, Booking, Name, NettingMode, Record, StatementLine, Way};
 use tallyhouse::clearing::{
-    AnswerObjection, ComputeCycle, DisputeStep, FileDispute, FileObjection, Move, MoveCycle, MoveDispute,
-    SealCycle,
+    AnswerObjection, ComputeCycle, ConfirmDue, DisputeStep, FileDispute, FileObjection, Move, MoveCycle,
+    MoveDispute, SealCycle, SetNetting, SetOffCycle,
 };
 use tallyhouse::payments::{AgreeExchange, MakeOffer, WantedExchange};
 use tallyhouse::types::{DisputeId, Hash, InstructionId, ObjectionId, PaymentId, Refusal};
@@ -35,6 +35,10 @@ pub struct History {
     /// Charged back: the dispute, its filer's brand, its target's.
     disputes: Vec<(DisputeId, usize, usize)>,
     objections: Vec<(ObjectionId, u64)>,
+    /// Nobody stands apart in it.
+    calm: bool,
+    /// How often each brand's participant declared how it is settled.
+    versions: BTreeMap<usize, u64>,
     /// How often each step got each answer.
     pub met: BTreeMap<String, u64>,
 }
@@ -50,8 +54,12 @@ impl History {
         house.now = house.now.plus_seconds(3 * 86_400);
         // A cover that is drawn in a shortfall, and nothing behind the others.
         house.fund("pa_polar", None, 7_777).expect("set");
-        let (ledger, foreseen, bills, disputes, objections, met) = Default::default();
-        Self { house, ledger, foreseen, rng: Rng::new(seed), bills, disputes, objections, met }
+        for request in house.world.approving() {
+            house.send(request).expect("certified");
+        }
+        let (ledger, foreseen, bills, disputes, objections, versions, met) = Default::default();
+        let (rng, calm) = (Rng::new(seed), seed % 3 == 0);
+        Self { house, ledger, foreseen, rng, bills, disputes, objections, calm, versions, met }
     }
 
     /// Plays so many steps.
@@ -63,7 +71,9 @@ impl History {
                 38..43 => self.exchange(),
                 43..48 => self.file(),
                 48..51 => self.end(),
-                51..55 => self.pass(),
+                51..53 => self.pass(),
+                53 => self.declare(),
+                54 => self.confirm(),
                 55..58 => self.seal(),
                 _ => self.advance(),
             }
@@ -165,6 +175,47 @@ impl History {
         self.house.by_brand(by, "dispute.move", &args).expect("ended");
     }
 
+    /// In every third history nobody stands apart.
+    fn declare(&mut self) {
+        if self.calm {
+            return self.pass();
+        }
+        let (brand, who) = *self.rng.pick(&OWED);
+        let mode = if self.rng.chance(60) { NettingMode::SetOff } else { NettingMode::Novated };
+        let version = self.versions.entry(brand).or_default();
+        *version += 1;
+        let args = SetNetting { participant: id(who), version: *version, mode };
+        self.house.agreed_by_brand(brand, "netting.set", &args).expect("declared");
+    }
+
+    /// A creditor says that it was paid something of what is due to it, if that can be said now.
+    fn confirm(&mut self) {
+        let open = self.house.open();
+        let due = self.house.node.state.0.iter().filter_map(|(name, record)| match (name, &**record) {
+            (Name::Due(a, b, _), Record::Due(due)) if due.amount > due.paid => {
+                let creditor = if due.debtor == *a { b } else { a };
+                Some((due.debtor.clone(), creditor.clone(), due.cycle, due.amount.get() - due.paid.get()))
+            }
+            _ => None,
+        });
+        let mut due: Vec<_> = due.collect();
+        due.sort();
+        if due.is_empty() {
+            return self.pass();
+        }
+        let (debtor, creditor, cycle, most) = self.rng.pick(&due).clone();
+        let Some((brand, _)) = OWED.iter().find(|(_, who)| *who == creditor.as_str()) else { return };
+        let amount = money((self.rng.below(most / 100) + 1) * 100);
+        let args = ConfirmDue { debtor, creditor, currency: eur(), amount, reference: id("seen") };
+        let got = self.house.by_brand(*brand, "due.confirm", &args).map(drop).map_err(|no| no.code);
+        let foreseen = if cycle == open { Ok(()) } else { Err(Refusal::CycleOpenWork) };
+        assert_eq!(got, foreseen, "{args:?}");
+        *self
+            .met
+            .entry(format!("Confirm {}", got.map_or_else(|no| no.to_string(), |()| "ok".into())))
+            .or_default() += 1;
+    }
+
     fn seal(&mut self) {
         // Mostly the open one; else one that was sealed before, or one that is not there yet.
         let open = self.foreseen.open();
@@ -193,6 +244,9 @@ impl History {
         let right = self.rng.chance(85);
         let next = match stage {
             "sealed" if self.rng.chance(6) => Try::Void,
+            "sealed" if !self.ledger.apart(cycle).is_empty() && self.rng.chance(60) => {
+                Try::SetOff { version: if self.rng.chance(90) { version } else { kept }, right }
+            }
             "sealed" => Try::Compute { version: if self.rng.chance(90) { version } else { kept }, right },
             "computed" => Try::Review { until },
             "review" => match self.rng.below(10) {
@@ -211,6 +265,7 @@ impl History {
             0..72 => next,
             72..84 => return self.answer(),
             84 => Try::Compute { version, right },
+            85 if self.rng.chance(50) => Try::SetOff { version, right },
             85 => Try::Review { until },
             86 => Try::Return,
             87 => Try::Approve { version: kept },
@@ -266,6 +321,14 @@ impl History {
         let why = Some(id("chance"));
         let got = match what {
             Try::Seal => self.house.ask("cycle.seal", &SealCycle { cycle }),
+            Try::SetOff { version, right } => {
+                let wrong = Hash::blake3(b"something else");
+                let digest = match right && cycle < self.foreseen.open() {
+                    true => self.house.set_off_digest(cycle),
+                    false => wrong,
+                };
+                self.house.ask("cycle.set_off", &SetOffCycle { cycle, version, digest })
+            }
             Try::Compute { version, right } => {
                 let digest = if right { self.ledger.digest(cycle) } else { Hash::blake3(b"something else") };
                 self.house.ask("cycle.compute", &ComputeCycle { cycle, version, digest })

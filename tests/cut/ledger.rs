@@ -65,7 +65,9 @@ pub struct Ledger {
     nets: BTreeMap<u64, Nets>,
     /// What all participants have in a cycle and a currency: always nothing.
     sums: BTreeMap<(u64, String), i128>,
-    pairs: BTreeMap<(u64, String, String, String), i128>,
+    pub(super) pairs: BTreeMap<(u64, String, String, String), i128>,
+    /// What participants declared about how they are settled.
+    pub(super) netting: Value,
     cycles: BTreeMap<u64, Value>,
     lines: BTreeMap<(u64, Party), Line>,
     instructions: BTreeMap<String, Value>,
@@ -78,25 +80,30 @@ pub struct Ledger {
 }
 
 /// An entry as it is checked.
-struct Entry {
+pub(super) struct Entry {
     seq: u64,
     kind: String,
-    parts: Vec<Value>,
+    pub(super) parts: Vec<Value>,
 }
 
-fn integer(value: &Value) -> i128 {
+/// The cycle whose record an entry changes.
+fn concerned(puts: &[(&str, &Value)]) -> Option<u64> {
+    puts.iter().find_map(|(name, _)| name.strip_prefix("cycle/")?.parse().ok())
+}
+
+pub(super) fn integer(value: &Value) -> i128 {
     i128::from(value.as_i64().unwrap_or_else(|| panic!("{value} is no integer")))
 }
 
-fn number(value: &Value) -> u64 {
+pub(super) fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{value} is no number"))
 }
 
-fn text(value: &Value) -> &str {
+pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
@@ -105,6 +112,7 @@ fn cent(currency: &str) -> i128 {
     if currency == "EUR" { 100 } else { 1 }
 }
 
+/// An error that says why, if something does not hold.
 macro_rules! ensure {
     ($holds:expr, $($why:tt)+) => {
         if !$holds {
@@ -112,6 +120,8 @@ macro_rules! ensure {
         }
     };
 }
+
+pub(super) use ensure;
 
 impl Ledger {
     /// The place of the next entry.
@@ -156,6 +166,7 @@ impl Ledger {
         match entry.kind.as_str() {
             "cycle.sealed" | "cycle.due" => self.sealed(entry)?,
             "cycle.computed" => self.computed(entry, &puts, &before)?,
+            "cycle.set_off" => self.taken_out(entry, concerned(&puts).ok_or("no cycle")?)?,
             _ => {}
         }
         if puts.iter().any(|(name, _)| name.starts_with("instruction/") || name.starts_with("cycle/")) {
@@ -214,6 +225,11 @@ impl Ledger {
                 ensure!(of == Some(cycle), "an objection to {of:?} changes cycle {cycle}");
                 None
             }
+            "cycle.set_off" if cycle != self.open() => {
+                let of = concerned(puts);
+                ensure!(of == Some(cycle), "a set-off of cycle {of:?} changes cycle {cycle}");
+                None
+            }
             "dispute.moved" if cycle == PROVISIONAL => None,
             _ => {
                 ensure!(cycle == self.open(), "it is of cycle {cycle} while {} is open", self.open());
@@ -253,7 +269,7 @@ impl Ledger {
     }
 
     /// A cycle and those that it took over.
-    fn all_of(&self, cycle: u64) -> BTreeSet<u64> {
+    pub(super) fn all_of(&self, cycle: u64) -> BTreeSet<u64> {
         let includes = self.cycles.get(&cycle).map_or(&[][..], |record| list(&record["includes"]));
         includes.iter().map(number).chain([cycle]).collect()
     }
@@ -312,6 +328,16 @@ impl Ledger {
                 let subject = (cause.to_owned(), text(&value["filer"]).to_owned());
                 let amount = if lost { 0 } else { integer(&value["amount"]) };
                 self.disputes.insert((*id).to_owned(), (subject, amount));
+                Ok(())
+            }
+            ["netting"] => {
+                self.netting = value.clone();
+                Ok(())
+            }
+            ["due", _, currency] if !value.is_null() => {
+                let [amount, paid] = ["amount", "paid"].map(|what| integer(&value[what]));
+                let whole = amount % cent(currency) == 0 && paid % cent(currency) == 0;
+                ensure!(whole && paid <= amount, "{name}: {paid} of {amount}");
                 Ok(())
             }
             _ => Ok(()),
@@ -402,6 +428,8 @@ impl Ledger {
             ensure!(line.version == version, "the line of {party:?} is of version {}", line.version);
             lines.insert(party.clone(), *line);
         }
+        let apart = self.apart(cycle);
+        ensure!(!nets.keys().any(|(who, _)| apart.contains(who)), "{apart:?} are set off, and netted too");
         let digest = self.digest(cycle);
         ensure!(record["computed"]["digest"] == digest.to_string(), "the digest of its nets is {digest}");
         let after = record["computed"].get("after").map(number);

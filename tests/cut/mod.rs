@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unreachable_pub)]
 
+pub mod apart;
 pub mod crowd;
 pub mod desk;
 pub mod foresee;
