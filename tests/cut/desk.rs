@@ -78,7 +78,10 @@ pub fn seal(town: &Town, over: &AtomicBool) -> u64 {
         let last = over.load(Ordering::SeqCst);
         match town.ask(&town.analyst, &[], "cycle.seal", &SealCycle { cycle }) {
             Ok(_) if last => return cycle,
-            Ok(_) => (cycle, since) = (cycle + 1, Instant::now()),
+            Ok(_) => {
+                (cycle, since) = (cycle + 1, Instant::now());
+                town.sealed.fetch_add(1, Ordering::SeqCst);
+            }
             Err(failure) => {
                 // Twelve are under way: the clearer is the slower one.
                 assert_eq!(refused(&failure), Refusal::CyclesTooMany);

@@ -237,6 +237,12 @@ impl History {
         if matches!(stage, "pay_in" | "shortfall" | "pay_out") && self.rng.chance(40) {
             return self.bank(cycle, stage == "pay_out");
         }
+        // Deadlines pass, for objections and for payers.
+        match stage {
+            "review" if self.rng.chance(30) => self.house.now = self.house.now.plus_seconds(4_000),
+            "pay_in" if self.rng.chance(25) => self.house.now = self.house.now.plus_seconds(2 * 86_400),
+            _ => {}
+        }
         let now = self.house.now.seconds();
         let version = self.foreseen.next_version(cycle);
         let kept = version.saturating_sub(1);

@@ -31,6 +31,8 @@ pub struct Town {
     pub place: Place,
     pub analyst: Key,
     pub approvers: Vec<Key>,
+    /// Cycles that were sealed.
+    pub sealed: AtomicU64,
     /// Seconds since 1970.
     clock: AtomicU64,
     ids: AtomicU64,
@@ -56,7 +58,8 @@ impl Town {
             Network::create(&place.home, genesis, key, beginning(), &place.tuning()).expect("a network");
         let (analyst, approvers) = keys(&world);
         let clock = AtomicU64::new(beginning().seconds() + 60);
-        let town = Self { world, network, place, analyst, approvers, clock, ids: AtomicU64::default() };
+        let (sealed, ids) = (AtomicU64::default(), AtomicU64::default());
+        let town = Self { world, network, place, analyst, approvers, sealed, clock, ids };
         for request in hiring(&town.world) {
             town.send(&request).expect("hired");
         }
