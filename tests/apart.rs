@@ -13,9 +13,12 @@ use common::house::{House, code, eur, step};
 use common::node::{replay_by_applying, replay_by_checking};
 use common::world::{id, money};
 use cut::ledger::Ledger;
+use std::collections::BTreeMap;
 use tallyhouse::book::{Due, Name, NettingMode, Record};
 use tallyhouse::clearing::{ConfirmDue, Move, SetNetting, SetOffCycle, Stage};
-use tallyhouse::machine::Answer;
+use tallyhouse::formats::{Cut, Ledger as Books};
+use tallyhouse::log::{Envelope, Slot};
+use tallyhouse::machine::{Answer, Event};
 use tallyhouse::types::{Hash, ParticipantId, Refusal, Refused};
 
 /// Brands and their participants.
@@ -145,6 +148,29 @@ fn a_loop_is_set_off_and_the_rest_is_paid_between_two() {
     settle_empty(&mut house, cycle);
     paid(&mut house, 2, "pa_kino", "pa_polar", 33_200).expect("confirmed");
     verified(&house);
+    // In polar's books it is no income and no expense: what was earned stays, and the money is at the bank.
+    let books = books(&house, "pa_polar");
+    let of = |account: &str| books.get(&(account.to_owned(), "EUR".to_owned())).copied().unwrap_or(0);
+    assert_eq!(of("Income:Redemptions:P-kino"), -38_000);
+    assert_eq!(of("Expenses:Redemptions:P-kino"), 0);
+    assert_eq!(of("Expenses:Redemptions:P-harvest"), 4_797);
+    assert_eq!(of("Assets:Bank:P-kino"), 33_200);
+    assert_eq!(of("Assets:Clearing:P-kino"), 38_000 - 4_797 - 33_200);
+    assert_eq!(of("Equity:SetOff:P-kino") + of("Equity:SetOff:P-harvest"), 0);
+}
+
+/// What stands in a participant's books in the end.
+fn books(house: &House, who: &str) -> BTreeMap<(String, String), i64> {
+    let scales = house.world.genesis.currencies.iter().map(|setting| (setting.code, setting.scale));
+    let mut ledger = Books::new(Some(id(who)), 0, scales);
+    for entry in &house.node.entries {
+        let envelope = Envelope::decode(&entry.envelope).expect("our own envelope");
+        let slots: Vec<Slot> = entry.parts.iter().cloned().map(Slot::Whole).collect();
+        ledger.take(&Event::read(&envelope, entry.hash, &slots).expect("an event")).expect("booked");
+    }
+    let seq = house.node.entries.len() as u64 - 1;
+    let cut = Cut { origin: "tally.test/world".into(), from: 0, seq, checkpoint: "a\nb\nc\n".into() };
+    ledger.journal(cut).expect("it balances").closing
 }
 
 #[test]
