@@ -4,8 +4,8 @@ use super::problem::{Code, Problem};
 use super::{
     accounts, api_keys, applications, awards, banking, batches, brands, breakage, budgets, clearing,
     consents, cycles, disputes, docs, documents, entries, erasures, fees, freezes, funding, held, keys,
-    netting, network, offers, operations, payments, prices, reconciliations, reference, reports, settlement, tiles,
-    units, wallets,
+    netting, network, offers, operations, payments, prices, reconciliations, reference, reports, settlement,
+    tiles, units, wallets,
 };
 use crate::machine::{Method, Route};
 use actix_web::http::header::ALLOW;

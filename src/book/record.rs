@@ -1,10 +1,10 @@
 //! Records: everything that state remembers, one shape each, written as canonical JSON.
 
 use super::account::{Account, Lot};
+use super::apart::{Due, Netting};
 use super::clearing::{
     Bank, Closing, Complaint, Cycle, Dispute, Instruction, Line, Objection, Roll, Statement,
 };
-use super::apart::{Due, Netting};
 use super::details::{Details, DetailsVersion};
 use super::fees::{FeeTerms, FeeVersions, PublishedFees, Tax, TaxTable};
 use super::funding::{CoverStep, Funding, Reserve};

@@ -40,7 +40,8 @@ mod wrong;
 
 pub use crate::book::Way;
 pub use apart::{
-    ConfirmDue, SetNetting, SetOffCycle, confirm_due, set_netting, set_off_cycle, set_off_digest, set_off_lines,
+    ConfirmDue, SetNetting, SetOffCycle, confirm_due, set_netting, set_off_cycle, set_off_digest,
+    set_off_lines,
 };
 pub use bank::{Bic, CreditorId, Iban, Reference};
 pub use calendar::{business_days_after, is_business_day, on_or_after};
