@@ -152,8 +152,8 @@ fn every_step(house: &House, cycle: u64) {
             Step::PayOut => moved(Move::PayOut),
             Step::Settle => moved(Move::Settle),
             Step::Void => moved(Move::Void),
-            // Tried below: they need an objection, a payment.
-            Step::Answer | Step::Confirm => continue,
+            // Tried elsewhere: they need an objection, a payment, somebody who stands apart.
+            Step::Answer | Step::Confirm | Step::SetOff => continue,
         };
         let refused = matches!(&result, Err(no) if no.code == Refusal::CycleStage);
         let orders = stage == Stage::PayOut && *wanted == Step::PayOut;

@@ -53,6 +53,7 @@ mod freezes;
 mod funding;
 mod held;
 mod keys;
+mod netting;
 mod network;
 mod offers;
 mod operations;

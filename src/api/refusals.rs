@@ -324,6 +324,11 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
         }
         Kind::DetailsSet => &[ParticipantUnknown, SerialStale, SettingInvalid, PeopleMissing],
         Kind::DetailsConfirmed => &[DetailsUnknown, SerialStale, AlreadyExists, PeopleMissing],
+        Kind::NettingSet => &[ParticipantUnknown, SerialStale, PeopleMissing],
+        Kind::CycleSetOff => &[CycleUnknown, SerialStale, AmountTooLarge, CycleStage, CycleDigest],
+        Kind::DueConfirmed => {
+            &[BrandUnknown, InstructionUnknown, SettingInvalid, AmountTooLarge, CycleOpenWork, PeopleMissing]
+        }
         Kind::ScheduleSet | Kind::PeriodClosed => &[SerialStale, SettingInvalid, PeopleMissing],
         Kind::FundingSet => &[ParticipantUnknown, SettingInvalid, ExposureExceeded, PeopleMissing],
         Kind::ReserveSet => {

@@ -4,8 +4,8 @@ use super::problem::{Code, Problem};
 use super::{
     accounts, api_keys, applications, awards, banking, batches, brands, breakage, budgets, clearing,
     consents, cycles, disputes, docs, documents, entries, erasures, fees, freezes, funding, held, keys,
-    network, offers, operations, payments, prices, reconciliations, reference, reports, settlement, tiles,
-    units, wallets,
+    netting, network, offers, operations, payments, prices, reconciliations, reference, reports, settlement,
+    tiles, units, wallets,
 };
 use crate::machine::{Method, Route};
 use actix_web::http::header::ALLOW;
@@ -76,6 +76,8 @@ fn public(config: &mut web::ServiceConfig) {
         .route("/v1/cycles/{cycle}/notices/{currency}", web::get().to(banking::notices))
         .route("/v1/participants/{participant}/bank-details/{currency}", web::get().to(banking::get_details))
         .route("/v1/schedule", web::get().to(cycles::schedule))
+        .route("/v1/netting", web::get().to(netting::get))
+        .route("/v1/dues", web::get().to(netting::dues))
         .route("/v1/periods", web::get().to(cycles::period))
         .route("/v1/positions", web::get().to(clearing::positions))
         .route("/v1/disputes/{dispute}", web::get().to(disputes::get_dispute))
@@ -133,6 +135,9 @@ fn written(config: &mut web::ServiceConfig) {
         .route("/v1/bank-details", web::post().to(banking::set_details))
         .route("/v1/bank-details/confirmations", web::post().to(banking::confirm_details))
         .route("/v1/schedule", web::post().to(cycles::set_schedule))
+        .route("/v1/netting", web::post().to(netting::set))
+        .route("/v1/cycles/set-offs", web::post().to(netting::set_off))
+        .route("/v1/dues/confirmations", web::post().to(netting::confirm))
         .route("/v1/periods", web::post().to(cycles::close_period))
         .route("/v1/funding", web::post().to(clearing::set_funding))
         .route("/v1/reserves", web::post().to(funding::set_reserve))

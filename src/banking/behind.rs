@@ -12,6 +12,7 @@ use crate::machine::{PartBody, SupplyLine};
 use crate::store::Read;
 use crate::types::{Asset, CauseId, Currency, Malformed, ParticipantId, PaymentId, Time, decode};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Entries and bytes read at a time.
 const PAGE: usize = 2_048;
@@ -90,6 +91,31 @@ pub fn effects(
         from = page.last().map_or(to, |entry| entry.seq.saturating_add(1));
     }
     Ok(())
+}
+
+/// What was owed for trade, and what an earlier set-off left: one obligation for each pair, less what was paid of it. What was
+/// taken out of the cycle after its cut (the entry `cut`) was owed in it all the same.
+pub fn owed(all: &[Effect], cut: u64) -> Vec<Effect> {
+    let mut left: BTreeMap<(&ParticipantId, &ParticipantId, Currency), Effect> = BTreeMap::new();
+    let mut owed = vec![];
+    for one in all {
+        match one.cause {
+            Some(CauseId::SetOff(_)) if one.seq < cut => {
+                let key = (&one.debtor, &one.creditor, one.currency);
+                let sum = left.entry(key).or_insert_with(|| Effect { amount: 0, ..one.clone() });
+                sum.amount = sum.amount.saturating_add(one.amount);
+            }
+            Some(CauseId::SetOff(_)) => {}
+            _ => owed.push(one.clone()),
+        }
+    }
+    owed.extend(left.into_values());
+    owed
+}
+
+/// What was owed for trade alone: what participants bill each other.
+pub(super) fn traded(all: &[Effect]) -> Vec<Effect> {
+    all.iter().filter(|one| !matches!(one.cause, Some(CauseId::SetOff(_)))).cloned().collect()
 }
 
 /// The entry before which all obligations of a cycle stand: that which approved it, since accepted objections take out of

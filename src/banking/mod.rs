@@ -15,7 +15,7 @@ mod report;
 mod said;
 
 pub use accounts::Accounts;
-pub use behind::{Effect, effects};
+pub use behind::{Effect, effects, owed};
 pub use open::OpenInstructions;
 pub use orders::{Desk, Orders, Paid, Prepared};
 pub use report::{CycleReport, ReportLine, ReportSide};

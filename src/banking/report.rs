@@ -6,9 +6,9 @@
 //! the cut and a checkpoint, and each entry has its proof at `/v1/entries/{seq}/proof`.
 //! Refuses to know: who reads it.
 
-use super::behind::{Effect, effects, end};
+use super::behind::{Effect, effects, end, owed, traded};
 use super::{Desk, Fault};
-use crate::book::{Closing, Line, Name, Record};
+use crate::book::{Closing, Line, Name, Record, SetOffSums};
 use crate::clearing::{
     CycleDocument, Figures, InstructionStage, Matrix, Stage, Unsound, cycle_documents, instruction_stage,
     stage,
@@ -24,6 +24,10 @@ pub struct ReportSide {
     pub currency: Currency,
     /// Gross, bilateral and multilateral, side by side.
     pub figures: Figures,
+    /// What of that stands apart, between two of whom one does not accept the clearing house: set off, and left to be paid
+    /// between them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_off: Option<SetOffSums>,
     /// What each participant bills each other one, gross.
     pub documents: Vec<CycleDocument>,
 }
@@ -128,12 +132,15 @@ impl Desk<'_> {
                 let own = all.get(&(number, currency)).map_or(&[][..], Vec::as_slice);
                 let matrix = matrix(own)?;
                 let before = last.entry(currency).or_insert(0u64);
-                let documents = cycle_documents(&matrix, *before)?;
+                let documents = cycle_documents(&self::matrix(&traded(own))?, *before)?;
                 *before = documents.last().map_or(*before, |document| document.number);
                 if number == cycle && !matrix.is_empty() {
                     self.agrees(cycle, &of, currency, &matrix)?;
                     entries.extend_from_slice(own);
-                    sides.push(ReportSide { currency, figures: matrix.figures()?, documents });
+                    let figures = self::matrix(&owed(own, sealed.seq))?.figures()?;
+                    let sums = of.apart.as_ref().map_or(&[][..], |apart| &apart.sums);
+                    let set_off = sums.iter().find(|sums| sums.currency == currency).cloned();
+                    sides.push(ReportSide { currency, figures, set_off, documents });
                 }
             }
         }
@@ -302,6 +309,20 @@ impl CycleReport {
                     ("count", n(&figure.payments)),
                     ("amount", n(&figure.value)),
                 ])?;
+            }
+            if let Some(apart) = &side.set_off {
+                for (name, count, amount) in
+                    [("apart", apart.pairs, apart.owed), ("left_apart", apart.payments, apart.left)]
+                {
+                    row(&[
+                        ("record", "figure".into()),
+                        ("cycle", cycle.clone()),
+                        ("currency", n(&side.currency)),
+                        ("what", name.into()),
+                        ("count", n(&count)),
+                        ("amount", n(&amount)),
+                    ])?;
+                }
             }
             for one in &side.documents {
                 row(&[

@@ -90,6 +90,9 @@ pub struct Closing {
     pub sealed: Option<Mark>,
     /// How often it was computed.
     pub version: u32,
+    /// What stands apart was taken out of it, for a version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apart: Option<super::apart::TakenApart>,
     /// The newest computation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub computed: Option<Computed>,
@@ -134,6 +137,7 @@ impl Closing {
             includes: vec![],
             sealed: None,
             version: 0,
+            apart: None,
             computed: None,
             review: None,
             objections: 0,

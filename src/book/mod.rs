@@ -7,6 +7,7 @@
 //! Refuses to know: people, wallets, signatures, where records are kept.
 
 mod account;
+mod apart;
 mod change;
 mod clearing;
 mod details;
@@ -24,6 +25,7 @@ mod terms;
 mod sums;
 
 pub use account::{Account, Bucket, Head, Hold, Lot, MAX_HOLDS, MAX_LOTS, Origin};
+pub use apart::{Declared, Due, Netting, NettingMode, SetOffSums, TakenApart};
 pub use change::{Apply, Done, Leg, Place, Shared};
 pub use clearing::{
     Answered, Bank, Booking, Closing, Complaint, ComplaintStage, Computed, Cycle, Dispute, DisputeFee,

@@ -92,6 +92,8 @@ pub enum Name {
     Dispute(DisputeId),
     /// What was charged back against a participant and is not decided.
     Disputed(ParticipantId, Currency),
+    /// What one of two participants, in the order of their ids, is to pay the other by itself.
+    Due(ParticipantId, ParticipantId, Currency),
     /// A participant, by its number from 0.
     Enrolled(u64),
     /// A part that was erased on request: its entry and its place in that.
@@ -112,6 +114,8 @@ pub enum Name {
     Line(u64, ParticipantId, Currency),
     /// What a participant has from all others by the obligations of a cycle.
     Net(u64, ParticipantId, Currency),
+    /// Which participants do not accept the clearing house as their counterparty.
+    Netting,
     /// The network: genesis' content.
     Network,
     /// An objection to a cycle.
@@ -209,6 +213,7 @@ impl fmt::Display for Name {
             }
             Self::Dispute(dispute) => write!(f, "dispute/{dispute}"),
             Self::Disputed(participant, currency) => write!(f, "disputed/{participant}/{currency}"),
+            Self::Due(a, b, currency) => write!(f, "due/{a}:{b}/{currency}"),
             Self::Enrolled(number) => write!(f, "roll/{number}"),
             Self::Erased(seq, part) => write!(f, "erased/{seq}.{part}"),
             Self::Exchange(exchange) => write!(f, "exchange/{exchange}"),
@@ -219,6 +224,7 @@ impl fmt::Display for Name {
             Self::Limit(brand, subject, measure) => write!(f, "limit/{brand}/{subject}/{measure}"),
             Self::Line(cycle, who, currency) => write!(f, "line/{cycle}/{who}/{currency}"),
             Self::Net(cycle, who, currency) => write!(f, "net/{cycle}/{who}/{currency}"),
+            Self::Netting => f.write_str("netting"),
             Self::Network => f.write_str("network"),
             Self::Objection(objection) => write!(f, "objection/{objection}"),
             Self::Offer(offer) => write!(f, "offer/{offer}"),
@@ -285,6 +291,10 @@ impl FromStr for Name {
             }
             ["dispute", dispute] => Self::Dispute(dispute.parse()?),
             ["disputed", participant, currency] => Self::Disputed(participant.parse()?, currency.parse()?),
+            ["due", pair, currency] => {
+                let (a, b) = pair.split_once(':').ok_or_else(no)?;
+                Self::Due(a.parse()?, b.parse()?, currency.parse()?)
+            }
             ["erased", place] => {
                 let (seq, part) = place.split_once('.').ok_or_else(no)?;
                 let name = Self::Erased(seq.parse().map_err(|_| no())?, part.parse().map_err(|_| no())?);
@@ -309,6 +319,7 @@ impl FromStr for Name {
             ["net", cycle, who, currency] => {
                 Self::Net(number(cycle).ok_or_else(no)?, who.parse()?, currency.parse()?)
             }
+            ["netting"] => Self::Netting,
             ["network"] => Self::Network,
             ["objection", objection] => Self::Objection(objection.parse()?),
             ["offer", offer] => Self::Offer(offer.parse()?),

@@ -1,6 +1,7 @@
 //! Records: everything that state remembers, one shape each, written as canonical JSON.
 
 use super::account::{Account, Lot};
+use super::apart::{Due, Netting};
 use super::clearing::{
     Bank, Closing, Complaint, Cycle, Dispute, Instruction, Line, Objection, Roll, Statement,
 };
@@ -497,6 +498,7 @@ records! {
     Details(Details) = Name::Details(..), details;
     DetailsVersion(DetailsVersion) = Name::DetailsVersion(..), details_version;
     Dispute(Dispute) = Name::Dispute(_), dispute;
+    Due(Due) = Name::Due(..), due_between;
     Enrolled(ParticipantId) = Name::Enrolled(_), enrolled;
     Erased(Erased) = Name::Erased(..), erased;
     Exchange(Exchange) = Name::Exchange(_), exchange;
@@ -506,6 +508,7 @@ records! {
     Key(KeyRecord) = Name::Key(_), key;
     Limit(Limit) = Name::Limit(..), limit;
     Line(Line) = Name::Line(..), line;
+    Netting(Netting) = Name::Netting, netting;
     Network(Network) = Name::Network, network;
     Offer(Offer) = Name::Offer(_), offer;
     Objection(Objection) = Name::Objection(_), objection;

@@ -209,6 +209,7 @@ pub fn compute_cycle(draft: &mut Draft, asked: &Asked, args: &ComputeCycle) -> R
         let about = format!("{} objections are not answered", closing.objections);
         return Err(Refused::about(Refusal::CycleOpenWork, about).into());
     }
+    super::apart::taken_out(draft, cycle, &closing)?;
     let after = before(draft, cycle)?;
     let who = participants(draft)?;
     let network = draft.network()?;

@@ -159,7 +159,7 @@ fn put(
 }
 
 /// Whether the participant's own brand asks; else it is the house.
-fn own_brand(draft: &mut Draft, asked: &Asked, who: &ParticipantId) -> Result<bool, Stop> {
+pub(super) fn own_brand(draft: &mut Draft, asked: &Asked, who: &ParticipantId) -> Result<bool, Stop> {
     let purposes = [Purpose::BrandRoot, Purpose::Operations];
     let key = signer(draft, asked.kid, &purposes)?;
     match &key.owner {

@@ -224,8 +224,7 @@ pub fn file_dispute(draft: &mut Draft, asked: &Asked, args: &FileDispute) -> Res
     let points = match (&subject, args.points) {
         (Subject::Payment(..), asked) => asked.unwrap_or(reason.points),
         (_, Some(PointsEffect::Restore)) => {
-            let about =
-                "points: those of an exchange stay exchanged, those awarded stay so, and of a fee there are none";
+            let about = "points: those of an exchange stay exchanged, those awarded stay so, and of a fee there are none";
             return Err(Refused::about(Refusal::DisputeInvalid, about).into());
         }
         _ => PointsEffect::None,

@@ -8,6 +8,7 @@
 //! whoever has the obligations.
 //! Refuses to know: where obligations come from, and how money is moved.
 
+mod apart;
 mod bank;
 mod calendar;
 mod chargeback;
@@ -40,6 +41,10 @@ mod write_off;
 mod wrong;
 
 pub use crate::book::Way;
+pub use apart::{
+    ConfirmDue, SetNetting, SetOffCycle, confirm_due, set_netting, set_off_cycle, set_off_digest,
+    set_off_lines,
+};
 pub use bank::{Bic, CreditorId, Iban, Reference};
 pub use calendar::{business_days_after, is_business_day, on_or_after};
 pub use complaint::{

@@ -68,6 +68,8 @@ words! {
     Step {
         /// Fixes its obligations and opens the next one.
         Seal "seal"
+        /// Takes what stands apart out of it.
+        SetOff "set_off"
         /// Computes nets and instructions.
         Compute "compute"
         /// Opens the review.
@@ -188,7 +190,7 @@ impl Stage {
         use Stage::{Approved, Computed, Funded, Open, PayIn, PayOut, Review, Sealed, Shortfall};
         match step {
             Step::Seal => self == Open,
-            Step::Compute => self == Sealed,
+            Step::SetOff | Step::Compute => self == Sealed,
             Step::Review => self == Computed,
             Step::Object => self == Review,
             // Whoever objected to a version is answered, also when it was sent back meanwhile.
@@ -285,7 +287,7 @@ mod tests {
     /// A row for each stage: the steps that it allows. All others are forbidden.
     const CYCLES: &str = "
         open       seal
-        sealed     compute answer void
+        sealed     set_off compute answer void
         computed   review return void
         review     object answer return approve void
         approved   pay_in void

@@ -8,10 +8,10 @@ use super::context::{CliError, Context, Exit};
 use super::cut::deliver;
 use super::demo::page::decimal;
 use super::folder::Folder;
-use crate::banking::{Accounts, CycleReport, Desk, Effect, Fault, effects};
-use crate::book::{Closing, Line, Name, Record};
+use crate::banking::{Accounts, CycleReport, Desk, Effect, Fault, effects, owed};
+use crate::book::{Closing, Line, Name, Record, SetOffSums};
 use crate::clearing::{
-    Figures, InstructionStage, Matrix, Stage, digest, figures_table, instruction_stage, stage,
+    Figures, InstructionStage, Matrix, Stage, digest, figures_table, instruction_stage, set_off, stage,
 };
 use crate::engine::open_entry;
 use crate::log::root_at;
@@ -19,6 +19,8 @@ use crate::types::{Currency, Hash, ParticipantId, Time, encode};
 use serde::Serialize;
 use std::path::PathBuf;
 
+/// Most pairs that set-off is shown for.
+const MOST_SHOWN: usize = 5_000;
 /// Bytes read at a time.
 const PAGE_BYTES: usize = 8 << 20;
 
@@ -84,6 +86,8 @@ struct Shown {
     /// Of the nets of the entries behind it: what whoever computes it says.
     digest: Hash,
     sides: Vec<Side>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    apart: Vec<SetOffSums>,
     lines: Vec<Row>,
 }
 
@@ -247,6 +251,8 @@ fn one(folder: &Folder, cycle: u64, context: &mut Context<'_>) -> Result<(), Cli
     let closing = closing(folder, cycle)?;
     let mut all = vec![];
     behind_cycle(folder, cycle, &closing, &mut |effect| all.push(effect))?;
+    let cut = closing.sealed.map_or(u64::MAX, |mark| mark.seq);
+    let all = owed(&all, cut);
     let (mut sides, mut matrices, mut nets) = (vec![], vec![], vec![]);
     for currency in folder.genesis.currencies.iter().map(|one| one.code) {
         let of = all.iter().filter(|effect| effect.currency == currency);
@@ -260,7 +266,8 @@ fn one(folder: &Folder, cycle: u64, context: &mut Context<'_>) -> Result<(), Cli
         }
     }
     let lines = rows(folder, cycle, &closing)?;
-    let shown = Shown { listed: listed(cycle, &closing), digest: digest(&nets), sides, lines };
+    let apart = closing.apart.as_ref().map_or(vec![], |apart| apart.sums.clone());
+    let shown = Shown { listed: listed(cycle, &closing), digest: digest(&nets), sides, apart, lines };
     if context.json {
         return context.say_json(&shown);
     }
@@ -269,8 +276,18 @@ fn one(folder: &Folder, cycle: u64, context: &mut Context<'_>) -> Result<(), Cli
     for (side, matrix) in shown.sides.iter().zip(&matrices) {
         let scale = scale(folder, side.currency);
         context.say(format!("\n{}", side.currency))?;
-        let table = figures_table(matrix, None, |amount| decimal(amount, scale)).map_err(CliError::fault)?;
-        context.say(table.trim_end())?;
+        // What would be left if nobody accepted the clearing house, where that is soon found.
+        let off = (matrix.debts().count() <= MOST_SHOWN).then(|| set_off(matrix)).transpose();
+        let off = off.map_err(CliError::fault)?;
+        let table = figures_table(matrix, off.as_ref(), |amount| decimal(amount, scale));
+        context.say(table.map_err(CliError::fault)?.trim_end())?;
+        for one in shown.apart.iter().filter(|one| one.currency == side.currency) {
+            let [owed, off, left] = [one.owed, one.set_off, one.left].map(|n| decimal(n.get(), scale));
+            context.say(format!(
+                "apart: {} pairs owe {owed}, {off} set off, {left} left in {} payments between them",
+                one.pairs, one.payments
+            ))?;
+        }
     }
     if shown.lines.is_empty() {
         return context.say(format!("\ndigest of the nets, to compute it: {}", shown.digest));

@@ -193,7 +193,9 @@ impl Ledger {
                 // A refund takes back what a capture booked, so it is booked to the same account.
                 let owed = supplies.unwrap_or((amount > 0) != (kind == Kind::PaymentRefunded));
                 let (side, taxes) = match owed {
-                    _ if provisional => ("Equity", "Equity"),
+                    // What is set off was income or an expense before; what was paid between two is at the bank.
+                    _ if provisional || kind == Kind::CycleSetOff => ("Equity", "Equity"),
+                    _ if kind == Kind::DueConfirmed => ("Assets", "Assets"),
                     true => ("Income", "Liabilities"),
                     false => ("Expenses", "Assets"),
                 };
@@ -204,6 +206,8 @@ impl Ledger {
                     _ if kind == Kind::ExchangeMade => "Exchanges",
                     _ if kind == Kind::DisputeMoved => "Disputes",
                     _ if kind == Kind::InstructionMoved => "WrittenOff",
+                    _ if kind == Kind::CycleSetOff => "SetOff",
+                    _ if kind == Kind::DueConfirmed => "Bank",
                     _ => "Redemptions",
                 };
                 let of_tax = supply.map(|supply| supply.tax).unwrap_or_default();

@@ -6,9 +6,10 @@
 use super::http::{Read, read_http};
 use super::kind::Kind;
 use crate::clearing::{
-    AcceptStatement, AnswerObjection, CallMargin, ClosePeriod, ComputeCycle, ConfirmDetails, FileComplaint,
-    FileDispute, FileObjection, ImportStatement, MoveComplaint, MoveCover, MoveCycle, MoveDispute,
-    MoveInstruction, SealCycle, SetDetails, SetFunding, SetReserve, SetSchedule,
+    AcceptStatement, AnswerObjection, CallMargin, ClosePeriod, ComputeCycle, ConfirmDetails, ConfirmDue,
+    FileComplaint, FileDispute, FileObjection, ImportStatement, MoveComplaint, MoveCover, MoveCycle,
+    MoveDispute, MoveInstruction, SealCycle, SetDetails, SetFunding, SetNetting, SetOffCycle, SetReserve,
+    SetSchedule,
 };
 use crate::network::{
     Asked, DefineUnit, EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount,
@@ -105,6 +106,9 @@ pub enum Body {
     SetDetails(SetDetails),
     ConfirmDetails(ConfirmDetails),
     SetSchedule(SetSchedule),
+    SetNetting(SetNetting),
+    SetOffCycle(SetOffCycle),
+    ConfirmDue(ConfirmDue),
     ClosePeriod(ClosePeriod),
     FileDispute(FileDispute),
     MoveDispute(MoveDispute),
@@ -160,6 +164,9 @@ impl Body {
             Self::SetDetails(_) => Kind::DetailsSet,
             Self::ConfirmDetails(_) => Kind::DetailsConfirmed,
             Self::SetSchedule(_) => Kind::ScheduleSet,
+            Self::SetNetting(_) => Kind::NettingSet,
+            Self::SetOffCycle(_) => Kind::CycleSetOff,
+            Self::ConfirmDue(_) => Kind::DueConfirmed,
             Self::ClosePeriod(_) => Kind::PeriodClosed,
             Self::FileDispute(_) => Kind::DisputeFiled,
             Self::MoveDispute(_) => Kind::DisputeMoved,
@@ -499,6 +506,9 @@ pub(super) fn read_args(kind: Kind, args: Args) -> Result<Body, Refused> {
         Kind::DetailsSet => Body::SetDetails(args.read()?),
         Kind::DetailsConfirmed => Body::ConfirmDetails(args.read()?),
         Kind::ScheduleSet => Body::SetSchedule(args.read()?),
+        Kind::NettingSet => Body::SetNetting(args.read()?),
+        Kind::CycleSetOff => Body::SetOffCycle(args.read()?),
+        Kind::DueConfirmed => Body::ConfirmDue(args.read()?),
         Kind::PeriodClosed => Body::ClosePeriod(args.read()?),
         Kind::DisputeFiled => Body::FileDispute(args.read()?),
         Kind::DisputeMoved => Body::MoveDispute(args.read()?),

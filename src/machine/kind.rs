@@ -86,6 +86,9 @@ kinds! {
     DetailsSet "details.set" false "details.set" "A participant's bank details are set, as a commitment."
     DetailsConfirmed "details.confirmed" false "details.confirm" "Bank details were confirmed by calling back: they count from the next cycle."
     ScheduleSet "schedule.set" false "schedule.set" "It is set when cycles are sealed by themselves."
+    NettingSet "netting.set" true "netting.set" "A participant declares whether it accepts the clearing house as its counterparty."
+    CycleSetOff "cycle.set_off" false "cycle.set_off" "What stands apart is set off and taken out of a cycle; the rest stays owed between the same two."
+    DueConfirmed "due.confirmed" false "due.confirm" "A creditor says that it was paid what was left to it after set-off."
     CycleDue "cycle.due" false "" "The open cycle is sealed by the schedule, and the next one opens."
     DisputeFiled "dispute.filed" false "dispute.file" "Whoever owes for a payment, an exchange or sponsored awards disputes that."
     DisputeMoved "dispute.moved" false "dispute.move" "A dispute goes a step on."
@@ -105,6 +108,8 @@ impl Kind {
                 | Self::CycleSealed
                 | Self::CycleComputed
                 | Self::CycleMoved
+                | Self::CycleSetOff
+                | Self::DueConfirmed
                 | Self::ObjectionFiled
                 | Self::ObjectionAnswered
                 | Self::StatementImported

@@ -216,7 +216,7 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
         | Name::Reserve(unit)
         | Name::Unit(unit)
         | Name::Shared(unit, _) => all.push(Concerned::Unit(*unit)),
-        Name::Pair(_, a, b, _) => {
+        Name::Due(a, b, _) | Name::Pair(_, a, b, _) => {
             all.extend([a, b].map(|participant| Concerned::Participant(participant.clone())));
         }
         Name::Participant(participant)
@@ -254,6 +254,7 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
         | Name::Enrolled(_)
         | Name::Erased(..)
         | Name::Fees
+        | Name::Netting
         | Name::Network
         | Name::Period
         | Name::PublishedFees(_)

@@ -134,6 +134,10 @@ place_id! {
     InstructionId, "ins_"
 }
 place_id! {
+    /// A set-off: `set_<seq>.<part>`, the entry that set off and took the rest out of its cycle.
+    SetOffId, "set_"
+}
+place_id! {
     /// An objection to a cycle: `obj_<seq>.<part>`, the place in the log where it was filed.
     ObjectionId, "obj_"
 }
@@ -227,7 +231,7 @@ either_id! {
 }
 either_id! {
     /// What an obligation is for.
-    CauseId, "a payment, an exchange, sponsored awards, an objection, a dispute, an instruction or a reserve",
+    CauseId, "a payment, an exchange, sponsored awards, an objection, a dispute, an instruction, a reserve or a set-off",
     /// A payment: its captures, refunds and fees.
     Payment(PaymentId, "pay_"),
     /// An exchange.
@@ -241,7 +245,9 @@ either_id! {
     /// A unit's reserve: what issuing points puts into it, and what it pays out or frees.
     Reserve(ReserveId, "rsv_"),
     /// Awards that another participant pays for.
-    Award(AwardId, "awd_")
+    Award(AwardId, "awd_"),
+    /// A set-off: what it takes out of a cycle, what stays owed, and what was paid of that.
+    SetOff(SetOffId, "set_")
 }
 
 /// A consumer's account of one unit: `ac_` and 26 characters of Crockford's base32 (lower case),

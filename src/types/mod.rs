@@ -17,7 +17,7 @@ pub(crate) use encode::as_text;
 pub use encode::{Fingerprint, Hash, Malformed, b64, b64_decode, decode, encode, hex};
 pub use id::{
     AccountId, AwardId, BrandId, CauseId, ComplaintId, ConsentId, Currency, DisputeId, ExchangeId, HoldId,
-    Ident, InstructionId, Kid, ObjectionId, OfferId, ParticipantId, PaymentId, ReserveId, UnitCode,
+    Ident, InstructionId, Kid, ObjectionId, OfferId, ParticipantId, PaymentId, ReserveId, SetOffId, UnitCode,
 };
 pub use refusal::{Action, Refusal, Refused};
 pub use schema::{pair, pairs};

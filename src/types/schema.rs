@@ -32,7 +32,7 @@ texts! {
     BrandId "^br_[A-Za-z0-9._-]{1,61}$" "br_harvest" "A brand."
     ConsentId "^con_(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$" "con_14484.0" "A consent that stays open: the place in the log where it was opened."
     ComplaintId "^cmp_(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$" "cmp_14490.0" "A complaint: the place in the log where it was filed."
-    CauseId "^((pay|exc|awd|obj|dsp|ins)_(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)|rsv_[A-Z][A-Z0-9]{3,15})$" "pay_14485.0" "What an obligation is for: a payment, an exchange, sponsored awards, an objection, a dispute, an instruction or a unit's reserve."
+    CauseId "^((pay|exc|awd|obj|dsp|ins|set)_(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)|rsv_[A-Z][A-Z0-9]{3,15})$" "pay_14485.0" "What an obligation is for: a payment, an exchange, sponsored awards, an objection, a dispute, an instruction, a unit's reserve or a set-off."
     Currency "^[A-Z]{3}$" "USD" "A currency of the network."
     Date "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" "2026-03-31" "A calendar day."
     ExchangeId "^exc_(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$" "exc_14486.0" "An exchange: the place in the log where it happened."

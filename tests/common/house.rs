@@ -4,7 +4,7 @@
 //! Promises: requests are made exactly as asked.
 //! Refuses to know: what they will be answered.
 
-use super::node::PureNode;
+use super::node::{PureNode, State};
 use super::world::{Brand, Holder, Key, World, beginning, id, money};
 use std::collections::BTreeMap;
 use tallyhouse::book::{
@@ -12,8 +12,8 @@ use tallyhouse::book::{
 };
 use tallyhouse::clearing::{
     self, AcceptStatement, AnswerObjection, ComputeCycle, ConfirmDetails, FileObjection, FilledAtIssuance,
-    ImportStatement, InstructionStep, LinePlace, Move, MoveCover, MoveCycle, MoveInstruction, SealCycle,
-    SetDetails, SetFunding, SetReserve, SetSchedule, Stage, stage,
+    ImportStatement, InstructionStep, LinePlace, Matrix, Move, MoveCover, MoveCycle, MoveInstruction,
+    SealCycle, SetDetails, SetFunding, SetOffCycle, SetReserve, SetSchedule, Stage, stage,
 };
 use tallyhouse::machine::{Answer, Offered, Request};
 use tallyhouse::payments::{Authorise, MakeOffer, WantedPayment, WantedShare};
@@ -324,6 +324,16 @@ impl House {
         self.ask("cycle.compute", &ComputeCycle { cycle, version, digest })
     }
 
+    /// Takes what stands apart out of a cycle, before its next version is computed.
+    pub fn set_off(&mut self, cycle: u64) -> Result<Answer, Refused> {
+        let (version, digest) = (self.closing(cycle).version + 1, self.set_off_digest(cycle));
+        self.ask("cycle.set_off", &SetOffCycle { cycle, version, digest })
+    }
+
+    pub fn set_off_digest(&self, cycle: u64) -> Hash {
+        set_off_digest(&self.world, &self.node.state, cycle)
+    }
+
     /// From sealed to approved, with nobody objecting.
     pub fn approve(&mut self, cycle: u64) {
         self.compute(cycle).expect("computed");
@@ -522,6 +532,32 @@ impl House {
     pub fn fund(&mut self, who: &str, cap: Option<u64>, cover: u64) -> Result<Answer, Refused> {
         self.agreed("funding.set", &funding(who, cap, cover))
     }
+}
+
+/// The digest of what a set-off of a cycle comes to, out of the totals of pairs; of a cycle that is not there, of none.
+pub fn set_off_digest(world: &World, state: &State, cycle: u64) -> Hash {
+    let netting = state.get(&Name::Netting).and_then(Record::netting).cloned().unwrap_or_default();
+    let apart: Vec<ParticipantId> = netting.apart(cycle).cloned().collect();
+    let closing = state.get(&Name::Closing(cycle)).and_then(Record::closing);
+    let includes = closing.map_or(vec![], |closing| closing.includes.clone());
+    let mut owed: BTreeMap<(Currency, ParticipantId, ParticipantId), i64> = BTreeMap::new();
+    for (name, record) in &state.0 {
+        if let (Name::Pair(c, a, b, currency), Record::Total(total)) = (name, &**record)
+            && (*c == cycle || includes.contains(c))
+            && (apart.contains(a) || apart.contains(b))
+        {
+            *owed.entry((*currency, b.clone(), a.clone())).or_default() += total;
+        }
+    }
+    let mut lines = vec![];
+    for currency in world.genesis.currencies.iter().map(|one| one.code) {
+        let debts = owed.iter().filter(|((of, ..), _)| *of == currency);
+        let matrix = Matrix::of(debts.map(|((_, debtor, creditor), n)| (debtor, creditor, *n)));
+        let matrix = matrix.expect("sound");
+        let off = clearing::set_off(&matrix).expect("solved");
+        lines.extend(clearing::set_off_lines(currency, &matrix, &off));
+    }
+    clearing::set_off_digest(&lines)
 }
 
 /// A statement with the approvals of these keys.

@@ -4,22 +4,22 @@
 //! Promises: the same bytes every time; the first month ends with every cycle but the open one settled or voided.
 //! Refuses to know: what is checked with it.
 
-use super::house::{House, eur, step};
+use super::house::{House, code, eur, step};
 use super::world::{Key, id, money, points};
 use tallyhouse::book::{
     Answered, Booking, BreakageTo, DayOfMonth, DayOfWeek, DisputeFee, Every, ExchangeFee, Fee, Name,
-    PointsEffect, Record, Service, StatementLine, Tax, TaxCategory, Way,
+    NettingMode, PointsEffect, Record, Service, StatementLine, Tax, TaxCategory, Way,
 };
 use tallyhouse::clearing::{
-    CallMargin, ClosePeriod, ComplaintStep, DisputeStep, FileComplaint, FileDispute, FileObjection,
-    InstructionStep, Move, MoveComplaint, MoveCycle, MoveDispute, MoveInstruction, PairCap, SetDetails,
-    SetFunding, SetSchedule, Stage,
+    CallMargin, ClosePeriod, ComplaintStep, ConfirmDue, DisputeStep, FileComplaint, FileDispute,
+    FileObjection, InstructionStep, Move, MoveComplaint, MoveCycle, MoveDispute, MoveInstruction, PairCap,
+    SetDetails, SetFunding, SetNetting, SetSchedule, Stage,
 };
 use tallyhouse::machine::Request;
 use tallyhouse::network::SetTier;
 use tallyhouse::payments::{AgreeExchange, MakeOffer, WantedExchange, WantedPayment, WantedShare};
 use tallyhouse::prices::{PublishFees, PublishTax};
-use tallyhouse::types::{AwardId, ComplaintId, DisputeId, ExchangeId, Hash, PaymentId, encode};
+use tallyhouse::types::{AwardId, ComplaintId, DisputeId, ExchangeId, Hash, PaymentId, Refusal, encode};
 
 /// Plays it on a network in which participants owe each other.
 pub fn play(house: &mut House) {
@@ -52,6 +52,7 @@ pub fn play(house: &mut House) {
     complained(house);
     void(house);
     banked(house);
+    apart(house);
     scheduled(house);
     for month in ["2025-11", "2025-12"] {
         house.agreed("period.close", &ClosePeriod { month: id(month), seq: 40 }).expect("closed");
@@ -181,6 +182,37 @@ fn banked(house: &mut House) {
     house.compute(cycle).expect("computed");
     let args = MoveCycle { reason: Some(id("not-now")), ..step(cycle, Move::Void) };
     house.agreed("cycle.move", &args).expect("voided");
+}
+
+/// Two do not accept the clearing house as their counterparty: what they owe and are owed leaves a cycle, some of it is paid.
+fn apart(house: &mut House) {
+    let mode = |who: &str, mode| SetNetting { participant: id(who), version: 1, mode };
+    house.agreed_by_brand(2, "netting.set", &mode("pa_polar", NettingMode::SetOff)).expect("declared");
+    house.agreed("netting.set", &mode("pa_franchise", NettingMode::SetOff)).expect("declared");
+    let void = |house: &mut House, cycle| {
+        let args = MoveCycle { reason: Some(id("not-now")), ..step(cycle, Move::Void) };
+        house.agreed("cycle.move", &args).expect("voided");
+    };
+    // It counts from the next cycle on.
+    let before = house.seal();
+    void(house, before);
+    house.pay(2, "HARVEST", 7, 100_050, true).expect("paid");
+    let cycle = house.seal();
+    assert_eq!(code(house.compute(cycle)), Refusal::CycleOpenWork, "it is set off first");
+    house.set_off(cycle).expect("set off");
+    house.compute(cycle).expect("computed");
+    void(house, cycle);
+    let due = house.node.state.get(&Name::Due(id("pa_harvest"), id("pa_polar"), eur())).cloned();
+    let due = due.as_ref().and_then(Record::due_between).expect("something is due").clone();
+    assert_eq!(due.debtor, id("pa_harvest"));
+    let args = ConfirmDue {
+        debtor: due.debtor,
+        creditor: id("pa_polar"),
+        currency: eur(),
+        amount: money(due.amount.get() / 200 * 100),
+        reference: id("bank-1"),
+    };
+    house.by_brand(2, "due.confirm", &args).expect("confirmed");
 }
 
 /// Fees are published, and tax; a payment and an exchange with both, each first offered.

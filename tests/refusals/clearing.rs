@@ -1,16 +1,16 @@
 //! The verbs of the clearing house.
 
 use super::{Row, Table, number};
-use crate::common::house::{eur, step};
+use crate::common::house::{eur, set_off_digest, step};
 use crate::common::world::{id, money};
 use tallyhouse::book::{
     Booking, DayOfMonth, DayOfWeek, DisputeFee, Every, Name, Record, StatementLine, Tolerance, Way,
 };
 use tallyhouse::clearing::{
     self, AcceptStatement, AnswerObjection, CallMargin, ClosePeriod, ComputeCycle, ConfirmDetails,
-    FileComplaint, FileDispute, FileObjection, FilledAtIssuance, ImportStatement, LinePlace, MoveComplaint,
-    MoveCover, MoveCycle, MoveDispute, MoveInstruction, PairCap, SealCycle, SetDetails, SetFunding,
-    SetReserve, SetSchedule,
+    ConfirmDue, FileComplaint, FileDispute, FileObjection, FilledAtIssuance, ImportStatement, LinePlace,
+    MoveComplaint, MoveCover, MoveCycle, MoveDispute, MoveInstruction, PairCap, SealCycle, SetDetails,
+    SetFunding, SetNetting, SetOffCycle, SetReserve, SetSchedule,
 };
 use tallyhouse::machine::Request;
 use tallyhouse::types::{AwardId, ExchangeId, Hash, InstructionId};
@@ -172,6 +172,28 @@ impl Table {
                 let args =
                     SetSchedule { version: number(row.word(1)), every, hour, grace_minutes, tolerance };
                 self.command(row, "analyst", "schedule.set", &args)
+            }
+            "netting" => {
+                let (participant, version) = (id(row.word(1)), number(row.word(2)));
+                let args = SetNetting { participant, version, mode: word(row.word(3)) };
+                self.command(row, "root:br_harvest", "netting.set", &args)
+            }
+            "set-off" => {
+                let (cycle, version) = (number(row.word(1)), number(row.word(2)) as u32);
+                let wrong = row.get("digest").is_some();
+                let right = || set_off_digest(&self.world, &self.node.state, cycle);
+                let digest = if wrong { Hash::default() } else { right() };
+                self.command(row, "analyst", "cycle.set_off", &SetOffCycle { cycle, version, digest })
+            }
+            "due" => {
+                let args = ConfirmDue {
+                    debtor: id(row.word(1)),
+                    creditor: id(row.word(2)),
+                    currency: eur(),
+                    amount: money(number(row.word(3))),
+                    reference: id("seen"),
+                };
+                self.command(row, "issuing:KINO", "due.confirm", &args)
             }
             "period" => {
                 let args = ClosePeriod { month: id(row.word(1)), seq: number(row.word(2)) };
