@@ -330,6 +330,7 @@ fn exchanges_draw_on_the_one_reserve_and_fill_the_other() {
         unit: None,
         exchange: Some(out),
         award: None,
+        fee: None,
         amount: money(1_000),
         reason: id("not_ours"),
         points: None,

@@ -248,6 +248,7 @@ fn a_sponsor_disputes_what_it_was_charged() {
         unit: None,
         exchange: None,
         award: Some(AwardId { seq, part: 0 }),
+        fee: None,
         amount: money(amount),
         reason: id("wrong_amount"),
         points,

@@ -252,14 +252,17 @@ fn one(folder: &Folder, cycle: u64, context: &mut Context<'_>) -> Result<(), Cli
     let mut all = vec![];
     behind_cycle(folder, cycle, &closing, &mut |effect| all.push(effect))?;
     let cut = closing.sealed.map_or(u64::MAX, |mark| mark.seq);
-    let all = owed(&all, cut);
+    let before = owed(&all, cut);
+    let of = |all: &[Effect], currency| {
+        let of = all.iter().filter(|effect| effect.currency == currency);
+        Matrix::of(of.map(|one| (&one.debtor, &one.creditor, one.amount))).map_err(CliError::fault)
+    };
     let (mut sides, mut matrices, mut nets) = (vec![], vec![], vec![]);
     for currency in folder.genesis.currencies.iter().map(|one| one.code) {
-        let of = all.iter().filter(|effect| effect.currency == currency);
-        let matrix = Matrix::of(of.map(|one| (&one.debtor, &one.creditor, one.amount)));
-        let matrix = matrix.map_err(CliError::fault)?;
-        let of = matrix.nets().map_err(CliError::fault)?;
-        nets.extend(of.into_iter().map(|(who, net)| (currency, who, net)));
+        // What was set off since is not in what is computed.
+        let left = of(&all, currency)?.nets().map_err(CliError::fault)?;
+        nets.extend(left.into_iter().map(|(who, net)| (currency, who, net)));
+        let matrix = of(&before, currency)?;
         if !matrix.is_empty() {
             sides.push(Side { currency, figures: matrix.figures().map_err(CliError::fault)? });
             matrices.push(matrix);

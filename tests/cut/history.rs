@@ -153,6 +153,8 @@ impl History {
             payment: Some(payment),
             unit: Some(id(code)),
             exchange: None,
+            fee: None,
+            award: None,
             amount: money(self.rng.range(1, amount)),
             reason: id("fraud"),
             points: None,

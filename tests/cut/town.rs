@@ -286,6 +286,8 @@ impl<'a> Trader<'a> {
             payment: Some(payment),
             unit: Some(id(unit)),
             exchange: None,
+            fee: None,
+            award: None,
             amount: money(self.rng.range(1, sale.amount)),
             reason: id("wrong_amount"),
             points: None,

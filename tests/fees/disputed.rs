@@ -12,6 +12,7 @@ fn asked(payment: PaymentId, fee: Option<Service>, amount: u64) -> FileDispute {
         unit: fee.is_none().then(|| id("HARVEST")),
         exchange: None,
         fee,
+        award: None,
         amount: money(amount),
         reason: id("not_ours"),
         points: None,

@@ -231,6 +231,7 @@ pub fn disputed(
         unit: Some(unit()),
         exchange: None,
         award: None,
+        fee: None,
         amount: money(amount),
         reason: id("fraud"),
         points: Some(if back { PointsEffect::Restore } else { PointsEffect::None }),
