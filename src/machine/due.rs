@@ -66,7 +66,7 @@ pub fn seal_by_schedule(mut draft: Draft) -> Result<Decision, Stop> {
 /// The entry of effects that nobody asked for.
 fn own(draft: Draft, kind: Kind, seq: u64, at: Time) -> Result<Decision, Stop> {
     let Effects { parts, records } = draft.finish()?;
-    let bodies = parts.iter().map(|part| effects_only(part)).collect();
+    let bodies = parts.iter().map(effects_only).collect();
     let entry = EntryBody { kind, public: None, parts: bodies };
     Ok(Decision { entry, answer: Answer::new(seq, at, kind, None, &[]), parts, records })
 }
@@ -126,7 +126,7 @@ mod tests {
             let payment = PaymentId { seq: MAX_INT, part: 0 };
             draft.hold(id, payment, now.plus_seconds(9), points).expect("enough");
             let Effects { parts, .. } = draft.finish().expect("sums");
-            let bodies: Vec<Vec<u8>> = parts.iter().map(|part| effects_only(part)).collect();
+            let bodies: Vec<Vec<u8>> = parts.iter().map(effects_only).collect();
             let size = bodies.iter().map(Vec::len).max();
             let entry = EntryBody { kind: Kind::Tick, public: None, parts: bodies };
             let sealed = seal(entry, 5, Hash::default(), now, &mut || [1; 16]);

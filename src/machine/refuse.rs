@@ -73,7 +73,7 @@ pub fn record_refusals(mut draft: Draft, burnt: &[Burnt]) -> Result<Option<Decis
         return Ok(None);
     }
     let Effects { parts, records } = draft.finish()?;
-    let bodies = parts.iter().map(|part| effects_only(part)).collect();
+    let bodies = parts.iter().map(effects_only).collect();
     let entry = EntryBody { kind: Kind::Refused, public: None, parts: bodies };
     Ok(Some(Decision { entry, answer: Answer::new(seq, at, Kind::Refused, None, &[]), parts, records }))
 }
