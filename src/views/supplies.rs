@@ -162,3 +162,18 @@ impl Reader {
         self.show("list supplies", query, listed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{story, told};
+
+    #[test]
+    fn net_and_tax_are_summed_by_cycle_and_go_below_zero() {
+        let (_dir, reader) = told(&story().events);
+        let all = reader.supplies(None).unwrap().what;
+        let rows: Vec<_> =
+            all.iter().map(|one| (one.cycle, one.supplier.as_str(), one.net, one.tax)).collect();
+        assert_eq!(rows, [(1, "pa_kino", 493, 7), (2, "pa_kino", -157, 7)]);
+        assert_eq!(reader.supplies(Some(2)).unwrap().what, all[1..]);
+    }
+}

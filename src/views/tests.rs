@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::book::{
-    Brand, Done, KeyRecord, KeyState, Leg, Name, Payment, Place as Of, Principal, Record, Root, Share,
-    ShareTerms, Shared, Tag, Unit,
+    Brand, Done, KeyRecord, KeyState, Leg, Name, Payment, Place as Of, Principal, Record, Root, Service,
+    Share, ShareTerms, Shared, Supply, Tag, Tax, Unit,
 };
 use crate::machine::{Effect, Event, Kind};
 use crate::sign::{Purpose, SecretKey};
@@ -133,14 +133,16 @@ fn shop(payment: PaymentId, amounts: [u64; 3], closed: bool) -> Effect {
     Effect { tag: None, done }
 }
 
-/// What pa_harvest owes pa_kino more.
+/// What pa_harvest owes pa_kino more, 7 of it tax.
 fn owed(payment: PaymentId, cycle: u64, amount: i64) -> Effect {
     let leg = |a, b, amount| {
         let (place, asset) = (Of::Pair(id(a), id(b)), Asset::Money(id("EUR")));
         Leg { place, asset, amount, after: None }
     };
     let legs = vec![leg("pa_kino", "pa_harvest", amount), leg("pa_harvest", "pa_kino", -amount)];
-    let tag = Some(Tag { cause: payment.into(), cycle, supply: None });
+    let (service, tax) = (Service::Redemption, Tax::default());
+    let supply = Some(Supply { service, tax, net: amount - 7, amount: 7 });
+    let tag = Some(Tag { cause: payment.into(), cycle, supply });
     Effect { tag, done: Done { legs, ..Done::default() } }
 }
 
@@ -187,7 +189,7 @@ pub(super) fn take(views: &mut Views, events: &[Event]) -> Result<(), PutError> 
     views.take(&events.iter().collect::<Vec<_>>())
 }
 
-fn told(events: &[Event]) -> (tempfile::TempDir, Reader) {
+pub(super) fn told(events: &[Event]) -> (tempfile::TempDir, Reader) {
     let dir = tempfile::tempdir().unwrap();
     take(&mut Views::open(dir.path()).unwrap(), events).unwrap();
     let reader = Reader::open(dir.path()).unwrap();
