@@ -172,7 +172,7 @@ struct Budget {
     #[arg(required_unless_present = "key")]
     name: Option<Ident>,
     /// Instead of its name its thumbprint, of a key that the network holds
-    #[arg(long, value_name = "KID", conflicts_with = "name")]
+    #[arg(long, value_name = "KID", conflicts_with = "name", allow_hyphen_values = true)]
     key: Option<Kid>,
     #[command(flatten)]
     signing: By,

@@ -8,6 +8,7 @@
 //! [`Core`] is all of it without threads, stepped by its caller; [`Engine`] puts threads around it.
 
 mod away;
+mod checked;
 mod core;
 mod dry;
 mod erase;

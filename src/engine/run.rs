@@ -6,10 +6,10 @@ use super::queue::{Handle, Message, Ticket};
 use super::runs::{Order, follow};
 use super::writer::{Job, Outcome, Writer};
 use super::{Commit, Failure, fault};
-use crate::book::{Name, Record};
+use crate::book::Record;
 use crate::cache::remote::Remote;
 use crate::cache::{Balances, Seen};
-use crate::machine::{Answer, Command, DryRun, Request, Snapshot};
+use crate::machine::{Answer, Command, Request, Snapshot};
 use crate::sign::PublicKey;
 use crate::store;
 use crate::types::{AccountId, Hash, Kid, Time};
@@ -218,16 +218,6 @@ impl Engine {
         Self { net, pace, queue, orders: Mutex::default(), read, shared, threads: Mutex::new(vec![thread]) }
     }
 
-    /// Reads and checks a request: form, audience, signatures. Costs no turn of the writer.
-    pub fn check(&self, request: &Request) -> Result<Command, Failure> {
-        Command::read(request, self.net, &|kid| self.key(kid)).map_err(Failure::Refused)
-    }
-
-    /// [`Engine::check`] for what shall only be tried.
-    pub fn check_dry(&self, request: &Request) -> Result<DryRun, Failure> {
-        DryRun::read(request, self.net, &|kid| self.key(kid)).map_err(Failure::Refused)
-    }
-
     /// Hands a checked command to the writer; waits if its queue is full.
     pub fn submit(&self, command: Command, at: Option<Time>) -> Ticket {
         let (reply, answer) = oneshot::channel();
@@ -266,19 +256,6 @@ impl Engine {
         let (reply, answer) = oneshot::channel();
         let _ = self.queue.blocking_send(Message::Snapshot(snapshot, reply));
         Ticket(answer).wait()
-    }
-
-    fn key(&self, kid: Kid) -> Option<PublicKey> {
-        let known =
-            self.shared.keys.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&kid).copied();
-        if known.is_some() {
-            return known;
-        }
-        let name = Name::Key(kid);
-        let row = self.read.load(&[name.to_string()]).ok()?.rows.pop()?;
-        let key = Record::decode(&name, &row.value).ok()?.key()?.key;
-        self.shared.learn(kid, key);
-        Some(key)
     }
 
     /// Another node writes now: whoever waits here is told so.

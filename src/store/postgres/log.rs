@@ -122,7 +122,9 @@ impl PostgresLog {
         };
         let moved: i64 = self.with(|session| {
             session.forget_warning();
-            let moved = session.run("append entries", |connection| append.get_result(connection))?;
+            // To the end of the answer: the commit comes behind the row, and with it what the server warns of.
+            let moved: Vec<i64> = session.run("append entries", |connection| append.load(connection))?;
+            let moved = moved.iter().sum();
             // The commit may stand here alone, and not where it was to stand too.
             session.no_warning().map(|()| moved)
         })?;

@@ -39,8 +39,9 @@ impl State for PostgresState {
         in_order(rows)?;
         let put = Put::new(from, to, rows)?;
         self.link.follow(to, |session| {
-            let moved: i64 = session.run("put records", |connection| (&put).get_result(connection))?;
-            Ok(moved == 1)
+            // To the end of the answer: the commit comes behind the row.
+            let moved: Vec<i64> = session.run("put records", |connection| (&put).load(connection))?;
+            Ok(moved == [1])
         })
     }
 
