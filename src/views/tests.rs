@@ -140,17 +140,15 @@ fn owed(payment: PaymentId, cycle: u64, amount: i64) -> Effect {
         Leg { place, asset, amount, after: None }
     };
     let legs = vec![leg("pa_kino", "pa_harvest", amount), leg("pa_harvest", "pa_kino", -amount)];
-    let (service, tax) = (Service::Redemption, Tax::default());
-    let supply = Some(Supply { service, tax, net: amount - 7, amount: 7 });
-    let tag = Some(Tag { cause: payment.into(), cycle, supply });
+    let supply = Supply { service: Service::Redemption, tax: Tax::default(), net: amount - 7, amount: 7 };
+    let tag = Some(Tag { cause: payment.into(), cycle, supply: Some(supply) });
     Effect { tag, done: Done { legs, ..Done::default() } }
 }
 
 /// Awards, one of which repays what is owed; a payment, a refund that comes late; a sweep.
 pub(super) fn story() -> Story {
     let mut story = Story::default();
-    let genesis = story.entry("2026-01-01T00:00:00Z", Kind::Genesis, vec![]);
-    assert_eq!(genesis, 0);
+    assert_eq!(story.entry("2026-01-01T00:00:00Z", Kind::Genesis, vec![]), 0);
     let units =
         vec![joined("br_kino", "pa_kino"), unit("HARVEST", "br_harvest", 60), unit("KINO", "br_kino", 0)];
     story.entry("2026-01-01T00:00:01Z", Kind::UnitDefined, units);
