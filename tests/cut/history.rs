@@ -58,7 +58,7 @@ impl History {
             house.send(request).expect("certified");
         }
         let (ledger, foreseen, bills, disputes, objections, versions, met) = Default::default();
-        let (rng, calm) = (Rng::new(seed), seed % 3 == 0);
+        let (rng, calm) = (Rng::new(seed), seed.is_multiple_of(3));
         Self { house, ledger, foreseen, rng, bills, disputes, objections, calm, versions, met }
     }
 
