@@ -61,7 +61,7 @@ fn award(house: &mut House, key: &Key, sub: AccountId, amount: u64) -> Result<u6
 
 fn batch(house: &mut House, key: &Key, awards: &[Award]) -> Vec<Verdict> {
     let (cid, now) = (house.cid(), house.now);
-    let lines: Vec<Vec<u8>> = awards.iter().map(|award| encode(award)).collect();
+    let lines: Vec<Vec<u8>> = awards.iter().map(encode).collect();
     let claims = house.world.batch(&house.world.brands[1], id(UNIT), &cid, &lines, true, now);
     let answer = house.send(house.world.issue_batch(key, &claims, &lines)).expect("taken in");
     let mut verdicts = vec![Verdict::Ok; awards.len()];
