@@ -273,8 +273,8 @@ impl<'a> Desk<'a> {
             statement: id(&name),
             currency: eur(),
             document: Hash::sha256(name.as_bytes()),
-            opening: whole(opening),
-            closing: whole(self.balance),
+            opening: Some(whole(opening)),
+            closing: Some(whole(self.balance)),
             lines,
         };
         let answer = town.ask(&town.analyst, &[], "statement.import", &args);
