@@ -113,6 +113,7 @@ fn a_dry_run_comes_after_what_the_schedule_does_before_it() {
         every: Some(Every::Week(DayOfWeek { day: 5 })),
         hour: 6,
         grace_minutes: 30,
+        tolerance: vec![],
     };
     house.agreed("schedule.set", &schedule).expect("set");
     let place = Place::new();
