@@ -1,7 +1,6 @@
 //! What the writer looks up before it decides, for many commands at once: for trade, nothing that only one command
 //! touches is left to be looked up on its own.
 
-#[allow(dead_code)]
 mod common;
 
 use common::node::{PureNode, State};
