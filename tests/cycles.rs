@@ -11,8 +11,7 @@ mod paying;
 
 use common::house::{House, code, eur, funding, step};
 use common::node::{replay_by_applying, replay_by_checking};
-use common::rng::Rng;
-use common::world::{id, money};
+use common::{rng::Rng, world::id, world::money};
 use std::collections::BTreeMap;
 use tallyhouse::book::{Answered, Booking, CoverChange, Every, Exception, Name, Record, StatementLine, Way};
 use tallyhouse::clearing::{

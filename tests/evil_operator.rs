@@ -14,6 +14,7 @@ mod timing;
 
 use common::node::{PureNode, State};
 use common::world::{Key, World, id, points};
+use evil::cast::{Role, cast, may_speak};
 use evil::story::{Bill, minutes, story};
 use evil::{Honest, Loose, append, evidence, json, key_in, show, take_apart, with_evidence};
 use std::collections::BTreeSet;
@@ -88,47 +89,6 @@ fn nothing_goes_without_evidence() {
     }
 }
 
-/// Everybody's keys, by what they are.
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum Role<'a> {
-    Operator,
-    Log,
-    Root(&'a str),
-    Issuing(&'a str),
-    Till(&'a str),
-    Approver(&'a str),
-    Holder(usize),
-    Analyst,
-    Checker,
-}
-
-/// The keys of the clearing house.
-fn people() -> &'static (Key, Vec<Key>) {
-    static PEOPLE: OnceLock<(Key, Vec<Key>)> = OnceLock::new();
-    PEOPLE.get_or_init(|| common::house::keys(&stage().0))
-}
-
-/// What any brand of either side may ask for.
-fn of_either_side(kind: Kind) -> bool {
-    matches!(kind, Kind::ObjectionFiled | Kind::DisputeFiled | Kind::DisputeMoved | Kind::ComplaintMoved)
-}
-
-fn cast(world: &World) -> Vec<(Role<'_>, &Key)> {
-    let mut all: Vec<(Role, &Key)> = world.roots.iter().map(|key| (Role::Operator, key)).collect();
-    all.push((Role::Log, &world.log));
-    let (analyst, approvers) = people();
-    all.push((Role::Analyst, analyst));
-    all.extend(approvers.iter().map(|key| (Role::Checker, key)));
-    for brand in &world.brands {
-        let name = brand.id.as_str();
-        all.push((Role::Root(name), &brand.root));
-        all.extend(brand.issuing.iter().map(|key| (Role::Issuing(name), key)));
-        all.extend(brand.approvers.iter().map(|key| (Role::Approver(name), key)));
-        all.extend(brand.tills.iter().map(|till| (Role::Till(name), &till.key)));
-    }
-    all
-}
-
 /// Signs the statement at `at` with another key; approvals of it are made again by those who made them.
 fn resigned(world: &World, keys: &[(Role, &Key)], jws: &[Jws], at: usize, thief: &Key) -> Vec<String> {
     let payload = |one: &Jws| {
@@ -182,14 +142,7 @@ fn nobody_signs_for_another() {
                     || (entry.body.kind == Kind::AccountOpened
                         && at > 0
                         && matches!(role, Role::Approver("br_harvest")))
-                    // A brand's root speaks for it as its issuing and its approvers' keys do, for either side; br_twin is of br_harvest's participant.
-                    || (of_either_side(entry.body.kind)
-                        && matches!(
-                            role,
-                            Role::Root("br_harvest" | "br_twin" | "br_kino")
-                                | Role::Issuing("br_harvest" | "br_twin" | "br_kino")
-                                | Role::Approver("br_harvest" | "br_twin" | "br_kino")
-                        ))
+                    || may_speak(entry.body.kind, *role)
                     // Whoever approves an exchange gets the points, and nobody else is named: both have an account of the unit.
                     || (entry.body.kind == Kind::ExchangeMade && at == 1 && matches!(role, Role::Holder(3 | 5)))
                     // Who defines a unit first has it.

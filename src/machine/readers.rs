@@ -71,13 +71,15 @@ pub fn concerned(part: &PartBody, issuer: Option<&BrandId>) -> Result<Vec<Concer
     if let Some(message) = &part.http {
         signed(message, &mut all)?;
     }
-    if let Some(line) = &part.line {
-        all.extend(issuer.cloned().map(Concerned::Brand));
+    match (&part.line, &part.verdict) {
         // What a refused line says of an account is the issuer's word alone.
-        if !matches!(part.verdict, None | Some(Verdict::Refused(_))) {
+        (Some(_), None | Some(Verdict::Refused(_))) => all.extend(issuer.cloned().map(Concerned::Brand)),
+        // What became of the account is no sponsor's business.
+        (Some(line), _) => {
             let award: Award = read_object(line.as_bytes()).map_err(|e| Malformed(e.to_string()))?;
             all.push(Concerned::Account(award.sub));
         }
+        (None, _) => {}
     }
     if let Some(done) = &part.done {
         effects(done, &mut all);

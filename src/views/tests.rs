@@ -10,9 +10,7 @@ use crate::sign::{Purpose, SecretKey};
 use crate::store::sqlite::{File, Kind as FileKind, Mode};
 use crate::store::{Fault, Place, PutError};
 use crate::types::{AccountId, Asset, Hash, Money, PaymentId, Points, Time};
-use diesel::connection::SimpleConnection;
-use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::{connection::SimpleConnection, prelude::*, sql_types::Text};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 pub(super) fn id<T: std::str::FromStr>(text: &str) -> T {

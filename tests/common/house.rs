@@ -7,17 +7,15 @@
 use super::node::{PureNode, State};
 use super::world::{Brand, Holder, Key, World, beginning, id, money};
 use std::collections::BTreeMap;
-use tallyhouse::book::{
-    Answered, Booking, BreakageTo, Closing, Instruction, Line, Name, Record, StatementLine, Tolerance, Way,
-};
+use tallyhouse::book::{Answered, Booking, Closing, Instruction, Line, Name, Record, StatementLine, Way};
 use tallyhouse::clearing::{
-    self, AcceptStatement, AnswerObjection, ComputeCycle, ConfirmDetails, FileObjection, FilledAtIssuance,
-    ImportStatement, InstructionStep, LinePlace, Matrix, Move, MoveCover, MoveCycle, MoveInstruction,
-    SealCycle, SetDetails, SetFunding, SetOffCycle, SetReserve, SetSchedule, Stage, stage,
+    self, AcceptStatement, AnswerObjection, ComputeCycle, ConfirmDetails, FileObjection, ImportStatement,
+    InstructionStep, LinePlace, Matrix, Move, MoveCover, MoveCycle, MoveInstruction, SealCycle, SetDetails,
+    SetFunding, SetOffCycle, SetReserve, Stage, stage,
 };
 use tallyhouse::machine::{Answer, Offered, Request};
 use tallyhouse::payments::{Authorise, MakeOffer, WantedPayment, WantedShare};
-use tallyhouse::sign::{KeyBudget, KeyCert, PaymentConsent, Purpose, Typ};
+use tallyhouse::sign::{KeyCert, PaymentConsent, Purpose, Typ};
 use tallyhouse::types::{
     Currency, Hash, Ident, InstructionId, Money, ObjectionId, ParticipantId, PaymentId, Refusal, Refused,
     Time,
@@ -30,7 +28,7 @@ pub struct House {
     pub analyst: Key,
     /// Of three people.
     pub approvers: Vec<Key>,
-    ids: u32,
+    pub(super) ids: u32,
 }
 
 /// A step of a cycle with nothing but its name.
@@ -449,43 +447,6 @@ impl House {
         self.agreed("reserve.set", &SetReserve { unit: id(unit), currency: eur(), ratio, issuance: None })
     }
 
-    /// A key of one brand's awards another's unit, and its participant pays: certified, granted, and approved by these roots.
-    pub fn sponsor(
-        &mut self,
-        brand: usize,
-        unit: &str,
-        key: &Key,
-        approve: &[usize],
-    ) -> Result<Answer, Refused> {
-        let sponsor = &self.world.brands[brand];
-        if self.node.state.get(&Name::Key(key.kid)).is_none() {
-            let cert = self.world.issuing_cert(sponsor, key, beginning().seconds(), None);
-            let request = self.world.certify(&sponsor.root, key, &cert);
-            self.send(request).expect("certified");
-        }
-        let budget = KeyBudget {
-            sponsored: Some(eur()),
-            ..self.world.budget(key.kid, id(unit), u64::from(self.ids) + 1)
-        };
-        let first = self.world.statement(&self.world.brand_of(id(unit)).0.root, Typ::KeyBudget, &budget);
-        let roots = approve.iter().map(|brand| &self.world.brands[*brand].root);
-        let request = approved(&self.world, first, roots);
-        self.ids += 1;
-        self.send(request)
-    }
-
-    /// A unit's reserve is filled when points are issued, and held by this participant.
-    pub fn fill_at_issuance(
-        &mut self,
-        unit: &str,
-        ratio: u32,
-        keeper: &str,
-        breakage_to: BreakageTo,
-    ) -> Result<Answer, Refused> {
-        let issuance = Some(FilledAtIssuance { keeper: id(keeper), breakage_to });
-        self.agreed("reserve.set", &SetReserve { unit: id(unit), currency: eur(), ratio, issuance })
-    }
-
     /// All instructions of a cycle in one direction, paid in full.
     pub fn paid(&mut self, cycle: u64, way: Way, but: &[&str]) {
         let all = self.instructions(cycle).into_iter();
@@ -514,19 +475,6 @@ impl House {
         let file = orders.then(|| Hash::sha256(instruction.to_string().as_bytes()));
         let operator = (step == InstructionStep::WriteOff).then(|| id("pa_franchise"));
         self.agreed("instruction.move", &MoveInstruction { instruction, step, file, operator })
-    }
-
-    /// By how much payments in EUR may be off: a schedule that seals nothing.
-    pub fn tolerate(&mut self, amount: u64) -> Result<Answer, Refused> {
-        let before = self.node.state.get(&Name::Schedule).and_then(Record::schedule).cloned();
-        let args = SetSchedule {
-            version: before.map_or(1, |before| before.version + 1),
-            every: None,
-            hour: 0,
-            grace_minutes: 0,
-            tolerance: vec![Tolerance { currency: eur(), amount: money(amount) }],
-        };
-        self.agreed("schedule.set", &args)
     }
 
     pub fn fund(&mut self, who: &str, cap: Option<u64>, cover: u64) -> Result<Answer, Refused> {
@@ -561,7 +509,7 @@ pub fn set_off_digest(world: &World, state: &State, cycle: u64) -> Hash {
 }
 
 /// A statement with the approvals of these keys.
-fn approved<'a>(world: &World, first: String, by: impl Iterator<Item = &'a Key>) -> Request {
+pub(super) fn approved<'a>(world: &World, first: String, by: impl Iterator<Item = &'a Key>) -> Request {
     let approvals: Vec<String> = by.map(|key| world.approve(key, &first)).collect();
     Request::of([vec![first], approvals].concat())
 }
