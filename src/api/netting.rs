@@ -148,7 +148,9 @@ fn dues_of(
     // What was due in a cycle that was sealed since is owed in that, and due anew once it is set off.
     let cycles = service.record(&Name::Cycle)?;
     let open = cycles.as_deref().and_then(Record::cycle).map_or(0, |cycles| cycles.open);
-    let (mut items, mut from) = (vec![], after.unwrap_or(PREFIX).to_owned());
+    let mut from = after.unwrap_or(PREFIX).to_owned();
+    // What was shown last is where the next page begins: a key of a row that was not would tell whose it is.
+    let (mut items, mut last) = (vec![], from.clone());
     loop {
         let loaded = service.engine().read().scan(&from, SCAN)?;
         for row in &loaded.rows {
@@ -162,11 +164,12 @@ fn dues_of(
                 && own.is_none_or(|own| *own == a || *own == b)
             {
                 if items.len() >= limit {
-                    return Ok((items, Some(from)));
+                    return Ok((items, Some(last)));
                 }
                 let creditor = if due.debtor == a { b } else { a };
                 let (debtor, cycle, amount, paid) = (due.debtor, due.cycle, due.amount, due.paid);
                 items.push(Due { debtor, creditor, currency, cycle, amount, paid });
+                last.clone_from(&row.key);
             }
             from.clone_from(&row.key);
         }

@@ -13,10 +13,11 @@ use super::nonce;
 use super::problem::{Code, Problem};
 use super::reply::SEQ;
 use super::service::Service;
-use crate::book::Principal;
+use crate::book::{Name, Principal};
 use crate::engine::{Failure, Level};
 use crate::log::Proof;
 use crate::machine::{Answer, Body, Carrier, Command, Kind, Reader, Request, Route};
+use crate::network::Asked;
 use crate::sign::object;
 use crate::types::{AccountId, Ident, Kid, Refusal, Refused, Time};
 use actix_web::dev::Payload;
@@ -317,9 +318,10 @@ impl Incoming {
     }
 
     /// When the command happens, if it says so: a network on its own time stands still until one of the operator's people
-    /// moves it on.
-    fn at(&self, signer: Kid) -> Result<Option<Time>, Problem> {
+    /// moves it on. A command that took effect before moves nothing: anybody can send again what stands in the log.
+    async fn at(&self, asked: &Asked) -> Result<Option<Time>, Problem> {
         let Some(text) = header(&self.request, TIME)? else { return Ok(None) };
+        let signer = asked.kid;
         if !self.service.genesis.driven {
             return Err(Refused::from(Refusal::NotDriven).into());
         }
@@ -333,7 +335,15 @@ impl Incoming {
         let latest = now.plus_seconds(MOST_DAYS * 86_400);
         let at = text.parse::<Time>().ok().filter(|at| *at <= latest);
         let about = || format!("tallyhouse-time: an instant such as {now}, at most {MOST_DAYS} days later");
-        at.map(Some).ok_or_else(|| Problem::about(Code::HeaderInvalid, about()))
+        let at = at.ok_or_else(|| Problem::about(Code::HeaderInvalid, about()))?;
+        let Some(cid) = asked.cid.clone() else {
+            let about = "tallyhouse-time: for commands with an id of their own";
+            return Err(Problem::about(Code::HeaderInvalid, about));
+        };
+        let service = self.service.clone();
+        let known = web::block(move || service.engine().record(&Name::Command(key.owner, cid)));
+        let known = known.await.map_err(Problem::fault)??.record.is_some();
+        Ok((!known).then_some(at))
     }
 
     /// Says what would happen.
@@ -345,7 +355,7 @@ impl Incoming {
         }
         let dry = service.engine().check_dry(&request).map_err(|no| refused(no, &request))?;
         self.fits(dry.command())?;
-        let at = self.at(dry.command().asked.kid)?;
+        let at = self.at(&dry.command().asked).await?;
         let run = web::block(move || service.engine().dry_run(dry.command(), at));
         let run = run.await.map_err(Problem::fault)??;
         let mut reply = HttpResponse::Ok();
@@ -399,7 +409,7 @@ impl Incoming {
             let who = if own { gate::stranger(&self.request) } else { Who::Key(signer.to_string()) };
             gate::draw(&self.service, &self.request, &who)?;
         }
-        let at = self.at(signer)?;
+        let at = self.at(&command.asked).await?;
         let ticket = self.service.engine().handle().submit(command, at).await;
         let answer = ticket.await?;
         let mut reply = HttpResponse::Created();

@@ -177,10 +177,17 @@ pub fn set_off_cycle(draft: &mut Draft, asked: &Asked, args: &SetOffCycle) -> Re
     let of: Vec<u64> = std::iter::once(cycle).chain(closing.includes.iter().copied()).collect();
     let pairs = pairs(&apart, &who);
     let each = pairs.iter().flat_map(|pair| units.iter().map(move |(currency, _)| (pair, *currency)));
-    draft.want(each.flat_map(|((a, b), currency)| {
-        let balances = of.iter().map(move |cycle| Name::Pair(*cycle, a.clone(), b.clone(), currency));
+    // All that is read or booked below, at once: a decision begins again for each thing that it lacks.
+    let open = draft.cycle()?.open;
+    let between = each.flat_map(|((a, b), currency)| {
+        let cycles = of.iter().copied().chain([open]);
+        let balances = cycles.map(move |cycle| Name::Pair(cycle, a.clone(), b.clone(), currency));
         balances.chain([Name::Due(a.clone(), b.clone(), currency)])
-    }))?;
+    });
+    let nets = units.iter().flat_map(|(currency, _)| {
+        who.iter().flat_map(|one| [cycle, open].map(|cycle| Name::Net(cycle, one.clone(), *currency)))
+    });
+    draft.want(between.chain(nets))?;
     let id = SetOffId { seq: draft.seq, part: 0 };
     let (mut all, mut sums) = (vec![], vec![]);
     for (currency, unit) in units {

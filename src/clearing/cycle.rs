@@ -435,8 +435,8 @@ fn approvable(draft: &Draft, closing: &Closing, args: &MoveCycle) -> Result<(), 
     }
     let open = closing.review.is_some_and(|until| draft.at.seconds() < until);
     if open || closing.objections > 0 {
-        let about =
-            format!("objections are open until {:?}, {} unanswered", closing.review, closing.objections);
+        let (until, left) = (closing.review.unwrap_or_default(), closing.objections);
+        let about = format!("objections are open until {until} in Unix seconds, {left} unanswered");
         return Err(Refused::about(Refusal::CycleOpenWork, about).into());
     }
     Ok(())

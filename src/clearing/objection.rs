@@ -61,7 +61,9 @@ pub fn file_objection(draft: &mut Draft, asked: &Asked, args: &FileObjection) ->
     }
     let most = match args.payment {
         Some(id) => of_payment(draft, id, args)?,
-        None => of_pair(draft, &closing.includes, args)?,
+        None => {
+            of_pair(draft, (args.cycle, &closing.includes), (&args.debtor, &args.creditor), args.currency)?
+        }
     };
     if args.amount.is_zero() || args.amount.get() > most {
         return Err(Refused::about(Refusal::ObjectionInvalid, format!("amount: 1 to {most}")).into());
@@ -98,13 +100,17 @@ fn of_payment(draft: &mut Draft, id: PaymentId, args: &FileObjection) -> Result<
     Ok(shares.fold(0, |sum, share| sum.saturating_add(share.obligation.get())))
 }
 
-/// What the debtor owes the creditor on balance, by the obligations of the cycle.
-fn of_pair(draft: &mut Draft, includes: &[u64], args: &FileObjection) -> Result<u64, Stop> {
-    let (debtor, creditor) = (&args.debtor, &args.creditor);
+/// What the debtor owes the creditor on balance, by the obligations of the cycle and those that it includes.
+fn of_pair(
+    draft: &mut Draft,
+    (cycle, includes): (u64, &[u64]),
+    (debtor, creditor): (&ParticipantId, &ParticipantId),
+    currency: Currency,
+) -> Result<u64, Stop> {
     let (a, b) = if debtor < creditor { (debtor, creditor) } else { (creditor, debtor) };
     let mut first_has = 0i64;
-    for cycle in includes.iter().copied().chain([args.cycle]) {
-        let total = draft.total(&Name::Pair(cycle, a.clone(), b.clone(), args.currency))?;
+    for cycle in includes.iter().copied().chain([cycle]) {
+        let total = draft.total(&Name::Pair(cycle, a.clone(), b.clone(), currency))?;
         first_has = first_has.checked_add(total).ok_or(Refusal::AmountTooLarge)?;
     }
     let owed = if a == creditor { Some(first_has) } else { first_has.checked_neg() };
@@ -124,6 +130,15 @@ pub fn answer_objection(draft: &mut Draft, asked: &Asked, args: &AnswerObjection
     objection.answer = Some((args.answer, args.reason.clone()));
     closing.objections = closing.objections.saturating_sub(1);
     if args.answer == Answered::Accepted {
+        // Others may have been accepted since it was filed, and a payment may be of another cycle: what is put off is never
+        // more than is owed in this one, so nobody who owes comes to be owed.
+        let sides = (&objection.debtor, &objection.creditor);
+        let most = of_pair(draft, (cycle, &closing.includes), sides, objection.currency)?;
+        if objection.amount.get() > most {
+            let about =
+                format!("on balance {most} is owed in cycle {cycle}, less than the objection puts off");
+            return Err(Refused::about(Refusal::ObjectionInvalid, about).into());
+        }
         let open = draft.cycle()?.open;
         let (debtor, creditor) = (objection.debtor.clone(), objection.creditor.clone());
         let amount = objection.amount.signed();

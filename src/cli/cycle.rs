@@ -32,7 +32,7 @@ const PAGE_BYTES: usize = 8 << 20;
   tallyhouse cycle 3 pa_harvest                the obligations behind one line, entry by entry
   tallyhouse cycle 3 pa_harvest --json
   tallyhouse cycle 3 --report --out cycle-3.csv
-  tallyhouse proof 14485                       the proof of one of those entries
+  tallyhouse proof --seq 14485 --parts all     the proof of one of those entries
 
 + is owed to the participant, - is owed by it. JSON gives amounts in the network's smallest unit.")]
 pub struct Args {

@@ -77,12 +77,13 @@ pub(super) fn brand_root(draft: &mut Draft, kid: Kid) -> Result<BrandId, Stop> {
     Ok(id.clone())
 }
 
-/// Whose key it is: the person that its certificate names, else nobody but the key itself.
+/// Whose key it is: the person that its certificate names, in whatever case, else nobody but the key itself.
 pub fn person(key: &KeyRecord) -> Result<Ident, Stop> {
-    match &key.person {
-        Some(person) => Ok(person.clone()),
-        None => key.key.kid().to_string().parse().map_err(|_| Stop::Bug("a key's name is an id".into())),
-    }
+    let name = match &key.person {
+        Some(person) => person.as_str().to_ascii_lowercase(),
+        None => key.key.kid().to_string(),
+    };
+    name.parse().map_err(|_| Stop::Bug("a person's and a key's name are ids".into()))
 }
 
 /// Requires that two people approved, neither of them who asks: approvers of the owner whose keys count now. Returns

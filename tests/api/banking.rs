@@ -458,6 +458,15 @@ fn a_sandbox_stands_still_until_one_of_the_operators_people_moves_it_on() {
     early.refused(422, "time_backwards");
     let then: Time = time().parse().expect("an instant");
     assert_eq!(then.seconds(), before.seconds() + 40 * 86_400);
+    // What stands in the log anybody can send again: it moves nothing.
+    let jws = [world.command(&office.analyst, "sent-again", "cycle.seal", &json!({"cycle": 3}))];
+    let send = |at: Time| {
+        office.server.ask(&Ask::statements("/v1/cycles", &jws).with("tallyhouse-time", at.to_string()))
+    };
+    let first = send(then.plus_seconds(60)).expect(201);
+    let moved = time();
+    assert_eq!(send(then.plus_seconds(30 * 86_400)).expect(201)["seq"], first["seq"]);
+    assert_eq!(time(), moved);
 }
 
 #[test]

@@ -34,19 +34,35 @@ struct Way {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Try {
     Seal,
-    SetOff { version: u32, right: bool },
-    Compute { version: u32, right: bool },
-    Review { until: u64 },
+    SetOff {
+        version: u32,
+        right: bool,
+    },
+    Compute {
+        version: u32,
+        right: bool,
+    },
+    Review {
+        until: u64,
+    },
     Return,
-    Approve { version: u32 },
-    PayIn { until: u64 },
+    Approve {
+        version: u32,
+    },
+    PayIn {
+        until: u64,
+    },
     Shortfall,
     Cover,
     PayOut,
     Settle,
     Void,
     Object,
-    Answer { accepted: bool },
+    /// `owed`: as much as was objected to is owed still.
+    Answer {
+        accepted: bool,
+        owed: bool,
+    },
 }
 
 /// See the module.
@@ -166,8 +182,9 @@ impl Foreseen {
                 must(way.review.is_none_or(|until| now < until), Refusal::CycleStage)?;
                 way.objections += 1;
             }
-            Try::Answer { accepted } => {
+            Try::Answer { accepted, owed } => {
                 at(&["sealed", "review"])?;
+                must(owed || !accepted, Refusal::ObjectionInvalid)?;
                 way.objections -= 1;
                 way.computed &= !accepted;
             }

@@ -34,7 +34,8 @@ pub struct History {
     bills: Vec<(PaymentId, usize, usize, u64)>,
     /// Charged back: the dispute, its filer's brand, its target's.
     disputes: Vec<(DisputeId, usize, usize)>,
-    objections: Vec<(ObjectionId, u64)>,
+    /// What was objected to: in which cycle, who owes whom, and how much of it.
+    objections: Vec<(ObjectionId, u64, [&'static str; 2], u64)>,
     /// Nobody stands apart in it.
     calm: bool,
     /// How often each brand's participant declared how it is settled.
@@ -289,16 +290,17 @@ impl History {
     }
 
     fn answer(&mut self) {
-        let Some((objection, cycle)) = self.objections.pop() else { return };
+        let Some((objection, cycle, [debtor, creditor], amount)) = self.objections.pop() else { return };
         let accepted = self.rng.chance(50);
-        let foreseen = self.judged(cycle, Try::Answer { accepted });
+        let owed = self.ledger.owes(cycle, debtor, creditor, "EUR") >= i128::from(amount);
+        let foreseen = self.judged(cycle, Try::Answer { accepted, owed });
         let answer = if accepted { Answered::Accepted } else { Answered::Rejected };
         let args = AnswerObjection { objection, answer, reason: id("looked-at") };
         let got = self.house.ask("objection.answer", &args).map(drop).map_err(|no| no.code);
         if got.is_err() {
-            self.objections.push((objection, cycle));
+            self.objections.push((objection, cycle, [debtor, creditor], amount));
         }
-        self.compare(cycle, Try::Answer { accepted }, foreseen, got);
+        self.compare(cycle, Try::Answer { accepted, owed }, foreseen, got);
     }
 
     /// What must come of it: it will be asked a second from now.
@@ -381,18 +383,19 @@ impl History {
         let most = owed.max_by_key(|(_, _, owed)| *owed).filter(|(_, _, owed)| *owed > 0);
         let Some(((by, debtor), creditor, owed)) = most else { return };
         let foreseen = self.judged(cycle, Try::Object);
+        let amount = self.rng.range(1, u64::try_from(owed).expect("above 0"));
         let args = FileObjection {
             cycle,
             debtor: id(debtor),
             creditor: id(creditor),
             currency: eur(),
-            amount: money(self.rng.range(1, u64::try_from(owed).expect("above 0"))),
+            amount: money(amount),
             payment: None,
             reason: id("not_ours"),
         };
         let got = self.house.object(by, &args);
         if let Ok(objection) = &got {
-            self.objections.push((*objection, cycle));
+            self.objections.push((*objection, cycle, [debtor, creditor], amount));
         }
         self.compare(cycle, Try::Object, foreseen, got.map(drop).map_err(|no| no.code));
     }

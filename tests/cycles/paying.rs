@@ -274,3 +274,35 @@ fn what_comes_back_after_the_orders_left_is_borne_without_those_who_were_paid() 
     conserved(&house);
     verified(&house);
 }
+
+/// Whoever owes puts off what it owes, never more: not by several objections at once, not by a payment of another cycle.
+#[test]
+fn objections_never_make_a_debtor_a_creditor() {
+    let mut house = House::new(19, true);
+    trade(&mut house);
+    let before = house.pay(2, "KINO", 0, 50_000, true).expect("paid");
+    let first = house.seal();
+    house
+        .agreed("cycle.move", &MoveCycle { reason: Some(id("late")), ..step(first, Move::Void) })
+        .expect("voided");
+    house.pay(2, "KINO", 0, 10_000, true).expect("paid");
+    let cycle = house.seal();
+    house.compute(cycle).expect("computed");
+    house.review(cycle);
+    let owed = |house: &House| {
+        let nets = house.nets(cycle);
+        nets[&id::<ParticipantId>("pa_kino")]
+    };
+    let most = 28_500 + 47_500 + 9_500;
+    let all: Vec<_> = (0..3).map(|_| house.object(1, &objection(cycle, most)).expect("filed")).collect();
+    let of_payment = FileObjection { payment: Some(before), ..objection(cycle, 47_500) };
+    let of_payment = house.object(1, &of_payment).expect("filed");
+    house.answer(all[0], Answered::Accepted).expect("accepted");
+    let left = owed(&house);
+    for other in [all[1], all[2], of_payment] {
+        assert_eq!(code(house.answer(other, Answered::Accepted)), Refusal::ObjectionInvalid);
+        house.answer(other, Answered::Rejected).expect("rejected");
+    }
+    assert_eq!(owed(&house), left);
+    verified(&house);
+}
