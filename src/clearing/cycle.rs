@@ -384,7 +384,7 @@ pub fn move_cycle(draft: &mut Draft, asked: &Asked, args: &MoveCycle) -> Result<
         Move::Review => closing.review = Some(ahead(draft, args)?),
         Move::Return => closing.returned = Some(args.reason.clone().ok_or_else(|| missing("reason"))?),
         Move::Approve => {
-            approvable(draft, &closing, args)?;
+            approvable(draft, cycle, &closing, args)?;
             two_people(draft, asked)?;
             closing.approved = Some(mark);
         }
@@ -411,6 +411,7 @@ pub fn move_cycle(draft: &mut Draft, asked: &Asked, args: &MoveCycle) -> Result<
         Move::Void => {
             args.reason.as_ref().ok_or_else(|| missing("reason"))?;
             two_people(draft, asked)?;
+            voidable(draft, cycle)?;
             closing.voided = Some(mark);
             let carried: Vec<u64> = std::iter::once(cycle).chain(closing.includes.iter().copied()).collect();
             leave(draft, cycle, &carried)?;
@@ -428,7 +429,7 @@ fn ahead(draft: &Draft, args: &MoveCycle) -> Result<u64, Stop> {
     Err(Refused::about(Refusal::SettingInvalid, "until: ahead, and at most 90 days").into())
 }
 
-fn approvable(draft: &Draft, closing: &Closing, args: &MoveCycle) -> Result<(), Stop> {
+fn approvable(draft: &mut Draft, cycle: u64, closing: &Closing, args: &MoveCycle) -> Result<(), Stop> {
     if args.version != Some(closing.version) {
         let about = format!("the version to approve is {}", closing.version);
         return Err(Refused::about(Refusal::SerialStale, about).into());
@@ -438,6 +439,25 @@ fn approvable(draft: &Draft, closing: &Closing, args: &MoveCycle) -> Result<(), 
         let (until, left) = (closing.review.unwrap_or_default(), closing.objections);
         let about = format!("objections are open until {until} in Unix seconds, {left} unanswered");
         return Err(Refused::about(Refusal::CycleOpenWork, about).into());
+    }
+    // Carries that it took over from a cycle that was voided since go on with that one's obligations.
+    if before(draft, cycle)? != closing.computed.as_ref().and_then(|computed| computed.after) {
+        let about = format!("the cycle before {cycle} was voided since: return it and compute it again");
+        return Err(Refused::about(Refusal::CycleOpenWork, about).into());
+    }
+    Ok(())
+}
+
+/// Whether nobody took over what a cycle would carry on.
+fn voidable(draft: &mut Draft, cycle: u64) -> Result<(), Stop> {
+    let open = draft.cycle()?.open;
+    for later in cycle.saturating_add(1)..open {
+        let closing = draft.closing(later)?;
+        let after = closing.computed.as_ref().and_then(|computed| computed.after);
+        if closing.approved.is_some() && closing.voided.is_none() && after == Some(cycle) {
+            let about = format!("cycle {later} took its carries over: void that first");
+            return Err(Refused::about(Refusal::CycleOpenWork, about).into());
+        }
     }
     Ok(())
 }

@@ -21,6 +21,8 @@ struct Way {
     apart: Option<u32>,
     /// Its newest version was neither sent back nor spoilt by an objection.
     computed: bool,
+    /// The cycle whose carries that took over.
+    after: Option<u64>,
     review: Option<u64>,
     objections: u32,
     approved: bool,
@@ -135,6 +137,11 @@ impl Foreseen {
         self.ways.iter().filter(|(_, way)| way.ended.is_none()).map(|(cycle, _)| *cycle).collect()
     }
 
+    /// The last cycle before this one that was not voided.
+    fn before(&self, cycle: u64) -> Option<u64> {
+        self.ways.range(..cycle).rev().find(|(_, way)| way.ended != Some("voided")).map(|(of, _)| *of)
+    }
+
     /// What the answer must be, at an instant; `Ok` is taken over.
     pub fn judge(&mut self, ledger: &Ledger, cycle: u64, now: u64, what: Try) -> Result<(), Refusal> {
         if cycle > self.open() {
@@ -163,10 +170,11 @@ impl Foreseen {
                 must(way.objections == 0, Refusal::CycleOpenWork)?;
                 let whole = ledger.apart(cycle).is_empty() || way.apart == Some(version);
                 must(whole, Refusal::CycleOpenWork)?;
-                let before = self.ways.range(..cycle).rev().find(|(_, way)| way.ended != Some("voided"));
-                must(before.is_none_or(|(_, way)| way.approved), Refusal::CycleOpenWork)?;
+                let before = self.before(cycle);
+                let approved = |of: &u64| self.ways.get(of).is_some_and(|way| way.approved);
+                must(before.as_ref().is_none_or(approved), Refusal::CycleOpenWork)?;
                 must(right, Refusal::CycleDigest)?;
-                (way.version, way.computed, way.review) = (version, true, None);
+                (way.version, way.computed, way.review, way.after) = (version, true, None, before);
             }
             Try::Review { until } => {
                 at(&["computed"])?;
@@ -193,6 +201,7 @@ impl Foreseen {
                 must(version == way.version, Refusal::SerialStale)?;
                 must(way.review.is_none_or(|until| now >= until), Refusal::CycleOpenWork)?;
                 must(way.objections == 0, Refusal::CycleOpenWork)?;
+                must(self.before(cycle) == way.after, Refusal::CycleOpenWork)?;
                 way.approved = true;
             }
             Try::PayIn { until } => {
@@ -220,6 +229,10 @@ impl Foreseen {
             }
             Try::Void => {
                 at(&["sealed", "computed", "review", "approved"])?;
+                let rests = |later: &Way| {
+                    later.approved && later.ended != Some("voided") && later.after == Some(cycle)
+                };
+                must(!self.ways.range(cycle + 1..).any(|(_, later)| rests(later)), Refusal::CycleOpenWork)?;
                 way.ended = Some("voided");
             }
         }

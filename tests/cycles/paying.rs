@@ -306,3 +306,34 @@ fn objections_never_make_a_debtor_a_creditor() {
     assert_eq!(owed(&house), left);
     verified(&house);
 }
+
+/// What a voided cycle would have carried on goes on with its obligations, not in a cycle that was computed before as well.
+#[test]
+fn a_carry_is_taken_over_once() {
+    let mut house = House::new(23, true);
+    trade(&mut house);
+    let void = |house: &mut House, cycle| {
+        let args = MoveCycle { reason: Some(id("late")), ..step(cycle, Move::Void) };
+        house.agreed("cycle.move", &args).map(drop)
+    };
+    let first = house.seal();
+    house.approve(first);
+    house.pay(2, "KINO", 0, 10_001, true).expect("paid");
+    let second = house.seal();
+    house.compute(second).expect("computed");
+    let third = house.seal();
+    void(&mut house, first).expect("nobody took its carries over for good");
+    house.review(second);
+    house.now = house.now.plus_seconds(90_000);
+    let args = MoveCycle { version: Some(1), ..step(second, Move::Approve) };
+    assert_eq!(code(house.agreed("cycle.move", &args)), Refusal::CycleOpenWork);
+    house
+        .ask("cycle.move", &MoveCycle { reason: Some(id("again")), ..step(second, Move::Return) })
+        .expect("returned");
+    house.approve(second);
+    house.approve(third);
+    assert_eq!(code(void(&mut house, second)), Refusal::CycleOpenWork);
+    void(&mut house, third).expect("voided");
+    void(&mut house, second).expect("voided");
+    verified(&house);
+}
