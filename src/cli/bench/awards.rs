@@ -19,6 +19,8 @@ pub struct Figure {
     pub(super) awards: u64,
     pub(super) lines: usize,
     pub(super) accounts: u64,
+    /// Whether they got awards in turn; else by a zipfian distribution.
+    pub(super) even: bool,
     pub(super) seconds: f64,
     pub(super) per_second: f64,
     pub(super) drain_seconds: f64,
@@ -60,6 +62,26 @@ impl Zipf {
     }
 }
 
+/// Who gets the awards.
+pub(super) struct Receivers {
+    accounts: u64,
+    /// None: one after the other.
+    zipf: Option<Zipf>,
+}
+
+impl Receivers {
+    pub(super) fn new(accounts: u64, even: bool) -> Self {
+        Self { accounts, zipf: (!even).then(|| Zipf::new(accounts)) }
+    }
+
+    fn of(&self, award: u64, random: &mut rand::rngs::StdRng) -> u64 {
+        match &self.zipf {
+            Some(zipf) => zipf.draw(random.random()),
+            None => award % self.accounts,
+        }
+    }
+}
+
 /// Batches that were made beforehand. Their lines wait in a file: in memory they would stand for the memory
 /// of the engine.
 struct Waiting {
@@ -93,16 +115,16 @@ pub(super) fn measure(
     network: &Network,
     awards: u64,
     lines: usize,
-    accounts: u64,
+    receivers: &Receivers,
 ) -> Result<Figure, String> {
-    let zipf = Zipf::new(accounts);
+    let accounts = receivers.accounts;
     let mut random = rand::rngs::StdRng::seed_from_u64(7);
     let mut waiting = Waiting::new(&network.dir.with_extension("batches")).map_err(|e| e.to_string())?;
     let mut got = vec![false; usize::try_from(accounts).map_err(|e| e.to_string())?];
     let mut made = 0;
     while made < awards {
         let some = (awards - made).min(lines as u64);
-        let ids: Vec<u64> = (0..some).map(|_| zipf.draw(random.random())).collect();
+        let ids: Vec<u64> = (made..made + some).map(|award| receivers.of(award, &mut random)).collect();
         for id in &ids {
             if let Some(got) = got.get_mut(*id as usize) {
                 *got = true;
@@ -145,6 +167,7 @@ pub(super) fn measure(
         awards,
         lines,
         accounts,
+        even: receivers.zipf.is_none(),
         seconds,
         per_second,
         drain_seconds,

@@ -44,6 +44,12 @@ impl Beside {
         }
         if let (Some(a), Some(b)) = (&one.awards, &other.awards) {
             add("awards in batches".into(), "per s", [a.per_second, b.per_second]);
+            for (at, which) in [(Some(0), "first"), (a.tenths.len().checked_sub(1), "last")] {
+                let rate = |row: &super::awards::Figure| at.and_then(|at| row.tenths.get(at)).copied();
+                if let (Some(a), Some(b)) = (rate(a), rate(b)) {
+                    add(format!("awards in batches, the {which} tenth"), "per s", [a, b]);
+                }
+            }
             add("storage of an award".into(), "bytes", [a.bytes_per_award, b.bytes_per_award]);
         }
         for (a, b) in one.starts.iter().zip(&other.starts) {
@@ -53,6 +59,15 @@ impl Beside {
             let with = if a.signatures { "with" } else { "without" };
             let what = format!("verify {}, {with} signatures", a.what);
             add(what, "parts/s", [a.parts_per_second, b.parts_per_second]);
+        }
+        let [one, other] = [&one.memory_mib, &other.memory_mib];
+        let phases = [
+            ("payments", one.payments, other.payments),
+            ("awards", one.awards, other.awards),
+            ("over HTTP", one.http, other.http),
+        ];
+        for (phase, one, other) in phases.into_iter().filter(|(_, one, _)| *one > 0) {
+            add(format!("memory, {phase}, load included"), "MiB", [one as f64, other as f64]);
         }
         rows
     }
