@@ -10,7 +10,9 @@ use common::process::{Process, Wire, found};
 use common::world::World;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use tallyhouse::app::{Network, Tuning};
+use tallyhouse::app::{Network, Options, Tuning, verify};
+use tallyhouse::clock::{self, Clock};
+use tallyhouse::types::Time;
 
 #[test]
 fn nothing_is_lost_or_doubled_when_connections_are_cut_under_load() {
@@ -141,6 +143,24 @@ fn a_database_has_one_writer() {
 }
 
 #[test]
+fn a_machine_whose_clock_is_far_off_the_databases_does_not_write() {
+    let bed = Bed::in_database(cluster::shared().database());
+    let world = World::real(79);
+    found(&world, &bed.home, &[]);
+    let open = |seconds: i64| {
+        let micros = clock::now().micros() + seconds * 1_000_000;
+        let clock = Clock::fixed(Time::from_micros(micros).expect("an instant"));
+        Network::open(&bed.home, &world.log.secret, &Tuning { clock, ..Tuning::at(bed.home.dir()) })
+    };
+    for seconds in [60, -60] {
+        let no = open(seconds).err().expect("refused").to_string();
+        assert!(no.contains("s off the database's; set it right"), "{no}");
+    }
+    // Somewhat off is said, and no more than that; nothing was left open by those before.
+    open(3).expect("open").close().expect("closed");
+}
+
+#[test]
 fn an_account_that_lost_a_grant_is_told_which_and_goes_on_when_it_has_it_again() {
     let server = cluster::shared();
     let mut bed = Bed::in_database(server.database());
@@ -227,6 +247,40 @@ fn rows_behind_the_end_of_the_log_are_named_and_it_goes_on_when_they_are_gone() 
         std::thread::sleep(Duration::from_millis(50));
     };
     end(process);
+    let history = BTreeMap::from([("first".to_owned(), Some(first)), ("second".to_owned(), Some(second))]);
+    bed.check(&load.world, &history);
+}
+
+#[test]
+fn rows_among_the_parts_of_entries_hold_nobody_up_and_are_found() {
+    let server = cluster::shared();
+    let bed = Bed::in_database(server.database());
+    let world = World::real(80);
+    found(&world, &bed.home, &[]);
+    let load = Load::new(world);
+    let process = Process::start(bed.home.dir(), &bed.config);
+    let ask = |name: &str| {
+        told(&Wire::connect(process.address).expect("connects").ask(&load.ask(name)).expect("an answer"))
+    };
+    let first = ask("first").expect("told");
+    // As somebody who has the writer's password: it may add rows, and take none away.
+    for seq in 0..=first {
+        for part in [1, 9, 16_383] {
+            let row = format!(
+                "INSERT INTO log.parts VALUES ({seq} * 16384 + {part}, '{{}}\n') ON CONFLICT DO NOTHING"
+            );
+            server.sql(&bed.address, &row);
+        }
+    }
+    let second = ask("second").expect("it goes on");
+    for target in ["/v1/entries?limit=50".to_owned(), format!("/v1/entries/{first}")] {
+        assert_eq!(process.try_get(&target).expect("an answer").status, 200, "{target}");
+    }
+    end(process);
+    let report = verify(&bed.home, &Options::default(), &mut |_, _| {}).expect("no fault");
+    let finding = report.finding.expect("found").to_string();
+    assert!(finding.starts_with("entry 0") && finding.contains("no writer put it there"), "{finding}");
+    server.sql(&bed.address, "DELETE FROM log.parts WHERE bytes = '{}\n'");
     let history = BTreeMap::from([("first".to_owned(), Some(first)), ("second".to_owned(), Some(second))]);
     bed.check(&load.world, &history);
 }

@@ -238,6 +238,27 @@ fn what_was_moved_taken_away_or_rewritten_as_a_whole_is_found() {
     let opened = Network::open(parts.path(), &tour.world.log.secret, &Tuning::at(parts.path()));
     let why = opened.err().expect("nothing may be appended").to_string();
     assert!(why.contains("the table parts of the log has a row of entry"), "{why}");
+    // Parts among those of an entry, or behind its last; one that has none, and one whose parts fill many rows.
+    for (place, among) in [
+        ("(SELECT max(id) / 16384 FROM parts) * 16384 + 600", "as part 600"),
+        ("(SELECT max(id) / 16384 FROM parts) * 16384 + 1", "as part 1"),
+        ("(SELECT min(seq) FROM entry WHERE seq NOT IN (SELECT id / 16384 FROM parts)) * 16384", "as part 0"),
+    ] {
+        let parts = change("log.sqlite", &format!("INSERT INTO parts (id, bytes) SELECT {place}, x'7b7d0a'"));
+        told(parts.path(), among);
+        told(parts.path(), "is none of them: no writer put it there");
+        let read = Home::from(parts.path()).read().expect("a log");
+        let mut all = read.read(0, usize::MAX, usize::MAX).expect("readable");
+        let odd: Vec<u64> =
+            all.iter().filter(|entry| entry.beside.is_some()).map(|entry| entry.seq).collect();
+        assert_eq!(odd.len(), 1, "{place}");
+        all.iter_mut().for_each(|entry| entry.beside = None);
+        assert_eq!(all, whole.read(0, usize::MAX, usize::MAX).expect("readable"), "{place}");
+        assert_eq!(read.read_parts(odd[0]).expect("readable"), whole.read_parts(odd[0]).expect("readable"));
+        // It is no reason not to go on: what is appended stands behind it.
+        let network = Network::open(parts.path(), &tour.world.log.secret, &Tuning::at(parts.path()));
+        network.expect("opens").close().expect("closes");
+    }
     // Records that no cursor places.
     told(change("state.sqlite", "DELETE FROM cursor").path(), "state, cursor");
     told(change("views.sqlite", "DELETE FROM cursor").path(), "views");

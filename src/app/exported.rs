@@ -94,7 +94,7 @@ impl Exported {
                 continue;
             }
             let seq = Envelope::decode(&line).map_err(|e| self.wrong(e))?.seq;
-            let before = self.open.replace(StoredEntry { seq, envelope: line, parts: vec![] });
+            let before = self.open.replace(StoredEntry { seq, envelope: line, parts: vec![], beside: None });
             if before.is_some() {
                 return Ok(before);
             }

@@ -12,6 +12,7 @@ mod founding;
 mod hold;
 mod missing;
 mod node;
+mod off;
 mod pen;
 mod rebuild;
 mod report;
@@ -34,7 +35,7 @@ pub use tail::{Mirror, StoreMirror, Taken, Untaken};
 pub use verify::verify;
 
 use crate::cache::remote::MacKey;
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::engine::{Commit, Core, Engine, Failure, Follower, Pace, Setup, StateFollower, Stores};
 use crate::log::LogSigner;
@@ -70,6 +71,8 @@ pub struct Tuning {
     pub memory_rows: usize,
     /// The Redis that nodes share balances through, if there is one.
     pub redis: Option<String>,
+    /// What is compared with a database's clock before anything is written to it.
+    pub clock: Clock,
 }
 
 impl Tuning {
@@ -97,7 +100,7 @@ impl Tuning {
             balances: config.cache.rows,
         };
         let redis = Some(config.redis.clone()).filter(|url| !url.is_empty());
-        Self { pace, memory_rows: config.writer.memory_rows, redis }
+        Self { pace, memory_rows: config.writer.memory_rows, redis, clock: Clock::Real }
     }
 }
 
@@ -198,6 +201,9 @@ impl Network {
         let stores = home.open().map_err(fault)?;
         let genesis = genesis_of(&*stores.reader)?;
         let genesis = genesis.ok_or_else(|| fault(format!("{} holds an empty log", home.shown())))?;
+        if let Some(database) = home.database().filter(|_| !genesis.driven) {
+            off::check(database, &tuning.clock)?;
+        }
         let now = clock::now();
         Self::start(&home, stores, genesis, log_key, now, tuning)
     }

@@ -8,7 +8,7 @@
 
 use super::fork::ForkGuard;
 use super::hold::Hold;
-use super::{Tuning, ViewsFollower, fault, genesis_of};
+use super::{Tuning, ViewsFollower, fault, genesis_of, off};
 use crate::cache::remote::MacKey;
 use crate::clock::{self, Clock};
 use crate::config;
@@ -36,8 +36,6 @@ const TRIES: u32 = 4;
 const AGAIN: Duration = Duration::from_secs(60);
 /// How often a node looks whether it may write, also while it does.
 const AGAINST: Duration = Duration::from_secs(1);
-/// How far a clock may be off the database's, in microseconds.
-const OFF: i64 = 5_000_000;
 /// How often tiles are kept.
 const TILES: Duration = Duration::from_millis(100);
 
@@ -372,20 +370,13 @@ impl Steward {
         Some(clock.or_else(|| self.against()))
     }
 
-    /// Whether this node's clock is far off the database's. The answer takes its time, and this process may be paused
-    /// meanwhile: only what is off both before it was asked and after counts.
+    /// Whether this node's clock is far off the database's.
     fn off(&self) -> Result<Option<Alarm>, Failure> {
         if self.open.genesis.driven {
             return Ok(None);
         }
-        let before = self.among.clock.now().micros();
-        let Some(held) = self.hold.look()? else { return Ok(None) };
-        let (after, there) = (self.among.clock.now().micros(), held.now.micros());
-        let off = there.clamp(before.min(after), after.max(before)).saturating_sub(there);
-        Ok((off.saturating_abs() > OFF).then(|| {
-            let seconds = off as f64 / 1e6;
-            Alarm::Clock(format!("its clock is {seconds:.1} s off the database's; set it right"))
-        }))
+        let ask = || Ok::<_, Failure>(self.hold.look()?.map(|held| held.now));
+        Ok(off::too_far(&self.among.clock, ask)?.map(Alarm::Clock))
     }
 
     /// What is wrong with the log, for a node that would write.

@@ -314,13 +314,19 @@ struct Opened {
 
 impl Opened {
     fn new(entry: StoredEntry, net: Hash) -> Self {
-        let read = match open_entry(&entry) {
+        let opened = match entry.beside {
+            None => open_entry(&entry).map_err(|e| e.to_string()),
+            Some(part) => Err(format!(
+                "a row of the table parts stands among its parts, as part {part}, and is none of them: no writer put it there"
+            )),
+        };
+        let read = match opened {
             Ok((envelope, slots)) => {
                 let stored = machine::Stored { envelope: &envelope, parts: &slots };
                 let evidence = Evidence::read(stored, net).map_err(|e| e.to_string());
                 (slots, evidence.map(|evidence| (envelope, evidence)))
             }
-            Err(e) => (vec![], Err(e.to_string())),
+            Err(e) => (vec![], Err(e)),
         };
         Self { seq: entry.seq, bytes: entry.envelope, slots: read.0, read: read.1 }
     }

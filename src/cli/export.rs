@@ -305,7 +305,7 @@ mod tests {
             let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
             if value.get("v").is_some() {
                 let seq = value["seq"].as_u64().expect("a seq");
-                back.push(StoredEntry { seq, envelope: line.into(), parts: vec![] });
+                back.push(StoredEntry { seq, envelope: line.into(), parts: vec![], beside: None });
                 continue;
             }
             let entry = back.last_mut().expect("an envelope came first");

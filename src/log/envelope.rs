@@ -205,6 +205,19 @@ fn put_digits(text: &mut [u8], value: u64) {
     }
 }
 
+/// What an envelope ends with behind the number of its parts: `,"root":"`, 64 digits, `"}}`.
+const END: usize = 76;
+
+/// How many parts an envelope says that its entry has, by a look at its end; `None` if it does not end as one does.
+pub fn parts_said(bytes: &[u8]) -> Option<usize> {
+    let (head, end) = bytes.split_at_checked(bytes.len().checked_sub(END)?)?;
+    let digits = head.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (before, digits) = head.split_at_checked(head.len().checked_sub(digits)?)?;
+    let ours =
+        end.starts_with(b",\"root\":\"") && end.ends_with(b"\"}}") && before.ends_with(b",\"parts\":{\"n\":");
+    std::str::from_utf8(digits).ok().filter(|_| ours)?.parse().ok()
+}
+
 /// Reads what follows the version.
 fn members(mut scanner: Scanner<'_>) -> Result<Envelope, Malformed> {
     scanner.expect(b",\"seq\":")?;
@@ -281,6 +294,20 @@ pub(super) mod tests {
         let back = Envelope::decode(text.as_bytes()).expect("an envelope");
         assert_eq!(back.public.as_ref().map(|p| p.get()), Some(r#"{"nonce":"00","n":[1,-2]}"#));
         assert_eq!(back.encode(), text.as_bytes());
+    }
+
+    #[test]
+    fn how_many_parts_there_are_stands_at_the_end() {
+        assert_eq!(parts_said(SAMPLE.as_bytes()), Some(3));
+        let many = SAMPLE.replace("\"n\":3", "\"n\":10010");
+        assert_eq!(parts_said(many.as_bytes()), Some(10_010));
+        // What is public may say what it likes.
+        assert_eq!(parts_said(public(r#"{"parts":{"n":7}}"#).as_bytes()), Some(0));
+        for other in
+            ["", "{}", &SAMPLE[1..60], &SAMPLE[..SAMPLE.len() - 1], &SAMPLE.replace("\"n\":3", "\"n\":")]
+        {
+            assert_eq!(parts_said(other.as_bytes()), None, "{other}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod vectors;
 
 pub use chain::{Broken, Chain, Tip, Why};
 pub use checkpoint::{BadNote, Checkpoint, LogSigner, LogVerifier, sign, verify, vkey};
-pub use envelope::{Envelope, MAX_ENVELOPE, PartsRef, Unreadable, VERSION};
+pub use envelope::{Envelope, MAX_ENVELOPE, PartsRef, Unreadable, VERSION, parts_said};
 pub use part::{MAX_PART, MAX_PARTS, Slot, holds, open, parts_root, seal, seal_encoded};
 pub use proof::{OwnPart, Proof, Shown, Unproven};
 pub use tile::{

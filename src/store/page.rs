@@ -2,13 +2,15 @@
 //!
 //! Owns: the numbering of chunks, and how envelopes and chunks become entries.
 //! Promises: entries are whole, follow each other, and are no more than asked for; what cannot have been written
-//! is damage. Envelopes come first, then the parts; entries are never changed (but for erased parts), so the
+//! is damage. What somebody put among an entry's parts, or behind the last that its envelope counts, is named and left out:
+//! it holds nobody up. Envelopes come first, then the parts; entries are never changed (but for erased parts), so the
 //! two need not be read at one moment.
-//! Refuses to know: queries.
+//! Refuses to know: queries; of an envelope all but how many parts it counts.
 
 use super::chunk::{Packer, Unpacker};
 use super::fault::Fault;
 use super::port::{Incoming, StoredEntry};
+use crate::log::parts_said;
 
 /// A chunk's id is its entry's seq times this, plus the index of its first part.
 const STRIDE: i64 = 16_384;
@@ -57,8 +59,8 @@ pub(super) fn pack(packer: &mut Packer, entries: &[impl Incoming]) -> Result<Vec
 /// See the module.
 pub(super) struct Page {
     entries: Vec<StoredEntry>,
-    /// What each entry takes, as far as it is read.
-    sizes: Vec<usize>,
+    /// What each entry takes, as far as it is read, and how many parts it has.
+    sizes: Vec<(usize, Option<usize>)>,
     max_bytes: usize,
     unpacker: Unpacker,
     /// Which entry the next chunk is expected to belong to, and what the ones before it take.
@@ -75,8 +77,8 @@ impl Page {
 
     /// Adds an envelope.
     pub(super) fn push(&mut self, seq: u64, envelope: Vec<u8>) {
-        self.sizes.push(envelope.len());
-        self.entries.push(StoredEntry { seq, envelope, parts: Vec::new() });
+        self.sizes.push((envelope.len(), parts_said(&envelope)));
+        self.entries.push(StoredEntry { seq, envelope, parts: Vec::new(), beside: None });
     }
 
     /// The ids that the chunks of the entries can have: from the first to the last.
@@ -90,19 +92,25 @@ impl Page {
     pub(super) fn take(&mut self, id: i64, bytes: &[u8]) -> Result<bool, String> {
         let (seq, part) = place_of(id);
         let here = self.sizes.iter().zip(&self.entries).skip(self.place);
-        for (size, _) in here.take_while(|(_, entry)| i64::try_from(entry.seq).is_ok_and(|s| s < seq)) {
+        for ((size, _), _) in here.take_while(|(_, entry)| i64::try_from(entry.seq).is_ok_and(|s| s < seq)) {
             self.before = self.before.saturating_add(*size);
             self.place = self.place.saturating_add(1);
         }
-        let (Some(entry), Some(size)) = (self.entries.get_mut(self.place), self.sizes.get_mut(self.place))
+        let (Some(entry), Some((size, said))) =
+            (self.entries.get_mut(self.place), self.sizes.get_mut(self.place))
         else {
             return Ok(false);
         };
         if i64::try_from(entry.seq) != Ok(seq) {
             return Err("there are parts, but no envelope".into());
         }
-        if i64::try_from(entry.parts.len()) != Ok(part) {
-            return Err(format!("{} parts stand before it", entry.parts.len()));
+        let (part, have) = (usize::try_from(part).unwrap_or(usize::MAX), entry.parts.len());
+        if said.is_some_and(|said| have >= said || part < have) {
+            entry.beside.get_or_insert(part);
+            return Ok(true);
+        }
+        if part != have {
+            return Err(format!("{have} parts stand before it"));
         }
         let more = self.unpacker.unpack(bytes, &mut entry.parts).map_err(|e| e.to_string())?;
         *size = size.saturating_add(more);
@@ -112,8 +120,8 @@ impl Page {
     /// The entries that fit, the first in any case.
     pub(super) fn finish(mut self) -> Vec<StoredEntry> {
         let mut sum = 0_usize;
-        let fitting = self.sizes.iter().take_while(|size| {
-            sum = sum.saturating_add(**size);
+        let fitting = self.sizes.iter().take_while(|(size, _)| {
+            sum = sum.saturating_add(*size);
             sum <= self.max_bytes
         });
         let fitting = fitting.count().max(1);

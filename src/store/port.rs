@@ -66,6 +66,9 @@ pub struct StoredEntry {
     pub envelope: Vec<u8>,
     /// The parts in order.
     pub parts: Vec<StoredPart>,
+    /// A row of the table of parts that stands among this entry's and is none of them: the part that it would begin with. No
+    /// writer put it there, and it is not read.
+    pub beside: Option<usize>,
 }
 
 /// A part as it stands in the log.

@@ -60,7 +60,7 @@ fn entry(seq: u64, parts: &[&str]) -> NewEntry {
 
 fn stored(entry: &NewEntry) -> StoredEntry {
     let parts = entry.parts.iter().cloned().map(StoredPart::Whole).collect();
-    StoredEntry { seq: entry.seq, envelope: entry.envelope.clone(), parts }
+    StoredEntry { seq: entry.seq, envelope: entry.envelope.clone(), parts, beside: None }
 }
 
 fn row(key: &str, value: &str, seq: u64, due: Option<i64>) -> Row {

@@ -52,7 +52,7 @@ impl MemoryLog {
             let public = (seq == 0).then(|| RawValue::from_string("{\"n\":1}".into()).expect("JSON"));
             let (_, envelope) = chain.append(at, "points.awarded", public, refer).expect("follows");
             let parts = parts.into_iter().map(StoredPart::Whole).collect();
-            inside.entries.push(StoredEntry { seq, envelope, parts });
+            inside.entries.push(StoredEntry { seq, envelope, parts, beside: None });
         }
         if let Some(tip) = chain.tip() {
             let checkpoint = signer().sign(size, chain.root());

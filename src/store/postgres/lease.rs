@@ -1,6 +1,7 @@
 //! The lease: which of the nodes that share a database writes.
 //!
-//! Owns: the table `lease`, and the end of connections that a writer before this one left.
+//! Owns: the table `lease`, the server's clock, by which it runs, and the end of connections that a writer before this one
+//! left.
 //! Promises: one node holds it at a time, by the server's clock; each time it changes hands its term is a larger one. It
 //! is an agreement, not the fence: that is the tip of the log.
 //! Refuses to know: what a writer does.
@@ -66,6 +67,25 @@ impl Row {
             left: Duration::from_micros(whole(self.left_us)),
             now: Time::from_micros(self.now_us).unwrap_or_default(),
         }
+    }
+}
+
+#[derive(QueryableByName)]
+struct Now {
+    #[diesel(sql_type = BigInt)]
+    now_us: i64,
+}
+
+impl Database {
+    /// What time the server has.
+    pub fn time(&self) -> Result<Time, Fault> {
+        let query = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us";
+        let mut session = self.open(Purpose::Lease)?;
+        let row = session.run("read the server's clock", |connection| {
+            diesel::sql_query(query).get_result::<Now>(connection)
+        });
+        let row = row.map_err(|fault| session.lost(fault))?;
+        Ok(Time::from_micros(row.now_us).unwrap_or_default())
     }
 }
 

@@ -147,8 +147,12 @@ fn envelopes(
 
 /// The parts of one entry.
 pub(super) fn parts_of(session: &mut Session, seq: u64) -> Result<Vec<StoredPart>, Fault> {
+    let at = integer(seq)?;
+    let envelope: Option<Vec<u8>> = session.run("read an envelope", |connection| {
+        entry::table.find(at).select(entry::envelope).first(connection).optional()
+    })?;
     let mut page = Page::new(usize::MAX)?;
-    page.push(seq, Vec::new());
+    page.push(seq, envelope.unwrap_or_default());
     all_parts(session, &mut page)?;
     Ok(page.finish().pop().map(|entry| entry.parts).unwrap_or_default())
 }

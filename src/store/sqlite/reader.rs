@@ -82,9 +82,13 @@ impl Read for Reader {
     }
 
     fn read_parts(&self, seq: u64) -> Result<Vec<StoredPart>, Fault> {
+        let at = integer(seq)?;
         self.pools.log.with(|file| {
+            let envelope: Option<Vec<u8>> = file.run("read an envelope", |connection| {
+                entry::table.find(at).select(entry::envelope).first(connection).optional()
+            })?;
             let mut page = Page::new(usize::MAX)?;
-            page.push(seq, Vec::new());
+            page.push(seq, envelope.unwrap_or_default());
             all_parts(file, &mut page)?;
             Ok(page.finish().pop().map(|entry| entry.parts).unwrap_or_default())
         })
