@@ -38,6 +38,8 @@ mod scene;
 mod sight;
 #[path = "api/signed.rs"]
 mod signed;
+#[path = "api/sponsored.rs"]
+mod sponsored;
 #[path = "api/statements.rs"]
 mod statements;
 #[path = "api/table.rs"]

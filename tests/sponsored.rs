@@ -1,10 +1,13 @@
 //! Sponsored awards: another brand's key awards a unit's points, and its participant pays for them.
 //!
-//! Owns: who must agree; random awards, in tokens and batches, against caps, with a model that counts for itself; disputes.
-//! Promises: what is owed is the sum of what each award costs, rounded up; no line is taken that its sponsor may not owe, and
-//! none refused that it may; a repeat costs nothing.
+//! Owns: who must agree; random awards, in tokens and batches, against caps and ceilings, with a model that counts for itself;
+//! disputes.
+//! Promises: what is owed is the sum of what each award costs, rounded up; no line is taken that its sponsor may not owe or did
+//! not agree to pay, and none refused that it may; a repeat costs nothing.
 //! Refuses to know: disks and HTTP.
 
+#[path = "sponsored/agreed.rs"]
+mod agreed;
 mod common;
 
 use common::house::{House, code, eur};
@@ -17,7 +20,7 @@ use tallyhouse::book::{
 use tallyhouse::clearing::{DisputeStep, FileDispute, MoveDispute};
 use tallyhouse::points::Verdict;
 use tallyhouse::prices::PublishPrices;
-use tallyhouse::sign::Award;
+use tallyhouse::sign::{Award, KeyBudget, SponsorTerms};
 use tallyhouse::types::{AccountId, AwardId, DisputeId, Refusal, Refused, encode};
 
 const UNIT: &str = "HARVEST";
@@ -116,7 +119,7 @@ fn both_brands_agree_and_the_budget_ends_it() {
 
 #[test]
 fn what_is_owed_is_what_each_award_costs() {
-    let (mut taken, mut refused, mut again) = (0, 0, 0);
+    let (mut taken, mut refused, mut again, mut ceilings) = (0, 0, 0, 0);
     for seed in 0..6 {
         let (mut house, key, holders) = scene(100 + seed);
         let mut rng = Rng::new(seed);
@@ -130,12 +133,23 @@ fn what_is_owed_is_what_each_award_costs() {
         };
         house.agreed_by_brand(0, "prices.publish", &prices).expect("published");
         house.now = house.now.plus_seconds(2);
-        house.sponsor(1, UNIT, &key, &[1]).expect("granted");
+        // What it agreed to pay in all: sometimes more than these awards come to.
+        let most = rng.chance(70).then(|| 5_000 + rng.below(20_000));
+        let terms = SponsorTerms { currency: eur(), issue: rate(num + 1, den), ceiling: most.map(money) };
+        let budget = KeyBudget { sponsored: Some(terms), ..house.world.budget(key.kid, id(UNIT), 1) };
+        house.grant(1, &key, 0, &budget, &[1]).expect("granted");
         let cost = |amount: u64| (u128::from(amount) * u128::from(num + 1)).div_ceil(u128::from(den)) as u64;
         let (mut owed, mut cap) = (0u64, None::<u64>);
         let mut receipts: Vec<Award> = vec![];
         for n in 0..60 {
-            let fits = |owed: u64, amount: u64| cap.is_none_or(|cap| owed + cost(amount) <= cap);
+            let fits = |owed: u64, amount: u64| {
+                let over = |most: Option<u64>| most.is_some_and(|most| owed + cost(amount) > most);
+                match (over(most), over(cap)) {
+                    (true, _) => Err(Refusal::BudgetExceeded),
+                    (false, true) => Err(Refusal::ExposureExceeded),
+                    (false, false) => Ok(()),
+                }
+            };
             match rng.below(5) {
                 0 => {
                     cap = rng.chance(80).then(|| owed + rng.below(3_000));
@@ -144,13 +158,12 @@ fn what_is_owed_is_what_each_award_costs() {
                 1 | 2 => {
                     let amount = 1 + rng.below(300);
                     let given = award(&mut house, &key, holders[rng.index(2)], amount);
-                    assert_eq!(given.is_ok(), fits(owed, amount), "{amount}, {owed} of {cap:?}: {given:?}");
-                    match given {
-                        Ok(seq) => {
-                            owed += cost(amount);
-                            assert_eq!(sponsored(&house, seq).worth, money(cost(amount)));
-                        }
-                        Err(no) => assert_eq!(no.code, Refusal::ExposureExceeded),
+                    let said = given.as_ref().map(drop).map_err(|no| no.code);
+                    assert_eq!(said, fits(owed, amount), "{amount}, {owed} of {cap:?}, {most:?}");
+                    ceilings += u32::from(said == Err(Refusal::BudgetExceeded));
+                    if let Ok(seq) = given {
+                        owed += cost(amount);
+                        assert_eq!(sponsored(&house, seq).worth, money(cost(amount)));
                     }
                 }
                 _ => {
@@ -172,10 +185,11 @@ fn what_is_owed_is_what_each_award_costs() {
                         let amount = award.amount.get();
                         let wanted = match (receipts.contains(award), fits(owed, amount)) {
                             (true, _) => Verdict::AlreadyDone,
-                            (false, true) => Verdict::Ok,
-                            (false, false) => Verdict::Refused(Refusal::ExposureExceeded),
+                            (false, Ok(())) => Verdict::Ok,
+                            (false, Err(no)) => Verdict::Refused(no),
                         };
-                        assert_eq!(verdict, wanted, "{amount}, {owed} of {cap:?}");
+                        assert_eq!(verdict, wanted, "{amount}, {owed} of {cap:?}, {most:?}");
+                        ceilings += u32::from(verdict == Verdict::Refused(Refusal::BudgetExceeded));
                         again += u32::from(verdict == Verdict::AlreadyDone);
                         refused += u32::from(!matches!(verdict, Verdict::Ok | Verdict::AlreadyDone));
                         if verdict == Verdict::Ok {
@@ -194,7 +208,10 @@ fn what_is_owed_is_what_each_award_costs() {
         assert_eq!(nets.values().sum::<i64>(), 0);
         verified(&house);
     }
-    assert!(taken > 100 && refused > 20 && again > 20, "{taken} {refused} {again}");
+    assert!(
+        taken > 100 && refused > 20 && again > 20 && ceilings > 10,
+        "{taken} {refused} {again} {ceilings}"
+    );
 }
 
 #[test]

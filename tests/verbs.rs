@@ -122,7 +122,7 @@ fn prices_are_listed_with_when_they_count_who_said_so_and_why() {
     prints(dir.path(), "prices HARVEST --currency CHF", "HARVEST has no prices\n");
     assert_eq!(listed.as_array().map(Vec::len), Some(3));
     assert_eq!((&listed[1]["standing"], &listed[2]["standing"]), (&"in_force".into(), &"announced".into()));
-    assert_eq!(listed[1]["published"]["price"]["settle_for"][0]["participant"], "pa_kino");
+    assert_eq!(listed[1]["published"]["terms"]["settle_for"][0]["participant"], "pa_kino");
     let (code, out, err) = run(dir.path(), "prices NOBODYS");
     assert!((code, out.as_str()) == (2, "") && err.contains("there is no unit NOBODYS"), "{err}");
     prints(dir.path(), "fees", "the network asks for no fees\n");

@@ -133,6 +133,7 @@ codes stand at `/v1/refusals`.";
         super::offers::exchange,
         super::offers::get,
         super::offers::get_exchange,
+        super::awards::get,
         super::payments::authorise,
         super::payments::capture,
         super::payments::void,

@@ -113,7 +113,7 @@ pub async fn fees(request: HttpRequest) -> Result<HttpResponse, Problem> {
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct PublishedFees {
     /// The version.
-    fees: Fees,
+    terms: Fees,
     /// Why, as a code.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Ident>,
@@ -145,8 +145,8 @@ pub async fn history(request: HttpRequest, query: Query<PageQuery>) -> Result<Ht
     let versions = current.as_deref().and_then(Record::fees).map_or(&[][..], |fees| &fees.versions);
     let item = |record: Record| {
         let Record::PublishedFees(published) = record else { return None };
-        let book::PublishedFees { fees, reason, by, approved, seq, at } = published;
-        Some(PublishedFees { fees: shown(fees, versions, now), reason, by, approved, seq, at })
+        let book::Published { terms, reason, by, approved, seq, at } = published;
+        Some(PublishedFees { terms: shown(terms, versions, now), reason, by, approved, seq, at })
     };
     let next = found.next.map(|next| cursor("fees", &next));
     let items = found.items.into_iter().filter_map(|found| item(found.record)).collect();

@@ -31,7 +31,8 @@ pub async fn revoke(incoming: Incoming) -> Result<HttpResponse, Problem> {
 ///
 /// A `key-budget+jwt` by the brand's root: how many points a key may issue, in all and in an hour, and until when. A
 /// higher serial replaces a lower one. With `sponsored` the key is another brand's: its participant pays the issue price for
-/// the points in that currency, and its root approves the statement.
+/// the points, in that currency, while it is no dearer than `issue`, and no more in all than `ceiling`; its root approves the
+/// statement. A next serial that raises nothing, or closes it (`ceiling` 0), either root signs alone.
 #[utoipa::path(post, path = "/v1/budgets", tag = "keys", operation_id = "setBudget",
     request_body(content = String, content_type = "application/jose", description = "The statement, then what approves it: compact JWSs, in a JSON object or one a line."),
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]

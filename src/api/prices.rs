@@ -131,7 +131,7 @@ pub(super) fn worth(
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct PublishedPrice {
     /// The version.
-    price: Price,
+    terms: Price,
     /// Why, as a code.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Ident>,
@@ -171,10 +171,10 @@ pub async fn price_history(
     let versions = current.as_deref().and_then(Record::prices).map_or(&[][..], |prices| &prices.versions);
     let item = |record: Record| {
         let Record::Published(published) = record else { return None };
-        let book::Published { price, reason, by, approved, seq, at } = published;
-        let in_force = crate::prices::in_force(versions, price.currency, now);
-        let in_force = in_force.is_some_and(|other| other.version == price.version);
-        Some(PublishedPrice { price: shown(price, in_force), reason, by, approved, seq, at })
+        let book::Published { terms, reason, by, approved, seq, at } = published;
+        let in_force = crate::prices::in_force(versions, terms.currency, now);
+        let in_force = in_force.is_some_and(|other| other.version == terms.version);
+        Some(PublishedPrice { terms: shown(terms, in_force), reason, by, approved, seq, at })
     };
     let next = found.next.map(|next| cursor(&name, &next));
     let items = found.items.into_iter().filter_map(|found| item(found.record)).collect();

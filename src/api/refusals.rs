@@ -173,6 +173,7 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
             BudgetExpired,
             BudgetExceeded,
             HourlyCeilingExceeded,
+            SponsorPriceExceeded,
             IssueCapExceeded,
             IssuanceCoverExceeded,
             ExposureExceeded,

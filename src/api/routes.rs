@@ -61,6 +61,7 @@ fn public(config: &mut web::ServiceConfig) {
         .route("/v1/consents/{consent}", web::get().to(consents::get))
         .route("/v1/offers/{offer}", web::get().to(offers::get))
         .route("/v1/exchanges/{exchange}", web::get().to(offers::get_exchange))
+        .route("/v1/awards/{award}", web::get().to(awards::get))
         .route("/v1/payments", web::get().to(payments::list))
         .route("/v1/payments/{payment}", web::get().to(payments::get))
         .route("/v1/cycles", web::get().to(cycles::list))

@@ -5,7 +5,7 @@
 //! these functions falls when its amount rises, so what is booked step by step by cumulative amounts goes one way.
 //! Refuses to know: who publishes them, and what becomes of the amounts.
 
-use crate::types::{Currency, Ident, Kid, Money, ParticipantId, Points, Time, UnitCode};
+use crate::types::{Currency, Ident, Money, ParticipantId, Points, UnitCode};
 use serde::{Deserialize, Serialize};
 
 /// Parts per million of the whole.
@@ -21,6 +21,8 @@ pub enum Service {
     Redemption,
     /// Points were given for another's points.
     Exchange,
+    /// Points were awarded that another pays for.
+    Award,
     /// The network served who took points.
     AcceptorFee,
     /// The network served who issued points that were taken.
@@ -37,6 +39,7 @@ impl Service {
         match self {
             Self::Redemption => "redemption",
             Self::Exchange => "exchange",
+            Self::Award => "award",
             Self::AcceptorFee => "acceptor_fee",
             Self::IssuerFee => "issuer_fee",
             Self::ExchangeFee => "exchange_fee",
@@ -51,7 +54,7 @@ impl Service {
 
     /// Whether who supplies it says how it is taxed.
     pub fn is_taxable(self) -> bool {
-        matches!(self, Self::Redemption | Self::Exchange)
+        matches!(self, Self::Redemption | Self::Exchange | Self::Award)
     }
 }
 
@@ -247,25 +250,6 @@ impl Fees {
 pub struct FeeVersions {
     /// By version.
     pub versions: Vec<Fees>,
-}
-
-/// A version of fees as it was published: what was said, by whom, and why. Never changed, never forgotten.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PublishedFees {
-    /// The version.
-    pub fees: Fees,
-    /// Why, as a code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Ident>,
-    /// The key that signed.
-    pub by: Kid,
-    /// The keys of the two people who approved.
-    pub approved: Vec<Kid>,
-    /// The entry.
-    pub seq: u64,
-    /// Its instant.
-    pub at: Time,
 }
 
 /// How a participant's supply is taxed from an instant on.

@@ -18,6 +18,8 @@ pub enum Measure {
     Issued,
     /// Points issued in an hour.
     IssuedHour,
+    /// Money that a sponsor owed, ever, under one budget.
+    Sponsored,
     /// Money's worth of points taken in an hour.
     TakenHour,
     /// Money's worth of points taken in a day.
@@ -40,9 +42,10 @@ pub enum Measure {
     RefusedHour,
 }
 
-const MEASURES: [(Measure, &str); 12] = [
+const MEASURES: [(Measure, &str); 13] = [
     (Measure::Issued, "issued"),
     (Measure::IssuedHour, "issued-hour"),
+    (Measure::Sponsored, "sponsored"),
     (Measure::TakenHour, "taken-hour"),
     (Measure::TakenDay, "taken-day"),
     (Measure::ReturnedHour, "returned-hour"),
@@ -60,7 +63,7 @@ impl Measure {
     /// given offset from UTC in minutes.
     pub fn window(self, at: Time, offset: i16) -> u64 {
         match self {
-            Self::Issued => 0,
+            Self::Issued | Self::Sponsored => 0,
             Self::OfferedMinute => at.seconds() / 60,
             Self::IssuedHour | Self::TakenHour | Self::ReturnedHour | Self::RefusedHour => at.hour(),
             Self::TakenDay

@@ -35,8 +35,8 @@ pub use clearing::{
 pub use details::{Details, DetailsVersion};
 pub use draft::{Draft, Found, Of, Source, Stop, changed};
 pub use fees::{
-    ExchangeFee, ExchangeFeeTerms, Fee, FeeTerms, FeeVersions, Fees, MILLION, PublishedFees, Service, Supply,
-    Tax, TaxCategory, TaxTable, TaxVersion,
+    ExchangeFee, ExchangeFeeTerms, Fee, FeeTerms, FeeVersions, Fees, MILLION, Service, Supply, Tax,
+    TaxCategory, TaxTable, TaxVersion,
 };
 pub use funding::{AtIssuance, BreakageTo, CoverChange, CoverStep, Funding, MarginCall, Reserve};
 pub use limit::{Asserted, Draw, Limit, Measure};
@@ -50,5 +50,5 @@ pub use record::{
 pub use schedule::{DayOfMonth, DayOfWeek, Every, Period, Schedule, Tolerance};
 pub use terms::{
     Acceptance, Accepted, AcceptedUnit, AnnouncedAcceptance, Breakage, Dated, ExchangeAccepted, Floor,
-    Notice, Price, PriceFor, Prices, Published,
+    Notice, Price, PriceFor, Prices, Published, Sponsor, Sponsors,
 };

@@ -149,6 +149,8 @@ pub enum Name {
     Shown(ConsentId),
     /// Awards that another participant pays for.
     Sponsored(AwardId),
+    /// Whose budgets for awards of a unit's points, that they pay for, are live.
+    Sponsors(UnitCode),
     /// A unit's shared account: the total of its legs.
     Shared(UnitCode, Shared),
     /// A bank statement.
@@ -242,6 +244,7 @@ impl fmt::Display for Name {
             Self::Share(payment, unit) => write!(f, "share/{payment}/{unit}"),
             Self::Shown(consent) => write!(f, "shown/{consent}"),
             Self::Sponsored(award) => write!(f, "sponsored/{award}"),
+            Self::Sponsors(unit) => write!(f, "sponsors/{unit}"),
             Self::Shared(unit, shared) => write!(f, "shared/{unit}:{shared}"),
             Self::Statement(id) => write!(f, "statement/{id}"),
             Self::Tax(participant) => write!(f, "tax/{participant}"),
@@ -346,6 +349,7 @@ impl FromStr for Name {
                 Self::Shared(unit.parse()?, shared.parse()?)
             }
             ["sponsored", award] => Self::Sponsored(award.parse()?),
+            ["sponsors", unit] => Self::Sponsors(unit.parse()?),
             ["statement", id] => Self::Statement(id.parse()?),
             ["tax", participant] => Self::Tax(participant.parse()?),
             ["term"] => Self::Term,

@@ -201,6 +201,8 @@ pub struct Sponsored {
     pub unit: UnitCode,
     /// How many points, in all.
     pub points: Points,
+    /// The key that awarded them.
+    pub key: Kid,
     /// Who pays for them: the participant of the brand whose key awarded them.
     pub debtor: ParticipantId,
     /// Who is owed: the participant of the unit.
@@ -211,9 +213,15 @@ pub struct Sponsored {
     pub worth: Money,
     /// The version of the prices that was applied.
     pub price: u64,
+    /// The tax within what is owed; outside the scope if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax: Option<Tax>,
     /// When.
     pub at: Time,
     /// How much of what they are worth is disputed, or was charged back.
     #[serde(default, skip_serializing_if = "super::record::nothing")]
     pub charged: Money,
+    /// How much of that disputes took back, if it is taxed.
+    #[serde(default, skip_serializing_if = "super::record::nothing")]
+    pub won: Money,
 }

@@ -6,14 +6,14 @@ use super::clearing::{
     Bank, Closing, Complaint, Cycle, Dispute, Instruction, Line, Objection, Roll, Statement,
 };
 use super::details::{Details, DetailsVersion};
-use super::fees::{FeeTerms, FeeVersions, PublishedFees, Tax, TaxTable};
+use super::fees::{FeeTerms, FeeVersions, Fees, Tax, TaxTable};
 use super::funding::{CoverStep, Funding, Reserve};
 use super::limit::Limit;
 use super::name::Name;
 use super::offer::{Exchange, Offer, Sponsored};
 use super::schedule::{Period, Schedule};
-use super::terms::{Acceptance, Breakage, Floor, Notice, Prices, Published};
-use crate::sign::{HeldCaps, PublicKey, Purpose, TillLimits};
+use super::terms::{Acceptance, Breakage, Floor, Notice, Price, Prices, Published, Sponsors};
+use crate::sign::{HeldCaps, PublicKey, Purpose, SponsorTerms, TillLimits};
 use crate::types::{
     BrandId, Currency, Date, Fingerprint, Hash, Ident, Kid, Malformed, Money, ParticipantId, Points, Refusal,
     Time, UnitCode, encode,
@@ -165,9 +165,9 @@ pub struct Budget {
     /// hourly ceiling.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backfill: Option<(u64, u64)>,
-    /// If the key is another brand's, whose participant pays for the points: in this currency.
+    /// If the key is another brand's, whose participant pays for the points: on which terms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sponsored: Option<Currency>,
+    pub sponsored: Option<SponsorTerms>,
 }
 
 /// When points of a unit expire.
@@ -516,13 +516,14 @@ records! {
     Payment(Payment) = Name::Payment(_), payment;
     Period(Period) = Name::Period, period;
     Prices(Prices) = Name::Prices(_), prices;
-    Published(Published) = Name::Published(..), published;
-    PublishedFees(PublishedFees) = Name::PublishedFees(_), published_fees;
+    Published(Published<Price>) = Name::Published(..), published;
+    PublishedFees(Published<Fees>) = Name::PublishedFees(_), published_fees;
     Reserve(Reserve) = Name::Reserve(_), reserve;
     Roll(Roll) = Name::Roll, roll;
     Schedule(Schedule) = Name::Schedule, schedule;
     Share(Share) = Name::Share(..), share;
     Sponsored(Sponsored) = Name::Sponsored(_), sponsored;
+    Sponsors(Sponsors) = Name::Sponsors(_), sponsors;
     Shown(Shown) = Name::Shown(_), shown;
     Statement(Statement) = Name::Statement(_), statement;
     Tax(TaxTable) = Name::Tax(_), tax;

@@ -168,24 +168,46 @@ pub struct Prices {
     pub versions: Vec<Price>,
 }
 
-/// A version of prices as it was published: what was said, by whom, and why. Never changed, never forgotten.
+/// A version of prices or fees as it was published: what was said, by whom, and why. Never changed, never forgotten.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Published {
+pub struct Published<T> {
     /// The version.
-    pub price: Price,
+    pub terms: T,
     /// Why, as a code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Ident>,
     /// The key that signed.
     pub by: Kid,
-    /// The keys of the two people who approved; none for the first version in a currency.
+    /// The keys of the two people who approved; none for the first version of prices in a currency.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub approved: Vec<Kid>,
     /// The entry.
     pub seq: u64,
     /// Its instant.
     pub at: Time,
+}
+
+/// A budget of another brand's key, whose participant pays for the points that it awards.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sponsor {
+    /// The key.
+    pub key: Kid,
+    /// Who pays.
+    pub participant: ParticipantId,
+    /// In this currency.
+    pub currency: Currency,
+    /// First instant after the budget, in Unix seconds.
+    pub until: u64,
+}
+
+/// The sponsors' budgets of a unit that were not closed; those that have ended go with the next that is set.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sponsors {
+    /// In the order in which they were set.
+    pub live: Vec<Sponsor>,
 }
 
 /// One unit that a brand takes.

@@ -7,6 +7,7 @@
 
 use super::subject::Subject;
 use crate::book::{Draft, FeeTerms, Name, PartKey, Record, Service, Stop, Supply, Tax};
+use crate::points::put_sponsored;
 use crate::types::{Money, Refusal};
 
 /// So much more of a line was taken back: as its supplier and its customer book it.
@@ -63,7 +64,14 @@ pub(super) fn take(draft: &mut Draft, subject: &Subject, amount: Money) -> Resul
             draft.put(PartKey::Holder(exchange.account), name, Some(Record::Exchange(exchange)))?;
             Ok(Some(supply))
         }
-        // What a sponsor owes for awards has no tax of its own.
-        Subject::Award(_) => Ok(None),
+        Subject::Award(id) => {
+            let record = draft.get(&Name::Sponsored(*id))?;
+            let award = record.as_deref().and_then(Record::sponsored);
+            let mut award = award.cloned().ok_or_else(|| Stop::Bug(format!("{id} is gone")))?;
+            let Some(tax) = award.tax else { return Ok(None) };
+            let supply = back(Service::Award, tax, &mut award.won, amount)?;
+            put_sponsored(draft, *id, award)?;
+            Ok(Some(supply))
+        }
     }
 }

@@ -8,10 +8,11 @@ use super::context::{CliError, Context, Exit, net};
 use super::statement::{Signing, say_request};
 use super::when::When;
 use crate::sign::{
-    HeldCaps, KeyBudget, KeyCert, PublicKey, Purpose, SecretKey, TillClaims, TillLimits, Typ, Window,
+    HeldCaps, KeyBudget, KeyCert, PublicKey, Purpose, SecretKey, SponsorTerms, TillClaims, TillLimits, Typ,
+    Window,
 };
 use crate::types::{
-    AccountId, BrandId, Currency, Hash, Ident, Kid, Money, ParticipantId, Points, UnitCode, encode,
+    AccountId, BrandId, Currency, Hash, Ident, Kid, Money, ParticipantId, Points, Rate, UnitCode, encode,
 };
 use crate::vault::{KeyFolder, Owner, WalletId};
 use clap::Subcommand;
@@ -164,6 +165,8 @@ struct Till {
       --until 2027-12-31 --backfill-from 2026-01-01 --backfill-until 2026-02-01
   tallyhouse keys budget br_harvest --key atZR63tNG3W2GhPpVleKnfrq1N7N6LAqOe5grE2SBR4 --unit HARVEST --serial 1 \\
       --ceiling 1000000 --hourly 5000 --until 90d
+  tallyhouse keys budget br_harvest --key kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k --unit HARVEST --serial 1 \\
+      --ceiling 50000 --hourly 5000 --until 90d --sponsored USD --dearest 110/1 --most 5000000
 A higher serial replaces a lower one; what was issued counts on. Amounts are in the unit's smallest points.")]
 struct Budget {
     /// A brand's id
@@ -197,9 +200,16 @@ struct Budget {
     /// Up to this instant
     #[arg(long, requires = "backfill_from")]
     backfill_until: Option<When>,
-    /// The key (`--key`) is another brand's, whose participant pays for the points in this currency; its root approves
-    #[arg(long, value_name = "CURRENCY", requires = "key")]
+    /// The key (`--key`) is another brand's, whose participant pays for the points in this currency; its root approves.
+    /// What raises nothing, or closes the budget (`--ceiling 0`), either root signs alone
+    #[arg(long, value_name = "CURRENCY", requires = "key", requires = "dearest")]
     sponsored: Option<Currency>,
+    /// The dearest issue price that it pays, as money for points, both in their smallest units: 110/1
+    #[arg(long, value_name = "MONEY/POINTS", value_parser = rate, requires = "sponsored")]
+    dearest: Option<Rate>,
+    /// Most that it pays ever, in the currency's smallest units of the log
+    #[arg(long, value_name = "MONEY", value_parser = money, requires = "sponsored")]
+    most: Option<Money>,
 }
 
 /// Who signs, and for which network.
@@ -379,6 +389,13 @@ fn certify(args: Certify, keys: &KeyFolder, context: &mut Context<'_>) -> Result
     say_request(&signing.request(Typ::KeyCert, &encode(&claims))?, context)
 }
 
+/// A price on the command line.
+fn rate(text: &str) -> Result<Rate, String> {
+    let parts = text.split_once('/').unwrap_or((text, "1"));
+    let rate = parts.0.parse().ok().zip(parts.1.parse().ok()).and_then(|(num, den)| Rate::new(num, den));
+    rate.ok_or_else(|| "two whole numbers from 1 to 999999999999999, as 110/1".into())
+}
+
 /// A public key: a JWK, or an answer that has one as its `key`.
 fn public_key(text: &str) -> Result<PublicKey, CliError> {
     #[derive(serde::Deserialize)]
@@ -425,7 +442,11 @@ fn budget(args: Budget, keys: &KeyFolder, context: &mut Context<'_>) -> Result<(
         hourly: args.hourly,
         until: args.until.seconds(now),
         backfill: backfill.map(|(from, until)| Window { from: from.seconds(now), until: until.seconds(now) }),
-        sponsored: args.sponsored,
+        sponsored: args.sponsored.zip(args.dearest).map(|(currency, issue)| SponsorTerms {
+            currency,
+            issue,
+            ceiling: args.most,
+        }),
     };
     let (root, approving) = args.signing.roots(&owner, keys)?;
     let signing = Signing { net: claims.aud, key: &root, approving: &approving };

@@ -5,7 +5,7 @@
 
 use super::context::{CliError, Context, Exit};
 use super::folder::Folder;
-use crate::book::{Dated, ExchangeFee, Fee, Name, Published, PublishedFees, Record, Tax, TaxCategory};
+use crate::book::{Dated, ExchangeFee, Fee, Fees, Name, Price, Published, Record, Tax, TaxCategory};
 use crate::clock;
 use crate::engine::open_entry;
 use crate::prices::in_force;
@@ -140,8 +140,8 @@ pub fn prices(args: PricesArgs, context: &mut Context<'_>) -> Result<Exit, CliEr
     let scale = super::balance::scale(&*folder.read, args.unit)
         .map_err(|_| CliError::usage(format!("there is no unit {}", args.unit)))?;
     let records = pages(|after| history(&*folder.read, args.unit, after, PAGE))?;
-    let all: Vec<Published> = records.into_iter().filter_map(|one| one.published().cloned()).collect();
-    let listed = stand(all, |one| &one.price, args.currency, now(&folder)?);
+    let all: Vec<Published<Price>> = records.into_iter().filter_map(|one| one.published().cloned()).collect();
+    let listed = stand(all, |one| &one.terms, args.currency, now(&folder)?);
     if context.json {
         context.say_json(&listed)?;
         return Ok(Exit::Ok);
@@ -150,7 +150,7 @@ pub fn prices(args: PricesArgs, context: &mut Context<'_>) -> Result<Exit, CliEr
         context.say(format!("{} has no prices", args.unit))?;
     }
     for one in &listed {
-        let Published { price, reason, by, approved, seq, at } = &one.published;
+        let Published { terms: price, reason, by, approved, seq, at } = &one.published;
         let digits = digits(&folder, price.currency);
         let of = |rate: Rate| worth(rate, scale, digits);
         context.say(head(price.version, price.currency, one.standing, price.from, one.replaced))?;
@@ -177,9 +177,9 @@ pub fn prices(args: PricesArgs, context: &mut Context<'_>) -> Result<Exit, CliEr
 pub fn fees(args: FeesArgs, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let folder = Folder::open(context)?;
     let records = pages(|after| list(&*folder.read, Sort::Fees, after, PAGE))?;
-    let all: Vec<PublishedFees> =
+    let all: Vec<Published<Fees>> =
         records.into_iter().filter_map(|one| one.published_fees().cloned()).collect();
-    let listed = stand(all, |one| &one.fees, args.currency, now(&folder)?);
+    let listed = stand(all, |one| &one.terms, args.currency, now(&folder)?);
     if context.json {
         context.say_json(&listed)?;
         return Ok(Exit::Ok);
@@ -188,7 +188,7 @@ pub fn fees(args: FeesArgs, context: &mut Context<'_>) -> Result<Exit, CliError>
         context.say("the network asks for no fees")?;
     }
     for one in &listed {
-        let PublishedFees { fees, reason, by, approved, seq, at } = &one.published;
+        let Published { terms: fees, reason, by, approved, seq, at } = &one.published;
         let scale = digits(&folder, fees.currency);
         context.say(head(fees.version, fees.currency, one.standing, fees.from, one.replaced))?;
         context.say(format!("     from who takes points  {}", in_money(&fees.acceptor, scale)))?;
@@ -278,7 +278,7 @@ fn percent(ppm: u32) -> String {
     format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-fn in_money(fee: &Fee, scale: u8) -> String {
+pub(super) fn in_money(fee: &Fee, scale: u8) -> String {
     if fee.is_waived() {
         return "nothing".into();
     }
@@ -289,7 +289,7 @@ fn in_money(fee: &Fee, scale: u8) -> String {
     format!("{}{min}{max}{kept}", percent(fee.ppm))
 }
 
-fn in_points(fee: &ExchangeFee) -> String {
+pub(super) fn in_points(fee: &ExchangeFee) -> String {
     let unit = fee.unit.map_or_else(|| "any points".to_owned(), |unit| unit.to_string());
     let tier = fee.tier.as_ref().map(|tier| format!(", {tier} members")).unwrap_or_default();
     let min = if fee.min.is_zero() { String::new() } else { format!(", at least {}", fee.min) };

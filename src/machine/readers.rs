@@ -216,6 +216,7 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
         | Name::Prices(unit)
         | Name::Published(unit, _)
         | Name::Reserve(unit)
+        | Name::Sponsors(unit)
         | Name::Unit(unit)
         | Name::Shared(unit, _) => all.push(Concerned::Unit(*unit)),
         Name::Due(a, b, _) | Name::Pair(_, a, b, _) => {

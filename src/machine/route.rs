@@ -217,6 +217,7 @@ impl Route {
         read("getPayment", "/v1/payments/{payment}", Scope::PaymentsRead),
         read("getOffer", "/v1/offers/{offer}", Scope::PaymentsRead),
         read("getExchange", "/v1/exchanges/{exchange}", Scope::PaymentsRead),
+        read("getSponsoredAwards", "/v1/awards/{award}", Scope::SettlementRead),
         read("getConsent", "/v1/consents/{consent}", Scope::PaymentsRead),
         read("listEvents", "/v1/events", Scope::EntriesRead),
         read("listObligations", "/v1/obligations", Scope::SettlementRead),

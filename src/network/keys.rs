@@ -2,9 +2,10 @@
 
 use super::register::put_key;
 use super::signer::{Asked, brand_root, operator, unless_refused};
+use super::sponsors;
 use crate::book::{Budget, Draft, KeyRecord, KeyState, Name, PartKey, Principal, Record, Stop, TillTerms};
 use crate::sign::{HeldCaps, KeyBudget, KeyCert, Purpose};
-use crate::types::{BrandId, Currency, Kid, Refusal, Refused};
+use crate::types::{Kid, Refusal, Refused};
 use serde::{Deserialize, Serialize};
 
 /// Takes a certificate: a brand's root certifies its issuing, till and approver keys, the operator its
@@ -163,17 +164,18 @@ pub fn set_state(draft: &mut Draft, mut key: KeyRecord, state: KeyState) -> Resu
     draft.put(part, name, Some(Record::Key(key)))
 }
 
-/// Takes a budget, signed by the root of the key's brand. A higher serial replaces; what was issued
-/// counts on.
+/// Takes a budget, signed by the root of the key's brand; of another brand's key, by both roots. A higher serial replaces;
+/// what was issued counts on.
 pub fn set_budget(draft: &mut Draft, asked: &Asked, claims: &KeyBudget) -> Result<(), Stop> {
     let brand = brand_root(draft, asked.kid)?;
     let key = draft.key(claims.key)?;
-    match claims.sponsored {
-        Some(currency) => check_sponsor(draft, asked, &brand, &key, currency)?,
-        None if key.owner != Principal::Brand(brand.clone()) => {
-            return Err(Refused::about(Refusal::KeyOwner, claims.key).into());
-        }
-        None => {}
+    let name = Name::Budget(claims.key);
+    let before = draft.get(&name)?;
+    let have = before.as_deref().and_then(Record::budget);
+    if claims.sponsored.is_some() {
+        sponsors::check(draft, asked, &brand, &key, claims, have)?;
+    } else if key.owner != Principal::Brand(brand.clone()) {
+        return Err(Refused::about(Refusal::KeyOwner, claims.key).into());
     }
     if !matches!(key.purpose, Purpose::Issuing | Purpose::Till) {
         return Err(Refused::about(Refusal::KeyPurpose, claims.key).into());
@@ -182,11 +184,10 @@ pub fn set_budget(draft: &mut Draft, asked: &Asked, claims: &KeyBudget) -> Resul
         // Its caps are in money: they say nothing about points.
         return Err(Refused::about(Refusal::KeyPurpose, "a till whose key is held does not award").into());
     }
-    if draft.unit(claims.unit)?.brand != brand {
+    if claims.sponsored.is_none() && draft.unit(claims.unit)?.brand != brand {
         return Err(Refused::about(Refusal::KeyOwner, claims.unit).into());
     }
-    let name = Name::Budget(claims.key);
-    if let Some(have) = draft.get(&name)?.as_deref().and_then(Record::budget)
+    if let Some(have) = have
         && (claims.serial <= have.serial
             || claims.unit != have.unit
             || claims.sponsored.is_some() != have.sponsored.is_some())
@@ -204,36 +205,6 @@ pub fn set_budget(draft: &mut Draft, asked: &Asked, claims: &KeyBudget) -> Resul
         backfill: claims.backfill.map(|window| (window.from, window.until)),
         sponsored: claims.sponsored,
     };
+    sponsors::list(draft, claims.key, &key, claims)?;
     draft.put(PartKey::Public, name, Some(Record::Budget(budget)))
-}
-
-/// Another brand's key awards a unit's points, and that brand's participant pays for them: its root approves the ceilings,
-/// and its key is an issuing key that it holds itself.
-fn check_sponsor(
-    draft: &mut Draft,
-    asked: &Asked,
-    issuer: &BrandId,
-    key: &KeyRecord,
-    currency: Currency,
-) -> Result<(), Stop> {
-    let kid = key.key.kid();
-    let Principal::Brand(sponsor) = &key.owner else {
-        return Err(Refused::about(Refusal::KeyOwner, kid).into());
-    };
-    if draft.brand(sponsor)?.participant == draft.brand(issuer)?.participant {
-        // Nothing would be owed.
-        return Err(Refused::about(Refusal::KeyOwner, kid).into());
-    }
-    if key.purpose != Purpose::Issuing || key.held.is_some() {
-        return Err(Refused::about(Refusal::KeyPurpose, "sponsored: by an issuing key of its own").into());
-    }
-    if !draft.network()?.currencies.contains(&currency) {
-        return Err(Refused::about(Refusal::SettingInvalid, format!("currency {currency}")).into());
-    }
-    for approval in &asked.approvals {
-        if unless_refused(brand_root(draft, *approval))?.as_ref() == Some(sponsor) {
-            return Ok(());
-        }
-    }
-    Err(Refused::about(Refusal::EvidenceMissing, format!("sponsored: the root of {sponsor} approves")).into())
 }

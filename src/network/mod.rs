@@ -9,6 +9,7 @@ mod freeze;
 mod keys;
 mod register;
 mod signer;
+mod sponsors;
 mod tier;
 mod units;
 

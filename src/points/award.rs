@@ -315,7 +315,7 @@ impl Issuer {
             draft.put(PartKey::Brand(self.brand.clone()), name, Some(Record::Limit(limit)))?;
         }
         match self.sponsorship {
-            Some(sponsorship) => sponsorship.close(draft),
+            Some(sponsorship) => sponsorship.close(draft, &self.brand),
             None => Ok(()),
         }
     }

@@ -9,7 +9,7 @@ use super::exchange::{Fixed, exchanged};
 use super::{MOST_VERSIONS, can_apply, forget, in_force, rules};
 use crate::book::{
     Draft, ExchangeFee, ExchangeFeeTerms, Fee, FeeTerms, FeeVersions, Fees, Name, Notice, PartKey, Principal,
-    PublishedFees, Record, Service, Stop, Tax,
+    Published, Record, Service, Stop, Tax,
 };
 use crate::network::{Asked, analyst, two_approvers};
 use crate::sign::{object, optional_objects};
@@ -91,8 +91,8 @@ pub fn publish_fees(draft: &mut Draft, asked: &Asked, args: &PublishFees) -> Res
     check(draft, &fees)?;
     check_notice(draft, &all, &fees)?;
     let approved = two_approvers(draft, asked, &Principal::Operator)?;
-    let published = PublishedFees {
-        fees: fees.clone(),
+    let published = Published {
+        terms: fees.clone(),
         reason: args.reason.clone(),
         by: asked.kid,
         approved,

@@ -133,11 +133,12 @@ pub fn publish_prices(draft: &mut Draft, asked: &Asked, args: &PublishPrices) ->
     check_price(draft, args.unit, &price)?;
     let mut approved = vec![];
     if !first {
-        rules::check_notice(&*draft.unit(args.unit)?, &prices.versions, &price, now)?;
+        let sponsors = rules::sponsors(draft, args.unit, args.currency, args.from)?;
+        rules::check_notice(&*draft.unit(args.unit)?, &prices.versions, &price, &sponsors, now)?;
         approved = two_approvers(draft, asked, &Principal::Brand(brand))?;
     }
     let published = Published {
-        price: price.clone(),
+        terms: price.clone(),
         reason: args.reason.clone(),
         by: asked.kid,
         approved,

@@ -22,7 +22,8 @@ pub struct PublishTax {
     pub participant: ParticipantId,
     /// 1, then one more for each publication.
     pub version: u64,
-    /// `redemption`: its shops take others' points; `exchange`: its points are given for others'.
+    /// `redemption`: its shops take others' points; `exchange`: its points are given for others'; `award`: its points are
+    /// awarded by others, who pay for them.
     pub service: Service,
     /// First instant, in Unix seconds; now if absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -44,7 +45,8 @@ pub fn publish_tax(draft: &mut Draft, asked: &Asked, args: &PublishTax) -> Resul
         return Err(Refused::about(Refusal::KeyOwner, asked.kid).into());
     }
     if !args.service.is_taxable() || !args.tax.is_sound() {
-        let about = "service: redemption or exchange; tax: a rate above 0 for standard and for nothing else";
+        let about =
+            "service: redemption, exchange or award; tax: a rate above 0 for standard and for nothing else";
         return Err(Refused::about(Refusal::SettingInvalid, about).into());
     }
     let (name, now) = (Name::Tax(args.participant.clone()), draft.at.seconds());

@@ -4,7 +4,7 @@
 
 use super::{PublicKey, Purpose, optional_object, optional_objects};
 use crate::types::{
-    AccountId, BrandId, Currency, Date, Hash, Ident, Kid, Money, ParticipantId, Points, UnitCode,
+    AccountId, BrandId, Currency, Date, Hash, Ident, Kid, Money, ParticipantId, Points, Rate, UnitCode,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -434,10 +434,23 @@ pub struct KeyBudget {
     /// Receipts of these instants are taken however late.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_object")]
     pub backfill: Option<Window>,
-    /// The key is another brand's, whose participant pays the issue price for the points, in this currency; that brand's
-    /// root approves the budget.
+    /// The key is another brand's, whose participant pays for the points on these terms; that brand's root approves the
+    /// budget.
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_object")]
+    pub sponsored: Option<SponsorTerms>,
+}
+
+/// What a sponsor agreed to pay for points that its key awards.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SponsorTerms {
+    /// It pays in this currency.
+    pub currency: Currency,
+    /// The dearest issue price that it pays: while the unit's is above it, nothing is awarded.
+    pub issue: Rate,
+    /// Most money ever, over all serials; as much as the points cost if absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub sponsored: Option<Currency>,
+    pub ceiling: Option<Money>,
 }
 
 /// A window of time.
@@ -464,7 +477,9 @@ pub struct Approval {
     pub iat: Option<u64>,
 }
 
-/// `command+jwt`: everything else that somebody may ask for.
+/// `command+jwt`: everything else that somebody may ask for. It has no end of its own, so that it may wait for approvals and
+/// for a line; what is judged at the entry's time is its key, and the versions, serials and deadlines in its arguments. One
+/// that was signed and not sent is called back by another command under the same id, or by retiring the key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandClaims {

@@ -18,7 +18,7 @@ mod claims;
 
 pub use claims::{
     Approval, Award, AwardOrder, CommandClaims, HeldCaps, KeyBudget, KeyCert, OnLineError, PaymentConsent,
-    PointBatch, PointToken, Sale, SaleLine, SpendCode, TillClaims, TillLimits, Window,
+    PointBatch, PointToken, Sale, SaleLine, SpendCode, SponsorTerms, TillClaims, TillLimits, Window,
 };
 pub use grammar::{MAX_DEPTH, object, objects, optional_object, optional_objects, read_body, read_object};
 pub use http::{

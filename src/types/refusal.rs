@@ -140,6 +140,7 @@ refusals! {
     BudgetExpired "budget_expired" CallIssuer true "The key's budget has ended."
     BudgetExceeded "budget_exceeded" CallIssuer true "The key's budget is used up. The brand's root can sign a larger one with the next serial."
     HourlyCeilingExceeded "hourly_ceiling_exceeded" Retry true "The key issued as much as it may within one hour. Try again in the next hour."
+    SponsorPriceExceeded "sponsor_price_exceeded" CallIssuer true "The unit's issue price is above what the sponsor agreed to pay. Both brands' roots can sign a budget with a dearer one, with the next serial."
     IssueCapExceeded "issue_cap_exceeded" CallIssuer true "The unit's issue cap is reached."
     IssuanceCoverExceeded "issuance_cover_exceeded" CallIssuer true "The unit's reserve does not stand for more points than are outstanding. The participant behind them can top it up. The detail says what is needed and what is there."
     TillLimitExceeded "till_limit_exceeded" OtherTender true "The till's limit per transaction, hour or day does not allow this."

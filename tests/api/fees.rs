@@ -27,7 +27,7 @@ fn fees_are_public_and_what_they_come_to_is_the_shops() {
     let history = server.get("/v1/fees/history?limit=5").expect(200);
     let said = &history["items"][0];
     assert_eq!((&said["reason"], said["approved"].as_array().map(Vec::len)), (&json!("first-fees"), Some(2)));
-    assert_eq!(said["fees"]["version"], 1);
+    assert_eq!(said["terms"]["version"], 1);
     let tax = server.get("/v1/participants/pa_kino/tax").expect(200);
     assert_eq!(tax["versions"][1]["tax"], json!({"category": "standard", "rate": 70_000}));
     server.get("/v1/participants/pa_harvest/tax").refused(404, "not_found");

@@ -30,6 +30,7 @@ pub fn sample(route: &Route) -> String {
         ("{consent}", "con_1.0"),
         ("{offer}", "off_1.0"),
         ("{exchange}", "exc_1.0"),
+        ("{award}", "awd_1.0"),
         ("{application}", "app_00000000000000000000000000"),
         ("{api_key}", "ak_00000000000000000000000000"),
         ("{wallet}", "wa_00000000000000000000000000"),

@@ -1,20 +1,39 @@
 //! What the house does about reserves, about awards that somebody else pays for, and about payments that are off by little.
 
 use super::house::{House, approved, eur};
-use super::world::{Key, beginning, id, money};
+use super::world::{Key, beginning, id, money, rate};
 use tallyhouse::book::{BreakageTo, Name, Record, Tolerance};
 use tallyhouse::clearing::{FilledAtIssuance, SetReserve, SetSchedule};
 use tallyhouse::machine::Answer;
-use tallyhouse::sign::{KeyBudget, Typ};
+use tallyhouse::sign::{KeyBudget, SponsorTerms, Typ};
 use tallyhouse::types::Refused;
 
 impl House {
-    /// A key of one brand's awards another's unit, and its participant pays: certified, granted, and approved by these roots.
+    /// A key of one brand's awards another's unit, and its participant pays, at any price: certified, granted, and approved by
+    /// these roots.
     pub fn sponsor(
         &mut self,
         brand: usize,
         unit: &str,
         key: &Key,
+        approve: &[usize],
+    ) -> Result<Answer, Refused> {
+        self.ids += 1;
+        let terms =
+            SponsorTerms { currency: eur(), issue: rate(1_000, 1), ceiling: Some(money(9_000_000_000)) };
+        let serial = u64::from(self.ids);
+        let budget = KeyBudget { sponsored: Some(terms), ..self.world.budget(key.kid, id(unit), serial) };
+        let issuer = self.world.brands.iter().position(|one| one.id == self.world.brand_of(id(unit)).0.id);
+        self.grant(brand, key, issuer.expect("a brand"), &budget, approve)
+    }
+
+    /// A budget of a brand's key, signed by this brand's root and approved by these: the key is certified first.
+    pub fn grant(
+        &mut self,
+        brand: usize,
+        key: &Key,
+        by: usize,
+        budget: &KeyBudget,
         approve: &[usize],
     ) -> Result<Answer, Refused> {
         let sponsor = &self.world.brands[brand];
@@ -23,14 +42,9 @@ impl House {
             let request = self.world.certify(&sponsor.root, key, &cert);
             self.send(request).expect("certified");
         }
-        let budget = KeyBudget {
-            sponsored: Some(eur()),
-            ..self.world.budget(key.kid, id(unit), u64::from(self.ids) + 1)
-        };
-        let first = self.world.statement(&self.world.brand_of(id(unit)).0.root, Typ::KeyBudget, &budget);
+        let first = self.world.statement(&self.world.brands[by].root, Typ::KeyBudget, budget);
         let roots = approve.iter().map(|brand| &self.world.brands[*brand].root);
         let request = approved(&self.world, first, roots);
-        self.ids += 1;
         self.send(request)
     }
 

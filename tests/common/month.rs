@@ -131,10 +131,16 @@ fn filled(house: &mut House) {
     sponsored(house);
 }
 
-/// Awards of one brand's points that another pays for, in a token and in a batch; it disputes the first.
+/// Awards of one brand's points that another pays for, with tax, in a token and in a batch; it disputes the first.
 fn sponsored(house: &mut House) {
     let key = Key::derive(house.world.seed, "sponsor");
     house.sponsor(1, "HARVEST", &key, &[1]).expect("granted");
+    let tax = Tax { category: TaxCategory::Standard, rate: 190_000 };
+    let args =
+        PublishTax { participant: id("pa_harvest"), version: 1, service: Service::Award, from: None, tax };
+    let cid = house.cid();
+    let request = house.world.command(&house.world.brands[0].root, &cid, "tax.publish", &args);
+    house.send(Request::of(vec![request])).expect("published");
     let sub = house.award("HARVEST", 7, 1).account;
     let (cid, now) = (house.cid(), house.now);
     let token = house.world.token(&house.world.brands[1], id("HARVEST"), &cid, sub, 300, now);

@@ -12,8 +12,8 @@ use tallyhouse::network::{
 use tallyhouse::payments::{Authorise, Capture, OpenConsent, Refund, Under, Void};
 use tallyhouse::prices::{PublishAcceptance, PublishBreakage};
 use tallyhouse::sign::{
-    HeldCaps, KeyCert, PaymentConsent, PointToken, Purpose, Sale, SpendCode, TillClaims, TillLimits, Typ,
-    Window, sign,
+    HeldCaps, KeyCert, PaymentConsent, PointToken, Purpose, Sale, SpendCode, SponsorTerms, TillClaims,
+    TillLimits, Typ, Window, sign,
 };
 use tallyhouse::types::{Hash, PaymentId, b64};
 
@@ -169,7 +169,12 @@ impl Table {
         }
         budget.backfill =
             row.get("backfill").map(|from| Window { from: self.seconds(from), until: 253_402_300_799 });
-        budget.sponsored = row.get("sponsored").map(id);
+        budget.sponsored = row.get("sponsored").map(|terms| {
+            let parts: Vec<&str> = terms.split(':').collect();
+            let issue = rate(parts.get(1).map_or(21, |n| number(n)), 1);
+            let ceiling = parts.get(2).map(|most| money(number(most)));
+            SponsorTerms { currency: id(parts[0]), issue, ceiling }
+        });
         let first = self.world.statement(&self.key(row.word(4)), Typ::KeyBudget, &budget);
         self.approved(row, "", first)
     }
