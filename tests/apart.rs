@@ -14,8 +14,12 @@ use common::node::{replay_by_applying, replay_by_checking};
 use common::world::{id, money};
 use cut::ledger::Ledger;
 use std::collections::BTreeMap;
-use tallyhouse::book::{Due, Name, NettingMode, Record};
-use tallyhouse::clearing::{ConfirmDue, Move, SetNetting, SetOffCycle, Stage};
+use std::sync::Arc;
+use tallyhouse::book::{Due, Name, NettingMode, Record, Roll, Way};
+use tallyhouse::clearing::{
+    ClaimDue, ConfirmDue, Move, MoveCycle, PairBalance, SetNetting, SetOffCycle, Stage, set_off_digest,
+    set_off_lines, set_off_next,
+};
 use tallyhouse::formats::{Cut, Ledger as Books};
 use tallyhouse::log::{Envelope, Slot};
 use tallyhouse::machine::{Answer, Event};
@@ -65,8 +69,8 @@ fn amount(house: &House, debtor: &str, creditor: &str) -> Option<u64> {
 }
 
 fn paid(house: &mut House, by: usize, debtor: &str, creditor: &str, n: u64) -> Result<Answer, Refused> {
-    let (debtor, creditor) = (id(debtor), id(creditor));
-    let args = ConfirmDue { debtor, creditor, currency: eur(), amount: money(n), reference: id("seen") };
+    let (debtor, creditor, reference) = (id(debtor), id(creditor), id(&house.cid()));
+    let args = ConfirmDue { debtor, creditor, currency: eur(), amount: money(n), reference };
     house.by_brand(by, "due.confirm", &args)
 }
 
@@ -256,4 +260,183 @@ fn what_was_set_off_stays_so_when_a_cycle_is_returned_or_given_up() {
     house.agreed("cycle.move", &args).expect("voided");
     assert_eq!(has(&house, open, "pa_polar", "pa_kino"), 28_500 - 4_797);
     verified(&house);
+}
+
+#[test]
+fn what_is_due_outlives_the_cycle_that_left_it() {
+    let mut house = house(5, true, &[0, 1, 2]);
+    trade(&mut house);
+    let cycle = house.seal();
+    house.set_off(cycle).expect("set off");
+    let left = [("pa_kino", "pa_polar", 23_700), ("pa_harvest", "pa_kino", 4_700)];
+    let is_due = |house: &House| {
+        for (debtor, creditor, most) in left {
+            assert_eq!(amount(house, debtor, creditor), Some(most), "{debtor} to {creditor}");
+        }
+    };
+    is_due(&house);
+    // Sent back, set off again and computed again: nothing of it is due twice, and nothing is lost.
+    house.compute(cycle).expect("computed");
+    let returned = MoveCycle { reason: Some(id("look-again")), ..step(cycle, Move::Return) };
+    house.ask("cycle.move", &returned).expect("returned");
+    house.set_off(cycle).expect("nothing is left to set off");
+    is_due(&house);
+    paid(&mut house, 1, "pa_harvest", "pa_kino", 1_700).expect("confirmed");
+    house.compute(cycle).expect("computed");
+    // Given up: what was left is due still.
+    let void = MoveCycle { reason: Some(id("no")), ..step(cycle, Move::Void) };
+    house.agreed("cycle.move", &void).expect("voided");
+    assert_eq!(amount(&house, "pa_harvest", "pa_kino"), Some(3_000));
+    paid(&mut house, 1, "pa_harvest", "pa_kino", 3_000).expect("confirmed");
+    paid(&mut house, 2, "pa_kino", "pa_polar", 23_700).expect("confirmed");
+    verified(&house);
+}
+
+#[test]
+fn two_cycles_leave_what_is_due_together() {
+    let mut house = house(6, true, &[0, 1, 2]);
+    trade(&mut house);
+    let first = house.seal();
+    house.pay(2, "KINO", 0, 10_000, true).expect("paid");
+    house.pay(0, "KINO", 0, 6_000, true).expect("paid");
+    let second = house.seal();
+    house.set_off(first).expect("set off");
+    assert_eq!(amount(&house, "pa_harvest", "pa_kino"), Some(4_700));
+    house.set_off(second).expect("set off");
+    // The same way: both. The other way: the difference, which kino owes now, and no more than that.
+    assert_eq!(amount(&house, "pa_kino", "pa_polar"), Some(23_700 + 9_500));
+    assert_eq!(amount(&house, "pa_harvest", "pa_kino"), None);
+    assert_eq!(amount(&house, "pa_kino", "pa_harvest"), Some(900));
+    // What is due is owed in the open cycle, to the cent.
+    let open = house.open();
+    assert_eq!(has(&house, open, "pa_polar", "pa_kino") / 100, 237 + 95);
+    assert_eq!(has(&house, open, "pa_harvest", "pa_kino"), 5_700 - 4_703);
+    paid(&mut house, 2, "pa_kino", "pa_polar", 33_200).expect("confirmed");
+    verified(&house);
+}
+
+fn claimed(house: &mut House, by: usize, n: u64, reference: &str) -> Result<Answer, Refused> {
+    let (debtor, creditor, reference) = (id("pa_kino"), id("pa_polar"), id(reference));
+    let args = ClaimDue { debtor, creditor, currency: eur(), amount: money(n), reference };
+    house.by_brand(by, "due.claim", &args)
+}
+
+#[test]
+fn a_debtor_says_that_it_paid_and_a_reference_counts_once() {
+    let mut house = house(7, true, &[0, 1, 2]);
+    trade(&mut house);
+    let cycle = house.seal();
+    house.set_off(cycle).expect("set off");
+    assert_eq!(code(claimed(&mut house, 2, 100, "a")), Refusal::KeyOwner, "the creditor does not pay");
+    for wrong in [0, 50, 23_800] {
+        assert_eq!(code(claimed(&mut house, 1, wrong, "a")), Refusal::SettingInvalid);
+    }
+    claimed(&mut house, 1, 20_000, "a").expect("claimed");
+    claimed(&mut house, 1, 3_700, "b").expect("claimed");
+    assert_eq!(code(claimed(&mut house, 1, 3_700, "b")), Refusal::AlreadyExists);
+    let claims = |house: &House| -> Vec<(String, u64)> {
+        let due = due(house, "pa_kino", "pa_polar").expect("due");
+        due.claims.iter().map(|claim| (claim.reference.to_string(), claim.amount.get())).collect()
+    };
+    assert_eq!(claims(&house), [("a".into(), 20_000), ("b".into(), 3_700)]);
+    assert_eq!(amount(&house, "pa_kino", "pa_polar"), Some(23_700), "silence leaves it open");
+    let confirm = |house: &mut House, n, reference: &str| {
+        let (debtor, creditor, reference) = (id("pa_kino"), id("pa_polar"), id(reference));
+        let args = ConfirmDue { debtor, creditor, currency: eur(), amount: money(n), reference };
+        house.by_brand(2, "due.confirm", &args)
+    };
+    confirm(&mut house, 20_000, "a").expect("confirmed");
+    assert_eq!(claims(&house), [("b".into(), 3_700)]);
+    // The same payment neither counts nor is claimed again.
+    assert_eq!(code(confirm(&mut house, 3_700, "a")), Refusal::AlreadyExists);
+    assert_eq!(code(claimed(&mut house, 1, 100, "a")), Refusal::AlreadyExists);
+    // What is not answered goes on with the debt.
+    house.pay(2, "KINO", 0, 10_000, true).expect("paid");
+    let next = house.seal();
+    assert_eq!(code(claimed(&mut house, 1, 100, "c")), Refusal::CycleOpenWork);
+    house.set_off(next).expect("set off");
+    assert_eq!(claims(&house), [("b".into(), 3_700)]);
+    assert_eq!(amount(&house, "pa_kino", "pa_polar"), Some(3_700 + 9_500));
+    for n in 0..19 {
+        claimed(&mut house, 1, 100, &format!("more-{n}")).expect("claimed");
+    }
+    assert_eq!(code(claimed(&mut house, 1, 100, "d")), Refusal::TooLarge);
+    confirm(&mut house, 3_700, "b").expect("confirmed");
+    claimed(&mut house, 1, 100, "d").expect("there is room again");
+    verified(&house);
+}
+
+#[test]
+fn nobody_changes_sides_in_trouble() {
+    let mut house = house(8, true, &[2]);
+    // Over its limit by a refund: neither out of the house nor into it.
+    house.fund("pa_kino", Some(9_500), 0).expect("set");
+    house.pay(2, "KINO", 0, 10_000, true).expect("its limit");
+    let sold = house.pay(1, "HARVEST", 0, 10_000, true).expect("paid");
+    house.fund("pa_kino", Some(0), 0).expect("as much as it is owed");
+    let cid = house.cid();
+    let request = house.world.refund(&house.world.brands[1].tills[0].key, &cid, sold, 10_000);
+    house.send(request).expect("never refused");
+    assert_eq!(code(declare(&mut house, 1, 1, NettingMode::SetOff)), Refusal::ExposureExceeded);
+    house.fund("pa_kino", Some(9_500), 0).expect("set");
+    declare(&mut house, 1, 1, NettingMode::SetOff).expect("within its limit");
+    declare(&mut house, 1, 2, NettingMode::Novated).expect("and back");
+    // Late with what a cycle asked for.
+    house.pay(1, "HARVEST", 0, 10_000, true).expect("paid");
+    let cycle = house.seal();
+    house.set_off(cycle).expect("set off");
+    house.approve(cycle);
+    house.pay_in(cycle);
+    declare(&mut house, 0, 1, NettingMode::SetOff).expect("there is time still");
+    house.now = house.now.plus_seconds(4 * 86_400);
+    assert_eq!(code(declare(&mut house, 0, 2, NettingMode::Novated)), Refusal::CycleOpenWork);
+    house.paid(cycle, Way::In, &[]);
+    declare(&mut house, 0, 2, NettingMode::Novated).expect("it paid");
+    verified(&house);
+}
+
+/// Where more stands apart than is taken out at once, the rest comes the next time; until then nothing is computed.
+#[test]
+fn very_many_pairs_are_taken_out_in_steps() {
+    const MANY: u64 = 3_400;
+    let mut house = house(9, false, &[0]);
+    let cycle = house.seal();
+    let before = house.node.state.get(&Name::Roll).and_then(Record::roll).expect("a roll").participants;
+    // State as it would be if so many had traded with harvest.
+    let state = &mut house.node.state.0;
+    let mut put = |name: Name, record: Record| {
+        state.insert(name, Arc::new(record));
+    };
+    let mut balances = vec![];
+    for n in 0..MANY {
+        let who: ParticipantId = id(&format!("pa_x{n:04}"));
+        put(Name::Enrolled(before + n), Record::Enrolled(who.clone()));
+        put(Name::Pair(cycle, id("pa_harvest"), who.clone(), eur()), Record::Total(150));
+        put(Name::Net(cycle, who.clone(), eur()), Record::Total(-150));
+        balances.push((eur(), id("pa_harvest"), who, 150));
+    }
+    put(Name::Roll, Record::Roll(Roll { participants: before + MANY }));
+    put(Name::Net(cycle, id("pa_harvest"), eur()), Record::Total(150 * MANY as i64));
+    let digest = |balances: &[PairBalance]| {
+        let (sides, later) = set_off_next(balances).expect("solved");
+        let lines: Vec<_> = sides.iter().flat_map(|s| set_off_lines(s.currency, &s.matrix, &s.off)).collect();
+        (set_off_digest(&lines), lines.len(), later)
+    };
+    let (first, taken, later) = digest(&balances);
+    assert_eq!((taken, later), (3_300, 100));
+    let args = SetOffCycle { cycle, version: 1, digest: first };
+    house.ask("cycle.set_off", &args).expect("the first of them");
+    let apart = house.closing(cycle).apart.expect("taken out");
+    assert_eq!((apart.later, apart.sums[0].pairs), (100, 3_300));
+    assert_eq!(code(house.compute(cycle)), Refusal::CycleOpenWork);
+    assert_eq!(code(house.ask("cycle.set_off", &args)), Refusal::CycleDigest, "those are gone");
+    let (second, taken, later) = digest(&balances[3_300..]);
+    assert_eq!((taken, later), (100, 0));
+    house.ask("cycle.set_off", &SetOffCycle { digest: second, ..args.clone() }).expect("the rest");
+    let apart = house.closing(cycle).apart.expect("taken out");
+    assert_eq!((apart.later, apart.sums[0].pairs, apart.sums[0].owed), (0, 3_400, money(150 * MANY)));
+    assert_eq!(code(house.ask("cycle.set_off", &args)), Refusal::CycleStage);
+    assert_eq!(amount(&house, "pa_x3399", "pa_harvest"), Some(100));
+    assert_eq!(has(&house, house.open(), "pa_harvest", "pa_x0000"), 150);
+    house.compute(cycle).expect("computed");
 }

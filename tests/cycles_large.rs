@@ -9,7 +9,8 @@
 mod common;
 mod cut;
 
-use common::house::step;
+use common::funds::{account, certify_tellers};
+use common::house::{eur, step};
 use common::rng::Rng;
 use cut::crowd::Crowd;
 use cut::desk::follow;
@@ -66,6 +67,12 @@ fn a_cycle_of_very_many_participants() {
         town.ask(&town.analyst, &[], "cycle.compute", &args).expect("computed");
         let computed = begun.elapsed();
         println!("{obligations} obligations: sealed in {sealed:.1?}, computed in {computed:.1?}");
+        for brand in &town.world.brands {
+            let account = account(&town.world, &brand.participant, eur());
+            for request in certify_tellers(&town.world, brand).iter().chain(&account) {
+                town.send(request).expect("banked");
+            }
+        }
         let until = Some(town.now().seconds() + 3);
         town.ask(&town.analyst, &[], "cycle.move", &MoveCycle { until, ..step(1, Move::Review) })
             .expect("reviewed");

@@ -130,7 +130,7 @@ fn the_sample_ends_with_books_that_balance() {
         assert!(dir.path().join("keys").join(key).exists(), "{key}");
     }
     let tills = std::fs::read_dir(dir.path().join("keys/br_harvest")).expect("there").count();
-    assert_eq!(tills, 118 + 2);
+    assert_eq!(tills, 118 + 4, "root, issuing and two approvers beside");
     let vkey = page["vkey"].as_str().expect("text");
     let verify = Command::new(env!("CARGO_BIN_EXE_tallyhouse"))
         .args(["verify", "--vkey", vkey, "--data"])

@@ -152,7 +152,7 @@ fn every_step_at_every_stage() {
 fn a_charge_back_costs_its_target_and_gives_its_filer_nothing() {
     let mut house = House::new(2, true);
     for who in ["pa_harvest", "pa_kino"] {
-        house.agreed("funding.set", &funding(who, Some(1_000_000), 0)).expect("set");
+        house.agreed("funding.set", &funding(who, Some(1_000_000))).expect("set");
     }
     let (_, bill) = paid(&mut house, 100_000, true);
     let before = (exposed(&house, "pa_harvest"), exposed(&house, "pa_kino"));
@@ -282,7 +282,7 @@ fn any_order_of_disputes_captures_and_refunds_keeps_every_sum() {
     for seed in 0..12 {
         let (mut rng, mut house) = (Rng::new(seed), House::new(seed, false));
         for who in ["pa_harvest", "pa_kino"] {
-            house.agreed("funding.set", &funding(who, Some(90_000_000), 0)).expect("set");
+            house.agreed("funding.set", &funding(who, Some(90_000_000))).expect("set");
         }
         let (holder, first) = paid(&mut house, 1 + rng.below(70_000), false);
         let mut bills = vec![first];

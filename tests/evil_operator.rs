@@ -12,6 +12,7 @@ mod forging;
 #[path = "evil/timing.rs"]
 mod timing;
 
+use common::funds::{caller, tellers};
 use common::node::{PureNode, State};
 use common::world::{Key, World, id, points};
 use evil::cast::{Role, cast, may_speak};
@@ -127,6 +128,11 @@ fn nobody_signs_for_another() {
     // It awards harvest's points, and kino pays.
     let sponsor = Key::derive(world.seed, "sponsor");
     keys.push((Role::Issuing("br_kino"), &sponsor));
+    // Who says where participants are paid, and who calls them back.
+    let caller = caller(world);
+    keys.push((Role::Analyst, &caller));
+    let all: Vec<_> = world.brands.iter().map(|brand| (brand.id.as_str(), tellers(world, brand))).collect();
+    keys.extend(all.iter().flat_map(|(brand, keys)| keys.iter().map(|key| (Role::Approver(brand), key))));
     let mut tried = 0;
     for (seq, entry) in honest.entries.iter().enumerate().filter(|(_, e)| asked_for(e)) {
         let jws = evidence(entry);
@@ -143,6 +149,10 @@ fn nobody_signs_for_another() {
                         && at > 0
                         && matches!(role, Role::Approver("br_harvest")))
                     || may_speak(entry.body.kind, *role)
+                    // To the withdrawal of cover its brand's root or an approver of it agrees.
+                    || (entry.body.kind == Kind::CoverMoved
+                        && at == 3
+                        && matches!(role, Role::Root("br_harvest" | "br_twin") | Role::Approver("br_harvest" | "br_twin")))
                     // Whoever approves an exchange gets the points, and nobody else is named: both have an account of the unit.
                     || (entry.body.kind == Kind::ExchangeMade && at == 1 && matches!(role, Role::Holder(3 | 5)))
                     // Who defines a unit first has it.

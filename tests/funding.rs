@@ -266,10 +266,9 @@ fn no_voluntary_debit_leaves_more_than_stands_behind_it() {
                         cap: rng.chance(80).then(|| money(rng.below(9_000))),
                         pairs,
                         covered: rng.chance(50),
-                        cover: None,
                         in_flight: true,
                         per_shop: Some(money(5_000)),
-                        ..funding(DEBTORS[who], None, 0)
+                        ..funding(DEBTORS[who], None)
                     };
                     let _ = house.agreed("funding.set", &args);
                 }
@@ -358,4 +357,36 @@ fn no_voluntary_debit_leaves_more_than_stands_behind_it() {
         verified(&house);
     }
     assert!(accepted > 100 && refused > 20 && over > 1 && firmly > 5, "{accepted} {refused} {over} {firmly}");
+}
+
+/// Terms bring no money: that comes by a line of a statement alone; each setting stands in the history of the cover.
+#[test]
+fn terms_bring_no_money_and_stay_in_the_history() {
+    let mut house = House::new(390, true);
+    house.fund("pa_kino", Some(5_000), 0).expect("set");
+    let with_cover = serde_json::json!({"participant": "pa_kino", "currency": "EUR", "cover": 900});
+    assert_eq!(code(house.agreed("funding.set", &with_cover)), Refusal::TokenPayload);
+    let args = SetFunding { covered: true, ..funding("pa_kino", Some(9_000)) };
+    house.agreed("funding.set", &args).expect("set");
+    house.top_up("pa_kino", None, 300).expect("topped up");
+    house.withdraw("pa_kino", None, 100).expect("its brand agrees");
+    let steps = house.node.state.0.values().filter_map(|record| record.cover_step());
+    let mut steps: Vec<_> = steps.collect();
+    steps.sort_by_key(|step| step.at);
+    let steps: Vec<_> = steps
+        .iter()
+        .map(|step| {
+            let terms = step.terms.as_ref().map(|terms| (terms.cap.map(|cap| cap.get()), terms.covered));
+            (step.change, step.amount.get(), step.after.get(), terms)
+        })
+        .collect();
+    use tallyhouse::book::CoverChange::*;
+    let wanted = [
+        (Set, 0, 0, Some((Some(5_000), false))),
+        (Set, 0, 0, Some((Some(9_000), true))),
+        (ToppedUp, 300, 300, None),
+        (Withdrawn, 100, 200, None),
+    ];
+    assert_eq!(steps, wanted);
+    verified(&house);
 }

@@ -115,7 +115,7 @@ fn a_reserve_stands_at_what_is_outstanding_whatever_happens() {
                     // Where its holder is the shop, nobody pays in the issuer's place, and holds take its headroom.
                     let owes = -nets(&house).get(&id(ISSUER)).copied().unwrap_or(0);
                     let set = rng.chance(80).then(|| owes.max(0) as u64 + rng.below(20_000));
-                    let args = SetFunding { fund: None, ..funding(ISSUER, set, 0) };
+                    let args = funding(ISSUER, set);
                     if keeper == "pa_franchise" && house.agreed("funding.set", &args).is_ok() {
                         cap = set;
                     }
@@ -371,7 +371,7 @@ fn nobody_owes_more_for_points_than_stands_behind_it() {
     // A payment asks the issuer for nothing any more: it asks who pays in its place.
     let paid = house.pay(0, UNIT, 0, 400, false).expect("held");
     let pairs = vec![PairCap { creditor: id("pa_harvest"), most: money(400) }];
-    let args = SetFunding { pairs, in_flight: true, ..funding("pa_franchise", None, 0) };
+    let args = SetFunding { pairs, in_flight: true, ..funding("pa_franchise", None) };
     house.agreed("funding.set", &args).expect("set");
     house.pay(0, UNIT, 0, 400, false).expect("held");
     assert_eq!(code(house.pay(0, UNIT, 0, 400, false)), Refusal::PairCapExceeded);

@@ -235,6 +235,8 @@ fn reads(route: &Route, args: &str) -> Result<(), serde_json::Error> {
         "setNetting" => read::<c::SetNetting>(args),
         "setOffCycle" => read::<c::SetOffCycle>(args),
         "confirmDue" => read::<c::ConfirmDue>(args),
+        "claimDue" => read::<c::ClaimDue>(args),
+        "assignLine" => read::<c::AssignLine>(args),
         "setSchedule" => read::<c::SetSchedule>(args),
         "closePeriod" => read::<c::ClosePeriod>(args),
         "setFunding" => read::<c::SetFunding>(args),

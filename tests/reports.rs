@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::house::{House, eur, funding, step};
+use common::house::{House, eur, step};
 use common::rng::Rng;
 use common::world::{id, money};
 use std::collections::BTreeMap;
@@ -52,8 +52,7 @@ fn what_would_be_borne_is_what_then_is() {
             .map(|l| l.0)
             .collect();
         let Some(late) = payers.first().copied() else { continue };
-        let set = funding(late, None, 100 * rng.below(40));
-        house.agreed("funding.set", &set).expect("set");
+        house.fund(late, None, 100 * rng.below(40)).expect("set");
         house.paid(cycle, Way::In, &[late]);
         let tranche = money(100 * rng.below(30));
         let holes = what_if(&books(&house), &id(late), tranche).expect("a report");

@@ -292,6 +292,8 @@ fn reads_args(kind: &str, args: &str) -> bool {
         "netting.set" => all::<c::SetNetting>(args),
         "cycle.set_off" => all::<c::SetOffCycle>(args),
         "due.confirm" => all::<c::ConfirmDue>(args),
+        "due.claim" => all::<c::ClaimDue>(args),
+        "line.assign" => all::<c::AssignLine>(args),
         "schedule.set" => all::<c::SetSchedule>(args),
         "period.close" => all::<c::ClosePeriod>(args),
         "details.set" => all::<c::SetDetails>(args),

@@ -9,7 +9,8 @@ use super::service::Service;
 use super::write::{Done, Incoming};
 use crate::book::{self, Draft, Found, Name, Record, Source, Stop};
 use crate::clearing::{
-    AcceptStatement, ImportStatement, InstructionStage, MoveInstruction, SetFunding, instruction_stage,
+    AcceptStatement, AssignLine, ImportStatement, InstructionStage, MoveInstruction, SetFunding,
+    instruction_stage,
 };
 use crate::prices::exposure;
 use crate::types::{Currency, Ident, InstructionId, ObjectionId, ParticipantId, Time};
@@ -47,10 +48,23 @@ pub async fn accept(incoming: Incoming) -> Result<HttpResponse, Problem> {
     incoming.run().await
 }
 
-/// Set what stands behind a participant's debts
+/// Say what a line of a bank statement was about
 ///
-/// Caps and cover, with the approvals of two of the operator's approvers: send it as `application/jose`. It replaces
-/// what was set before; no cap and no cover is cut below what it stands for.
+/// A line that fitted nothing when its statement was accepted: it paid an instruction, or it took back another such line,
+/// money that was nobody's and went back to whoever sent it. With the approvals of two of the operator's approvers: send it
+/// as `application/jose`.
+#[utoipa::path(post, path = "/v1/bank-statements/assignments", tag = "clearing", operation_id = "assignLine",
+    request_body = AssignLine,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn assign(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// Set on what terms a participant may owe
+///
+/// Caps, and whether its debts must be covered, with the approvals of two of the operator's approvers: send it as
+/// `application/jose`. It replaces what was set before, and stays in the history of the cover; no cap is cut below what is
+/// in use. It brings no money: that is `POST /v1/cover`.
 #[utoipa::path(post, path = "/v1/funding", tag = "clearing", operation_id = "setFunding", request_body = SetFunding,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn set_funding(incoming: Incoming) -> Result<HttpResponse, Problem> {
@@ -142,15 +156,18 @@ pub struct Statement {
 /// Show a bank statement
 ///
 /// With the lines that changed nothing, and why. For the operator and analysts.
-#[utoipa::path(get, path = "/v1/bank-statements/{statement}", tag = "clearing", operation_id = "getStatement",
-    params(("statement" = Ident, Path, description = "The bank's id of it.", example = "2026-04-02.1")),
+#[utoipa::path(get, path = "/v1/bank-statements/{currency}/{statement}", tag = "clearing", operation_id = "getStatement",
+    params(("currency" = Currency, Path, description = "The currency of the account."),
+        ("statement" = Ident, Path, description = "The bank's id of it.", example = "2026-04-02.1")),
     responses((status = 200, description = "The statement.", body = Statement)))]
 pub async fn get_statement(
     caller: Caller,
     request: HttpRequest,
-    id: web::Path<String>,
+    path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
     let nothing = || Problem::about(Code::NotFound, "no such statement");
+    let (currency, id) = path.into_inner();
+    let currency: Currency = currency.parse().map_err(|_| nothing())?;
     let id: Ident = id.parse().map_err(|_| nothing())?;
     let service = service(&request)?;
     service.wait_for(min_seq(request.headers())?).await?;
@@ -158,7 +175,7 @@ pub async fn get_statement(
         return Err(Code::NotYours.into());
     }
     let seq = shown(&service);
-    let record = service.record(&Name::Statement(id.clone()))?;
+    let record = service.record(&Name::Statement(currency, id.clone()))?;
     let facts = record.as_deref().and_then(Record::statement).cloned().ok_or_else(nothing)?;
     Ok(json(seq, &Statement { statement: id, facts }))
 }

@@ -9,7 +9,7 @@ use super::write::{Done, Incoming};
 use crate::book::{Closing, Line, Mark, Name, Period, Record, Schedule, Sums};
 use crate::clearing::{
     AnswerObjection, ClosePeriod, ComputeCycle, FileObjection, InstructionStage, MoveCycle, SealCycle,
-    SetSchedule, Stage, instruction_stage, seal_due, side, stage,
+    SetSchedule, Stage, instruction_stage, scheduled, seal_due, side, stage,
 };
 use crate::log::root_at;
 use crate::types::{Currency, Hash, Ident, InstructionId, Money, ParticipantId, Time};
@@ -239,6 +239,13 @@ impl Cycle {
     }
 }
 
+/// For how many seconds the schedule was to seal the open cycle: 0 if it was not, or if it did.
+pub(super) fn overdue(service: &Service) -> Result<u64, Problem> {
+    let now = service.log_time()?;
+    let due = service.looked(now, scheduled)?;
+    Ok(due.map_or(0, |(_, due)| now.seconds().saturating_sub(due.seconds())))
+}
+
 /// Who reads settlement: the participants that they may see, `None` for all.
 pub(super) fn sight(service: &Service, caller: &Caller) -> Result<Option<ParticipantId>, Problem> {
     match &caller.whom {
@@ -339,8 +346,10 @@ pub struct CycleLine {
     drawn: Money,
     /// For a receiver: what it did not get.
     lost: Money,
-    /// Differences that were written off: + was missing, and stands in `drawn`, too; − was too much.
-    written_off: i64,
+    /// For a payer: what was missing and was written off.
+    written_off: Money,
+    /// For a payer: what was too much and was written off.
+    kept: Money,
     /// What is still to be paid.
     open: u64,
     /// The instruction in force.
@@ -430,6 +439,7 @@ fn shown_line(
         drawn: line.drawn,
         lost: line.lost,
         written_off: line.written_off,
+        kept: line.kept,
         open: line.open(),
         instruction: line.instruction,
         stage: instruction.map(|one| instruction_stage(one, closing, now)),

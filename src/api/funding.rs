@@ -36,9 +36,10 @@ pub async fn set_reserve(incoming: Incoming) -> Result<HttpResponse, Problem> {
 
 /// Top cover up, or take some back
 ///
-/// A participant's cover, or the reserve of a unit of its own, with the approvals of two of the operator's approvers: send
-/// it as `application/jose`. A top-up names the line of an accepted bank statement by which the money came, a withdrawal
-/// the reference of the order; nothing is taken back that is needed now.
+/// A participant's cover, its share of the common fund, or the reserve of a unit of its own, with the approvals of two of
+/// the operator's approvers: send it as `application/jose`. A top-up names the line of an accepted bank statement by which
+/// the money came. A withdrawal names the reference of the order, and carries the approval of the root or an approver of the
+/// brand whose participant's money it is; nothing is taken back that is needed now.
 #[utoipa::path(post, path = "/v1/cover", tag = "clearing", operation_id = "moveCover", request_body = MoveCover,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn move_cover(incoming: Incoming) -> Result<HttpResponse, Problem> {
@@ -277,8 +278,8 @@ pub struct CoverStep {
 
 /// List what became of a participant's cover
 ///
-/// Top-ups, withdrawals, margin calls and what was drawn when it did not pay, oldest first, by currency, each with what it
-/// rests on. For the participant's brand, the operator, analysts and auditors.
+/// The terms that were set, top-ups, withdrawals, margin calls and what was drawn when it did not pay, oldest first, by
+/// currency, each with what it rests on. For the participant's brand, the operator, analysts and auditors.
 #[utoipa::path(get, path = "/v1/participants/{participant}/cover", tag = "clearing", operation_id = "listCover",
     params(("participant" = ParticipantId, Path, description = "The participant."), PageQuery),
     responses((status = 200, description = "The steps.", body = Page<CoverStep>)))]

@@ -52,6 +52,7 @@ pub struct Metrics {
     /// What stands behind debts and points.
     over: Gauge,
     short: Gauge,
+    overdue: Gauge,
     looked: Mutex<Option<Instant>>,
 }
 
@@ -152,6 +153,10 @@ impl Metrics {
         };
         let over = gauge("participants_over_limit", "Participants that stand for more than is behind them");
         let short = gauge("reserves_short", "Units whose points need more than is held for them");
+        let overdue = gauge(
+            "seal_overdue_seconds",
+            "Seconds since the schedule was to seal the open cycle, and nothing was sealed",
+        );
         let looked = Mutex::new(None);
         let commits = Counter::default();
         registry.register("commits", "Durable commits since this node began to write", commits.clone());
@@ -171,6 +176,7 @@ impl Metrics {
             node,
             over,
             short,
+            overdue,
             looked,
         }
     }
@@ -189,6 +195,11 @@ impl Metrics {
     pub fn found(&self, [over, short]: [u64; 2]) {
         self.over.set(size(over));
         self.short.set(size(short));
+    }
+
+    /// For how many seconds the schedule was to seal the open cycle.
+    pub fn overdue(&self, seconds: u64) {
+        self.overdue.set(size(seconds));
     }
 
     /// Whether rows stand behind the end of the log.

@@ -7,8 +7,8 @@ use super::query::Query;
 use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
 use super::service::Service;
 use super::write::{Done, Incoming};
-use crate::book::{Name, NettingMode, Record};
-use crate::clearing::{ConfirmDue, SetNetting, SetOffCycle};
+use crate::book::{self, DueClaim, Name, NettingMode, Record};
+use crate::clearing::{ClaimDue, ConfirmDue, SetNetting, SetOffCycle};
 use crate::types::{Currency, Money, ParticipantId};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// Declare how a participant is settled
 ///
 /// By one net with the clearing house, or with each other participant by itself, after set-off. It counts from the cycle
-/// after the open one on. By the root of its brand with the approvals of two of the brand's approvers: send it as
+/// after the open one on. Refused while the participant is over its limit or did not pay in time. By the root of its brand with the approvals of two of the brand's approvers: send it as
 /// `application/jose`.
 #[utoipa::path(post, path = "/v1/netting", tag = "clearing", operation_id = "setNetting", request_body = SetNetting,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
@@ -29,7 +29,8 @@ pub async fn set(incoming: Incoming) -> Result<HttpResponse, Problem> {
 ///
 /// Before a sealed cycle is computed, what is owed between two of whom one is set off leaves it: set off as far as it goes,
 /// the rest owed between the same two in the open cycle, to be paid between them. Whoever asks says the digest of the
-/// set-off as they found it; the log's own must be the same. By an analyst.
+/// set-off as they found it; the log's own must be the same. It takes 3,300 pairs at once, and is asked for again while more
+/// are left. By an analyst.
 #[utoipa::path(post, path = "/v1/cycles/set-offs", tag = "clearing", operation_id = "setOffCycle",
     request_body = SetOffCycle,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
@@ -37,9 +38,20 @@ pub async fn set_off(incoming: Incoming) -> Result<HttpResponse, Problem> {
     incoming.run().await
 }
 
+/// Claim to have paid what was due
+///
+/// A debtor says that it paid, and under which reference: its creditor sees that and looks for the payment. Nothing is owed
+/// less until the creditor confirms it. By a key of the debtor's brand; for a debtor without a brand by an analyst with the
+/// approvals of two of the operator's approvers: send that as `application/jose`.
+#[utoipa::path(post, path = "/v1/dues/claims", tag = "clearing", operation_id = "claimDue", request_body = ClaimDue,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn claim(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
 /// Confirm what was due
 ///
-/// A creditor says that it was paid, all or in part: so much less is owed to it. By a key of its brand; for a creditor
+/// A creditor says that it was paid, all or in part: so much less is owed to it. A reference counts once between the two. By a key of its brand; for a creditor
 /// without a brand by an analyst with the approvals of two of the operator's approvers: send that as `application/jose`.
 #[utoipa::path(post, path = "/v1/dues/confirmations", tag = "clearing", operation_id = "confirmDue",
     request_body = ConfirmDue,
@@ -111,6 +123,9 @@ pub struct Due {
     amount: Money,
     /// How much of it its creditor got.
     paid: Money,
+    /// What its debtor says it paid, and its creditor did not confirm.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    claims: Vec<DueClaim>,
 }
 
 /// List what is due
@@ -167,8 +182,8 @@ fn dues_of(
                     return Ok((items, Some(last)));
                 }
                 let creditor = if due.debtor == a { b } else { a };
-                let (debtor, cycle, amount, paid) = (due.debtor, due.cycle, due.amount, due.paid);
-                items.push(Due { debtor, creditor, currency, cycle, amount, paid });
+                let book::Due { debtor, cycle, amount, paid, claims, .. } = due;
+                items.push(Due { debtor, creditor, currency, cycle, amount, paid, claims });
                 last.clone_from(&row.key);
             }
             from.clone_from(&row.key);

@@ -89,10 +89,15 @@ pub async fn metrics(request: HttpRequest) -> Result<HttpResponse, Problem> {
     if service.metrics.looks() {
         let from = service.clone();
         // What cannot be read now is looked at again later; the other figures do not wait for it.
-        let looked = move || (super::funding::alarms(&from), from.engine().read().stray());
-        if let Ok((found, stray)) = web::block(looked).await {
+        let looked = move || {
+            (super::funding::alarms(&from), super::cycles::overdue(&from), from.engine().read().stray())
+        };
+        if let Ok((found, overdue, stray)) = web::block(looked).await {
             if let Ok(found) = found {
                 service.metrics.found(found);
+            }
+            if let Ok(seconds) = overdue {
+                service.metrics.overdue(seconds);
             }
             if let Ok(stray) = stray {
                 if let Some(stray) = stray {

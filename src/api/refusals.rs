@@ -305,6 +305,7 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
         Kind::CycleMoved => &[
             CycleUnknown,
             ParticipantUnknown,
+            DetailsUnknown,
             SerialStale,
             SettingInvalid,
             AmountTooLarge,
@@ -320,15 +321,34 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
         }
         Kind::StatementImported => &[AlreadyExists, SettingInvalid, StatementInvalid],
         Kind::StatementAccepted => &[StatementUnknown, AmountTooLarge, PeopleMissing, StatementInvalid],
-        Kind::InstructionMoved => {
-            &[InstructionUnknown, ParticipantUnknown, AmountTooLarge, PeopleMissing, InstructionStage]
-        }
+        Kind::InstructionMoved => &[
+            InstructionUnknown,
+            ParticipantUnknown,
+            DetailsUnknown,
+            AmountTooLarge,
+            PeopleMissing,
+            InstructionStage,
+        ],
         Kind::DetailsSet => &[ParticipantUnknown, SerialStale, SettingInvalid, PeopleMissing],
         Kind::DetailsConfirmed => &[DetailsUnknown, SerialStale, AlreadyExists, PeopleMissing],
-        Kind::NettingSet => &[ParticipantUnknown, SerialStale, PeopleMissing],
+        Kind::NettingSet => {
+            &[ParticipantUnknown, SerialStale, ExposureExceeded, CycleOpenWork, PeopleMissing]
+        }
         Kind::CycleSetOff => &[CycleUnknown, SerialStale, AmountTooLarge, CycleStage, CycleDigest],
-        Kind::DueConfirmed => {
-            &[BrandUnknown, InstructionUnknown, SettingInvalid, AmountTooLarge, CycleOpenWork, PeopleMissing]
+        Kind::DueConfirmed => &[
+            BrandUnknown,
+            InstructionUnknown,
+            AlreadyExists,
+            SettingInvalid,
+            AmountTooLarge,
+            CycleOpenWork,
+            PeopleMissing,
+        ],
+        Kind::DueClaimed => {
+            &[BrandUnknown, InstructionUnknown, AlreadyExists, SettingInvalid, CycleOpenWork, PeopleMissing]
+        }
+        Kind::LineAssigned => {
+            &[InstructionUnknown, StatementUnknown, AmountTooLarge, PeopleMissing, LineInvalid]
         }
         Kind::ScheduleSet | Kind::PeriodClosed => &[SerialStale, SettingInvalid, PeopleMissing],
         Kind::FundingSet => &[ParticipantUnknown, SettingInvalid, ExposureExceeded, PeopleMissing],

@@ -75,6 +75,8 @@ pub struct Report {
     pub root: String,
     /// The network's id.
     pub net: String,
+    /// What makes nothing wrong, and a person should know: seals that the schedule missed, months that were closed too soon.
+    pub notes: Vec<String>,
     /// The first thing that is wrong.
     pub finding: Option<Finding>,
 }

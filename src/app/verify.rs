@@ -6,17 +6,20 @@
 //! Refuses to know: how a difference came about.
 
 use super::missing::{Missing, said_since};
+use super::notes::Notes;
 use super::report::{Finding, Options, Report};
-use crate::book::{Found, Name, Record, Source};
+use super::scratch::Scratch;
+use crate::book::{Draft, Found, Name, Record, Source, Stop};
+use crate::clearing::scheduled;
 use crate::engine::{self, Commit, Follower, Memory, StateFollower, open_entry, state_root};
 use crate::log::{Broken as ChainBroken, Chain, Checkpoint, LogVerifier, vkey};
-use crate::machine::{self, Broken, Event, Evidence, Genesis, Hints, Snapshot};
+use crate::machine::{self, Broken, Event, Evidence, Genesis, Hints, Kind, Snapshot};
 use crate::sign::PublicKey;
 use crate::store::{Fault, Home, Read, Reader, Sqlite, StoredEntry, Stray, TipRecord};
 use crate::types::{Hash, Kid, Time, decode};
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Entries in one run.
@@ -63,28 +66,6 @@ pub fn verify(
     }
 }
 
-/// A folder that is gone when this is.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn make() -> Result<Self, String> {
-        let name = format!(
-            "tallyhouse-verify-{}-{}",
-            std::process::id(),
-            crate::types::hex(&crate::clock::random::<6>())
-        );
-        let dir = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&dir).map_err(|e| format!("no scratch folder {}: {e}", dir.display()))?;
-        Ok(Self(dir))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// State made again, as far as it is.
 struct Again {
     memory: Memory,
@@ -94,6 +75,7 @@ struct Again {
     waiting: Vec<Arc<Commit>>,
     /// Parts that the log does not have.
     missing: Vec<Missing>,
+    notes: Notes,
 }
 
 impl Again {
@@ -108,6 +90,7 @@ impl Again {
             read: Arc::new(stores.reader),
             waiting: vec![],
             missing: vec![],
+            notes: Notes::default(),
         })
     }
 
@@ -125,6 +108,18 @@ impl Again {
 
     fn load(&mut self, names: Vec<Name>) -> Result<(), Halt> {
         Ok(engine::load(&mut self.memory, &*self.read, names)?)
+    }
+
+    /// The open cycle, and when the schedule seals it, before entry `seq`.
+    fn scheduled(&mut self, seq: u64, at: Time) -> Result<Option<(u64, Time)>, Halt> {
+        loop {
+            let due = scheduled(&mut Draft::new(&self.memory, seq, at));
+            match due {
+                Ok(due) => return Ok(due),
+                Err(Stop::Need(names)) => self.load(names)?,
+                Err(stop) => return Err(Halt::Fault(format!("the schedule: {stop:?}"))),
+            }
+        }
     }
 
     /// Loads what deciding these again will look up.
@@ -245,6 +240,12 @@ fn run(
         return Err(wrong(format!("entry {seq}"), what));
     }
     check_missing(live, &tip, &mut again)?;
+    let last = chain.last_at().unwrap_or_default();
+    let now = if against.driven { last } else { last.max(crate::clock::now()) };
+    if let Some((open, due)) = again.scheduled(next, last)? {
+        again.notes.sealed(open, due, None, now);
+    }
+    report.notes = std::mem::take(&mut again.notes.said);
     report.unerased = engine::unerased(&*again.read, live)?.len() as u64;
     report.level = report.deep(options.signatures);
     Ok(())
@@ -434,6 +435,17 @@ fn check_entry(
         _ => None,
     });
     let (kind, hash) = (evidence.kind(), crate::log::Envelope::hash(&bytes));
+    again.notes.entry(seq, envelope.at);
+    if matches!(kind, Kind::CycleSealed | Kind::CycleDue | Kind::ScheduleSet)
+        && let Some((open, due)) = again.scheduled(seq, envelope.at)?
+    {
+        again.notes.sealed(open, due, Some(seq), envelope.at);
+    }
+    if let Some(period) =
+        checked.records.iter().find_map(|(_, record)| record.as_deref().and_then(Record::period))
+    {
+        again.notes.closed(seq, period);
+    }
     let event = Event { seq, hash, at: envelope.at, kind, effects: checked.effects };
     let records = Arc::new(checked.records);
     again.memory.changed(seq, &records);

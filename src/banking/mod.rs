@@ -1,7 +1,7 @@
 //! The house's dealings with its banks: files of orders, notices to payers, what banks say back; the report of a cycle.
 //!
 //! Owns: which instructions of the log go into which file, the accounts behind their commitments, what a status report
-//! or a statement says of open instructions.
+//! or a statement says of open instructions; what is signed for to take a cycle's next step.
 //! Promises: not a byte of a file of payment orders is handed out before the log says that a file of exactly this hash may
 //! leave; made again after a crash, it is the same file, with the same message id and the same EndToEndIds, so a bank that
 //! gets it twice pays once. An account is used only if the log has a commitment to it that was confirmed.
@@ -9,15 +9,19 @@
 
 mod accounts;
 mod behind;
+mod nobodys;
 mod open;
 mod orders;
+mod preview;
 mod report;
 mod said;
 
 pub use accounts::Accounts;
 pub use behind::{Effect, effects, owed};
+pub use nobodys::Nobodys;
 pub use open::OpenInstructions;
 pub use orders::{Desk, Orders, Paid, Prepared};
+pub use preview::{NextSetOff, NextStep, next_step};
 pub use report::{CycleReport, ReportLine, ReportSide};
 pub use said::{Said, StatementRead, StatusRead, Unmatched, read_statements, read_status};
 

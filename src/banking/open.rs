@@ -72,32 +72,32 @@ impl Desk<'_> {
     /// The lines of a statement that were counted before, with their amounts in the bank's minor unit.
     pub(super) fn counted(&self, statement: &Statement) -> Result<Counted, Fault> {
         let unit = self.setting(statement.currency)?.bank_unit();
-        let name = Name::Statement(statement_name(statement)?);
+        let name = Name::Statement(statement.currency, statement_name(statement)?);
         let record = self.record(&name)?;
         let taken = record.as_ref().and_then(Record::statement).is_some_and(|one| one.accepted.is_some());
         let (mut lines, mut entries) = (BTreeMap::new(), BTreeMap::new());
         for line in &statement.lines {
-            let Some(amount) = self.counted_line(line, unit)? else { continue };
+            let Some(amount) = self.counted_line(statement.currency, line, unit)? else { continue };
             lines.insert(line.key(), amount);
             if line.detail == 0 && amount != line.amount {
-                entries.insert(line.entry.clone(), self.counted_entry(line, unit)?);
+                entries.insert(line.entry.clone(), self.counted_entry(statement.currency, line, unit)?);
             }
         }
         Ok(Counted { taken, lines, entries })
     }
 
     /// What a line of this name came to, if one was counted.
-    fn counted_line(&self, line: &Line, unit: u64) -> Result<Option<i64>, Fault> {
+    fn counted_line(&self, currency: Currency, line: &Line, unit: u64) -> Result<Option<i64>, Fault> {
         let entry = line_name(line)?;
-        let record = self.record(&Name::UsedEntry(entry.clone()))?;
+        let record = self.record(&Name::UsedEntry(currency, entry.clone()))?;
         let used = record.as_ref().and_then(Record::used);
         used.map(|used| self.amount_of(used.0, entry.as_str(), unit)).transpose()
     }
 
     /// What the lines of a batch came to that were counted.
-    fn counted_entry(&self, first: &Line, unit: u64) -> Result<i64, Fault> {
+    fn counted_entry(&self, currency: Currency, first: &Line, unit: u64) -> Result<i64, Fault> {
         let (mut sum, mut line) = (0i64, first.clone());
-        while let Some(amount) = self.counted_line(&line, unit)? {
+        while let Some(amount) = self.counted_line(currency, &line, unit)? {
             sum = sum.saturating_add(amount);
             line.detail = line.detail.saturating_add(1);
         }

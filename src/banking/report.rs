@@ -7,7 +7,7 @@
 //! Refuses to know: who reads it.
 
 use super::behind::{Effect, effects, end, owed, traded};
-use super::{Desk, Fault};
+use super::{Desk, Fault, NextStep, next_step};
 use crate::book::{Closing, Line, Name, Record, SetOffSums};
 use crate::clearing::{
     CycleDocument, Figures, InstructionStage, Matrix, Stage, Unsound, cycle_documents, instruction_stage,
@@ -53,9 +53,10 @@ pub struct ReportLine {
     pub drawn: Money,
     /// For a receiver: what it did not get.
     pub lost: Money,
-    /// Differences that were written off: + was missing, and stands in `drawn`, too; − was too much.
-    #[serde(skip_serializing_if = "is_nothing")]
-    pub written_off: i64,
+    /// For a payer: what was missing and was written off.
+    pub written_off: Money,
+    /// For a payer: what was too much and was written off.
+    pub kept: Money,
     /// The instruction in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instruction: Option<InstructionId>,
@@ -80,6 +81,12 @@ pub struct CycleReport {
     /// The digest of its nets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<Hash>,
+    /// The digest of the set-off that was taken out of it last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_off: Option<Hash>,
+    /// What the next step is signed for, if it waits to be computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<NextStep>,
     /// The last entry that is counted: the one that ended the cycle, or the newest.
     pub seq: u64,
     /// The root of the log's tree through that entry: the checkpoint of that size.
@@ -96,10 +103,6 @@ impl From<Unsound> for Fault {
     fn from(e: Unsound) -> Self {
         Self::Damaged(e.to_string())
     }
-}
-
-fn is_nothing(amount: &i64) -> bool {
-    *amount == 0
 }
 
 type Matrices = BTreeMap<(u64, Currency), Vec<Effect>>;
@@ -145,6 +148,11 @@ impl Desk<'_> {
             }
         }
         entries.sort_by_key(|one| one.seq);
+        let netting = self.record(&Name::Netting)?;
+        let netting = netting.as_ref().and_then(Record::netting).cloned().unwrap_or_default();
+        let apart: Vec<_> = netting.apart(cycle).cloned().collect();
+        let currencies: Vec<_> = self.genesis.currencies.iter().map(|one| one.code).collect();
+        let next = next_step(&entries, &apart, &currencies, &closing)?;
         let seq = closing.settled.or(closing.voided).map_or(tip, |mark| mark.seq);
         Ok(CycleReport {
             cycle,
@@ -153,6 +161,8 @@ impl Desk<'_> {
             from: closing.from,
             cut: sealed.seq,
             digest: closing.computed.as_ref().map(|computed| computed.digest),
+            set_off: closing.apart.as_ref().map(|apart| apart.digest),
+            next,
             seq,
             root: root(seq.saturating_add(1))?,
             sides,
@@ -218,7 +228,7 @@ impl Desk<'_> {
                 None => None,
             };
             let carried = line.carried();
-            let Line { net, carry, amount, instruction, paid, drawn, lost, written_off, .. } = line;
+            let Line { net, carry, amount, instruction, paid, drawn, lost, written_off, kept, .. } = line;
             lines.push(ReportLine {
                 participant,
                 currency,
@@ -230,6 +240,7 @@ impl Desk<'_> {
                 drawn,
                 lost,
                 written_off,
+                kept,
                 instruction,
                 stage,
             });
@@ -270,6 +281,7 @@ impl CycleReport {
             "drawn",
             "lost",
             "written_off",
+            "kept",
             "instruction",
             "stage",
             "entry",
@@ -351,6 +363,7 @@ impl CycleReport {
                 ("drawn", n(&line.drawn)),
                 ("lost", n(&line.lost)),
                 ("written_off", n(&line.written_off)),
+                ("kept", n(&line.kept)),
                 ("instruction", line.instruction.map_or(String::new(), |id| id.to_string())),
                 ("stage", line.stage.map_or(String::new(), |stage| stage.to_string())),
             ])?;

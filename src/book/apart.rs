@@ -6,7 +6,7 @@
 //! Refuses to know: how set-off is found, and how people pay each other.
 
 use super::clearing::Mark;
-use crate::types::{Currency, Hash, Money, ParticipantId, SetOffId};
+use crate::types::{Currency, Hash, Ident, Money, ParticipantId, SetOffId};
 use serde::{Deserialize, Serialize};
 
 /// How what a participant owes and is owed is settled.
@@ -83,6 +83,25 @@ pub struct TakenApart {
     pub digest: Hash,
     /// By currency.
     pub sums: Vec<SetOffSums>,
+    /// Pairs that are still to be taken out, where more stand apart than are at once.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub later: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// A debtor's word that it paid, which its creditor did not answer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DueClaim {
+    /// The reference that the payment carries.
+    pub reference: Ident,
+    /// How much.
+    pub amount: Money,
+    /// When it was claimed.
+    pub claimed: Mark,
 }
 
 /// What one participant is to pay another by itself.
@@ -99,4 +118,7 @@ pub struct Due {
     pub amount: Money,
     /// How much of it its creditor got.
     pub paid: Money,
+    /// What its debtor says it paid, and its creditor did not confirm.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<DueClaim>,
 }

@@ -64,6 +64,9 @@ pub struct Sums {
     pub paid_in: Money,
     /// Drawn from covers, funds and tranches in a shortfall.
     pub drawn: Money,
+    /// Missing of pay-ins and written off: the operator's participant brings it.
+    #[serde(default, skip_serializing_if = "super::record::nothing")]
+    pub written_off: Money,
     /// What receivers do not get, after a shortfall.
     pub lost: Money,
     /// Confirmed by statements as paid out.
@@ -173,13 +176,12 @@ pub struct Line {
     pub drawn: Money,
     /// For a receiver: what it did not get, and is owed by who did not pay.
     pub lost: Money,
-    /// Differences that two people wrote off: + was missing, and stands in `drawn`, too; − was too much.
-    #[serde(default, skip_serializing_if = "is_nil")]
-    pub written_off: i64,
-}
-
-fn is_nil(amount: &i64) -> bool {
-    *amount == 0
+    /// For a payer: what was missing and two people wrote off.
+    #[serde(default, skip_serializing_if = "super::record::nothing")]
+    pub written_off: Money,
+    /// For a payer: what was too much and two people wrote off.
+    #[serde(default, skip_serializing_if = "super::record::nothing")]
+    pub kept: Money,
 }
 
 impl Line {
@@ -190,8 +192,8 @@ impl Line {
 
     /// What is still to be paid, by or to the participant.
     pub fn open(&self) -> u64 {
-        let done =
-            [self.paid, self.drawn, self.lost].into_iter().fold(0u64, |sum, n| sum.saturating_add(n.get()));
+        let done = [self.paid, self.drawn, self.lost, self.written_off];
+        let done = done.into_iter().fold(0u64, |sum, n| sum.saturating_add(n.get()));
         self.amount.unsigned_abs().saturating_sub(done)
     }
 }
@@ -349,6 +351,21 @@ pub enum Exception {
     NotOpen,
 }
 
+/// What a line was about that had changed nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Assigned {
+    /// It paid this instruction, or took a payment of it back.
+    Instruction(InstructionId),
+    /// It and this line of the account take each other back.
+    Line {
+        /// The statement.
+        statement: Ident,
+        /// The line's number in it, from 0.
+        line: u16,
+    },
+}
+
 /// A bank statement, or a notification of some lines that a statement will repeat.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -379,6 +396,19 @@ pub struct Statement {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(schema_with = crate::types::pairs::<u16, Money>)]
     pub covers: Vec<(u16, Money)>,
+    /// What became of lines that had changed nothing, by their number from 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(schema_with = crate::types::pairs::<u16, Assigned>)]
+    pub assigned: Vec<(u16, Assigned)>,
+}
+
+impl Statement {
+    /// Why a line is nobody's, if it is: it changed nothing, in no other message either, and was not assigned since.
+    pub fn unmatched(&self, line: u16) -> Option<Exception> {
+        let why = self.exceptions.iter().find(|(at, _)| *at == line).map(|(_, why)| *why);
+        let assigned = self.assigned.iter().any(|(at, _)| *at == line);
+        why.filter(|why| *why != Exception::Duplicate && !assigned && self.closing.is_some())
+    }
 }
 
 /// The settlement account of a currency, as the last accepted statement left it.

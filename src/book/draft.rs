@@ -200,7 +200,7 @@ impl<'a> Draft<'a> {
         /// A complaint.
         complaint(id: ComplaintId) = Name::Complaint(id), Complaint, Refused::about(Refusal::ComplaintUnknown, id);
         /// A bank statement.
-        statement(id: &Ident) = Name::Statement(id.clone()), Statement, Refused::about(Refusal::StatementUnknown, id);
+        statement(currency: Currency, id: &Ident) = Name::Statement(currency, id.clone()), Statement, Refused::about(Refusal::StatementUnknown, id);
     }
 
     /// Asks for all of these that are not at hand, at once: for decisions that read many records.

@@ -96,10 +96,34 @@ pub struct AtIssuance {
     pub rate: Rate,
 }
 
+/// The terms on which a participant may owe, in one currency.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FundingTerms {
+    /// Most that it may owe on balance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<Money>,
+    /// Most that it may owe one other participant, by that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(schema_with = crate::types::pairs::<ParticipantId, Money>)]
+    pub pairs: Vec<(ParticipantId, Money)>,
+    /// Whether caps for single creditors count what may come to be owed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_flight: bool,
+    /// Most that firm offers to one creditor may hold of what is left; a tenth of the limit if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_shop: Option<Money>,
+    /// Whether its debts must be covered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub covered: bool,
+}
+
 /// What happened to a participant's cover, or to a reserve.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CoverChange {
+    /// The terms on which it may owe were set.
+    Set,
     /// Money was brought.
     ToppedUp,
     /// Money was taken back.
@@ -110,18 +134,21 @@ pub enum CoverChange {
     Drawn,
 }
 
-/// One step of a participant's cover.
+/// One step of what stands behind a participant's debts, or behind points of its own.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = CoverStepFacts)]
 pub struct CoverStep {
     /// What happened.
     pub change: CoverChange,
-    /// How much.
+    /// How much; 0 of terms.
     pub amount: Money,
     /// Of the reserve of this unit; of the cover of its debts if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<UnitCode>,
+    /// Of its share of the common fund, and not of its cover.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_fund: bool,
     /// What there is afterwards.
     pub after: Money,
     /// Of a draw: what was taken of the participant's share of the common fund besides.
@@ -137,8 +164,19 @@ pub struct CoverStep {
     /// Of a call: first instant at which it is late, in Unix seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<u64>,
+    /// The terms that were set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<FundingTerms>,
     /// The key that signed.
     pub by: Kid,
     /// Log time.
     pub at: Time,
+}
+
+impl CoverStep {
+    /// A step with nothing but what happened, how much it came to, and what there is afterwards.
+    pub fn bare(change: CoverChange, amount: Money, after: Money, by: Kid, at: Time) -> Self {
+        let (fund, unit, line, reference, until, terms) = (Money::ZERO, None, None, None, None, None);
+        Self { change, amount, unit, of_fund: false, after, fund, line, reference, until, terms, by, at }
+    }
 }

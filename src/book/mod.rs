@@ -25,12 +25,12 @@ mod terms;
 mod sums;
 
 pub use account::{Account, Bucket, Head, Hold, Lot, MAX_HOLDS, MAX_LOTS, Origin};
-pub use apart::{Declared, Due, Netting, NettingMode, SetOffSums, TakenApart};
+pub use apart::{Declared, Due, DueClaim, Netting, NettingMode, SetOffSums, TakenApart};
 pub use change::{Apply, Done, Leg, Place, Shared};
 pub use clearing::{
-    Answered, Bank, Booking, Closing, Complaint, ComplaintStage, Computed, Cycle, Dispute, DisputeFee,
-    DisputeOutcome, DisputeStage, Exception, Fate, Instruction, Line, Mark, Objection, PROVISIONAL,
-    PointsEffect, Roll, Statement, StatementLine, Sums, Way,
+    Answered, Assigned, Bank, Booking, Closing, Complaint, ComplaintStage, Computed, Cycle, Dispute,
+    DisputeFee, DisputeOutcome, DisputeStage, Exception, Fate, Instruction, Line, Mark, Objection,
+    PROVISIONAL, PointsEffect, Roll, Statement, StatementLine, Sums, Way,
 };
 pub use details::{Details, DetailsVersion};
 pub use draft::{Draft, Found, Of, Source, Stop, changed};
@@ -38,7 +38,9 @@ pub use fees::{
     ExchangeFee, ExchangeFeeTerms, Fee, FeeTerms, FeeVersions, Fees, MILLION, Service, Supply, Tax,
     TaxCategory, TaxTable, TaxVersion,
 };
-pub use funding::{AtIssuance, BreakageTo, CoverChange, CoverStep, Funding, MarginCall, Reserve};
+pub use funding::{
+    AtIssuance, BreakageTo, CoverChange, CoverStep, Funding, FundingTerms, MarginCall, Reserve,
+};
 pub use limit::{Asserted, Draw, Limit, Measure};
 pub use name::{Name, Principal};
 pub use offer::{BillTerms, Exchange, ExchangeTerms, Offer, OfferState, OfferTerms, OfferedShare, Sponsored};

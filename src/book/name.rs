@@ -153,8 +153,8 @@ pub enum Name {
     Sponsors(UnitCode),
     /// A unit's shared account: the total of its legs.
     Shared(UnitCode, Shared),
-    /// A bank statement.
-    Statement(Ident),
+    /// A statement of the settlement account of a currency.
+    Statement(Currency, Ident),
     /// How a participant's supplies are taxed.
     Tax(ParticipantId),
     /// The writer's current term.
@@ -165,8 +165,10 @@ pub enum Name {
     Unit(UnitCode),
     /// A token or batch that took effect, by its issuer and `jti`.
     UsedToken(BrandId, Ident),
-    /// A bank's entry that a statement brought.
-    UsedEntry(Ident),
+    /// A bank's entry that a statement of the account of a currency brought.
+    UsedEntry(Currency, Ident),
+    /// A payment of what was due between two, in the order of their ids, that was confirmed: by its reference.
+    UsedDue(ParticipantId, ParticipantId, Ident),
     /// A receipt that points were given for, by brand, till and number.
     UsedRef(BrandId, Ident, Ident),
     /// A consent that took effect.
@@ -246,13 +248,14 @@ impl fmt::Display for Name {
             Self::Sponsored(award) => write!(f, "sponsored/{award}"),
             Self::Sponsors(unit) => write!(f, "sponsors/{unit}"),
             Self::Shared(unit, shared) => write!(f, "shared/{unit}:{shared}"),
-            Self::Statement(id) => write!(f, "statement/{id}"),
+            Self::Statement(currency, id) => write!(f, "statement/{currency}/{id}"),
             Self::Tax(participant) => write!(f, "tax/{participant}"),
             Self::Term => f.write_str("term"),
             Self::Tick => f.write_str("tick"),
             Self::Unit(unit) => write!(f, "unit/{unit}"),
             Self::UsedToken(brand, jti) => write!(f, "used/jti/{brand}/{jti}"),
-            Self::UsedEntry(entry) => write!(f, "used/entry/{entry}"),
+            Self::UsedEntry(currency, entry) => write!(f, "used/entry/{currency}/{entry}"),
+            Self::UsedDue(a, b, reference) => write!(f, "used/due/{a}:{b}/{reference}"),
             Self::UsedRef(brand, till, number) => write!(f, "used/ref/{brand}/{till}/{number}"),
             Self::UsedConsent(account, jti) => write!(f, "used/consent/{account}/{jti}"),
         }
@@ -350,12 +353,16 @@ impl FromStr for Name {
             }
             ["sponsored", award] => Self::Sponsored(award.parse()?),
             ["sponsors", unit] => Self::Sponsors(unit.parse()?),
-            ["statement", id] => Self::Statement(id.parse()?),
+            ["statement", currency, id] => Self::Statement(currency.parse()?, id.parse()?),
             ["tax", participant] => Self::Tax(participant.parse()?),
             ["term"] => Self::Term,
             ["tick"] => Self::Tick,
             ["unit", unit] => Self::Unit(unit.parse()?),
-            ["used", "entry", entry] => Self::UsedEntry(entry.parse()?),
+            ["used", "entry", currency, entry] => Self::UsedEntry(currency.parse()?, entry.parse()?),
+            ["used", "due", pair, reference] => {
+                let (a, b) = pair.split_once(':').ok_or_else(no)?;
+                Self::UsedDue(a.parse()?, b.parse()?, reference.parse()?)
+            }
             ["used", "jti", brand, jti] => Self::UsedToken(brand.parse()?, jti.parse()?),
             ["used", "ref", brand, till, number] => {
                 Self::UsedRef(brand.parse()?, till.parse()?, number.parse()?)

@@ -525,13 +525,13 @@ records! {
     Sponsored(Sponsored) = Name::Sponsored(_), sponsored;
     Sponsors(Sponsors) = Name::Sponsors(_), sponsors;
     Shown(Shown) = Name::Shown(_), shown;
-    Statement(Statement) = Name::Statement(_), statement;
+    Statement(Statement) = Name::Statement(..), statement;
     Tax(TaxTable) = Name::Tax(_), tax;
     Term(Term) = Name::Term, term;
     Tick(Tick) = Name::Tick, tick;
     Total(i64) = Name::Disputed(..) | Name::Net(..) | Name::Shared(..) | Name::Pair(..), total;
     Unit(Unit) = Name::Unit(_), unit;
-    Used(Used) = Name::UsedEntry(_) | Name::UsedToken(..) | Name::UsedRef(..) | Name::UsedConsent(..), used;
+    Used(Used) = Name::UsedEntry(..) | Name::UsedDue(..) | Name::UsedToken(..) | Name::UsedRef(..) | Name::UsedConsent(..), used;
 }
 
 impl Record {

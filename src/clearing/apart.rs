@@ -1,36 +1,38 @@
 //! Apart: participants that do not accept the clearing house as their counterparty.
 //!
 //! Owns: who declares that, and from which cycle on; how what they owe and are owed leaves a cycle before that is computed:
-//! set off as far as it goes, the rest owed between the same two in the open cycle; what creditors say they were paid.
+//! set off as far as it goes, the rest owed between the same two in the open cycle, and due.
 //! Promises: set-off changes nobody's net and gives nobody a new debtor; of all set-offs over what is owed pair by pair it
 //! leaves the least, which its levels show in one pass. What is left stays on the pair until its creditor was paid, and
-//! nobody else ever bears any of it.
+//! nobody else ever bears any of it. What is due stays due, whatever becomes of the cycle that it was left of. Nobody changes
+//! sides while it stands for more than is behind it, or did not pay in time.
 //! Refuses to know: how they pay each other.
 //!
 //! What is set off is what two owe each other on balance, by the obligations of the cycle: what stands between them is one
 //! running account. The result is a function of these balances. Whoever asks brings its digest, since a statement has no room
-//! for thousands of lines; it is found again here, and checked by its certificate, for so many pairs that nobody waits long.
+//! for thousands of lines; it is found again here, and checked by its certificate, for so many pairs that nobody waits long:
+//! where more stand apart, they are taken out in several steps.
 
 use super::cycle::{now, participants, store};
 use super::details::own_brand;
 use super::instruct::remaining;
 use super::netting::Matrix;
-use super::people::{analyst, speaks_for, two_people};
+use super::people::analyst;
 use super::setoff::{SetOff, check_set_off, set_off};
-use super::stage::{Step, allowed};
+use super::stage::{InstructionStage, Step, allowed, instruction_stage};
 use super::wrong::Unsound;
 use crate::book::{
-    Closing, Declared, Draft, Due, Name, Netting, NettingMode, PartKey, Principal, Record, SetOffSums, Stop,
-    Tag, TakenApart,
+    Closing, Declared, Draft, Due, Name, Netting, NettingMode, PartKey, Record, SetOffSums, Stop, Tag,
+    TakenApart,
 };
-use crate::network::{Asked, signer};
-use crate::sign::Purpose;
-use crate::types::{Currency, Hash, Ident, Money, ParticipantId, Refusal, Refused, SetOffId, encode};
+use crate::network::Asked;
+use crate::prices::exposure;
+use crate::types::{Currency, Hash, Money, ParticipantId, Refusal, Refused, SetOffId, encode};
 use serde::{Deserialize, Serialize};
 
 /// Most participants that ever declared a mode: each is looked at with each other one.
 const MOST_DECLARED: usize = 300;
-/// Most pairs that are set off at once: each has three parts, of which an entry has 10,010.
+/// Most pairs that are taken out at once: each has three parts, of which an entry has 10,010. The rest comes the next time.
 const MOST_PAIRS: usize = 3_300;
 
 /// `netting.set`, signed by the root of the participant's brand and approved by two of its approvers; for a participant
@@ -47,7 +49,8 @@ pub struct SetNetting {
     pub mode: NettingMode,
 }
 
-/// `cycle.set_off`, signed by an analyst: takes what stands apart out of a sealed cycle, before it is computed.
+/// `cycle.set_off`, signed by an analyst: takes what stands apart out of a sealed cycle, before it is computed. Where more
+/// than 3,300 pairs stand apart it is asked for again, until nothing is left.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetOffCycle {
@@ -56,25 +59,9 @@ pub struct SetOffCycle {
     /// The version that is about to be computed.
     pub version: u32,
     /// BLAKE3 of the set-off as whoever asks found it: of the JSON `[[currency, debtor, creditor, owed, set off], …]` without
-    /// spaces, in this order, a line for each pair of which one is set off and that owes something on balance.
+    /// spaces, in this order, a line for each pair of which one is set off and that owes something on balance: the first
+    /// 3,300, in the order of the network's currencies and of pairs.
     pub digest: Hash,
-}
-
-/// `due.confirm`, signed by a key of the creditor's brand: it was paid. For a creditor without a brand by an analyst, with
-/// the approvals of two of the operator's approvers.
-#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ConfirmDue {
-    /// Who paid.
-    pub debtor: ParticipantId,
-    /// Who got it.
-    pub creditor: ParticipantId,
-    /// The currency.
-    pub currency: Currency,
-    /// How much: a whole number of the bank's units, at most what is due still.
-    pub amount: Money,
-    /// The creditor's own reference of the payment, such as its bank's.
-    pub reference: Ident,
 }
 
 fn netting(draft: &mut Draft) -> Result<Netting, Stop> {
@@ -98,6 +85,7 @@ pub fn set_netting(draft: &mut Draft, asked: &Asked, args: &SetNetting) -> Resul
     if args.version != next {
         return Err(Refused::about(Refusal::SerialStale, format!("the next version is {next}")).into());
     }
+    sound(draft, who)?;
     let cycles = draft.cycle()?;
     let (from, oldest) = (cycles.open.saturating_add(1), cycles.live.first().copied().unwrap_or(cycles.open));
     let mut since = before.as_ref().map_or(vec![], |before| before.from.clone());
@@ -117,10 +105,38 @@ pub fn set_netting(draft: &mut Draft, asked: &Asked, args: &SetNetting) -> Resul
     draft.put(PartKey::Public, Name::Netting, Some(Record::Netting(netting)))
 }
 
+/// Whether a participant may change sides: who stands for more than is behind it, called upon or not, or did not pay in time
+/// would leave those who bear it, or come to those who would.
+fn sound(draft: &mut Draft, who: &ParticipantId) -> Result<(), Stop> {
+    let currencies = draft.network()?.currencies.clone();
+    let live = draft.cycle()?.live.clone();
+    let now = draft.at.seconds();
+    for currency in currencies {
+        if exposure(draft, who, currency)?.overrun() {
+            let about =
+                format!("{who} stands for more than is behind it in {currency}: that is brought first");
+            return Err(Refused::about(Refusal::ExposureExceeded, about).into());
+        }
+        for cycle in &live {
+            let line = draft.get(&Name::Line(*cycle, who.clone(), currency))?;
+            let Some(id) = line.as_deref().and_then(Record::line).and_then(|line| line.instruction) else {
+                continue;
+            };
+            let (closing, one) = (draft.closing(*cycle)?, draft.instruction(id)?);
+            let at = instruction_stage(&one, &closing, now);
+            if matches!(at, InstructionStage::Overdue | InstructionStage::Defaulted) {
+                let about = format!("{who} did not pay {id} of cycle {cycle}: that is paid or settled first");
+                return Err(Refused::about(Refusal::CycleOpenWork, about).into());
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Whether a cycle's next version can be computed: nobody stands apart in it, or what does was taken out for it.
 pub(super) fn taken_out(draft: &mut Draft, cycle: u64, closing: &Closing) -> Result<(), Stop> {
     let next = closing.version.saturating_add(1);
-    let done = closing.apart.as_ref().is_some_and(|apart| apart.version == next);
+    let done = closing.apart.as_ref().is_some_and(|apart| apart.version == next && apart.later == 0);
     if done || netting(draft)?.apart(cycle).next().is_none() {
         return Ok(());
     }
@@ -162,7 +178,9 @@ pub fn set_off_cycle(draft: &mut Draft, asked: &Asked, args: &SetOffCycle) -> Re
     if args.version != next {
         return Err(Refused::about(Refusal::SerialStale, format!("the next version is {next}")).into());
     }
-    if closing.apart.as_ref().is_some_and(|apart| apart.version == next) {
+    // Of what was taken out for this version before, if there was too much for one time.
+    let begun = closing.apart.take().filter(|apart| apart.version == next);
+    if begun.as_ref().is_some_and(|begun| begun.later == 0) {
         let about = format!("version {next} of cycle {cycle} was set off");
         return Err(Refused::about(Refusal::CycleStage, about).into());
     }
@@ -188,41 +206,95 @@ pub fn set_off_cycle(draft: &mut Draft, asked: &Asked, args: &SetOffCycle) -> Re
         who.iter().flat_map(|one| [cycle, open].map(|cycle| Name::Net(cycle, one.clone(), *currency)))
     });
     draft.want(between.chain(nets))?;
-    let id = SetOffId { seq: draft.seq, part: 0 };
-    let (mut all, mut sums) = (vec![], vec![]);
-    for (currency, unit) in units {
-        let matrix = balances(draft, &pairs, currency, &of)?;
-        let off = set_off(&matrix).map_err(|wrong| bug(&wrong))?;
-        check_set_off(&matrix, &off).map_err(|wrong| bug(&wrong))?;
-        let lines = set_off_lines(currency, &matrix, &off);
-        all.extend_from_slice(&lines);
-        if all.len() > MOST_PAIRS {
-            return Err(Refused::about(Refusal::TooLarge, format!("at most {MOST_PAIRS} pairs")).into());
-        }
-        let mut taking = Taking { cycle, id, currency, unit, sums: blank(currency) };
+    let mut balances = vec![];
+    for (currency, _) in &units {
         for (a, b) in &pairs {
-            taking.clear(draft, a, b)?;
+            balances.push((*currency, a.clone(), b.clone(), balance(draft, a, b, *currency, &of)?));
         }
-        for (_, debtor, creditor, owed, off) in lines {
-            taking.take(draft, &debtor, &creditor, owed, off)?;
+    }
+    let (sides, mut later) = set_off_next(&balances).map_err(|wrong| match wrong {
+        Unsound::TooLarge(who) => Stop::from(Refused::about(Refusal::AmountTooLarge, who)),
+        wrong => bug(&wrong),
+    })?;
+    let id = SetOffId { seq: draft.seq, part: 0 };
+    let (mut all, mut sums) = (vec![], begun.map_or(vec![], |begun| begun.sums));
+    for SetOffSide { currency, matrix, off } in &sides {
+        let unit = network.bank_unit(*currency).ok_or_else(|| bug(&Unsound::Unit))?;
+        let lines = set_off_lines(*currency, matrix, off);
+        let mut taking =
+            Taking { cycle, of: &of, id, open, currency: *currency, unit, sums: blank(*currency) };
+        for (_, debtor, creditor, owed, off) in &lines {
+            taking.take(draft, debtor, creditor, *owed, *off)?;
         }
         // What bilateral payments are left is what the function over the whole says, too.
-        let left = remaining(&matrix, &off, unit).map_err(|wrong| bug(&wrong))?;
+        let left = remaining(matrix, off, unit).map_err(|wrong| bug(&wrong))?;
         if u64::try_from(left.iter().filter(|one| !one.pays.is_zero()).count()).ok()
             != Some(taking.sums.payments)
         {
             return Err(Stop::Bug("what is left is not what was left".into()));
         }
-        if taking.sums.pairs > 0 {
-            sums.push(taking.sums);
+        add(&mut sums, &taking.sums)?;
+        all.extend(lines);
+    }
+    // What was due in this cycle, of two who owe each other nothing in it any more, is due no longer.
+    let mut room = MOST_PAIRS.saturating_sub(all.len());
+    for (currency, a, b, _) in balances.iter().filter(|(.., has)| *has == 0) {
+        let name = Name::Due(a.clone(), b.clone(), *currency);
+        let due = draft.get(&name)?;
+        if due.as_deref().and_then(Record::due_between).is_some_and(|due| of.contains(&due.cycle)) {
+            if room == 0 {
+                later = later.saturating_add(1);
+                continue;
+            }
+            room = room.saturating_sub(1);
+            draft.put(PartKey::Pair(a.clone(), b.clone()), name, None)?;
         }
     }
-    let right = set_off_digest(&all);
-    if right != args.digest {
-        return Err(Refused::about(Refusal::CycleDigest, format!("it is {right}")).into());
+    let digest = set_off_digest(&all);
+    if digest != args.digest {
+        // What it is is not said here: whoever signs has it from the obligations, not from who is to be checked.
+        let about = format!(
+            "BLAKE3 of what stands apart in cycle {cycle}, line by line, as your own copy of the log has it: \
+             `tallyhouse cycle {cycle}` makes it out of the entries"
+        );
+        return Err(Refused::about(Refusal::CycleDigest, about).into());
     }
-    closing.apart = Some(TakenApart { version: next, mark: now(draft), digest: right, sums });
+    let later = u64::try_from(later).unwrap_or(u64::MAX);
+    closing.apart = Some(TakenApart { version: next, mark: now(draft), digest, sums, later });
     store(draft, cycle, closing)
+}
+
+/// What stands between two that are set off: the currency, the two in the order of their ids, what the first has from the
+/// second.
+pub type PairBalance = (Currency, ParticipantId, ParticipantId, i64);
+
+/// A set-off in one currency.
+pub struct SetOffSide {
+    /// The currency.
+    pub currency: Currency,
+    /// Over what is owed.
+    pub matrix: Matrix,
+    /// What is struck out, and the certificate for it.
+    pub off: SetOff,
+}
+
+/// What is taken out of a cycle at once: the set-off of the first 3,300 of these balances that are not 0, and how many are left
+/// for the next time. They come in the order of the network's currencies, then of pairs. Each set-off is the best over what
+/// it takes.
+pub fn set_off_next(balances: &[PairBalance]) -> Result<(Vec<SetOffSide>, usize), Unsound> {
+    let mut all: Vec<&PairBalance> = balances.iter().filter(|(.., has)| *has != 0).collect();
+    let later = all.len().saturating_sub(MOST_PAIRS);
+    all.truncate(MOST_PAIRS);
+    let mut sides = vec![];
+    for side in all.chunk_by(|a, b| a.0 == b.0) {
+        let Some((currency, ..)) = side.first() else { continue };
+        // What the first has from the second, the second owes.
+        let matrix = Matrix::of(side.iter().map(|(_, a, b, has)| (b, a, *has)))?;
+        let off = set_off(&matrix)?;
+        check_set_off(&matrix, &off)?;
+        sides.push(SetOffSide { currency: *currency, matrix, off });
+    }
+    Ok((sides, later))
 }
 
 /// The pairs of which one stands apart, each once, in the order of ids.
@@ -239,27 +311,33 @@ fn pairs(apart: &[ParticipantId], who: &[ParticipantId]) -> Vec<(ParticipantId, 
     pairs
 }
 
-/// What these pairs owe each other on balance, by the obligations of these cycles.
-fn balances(
+/// What the first of two has from the second, by the obligations of these cycles.
+fn balance(
     draft: &mut Draft,
-    pairs: &[(ParticipantId, ParticipantId)],
+    a: &ParticipantId,
+    b: &ParticipantId,
     currency: Currency,
     of: &[u64],
-) -> Result<Matrix, Stop> {
-    let mut debts = vec![];
-    for (a, b) in pairs {
-        let mut has = 0i64;
-        for cycle in of {
-            let more = draft.total(&Name::Pair(*cycle, a.clone(), b.clone(), currency))?;
-            has = has.checked_add(more).ok_or_else(|| Refused::about(Refusal::AmountTooLarge, a))?;
-        }
-        // What the first has from the second, the second owes.
-        debts.push((b, a, has));
+) -> Result<i64, Stop> {
+    let mut has = 0i64;
+    for cycle in of {
+        let more = draft.total(&Name::Pair(*cycle, a.clone(), b.clone(), currency))?;
+        has = has.checked_add(more).ok_or_else(|| Refused::about(Refusal::AmountTooLarge, a))?;
     }
-    Matrix::of(debts).map_err(|wrong| match wrong {
-        Unsound::TooLarge(who) => Refused::about(Refusal::AmountTooLarge, who).into(),
-        wrong => bug(&wrong),
-    })
+    Ok(has)
+}
+
+/// Adds what was taken out in a currency to what was before.
+fn add(all: &mut Vec<SetOffSums>, one: &SetOffSums) -> Result<(), Stop> {
+    let Some(have) = all.iter_mut().find(|have| have.currency == one.currency) else {
+        all.push(one.clone());
+        return Ok(());
+    };
+    have.pairs = have.pairs.saturating_add(one.pairs);
+    have.payments = have.payments.saturating_add(one.payments);
+    (have.owed, have.set_off) = (more(have.owed, one.owed)?, more(have.set_off, one.set_off)?);
+    have.left = more(have.left, one.left)?;
+    Ok(())
 }
 
 fn blank(currency: Currency) -> SetOffSums {
@@ -268,9 +346,12 @@ fn blank(currency: Currency) -> SetOffSums {
 }
 
 /// What leaves the cycle in one currency.
-struct Taking {
+struct Taking<'a> {
     cycle: u64,
+    /// The cycle and those whose obligations it took over.
+    of: &'a [u64],
     id: SetOffId,
+    open: u64,
     currency: Currency,
     /// So many of the network's smallest units are one of the bank's.
     unit: u64,
@@ -281,16 +362,7 @@ fn more(have: Money, amount: Money) -> Result<Money, Stop> {
     Ok(have.plus(amount).ok_or(Refusal::AmountTooLarge)?)
 }
 
-impl Taking {
-    /// What was due before is owed in this cycle, and so is due anew or not at all.
-    fn clear(&self, draft: &mut Draft, a: &ParticipantId, b: &ParticipantId) -> Result<(), Stop> {
-        let name = Name::Due(a.clone(), b.clone(), self.currency);
-        if draft.get(&name)?.is_some() {
-            draft.put(PartKey::Pair(a.clone(), b.clone()), name, None)?;
-        }
-        Ok(())
-    }
-
+impl Taking<'_> {
     fn take(
         &mut self,
         draft: &mut Draft,
@@ -300,11 +372,10 @@ impl Taking {
         off: Money,
     ) -> Result<(), Stop> {
         let left = owed.minus(off).ok_or_else(|| Stop::Bug("more was set off than was owed".into()))?;
-        let open = draft.cycle()?.open;
         let tag = |cycle| Tag { cause: self.id.into(), cycle, supply: None };
         draft.owe_in(debtor, creditor, self.currency, owed.signed().saturating_neg(), tag(self.cycle))?;
         if !left.is_zero() {
-            draft.owe_in(debtor, creditor, self.currency, left.signed(), tag(open))?;
+            draft.owe_in(debtor, creditor, self.currency, left.signed(), tag(self.open))?;
         }
         let rest = left.get().checked_rem(self.unit).ok_or_else(|| bug(&Unsound::Unit))?;
         let amount = left.get().checked_sub(rest).and_then(Money::new).unwrap_or_default();
@@ -312,57 +383,56 @@ impl Taking {
         sums.pairs = sums.pairs.saturating_add(1);
         (sums.owed, sums.set_off) = (more(sums.owed, owed)?, more(sums.set_off, off)?);
         sums.left = more(sums.left, left)?;
-        if amount.is_zero() {
-            return Ok(());
+        if !amount.is_zero() {
+            sums.payments = sums.payments.saturating_add(1);
         }
-        sums.payments = sums.payments.saturating_add(1);
-        let due = Due { debtor: debtor.clone(), of: self.id, cycle: open, amount, paid: Money::ZERO };
         let (a, b) = if debtor < creditor { (debtor, creditor) } else { (creditor, debtor) };
         let name = Name::Due(a.clone(), b.clone(), self.currency);
-        draft.put(PartKey::Pair(a.clone(), b.clone()), name, Some(Record::Due(due)))
-    }
-}
-
-/// Takes what a creditor was paid off what is owed to it.
-pub fn confirm_due(draft: &mut Draft, asked: &Asked, args: &ConfirmDue) -> Result<(), Stop> {
-    let (debtor, creditor, currency) = (&args.debtor, &args.creditor, args.currency);
-    let key = signer(
-        draft,
-        asked.kid,
-        &[Purpose::Issuing, Purpose::Approver, Purpose::BrandRoot, Purpose::Operations],
-    )?;
-    let by = match &key.owner {
-        Principal::Operator => {
-            analyst(draft, asked.kid)?;
-            two_people(draft, asked)?;
-            creditor.clone()
+        let before = draft.get(&name)?.as_deref().and_then(Record::due_between).cloned();
+        let after = self.due(before.as_ref(), debtor, amount, rest > 0)?;
+        if after == before {
+            return Ok(());
         }
-        _ => speaks_for(draft, asked.kid)?,
-    };
-    if by != *creditor {
-        return Err(Refused::about(Refusal::KeyOwner, format!("{by} is not paid")).into());
+        draft.put(PartKey::Pair(a.clone(), b.clone()), name, after.map(Record::Due))
     }
-    let (a, b) = if debtor < creditor { (debtor, creditor) } else { (creditor, debtor) };
-    let name = Name::Due(a.clone(), b.clone(), currency);
-    let record = draft.get(&name)?;
-    let due = record.as_deref().and_then(Record::due_between).filter(|due| due.debtor == *debtor);
-    let nothing = || Refused::about(Refusal::InstructionUnknown, format!("{debtor} owes {creditor} nothing"));
-    let mut due = due.cloned().ok_or_else(nothing)?;
-    if due.cycle != draft.cycle()?.open {
-        let about = format!("cycle {} was sealed: it is set off first, then something is due", due.cycle);
-        return Err(Refused::about(Refusal::CycleOpenWork, about).into());
+
+    /// What is due between two now. What was due in the cycle that is set off is owed in it, and so is due anew or not at all;
+    /// what another set-off left in the open cycle stays due, and this comes on top. `rest`: a little more is owed.
+    fn due(
+        &self,
+        before: Option<&Due>,
+        debtor: &ParticipantId,
+        amount: Money,
+        rest: bool,
+    ) -> Result<Option<Due>, Stop> {
+        let (of, cycle, paid) = (self.id, self.open, Money::ZERO);
+        let claims = before.filter(|before| before.debtor == *debtor).map_or(vec![], |b| b.claims.clone());
+        let new = Due { debtor: debtor.clone(), of, cycle, amount, paid, claims };
+        let kept = before.filter(|before| !self.of.contains(&before.cycle));
+        let in_open = kept.filter(|kept| kept.cycle == cycle);
+        let Some(kept) = in_open.filter(|kept| kept.debtor != *debtor) else {
+            return Ok(match in_open {
+                _ if amount.is_zero() => kept.cloned(),
+                Some(same) => Some(Due { amount: more(same.amount, amount)?, paid: same.paid, ..new }),
+                None => Some(new),
+            });
+        };
+        // The other owes, too: the difference is due. What is owed beside is under a unit on either side, and may make it one
+        // less: nobody is to pay more than it owes.
+        let unit = Money::new(self.unit).unwrap_or_default();
+        let open = kept.amount.minus(kept.paid).unwrap_or_default();
+        let due = match open.minus(amount) {
+            Some(more) => {
+                let more = if rest { more.minus(unit).unwrap_or_default() } else { more };
+                Due { of, amount: kept.paid.plus(more).ok_or(Refusal::AmountTooLarge)?, ..kept.clone() }
+            }
+            None => {
+                let less = amount.minus(open).and_then(|less| less.minus(unit));
+                Due { amount: less.unwrap_or_default(), ..new }
+            }
+        };
+        Ok(Some(due).filter(|due| due.amount > due.paid))
     }
-    let unit = draft.network()?.bank_unit(currency).ok_or_else(|| bug(&Unsound::Unit))?;
-    let open = due.amount.minus(due.paid).unwrap_or_default();
-    let whole = args.amount.get().checked_rem(unit) == Some(0);
-    if args.amount.is_zero() || args.amount > open || !whole {
-        let about = format!("amount: {unit} to {open}, in whole units of the bank's");
-        return Err(Refused::about(Refusal::SettingInvalid, about).into());
-    }
-    let less = args.amount.signed().saturating_neg();
-    draft.owe(debtor, creditor, currency, less, due.of.into())?;
-    due.paid = more(due.paid, args.amount)?;
-    draft.put(PartKey::Pair(a.clone(), b.clone()), name, Some(Record::Due(due)))
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 //!
 //! Owns: how much must stand behind a unit's points; top-ups and withdrawals, each with what it rests on; margin calls.
 //! Promises: nothing is counted as brought but by a line of an accepted bank statement that nothing else was about, and
-//! no more than the line brought; nothing is taken back that is needed now. Each step stands in a record of its own.
+//! no more than the line brought; nothing is taken back that is needed now, nor without the consent of whose money it is.
+//! Each step stands in a record of its own.
 //! Refuses to know: how money moves.
 
-use super::people::{analyst, two_people};
+use super::people::{analyst, consented, two_people};
 use crate::book::{
     AtIssuance, Booking, BreakageTo, CoverChange, CoverStep, Draft, Exception, Funding, MarginCall, Name,
     Network, PartKey, Record, Reserve, Statement, Stop, Way,
@@ -56,14 +57,15 @@ pub struct FilledAtIssuance {
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LinePlace {
-    /// The statement; it was accepted.
+    /// The statement, of the account of the currency; it was accepted.
     pub statement: Ident,
     /// The line's number in it, from 0.
     pub line: u16,
 }
 
-/// `cover.move`, signed by an analyst, approved by two approvers: a participant's cover, or the reserve of a unit of its
-/// own, is topped up by what a statement says came in, or some of it is taken back.
+/// `cover.move`, signed by an analyst, approved by two approvers: a participant's cover, its share of the common fund, or
+/// the reserve of a unit of its own, is topped up by what a statement says came in, or some of it is taken back. Nothing is
+/// taken back without an approval by the root or an approver of the brand whose participant's money it is.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MoveCover {
@@ -74,6 +76,9 @@ pub struct MoveCover {
     /// The reserve of this unit; the cover of the participant's debts if absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unit: Option<UnitCode>,
+    /// Its share of the common fund, which is drawn after its cover, instead of its cover.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fund: bool,
     /// `in`: a top-up; `out`: a withdrawal.
     pub way: Way,
     /// How much.
@@ -181,9 +186,12 @@ pub fn move_cover(draft: &mut Draft, asked: &Asked, args: &MoveCover) -> Result<
     if args.amount.is_zero() {
         return invalid("amount: at least 1");
     }
+    if args.fund && args.unit.is_some() {
+        return invalid("fund, unit: the share of the fund, or a unit's reserve");
+    }
     match (args.way, &args.line, &args.reference) {
         (Way::In, Some(line), None) => draw_line(draft, args, line)?,
-        (Way::Out, None, Some(_)) => {}
+        (Way::Out, None, Some(_)) => consented(draft, asked, &args.participant)?,
         (Way::In, ..) => return invalid("a top-up names a line, and nothing else"),
         (Way::Out, ..) => return invalid("a withdrawal names a reference, and nothing else"),
     }
@@ -196,16 +204,11 @@ pub fn move_cover(draft: &mut Draft, asked: &Asked, args: &MoveCover) -> Result<
         Way::Out => CoverChange::Withdrawn,
     };
     let step = CoverStep {
-        change,
-        amount: args.amount,
         unit: args.unit,
-        after,
-        fund: Money::ZERO,
+        of_fund: args.fund,
         line: args.line.as_ref().map(|line| (line.statement.clone(), line.line)),
         reference: args.reference.clone(),
-        until: None,
-        by: asked.kid,
-        at: draft.at,
+        ..CoverStep::bare(change, args.amount, after, asked.kid, draft.at)
     };
     keep(draft, &args.participant, args.currency, step)
 }
@@ -241,28 +244,18 @@ pub fn call_margin(draft: &mut Draft, asked: &Asked, args: &CallMargin) -> Resul
     let name = Name::Funding(who.clone(), currency);
     let after = Record::Funding(Funding { call: Some(call), ..have });
     draft.put(PartKey::Participant(who.clone()), name, Some(after))?;
-    let step = CoverStep {
-        change: CoverChange::Called,
-        amount,
-        unit: None,
-        after: cover,
-        fund: Money::ZERO,
-        line: None,
-        reference: None,
-        until: Some(args.until),
-        by: asked.kid,
-        at: draft.at,
-    };
+    let called = CoverStep::bare(CoverChange::Called, amount, cover, asked.kid, draft.at);
+    let step = CoverStep { until: Some(args.until), ..called };
     keep(draft, who, currency, step)
 }
 
 /// Takes so much of what a line brought, if nothing else was about it.
 fn draw_line(draft: &mut Draft, args: &MoveCover, place: &LinePlace) -> Result<(), Stop> {
-    let mut statement: Statement = (*draft.statement(&place.statement)?).clone();
+    let mut statement: Statement = (*draft.statement(args.currency, &place.statement)?).clone();
     let line = statement.lines.get(usize::from(place.line));
     let came = line.filter(|line| line.way == Way::In && line.booking == Booking::Booked);
-    let nobodys = statement.exceptions.contains(&(place.line, Exception::Unknown));
-    let Some(came) = came.filter(|_| nobodys && statement.currency == args.currency) else {
+    let nobodys = statement.unmatched(place.line) == Some(Exception::Unknown);
+    let Some(came) = came.filter(|_| nobodys) else {
         return invalid(format!("{}: no line {} of money that is nobody's", place.statement, place.line));
     };
     let used = statement.covers.iter().position(|(line, _)| *line == place.line);
@@ -276,7 +269,7 @@ fn draw_line(draft: &mut Draft, args: &MoveCover, place: &LinePlace) -> Result<(
         Some(used) => used.1 = after,
         None => statement.covers.push((place.line, after)),
     }
-    let name = Name::Statement(place.statement.clone());
+    let name = Name::Statement(args.currency, place.statement.clone());
     draft.put(PartKey::Public, name, Some(Record::Statement(statement)))
 }
 
@@ -295,18 +288,21 @@ fn change_cover(draft: &mut Draft, args: &MoveCover) -> Result<Money, Stop> {
     let Some(before) = funding(draft, &args.participant, args.currency)? else {
         return invalid(format!("nothing is set for {} in {}", args.participant, args.currency));
     };
-    let after = Funding { cover: changed(args, before.cover)?, ..before };
+    let after = match args.fund {
+        true => Funding { fund: changed(args, before.fund)?, ..before },
+        false => Funding { cover: changed(args, before.cover)?, ..before },
+    };
     let stands = exposure(draft, &args.participant, args.currency)?;
     let over = limit(&after).is_some_and(|limit| i128::from(stands.used()) > i128::from(limit));
-    if args.way == Way::Out && after.covered && over {
+    if args.way == Way::Out && !args.fund && after.covered && over {
         let about = format!("{} {} are in use", stands.used(), args.currency);
         return Err(Refused::about(Refusal::ExposureExceeded, about).into());
     }
-    let cover = after.cover;
+    let has = if args.fund { after.fund } else { after.cover };
     let name = Name::Funding(args.participant.clone(), args.currency);
     draft.put(PartKey::Participant(args.participant.clone()), name, Some(Record::Funding(after)))?;
     end_met_call(draft, &args.participant, args.currency)?;
-    Ok(cover)
+    Ok(has)
 }
 
 fn change_reserve(draft: &mut Draft, args: &MoveCover, unit: UnitCode) -> Result<Money, Stop> {

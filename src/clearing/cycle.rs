@@ -56,7 +56,7 @@ pub enum Move {
     Review,
     /// Sends it back with a `reason`, to be computed again.
     Return,
-    /// Approves `version`: two approvers sign.
+    /// Approves `version`: two approvers sign. Everybody who is to be paid has bank details that were confirmed.
     Approve,
     /// Asks payers to pay before `until`.
     PayIn,
@@ -236,7 +236,8 @@ pub fn compute_cycle(draft: &mut Draft, asked: &Asked, args: &ComputeCycle) -> R
                 paid: Money::ZERO,
                 drawn: Money::ZERO,
                 lost: Money::ZERO,
-                written_off: 0,
+                written_off: Money::ZERO,
+                kept: Money::ZERO,
             };
             let name = Name::Line(cycle, participant.clone(), currency);
             if line.net == 0 && line.carry == 0 && draft.get(&name)?.is_none() {
@@ -261,12 +262,17 @@ pub fn compute_cycle(draft: &mut Draft, asked: &Asked, args: &ComputeCycle) -> R
             sums.push(sum);
         }
     }
-    let right = digest(&all);
-    if right != args.digest {
-        return Err(Refused::about(Refusal::CycleDigest, format!("it is {right}")).into());
+    let digest = digest(&all);
+    if digest != args.digest {
+        // What it is is not said here: whoever signs has it from the obligations, not from who is to be checked.
+        let about = format!(
+            "BLAKE3 of the nets of cycle {cycle} as your own copy of the log has them: `tallyhouse cycle {cycle}` makes \
+             it out of the entries"
+        );
+        return Err(Refused::about(Refusal::CycleDigest, about).into());
     }
     closing.version = next;
-    closing.computed = Some(Computed { mark: now(draft), digest: right, after });
+    closing.computed = Some(Computed { mark: now(draft), digest, after });
     (closing.review, closing.returned, closing.sums) = (None, None, sums);
     store(draft, cycle, closing)
 }
@@ -316,8 +322,9 @@ fn nets_of(
 }
 
 fn blank(currency: Currency) -> Sums {
-    let (moved, paid_in, drawn, lost, paid_out, surplus) = Default::default();
-    Sums { currency, payers: 0, receivers: 0, moved, paid_in, drawn, lost, paid_out, surplus, file: None }
+    let [moved, paid_in, drawn, written_off, lost, paid_out, surplus] = Default::default();
+    let (payers, receivers, file) = (0, 0, None);
+    Sums { currency, payers, receivers, moved, paid_in, drawn, written_off, lost, paid_out, surplus, file }
 }
 
 fn instruction(
@@ -386,6 +393,7 @@ pub fn move_cycle(draft: &mut Draft, asked: &Asked, args: &MoveCycle) -> Result<
         Move::Approve => {
             approvable(draft, cycle, &closing, args)?;
             two_people(draft, asked)?;
+            payable(draft, cycle, &closing)?;
             closing.approved = Some(mark);
         }
         Move::PayIn => closing.due = Some(ahead(draft, args)?),
@@ -446,6 +454,40 @@ fn approvable(draft: &mut Draft, cycle: u64, closing: &Closing, args: &MoveCycle
         return Err(Refused::about(Refusal::CycleOpenWork, about).into());
     }
     Ok(())
+}
+
+/// Everybody who is to be paid can be: bank details that were confirmed since it was computed are pinned now; who has none
+/// is named, as long as the cycle can wait for them.
+fn payable(draft: &mut Draft, cycle: u64, closing: &Closing) -> Result<(), Stop> {
+    let who = participants(draft)?;
+    let each = |currency: Currency| who.iter().map(move |who| (who, currency));
+    let all: Vec<_> = closing.sums.iter().flat_map(|sums| each(sums.currency)).collect();
+    draft.want(all.iter().map(|(who, currency)| Name::Line(cycle, (*who).clone(), *currency)))?;
+    let mut ids = vec![];
+    for (who, currency) in all {
+        let line = draft.get(&Name::Line(cycle, who.clone(), currency))?;
+        let line = line.as_deref().and_then(Record::line).filter(|line| line.amount > 0);
+        ids.extend(line.and_then(|line| line.instruction));
+    }
+    draft.want(ids.iter().copied().map(Name::Instruction))?;
+    let mut lacking = vec![];
+    for id in ids {
+        let mut one = (*draft.instruction(id)?).clone();
+        if one.details.is_some() {
+            continue;
+        }
+        one.details = super::details::in_force(draft, &one.participant, one.currency, cycle)?;
+        if one.details.is_none() {
+            lacking.push(format!("{} in {}", one.participant, one.currency));
+            continue;
+        }
+        let part = PartKey::Participant(one.participant.clone());
+        draft.put(part, Name::Instruction(id), Some(Record::Instruction(one)))?;
+    }
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    Err(Refused::about(Refusal::DetailsUnknown, lacking.join(", ")).into())
 }
 
 /// Whether nobody took over what a cycle would carry on.

@@ -1,14 +1,16 @@
-//! Funding: caps, cover and shares of the fund, set by the operator's people.
+//! Funding: the terms on which a participant may owe, set by the operator's people.
 //!
 //! Owns: the command that sets them.
-//! Promises: no cap is cut and no cover is withdrawn below what it stands for; nothing raises a cap but this command.
+//! Promises: no cap is cut below what it stands for; nothing raises a cap but this command, and it brings no money: cover
+//! and shares of the fund come and go by `cover.move` alone. Each setting stands in the history of the cover.
 //! What payments hold is counted from a participant's first setting on: one that was authorised before counts as a debt
 //! once it is captured, and it lapses within 30 days. A setting without a cap counts and limits nothing, so whoever is to
 //! be capped gets one when it joins, or 30 days ahead.
 //! Refuses to know: where the money is; statements say what came in.
 
+use super::cover::keep;
 use super::people::{analyst, two_people};
-use crate::book::{Draft, Funding, Name, PartKey, Record, Stop};
+use crate::book::{CoverChange, CoverStep, Draft, Funding, FundingTerms, Name, PartKey, Record, Stop};
 use crate::network::Asked;
 use crate::prices::{end_met_call, exposure, funding, limit};
 use crate::types::{Currency, Money, ParticipantId, Refusal, Refused};
@@ -27,7 +29,8 @@ pub struct PairCap {
     pub most: Money,
 }
 
-/// `funding.set`, signed by an analyst, approved by two approvers: what stands behind a participant's debts, in all.
+/// `funding.set`, signed by an analyst, approved by two approvers: the terms on which a participant may owe, in all. The
+/// money behind its debts comes by `cover.move`.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetFunding {
@@ -47,19 +50,12 @@ pub struct SetFunding {
     /// Most headroom that firm offers to one creditor may hold; a tenth of the limit if absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub per_shop: Option<Money>,
-    /// Whether its debts must be covered.
+    /// Whether its debts must be covered: the cover that it brought is a limit, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub covered: bool,
-    /// The money that it left as cover before statements said so; as it is if absent. What comes later is a
-    /// `cover.move`.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub cover: Option<Money>,
-    /// Its share of the common fund, drawn after its cover; as it is if absent.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub fund: Option<Money>,
 }
 
-/// Sets what stands behind a participant's debts.
+/// Sets the terms on which a participant may owe.
 pub fn set_funding(draft: &mut Draft, asked: &Asked, args: &SetFunding) -> Result<(), Stop> {
     analyst(draft, asked.kid)?;
     two_people(draft, asked)?;
@@ -92,8 +88,6 @@ pub fn set_funding(draft: &mut Draft, asked: &Asked, args: &SetFunding) -> Resul
         cap: args.cap,
         pairs: args.pairs.iter().map(|pair| (pair.creditor.clone(), pair.most)).collect(),
         covered: args.covered,
-        cover: args.cover.unwrap_or(before.cover),
-        fund: args.fund.unwrap_or(before.fund),
         per_shop: args.per_shop,
         in_flight: args.in_flight,
         paired,
@@ -106,9 +100,18 @@ pub fn set_funding(draft: &mut Draft, asked: &Asked, args: &SetFunding) -> Resul
         let about = format!("{} {} are in use", stands.used(), args.currency);
         return Err(Refused::about(Refusal::ExposureExceeded, about).into());
     }
+    let terms = FundingTerms {
+        cap: after.cap,
+        pairs: after.pairs.clone(),
+        in_flight: after.in_flight,
+        per_shop: after.per_shop,
+        covered: after.covered,
+    };
+    let set = CoverStep::bare(CoverChange::Set, Money::ZERO, after.cover, asked.kid, draft.at);
     let part = PartKey::Participant(args.participant.clone());
     let name = Name::Funding(args.participant.clone(), args.currency);
     draft.put(part, name, Some(Record::Funding(after)))?;
+    keep(draft, &args.participant, args.currency, CoverStep { terms: Some(terms), ..set })?;
     end_met_call(draft, &args.participant, args.currency)?;
     if !network.capped {
         network.capped = true;

@@ -19,7 +19,7 @@ use crate::book::{
 use crate::network::{Asked, person, signer};
 use crate::prices::end_met_call;
 use crate::sign::Purpose;
-use crate::types::{Currency, Fingerprint, Hash, Ident, Money, Refusal, Refused};
+use crate::types::{Currency, Fingerprint, Hash, Ident, InstructionId, Money, Refusal, Refused};
 use serde::{Deserialize, Serialize};
 
 /// Most lines of one import: a statement with more comes in several, each with its own balances.
@@ -30,7 +30,7 @@ const MOST_LINES: usize = 100;
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImportStatement {
-    /// The bank's id of the statement.
+    /// The bank's id of the statement: there is one of it in the account of a currency.
     pub statement: Ident,
     /// The currency of the account.
     pub currency: Currency,
@@ -51,6 +51,8 @@ pub struct ImportStatement {
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptStatement {
+    /// Of the account of this currency.
+    pub currency: Currency,
     /// Which.
     pub statement: Ident,
 }
@@ -58,7 +60,7 @@ pub struct AcceptStatement {
 /// Takes a statement in; nothing is confirmed yet.
 pub fn import_statement(draft: &mut Draft, asked: &Asked, args: &ImportStatement) -> Result<(), Stop> {
     analyst(draft, asked.kid)?;
-    let name = Name::Statement(args.statement.clone());
+    let name = Name::Statement(args.currency, args.statement.clone());
     if draft.get(&name)?.is_some() {
         return Err(Refused::about(Refusal::AlreadyExists, &args.statement).into());
     }
@@ -83,6 +85,7 @@ pub fn import_statement(draft: &mut Draft, asked: &Asked, args: &ImportStatement
         accepted: None,
         exceptions: vec![],
         covers: vec![],
+        assigned: vec![],
     };
     draft.put(PartKey::Public, name, Some(Record::Statement(statement)))
 }
@@ -116,7 +119,7 @@ pub fn accept_statement(draft: &mut Draft, asked: &Asked, args: &AcceptStatement
     if accepting.owner != crate::book::Principal::Operator {
         return Err(Refused::about(Refusal::KeyOwner, asked.kid).into());
     }
-    let mut statement = (*draft.statement(&args.statement)?).clone();
+    let mut statement = (*draft.statement(args.currency, &args.statement)?).clone();
     if statement.accepted.is_some() {
         return Err(Refused::about(Refusal::StatementInvalid, "it was accepted before").into());
     }
@@ -131,13 +134,14 @@ pub fn accept_statement(draft: &mut Draft, asked: &Asked, args: &AcceptStatement
         let about = format!("it begins with {opening}, the last one ended with {}", bank.balance);
         return Err(Refused::about(Refusal::StatementInvalid, about).into());
     }
-    draft.want(statement.lines.iter().map(|line| Name::UsedEntry(line.entry.clone())))?;
+    let currency = statement.currency;
+    draft.want(statement.lines.iter().map(|line| Name::UsedEntry(currency, line.entry.clone())))?;
     draft.want(statement.lines.iter().filter_map(|line| line.instruction).map(Name::Instruction))?;
     for (number, line) in (0u16..).zip(&statement.lines) {
         // What a notification says in vain is looked at again when the statement repeats it.
         let told = statement.closing.is_none();
         match book(draft, statement.currency, line, told)? {
-            Ok(()) if told => take_entry(draft, line)?,
+            Ok(()) if told => take_entry(draft, currency, line)?,
             Ok(()) => {}
             Err(why) => statement.exceptions.push((number, why)),
         }
@@ -148,14 +152,14 @@ pub fn accept_statement(draft: &mut Draft, asked: &Asked, args: &AcceptStatement
         let bank = Bank { balance, statement: args.statement.clone() };
         draft.put(PartKey::Public, Name::Bank(statement.currency), Some(Record::Bank(bank)))?;
     }
-    let name = Name::Statement(args.statement.clone());
+    let name = Name::Statement(currency, args.statement.clone());
     draft.put(PartKey::Public, name, Some(Record::Statement(statement)))
 }
 
 /// The bank's entry counts no second time.
-fn take_entry(draft: &mut Draft, line: &StatementLine) -> Result<(), Stop> {
+fn take_entry(draft: &mut Draft, currency: Currency, line: &StatementLine) -> Result<(), Stop> {
     let used = Used(draft.seq, 0, Fingerprint::of(line.entry.as_str().as_bytes()));
-    draft.put(PartKey::Public, Name::UsedEntry(line.entry.clone()), Some(Record::Used(used)))
+    draft.put(PartKey::Public, Name::UsedEntry(currency, line.entry.clone()), Some(Record::Used(used)))
 }
 
 /// What one line does; or why it does nothing. `told`: by a notification.
@@ -165,13 +169,23 @@ fn book(
     line: &StatementLine,
     told: bool,
 ) -> Result<Result<(), Exception>, Stop> {
-    if draft.get(&Name::UsedEntry(line.entry.clone()))?.is_some() {
+    if draft.get(&Name::UsedEntry(currency, line.entry.clone()))?.is_some() {
         return Ok(Err(Exception::Duplicate));
     }
     if !told {
-        take_entry(draft, line)?;
+        take_entry(draft, currency, line)?;
     }
     let Some(id) = line.instruction else { return Ok(Err(Exception::Unknown)) };
+    pay(draft, currency, id, line)
+}
+
+/// What a line does to an instruction; or why it does nothing.
+pub(super) fn pay(
+    draft: &mut Draft,
+    currency: Currency,
+    id: InstructionId,
+    line: &StatementLine,
+) -> Result<Result<(), Exception>, Stop> {
     let Some(record) = draft.get(&Name::Instruction(id))? else { return Ok(Err(Exception::Unknown)) };
     let Some(mut instruction) = record.instruction().cloned() else {
         return Err(Stop::Bug(format!("{id} is no instruction")));

@@ -91,6 +91,10 @@ fn reissue(draft: &mut Draft, args: &MoveInstruction, old: &Instruction) -> Resu
     let id = InstructionId { seq: draft.seq, part: 0 };
     let open_cycle = draft.cycle()?.open;
     let details = super::details::in_force(draft, &old.participant, old.currency, open_cycle)?;
+    if old.way == Way::Out && details.is_none() {
+        let about = format!("{} in {}", old.participant, old.currency);
+        return Err(Refused::about(Refusal::DetailsUnknown, about).into());
+    }
     let new = Instruction {
         amount: open.ok_or_else(|| Stop::Bug("confirmed more than the amount".into()))?,
         confirmed: Money::ZERO,

@@ -9,6 +9,7 @@
 //! Refuses to know: where obligations come from, and how money is moved.
 
 mod apart;
+mod assign;
 mod bank;
 mod calendar;
 mod chargeback;
@@ -18,6 +19,7 @@ mod cycle;
 mod details;
 mod dispute;
 mod documents;
+mod due;
 mod flow;
 mod funding;
 mod import;
@@ -42,9 +44,10 @@ mod wrong;
 
 pub use crate::book::Way;
 pub use apart::{
-    ConfirmDue, SetNetting, SetOffCycle, confirm_due, set_netting, set_off_cycle, set_off_digest,
-    set_off_lines,
+    PairBalance, SetNetting, SetOffCycle, SetOffSide, set_netting, set_off_cycle, set_off_digest,
+    set_off_lines, set_off_next,
 };
+pub use assign::{AssignLine, assign_line};
 pub use bank::{Bic, CreditorId, Iban, Reference};
 pub use calendar::{business_days_after, is_business_day, on_or_after};
 pub use complaint::{
@@ -66,6 +69,7 @@ pub use dispute::{
     DisputeStep, FileDispute, MoveDispute, REASONS, Reason, file_dispute, is_overdue, move_dispute,
 };
 pub use documents::{CycleDocument, cycle_documents, figures_table};
+pub use due::{ClaimDue, ConfirmDue, claim_due, confirm_due};
 pub use funding::{PairCap, SetFunding, set_funding};
 pub use import::{AcceptStatement, ImportStatement, accept_statement, import_statement};
 pub use instruct::{Instructed, Remaining, instruct, remaining};
@@ -78,7 +82,7 @@ pub use objection::{AnswerObjection, FileObjection, answer_objection, file_objec
 pub use period::{ClosePeriod, close_period};
 pub use reconcile::{Differs, Missing, Reconciled, Takings, TillDay, reconcile};
 pub use report::{Aged, BOOKS, Bears, Books, Exposed, Hole, aging, exposures, what_if};
-pub use schedule::{SetSchedule, seal_by_schedule, seal_due, set_schedule};
+pub use schedule::{SetSchedule, scheduled, seal_by_schedule, seal_due, set_schedule};
 pub use setoff::{Level, SetOff, SetOffLine, check_set_off, set_off};
 pub use stage::{InstructionStage, InstructionStep, Stage, Step, instruction_stage, side, stage};
 pub use statement::{Balance, Line, LineKey, MOST_LINES, Statement, StatementKind};

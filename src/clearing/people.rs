@@ -7,7 +7,7 @@
 pub(super) use crate::network::analyst;
 
 use crate::book::{Draft, Principal, Stop};
-use crate::network::{Asked, signer, two_approvers};
+use crate::network::{Asked, signer, two_approvers, unless_refused};
 use crate::sign::Purpose;
 use crate::types::{Kid, ParticipantId, Refusal, Refused};
 
@@ -23,4 +23,18 @@ pub(super) fn speaks_for(draft: &mut Draft, kid: Kid) -> Result<ParticipantId, S
         Principal::Brand(brand) => Ok(draft.brand(brand)?.participant.clone()),
         _ => Err(Refused::about(Refusal::KeyOwner, kid).into()),
     }
+}
+
+/// Requires the consent of whose money it is: an approval by the root or an approver of its brand. For a participant
+/// without a brand the operator's two people stand.
+pub(super) fn consented(draft: &mut Draft, asked: &Asked, who: &ParticipantId) -> Result<(), Stop> {
+    for kid in &asked.approvals {
+        let key = unless_refused(signer(draft, *kid, &[Purpose::BrandRoot, Purpose::Approver]))?;
+        let Some(Principal::Brand(brand)) = key.map(|key| key.owner.clone()) else { continue };
+        if draft.brand(&brand)?.participant == *who {
+            return Ok(());
+        }
+    }
+    let about = format!("{who} consents: its brand's root or an approver of it signs, too");
+    Err(Refused::about(Refusal::EvidenceMissing, about).into())
 }

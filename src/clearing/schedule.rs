@@ -119,12 +119,15 @@ fn next(every: Every, hour: u8, after: Time) -> Option<Time> {
 
 /// When the schedule seals the open cycle; `None` if it does not, or too many cycles are under way.
 pub fn seal_due(draft: &mut Draft) -> Result<Option<Time>, Stop> {
+    let Some((_, at)) = scheduled(draft)? else { return Ok(None) };
+    Ok(can_seal(&*draft.cycle()?).then_some(at))
+}
+
+/// The open cycle, and when it is to be sealed by the schedule, whether it can be then or not.
+pub fn scheduled(draft: &mut Draft) -> Result<Option<(u64, Time)>, Stop> {
     let Some(schedule) = in_force(draft)? else { return Ok(None) };
     let Some(every) = schedule.every else { return Ok(None) };
     let cycles = draft.cycle()?;
-    if !can_seal(&cycles) {
-        return Ok(None);
-    }
     let before = cycles.open.checked_sub(1).filter(|before| *before > 0);
     let opened = match before {
         Some(before) => draft.closing(before)?.sealed.map(|mark| mark.at),
@@ -132,7 +135,8 @@ pub fn seal_due(draft: &mut Draft) -> Result<Option<Time>, Stop> {
     };
     let after = opened.map_or(schedule.set.at, |opened| opened.max(schedule.set.at));
     let at = next(every, schedule.hour, after);
-    Ok(at.map(|at| at.plus_seconds(u64::from(schedule.grace_minutes).saturating_mul(60))))
+    let grace = u64::from(schedule.grace_minutes).saturating_mul(60);
+    Ok(at.map(|at| (cycles.open, at.plus_seconds(grace))))
 }
 
 /// Seals the open cycle because its time has come.

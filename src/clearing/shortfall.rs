@@ -255,17 +255,10 @@ impl Fall<'_> {
         if borne.cover == 0 && borne.fund == 0 {
             return Ok(());
         }
+        let amount = more(Money::ZERO, borne.cover)?;
         let step = CoverStep {
-            change: CoverChange::Drawn,
-            amount: more(Money::ZERO, borne.cover)?,
-            unit: None,
-            after: cover,
             fund: more(Money::ZERO, borne.fund)?,
-            line: None,
-            reference: None,
-            until: None,
-            by: self.by,
-            at: draft.at,
+            ..CoverStep::bare(CoverChange::Drawn, amount, cover, self.by, draft.at)
         };
         keep(draft, defaulter, self.currency, step)
     }

@@ -150,7 +150,7 @@ pub(super) fn paid_out_in_full(sums: &Sums) -> u64 {
 
 /// What is there to be paid out.
 pub(super) fn collected(sums: &Sums) -> u64 {
-    sums.paid_in.get().saturating_add(sums.drawn.get())
+    sums.paid_in.get().saturating_add(sums.drawn.get()).saturating_add(sums.written_off.get())
 }
 
 /// Where a cycle stands in one currency, once payers were asked to pay: what is missing in one holds no other up.
@@ -361,6 +361,7 @@ mod tests {
             moved: Money::new(moved).expect("fits"),
             paid_in: zero,
             drawn: zero,
+            written_off: zero,
             lost: zero,
             paid_out: zero,
             surplus: zero,

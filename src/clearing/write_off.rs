@@ -45,7 +45,7 @@ pub(super) fn write_off(
     let sums = sums_of(&mut closing, one.currency)?;
     if missing.is_some() {
         one.written_off = one.written_off.plus(amount).ok_or(Refusal::AmountTooLarge)?;
-        sums.drawn = sums.drawn.plus(amount).ok_or(Refusal::AmountTooLarge)?;
+        sums.written_off = sums.written_off.plus(amount).ok_or(Refusal::AmountTooLarge)?;
     } else {
         one.kept = one.kept.plus(amount).ok_or(Refusal::AmountTooLarge)?;
         sums.surplus =
@@ -57,8 +57,7 @@ pub(super) fn write_off(
     }
     owe(draft, args.instruction, one, (&bearer, &one.participant), amount.signed())?;
     change_line(draft, one, |line| {
-        line.written_off = line.written_off.checked_add(amount.signed()).ok_or(Refusal::AmountTooLarge)?;
-        line.drawn = line.drawn.plus(amount).ok_or(Refusal::AmountTooLarge)?;
+        line.written_off = line.written_off.plus(amount).ok_or(Refusal::AmountTooLarge)?;
         Ok(())
     })
 }
@@ -85,7 +84,9 @@ fn keep(draft: &mut Draft, id: InstructionId, one: &Instruction, amount: i64) ->
     let bearer = one.bearer.clone().ok_or_else(|| Stop::Bug(format!("nobody has what {id} is off by")))?;
     owe(draft, id, one, (&one.participant, &bearer), amount)?;
     change_line(draft, one, |line| {
-        line.written_off = line.written_off.checked_sub(amount).ok_or(Refusal::AmountTooLarge)?;
+        let kept = line.kept.signed().checked_add(amount);
+        let kept = kept.and_then(|kept| u64::try_from(kept).ok()).and_then(Money::new);
+        line.kept = kept.ok_or(Refusal::AmountTooLarge)?;
         Ok(())
     })
 }

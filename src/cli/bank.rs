@@ -11,7 +11,7 @@ use super::demo::page::decimal;
 use super::folder::Folder;
 use crate::app::settlement_accounts;
 use crate::banking::{Accounts, Desk, Fault, Prepared, Unmatched, read_statements, read_status};
-use crate::book::{DetailsVersion, Name, Record};
+use crate::book::{DetailsVersion, Name, Record, Way};
 use crate::clearing::{BankDetails, DebitScheme, SaltedDetails, SetDetails, StatementKind};
 use crate::clock;
 use crate::formats::write_notices_csv;
@@ -30,6 +30,7 @@ use std::path::PathBuf;
   tallyhouse bank orders 3 --currency EUR --out cycle-3.xml
   tallyhouse bank status report.xml            what the bank says of orders, as commands to sign
   tallyhouse bank statement camt053.xml        what was paid, as commands to sign; what a person has to look at
+  tallyhouse bank unmatched --currency EUR     lines that are nobody's, and what each may be about
 
 The house's own accounts stand in the file that `api.settlement_accounts` of the configuration names. A network that
 is served has its vault open: ask the server then, at /v1/cycles/3/orders/EUR and the addresses beside it.")]
@@ -55,6 +56,12 @@ enum Action {
     Statement {
         /// The document as the bank sent it
         file: PathBuf,
+    },
+    /// List lines of accepted statements that are nobody's, and what each may be about
+    Unmatched {
+        /// In which currency
+        #[arg(long)]
+        currency: Currency,
     },
     /// Seal a participant's bank details in the vault
     Keep {
@@ -160,8 +167,14 @@ impl Room {
 
 /// Runs it.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
+    if let Action::Unmatched { currency } = args.action {
+        // The log is enough: a network that is served may be asked, too.
+        unmatched(&Folder::open(context)?, currency, context)?;
+        return Ok(Exit::Ok);
+    }
     let room = Room::open(context)?;
     match args.action {
+        Action::Unmatched { .. } => {}
         Action::Orders(args) => orders(&room, args, context)?,
         Action::Notices(of) => {
             let notices = room.desk().notices(of.cycle, of.currency, None)?;
@@ -299,6 +312,34 @@ fn statement(room: &Room, file: &std::path::Path, context: &mut Context<'_>) -> 
         }
     }
     Ok(())
+}
+
+fn unmatched(folder: &Folder, currency: Currency, context: &mut Context<'_>) -> Result<(), CliError> {
+    let accounts = Accounts::default();
+    let desk = Desk { read: &*folder.read, vault: None, genesis: &folder.genesis, accounts: &accounts };
+    let all = desk.nobodys(currency)?;
+    if context.json {
+        return context.say_json(&all);
+    }
+    if all.is_empty() {
+        return context.say(format!("no line in {currency} is nobody's"));
+    }
+    let setting = folder.genesis.currencies.iter().find(|setting| setting.code == currency);
+    let scale = setting.map_or(0, |setting| setting.scale);
+    for one in &all {
+        let sign = if one.way == Way::In { "" } else { "-" };
+        let why = serde_json::to_value(one.why).unwrap_or_default();
+        let (why, amount) = (why.as_str().unwrap_or_default(), decimal(one.amount.get(), scale));
+        context
+            .say(format!("  {} line {}  {}  {sign}{amount}  {why}", one.statement, one.line, one.entry))?;
+        if !one.candidates.is_empty() {
+            let names: Vec<String> = one.candidates.iter().map(ToString::to_string).collect();
+            context.say(format!("    perhaps {}", names.join(", ")))?;
+        }
+    }
+    context.say(
+        "two people say what it was about: POST /v1/bank-statements/assignments, or cover: POST /v1/cover",
+    )
 }
 
 fn except(one: &Unmatched, digits: u8, context: &mut Context<'_>) -> Result<(), CliError> {

@@ -8,10 +8,11 @@ use super::context::{CliError, Context, Exit};
 use super::cut::deliver;
 use super::demo::page::decimal;
 use super::folder::Folder;
-use crate::banking::{Accounts, CycleReport, Desk, Effect, Fault, effects, owed};
+use crate::banking::{Accounts, CycleReport, Desk, Effect, Fault, NextStep, effects, next_step, owed};
 use crate::book::{Closing, Line, Name, Record, SetOffSums};
 use crate::clearing::{
-    Figures, InstructionStage, Matrix, Stage, digest, figures_table, instruction_stage, set_off, stage,
+    Figures, InstructionStage, Matrix, Stage, digest, figures_table, instruction_stage, set_off as solve,
+    stage,
 };
 use crate::engine::open_entry;
 use crate::log::root_at;
@@ -85,6 +86,12 @@ struct Shown {
     listed: Listed,
     /// Of the nets of the entries behind it: what whoever computes it says.
     digest: Hash,
+    /// Of the set-off that was taken out of it last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set_off: Option<Hash>,
+    /// What the next step is signed for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<NextStep>,
     sides: Vec<Side>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     apart: Vec<SetOffSums>,
@@ -270,7 +277,14 @@ fn one(folder: &Folder, cycle: u64, context: &mut Context<'_>) -> Result<(), Cli
     }
     let lines = rows(folder, cycle, &closing)?;
     let apart = closing.apart.as_ref().map_or(vec![], |apart| apart.sums.clone());
-    let shown = Shown { listed: listed(cycle, &closing), digest: digest(&nets), sides, apart, lines };
+    let netting = record(folder, &Name::Netting)?;
+    let netting = netting.as_ref().and_then(Record::netting).cloned().unwrap_or_default();
+    let who: Vec<_> = netting.apart(cycle).cloned().collect();
+    let currencies: Vec<_> = folder.genesis.currencies.iter().map(|one| one.code).collect();
+    let next = next_step(&all, &who, &currencies, &closing)?;
+    let digest = next.as_ref().map_or_else(|| digest(&nets), |next| next.digest);
+    let set_off = closing.apart.as_ref().map(|apart| apart.digest);
+    let shown = Shown { listed: listed(cycle, &closing), digest, set_off, next, sides, apart, lines };
     if context.json {
         return context.say_json(&shown);
     }
@@ -280,7 +294,7 @@ fn one(folder: &Folder, cycle: u64, context: &mut Context<'_>) -> Result<(), Cli
         let scale = scale(folder, side.currency);
         context.say(format!("\n{}", side.currency))?;
         // What would be left if nobody accepted the clearing house, where that is soon found.
-        let off = (matrix.debts().count() <= MOST_SHOWN).then(|| set_off(matrix)).transpose();
+        let off = (matrix.debts().count() <= MOST_SHOWN).then(|| solve(matrix)).transpose();
         let off = off.map_err(CliError::fault)?;
         let table = figures_table(matrix, off.as_ref(), |amount| decimal(amount, scale));
         context.say(table.map_err(CliError::fault)?.trim_end())?;
@@ -292,8 +306,11 @@ fn one(folder: &Folder, cycle: u64, context: &mut Context<'_>) -> Result<(), Cli
             ))?;
         }
     }
+    for (number, line) in digests(&shown, &closing).iter().enumerate() {
+        context.say(format!("{}{line}", if number == 0 { "\n" } else { "" }))?;
+    }
     if shown.lines.is_empty() {
-        return context.say(format!("\ndigest of the nets, to compute it: {}", shown.digest));
+        return Ok(());
     }
     context.say(format!(
         "\n  {:<20}{:>18}{:>10}{:>18}{:>10}  instruction",
@@ -314,6 +331,30 @@ fn one(folder: &Folder, cycle: u64, context: &mut Context<'_>) -> Result<(), Cli
         ))?;
     }
     Ok(())
+}
+
+/// What is signed for next; of what was done, what was signed for, and whether the entries say the same.
+fn digests(shown: &Shown, closing: &Closing) -> Vec<String> {
+    let mut lines = vec![];
+    if let Some(apart) = &closing.apart {
+        lines.push(format!("digest of the set-off for version {}: {}", apart.version, apart.digest));
+    }
+    if let Some(next) = &shown.next {
+        if let Some(off) = &next.set_off {
+            let later = if off.later > 0 { format!(", {} later", off.later) } else { String::new() };
+            lines.push(format!(
+                "digest of the set-off, to take out {} pairs{later}: {}",
+                off.pairs, off.digest
+            ));
+        }
+        lines.push(format!("digest of the nets, to compute version {}: {}", next.version, next.digest));
+    } else if let Some(computed) = &closing.computed {
+        lines.push(format!("digest of the nets of version {}: {}", closing.version, computed.digest));
+        if computed.digest != shown.digest && closing.voided.is_none() {
+            lines.push(format!("its entries come to {}: `tallyhouse verify` says more", shown.digest));
+        }
+    }
+    lines
 }
 
 fn behind(

@@ -174,6 +174,9 @@ fn say(
             report.unerased
         ))?;
     }
+    for note in &report.notes {
+        context.say(format!("  note: {note}"))?;
+    }
     if !report.outside {
         context.say("  no checkpoint file beside the database: a log that was cut would not be noticed")?;
     }

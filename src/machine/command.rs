@@ -6,10 +6,10 @@
 use super::http::{Read, read_http};
 use super::kind::Kind;
 use crate::clearing::{
-    AcceptStatement, AnswerObjection, CallMargin, ClosePeriod, ComputeCycle, ConfirmDetails, ConfirmDue,
-    FileComplaint, FileDispute, FileObjection, ImportStatement, MoveComplaint, MoveCover, MoveCycle,
-    MoveDispute, MoveInstruction, SealCycle, SetDetails, SetFunding, SetNetting, SetOffCycle, SetReserve,
-    SetSchedule,
+    AcceptStatement, AnswerObjection, AssignLine, CallMargin, ClaimDue, ClosePeriod, ComputeCycle,
+    ConfirmDetails, ConfirmDue, FileComplaint, FileDispute, FileObjection, ImportStatement, MoveComplaint,
+    MoveCover, MoveCycle, MoveDispute, MoveInstruction, SealCycle, SetDetails, SetFunding, SetNetting,
+    SetOffCycle, SetReserve, SetSchedule,
 };
 use crate::network::{
     Asked, DefineUnit, EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount,
@@ -98,6 +98,7 @@ pub enum Body {
     AnswerObjection(AnswerObjection),
     ImportStatement(ImportStatement),
     AcceptStatement(AcceptStatement),
+    AssignLine(AssignLine),
     MoveInstruction(MoveInstruction),
     SetFunding(SetFunding),
     SetReserve(SetReserve),
@@ -109,6 +110,7 @@ pub enum Body {
     SetNetting(SetNetting),
     SetOffCycle(SetOffCycle),
     ConfirmDue(ConfirmDue),
+    ClaimDue(ClaimDue),
     ClosePeriod(ClosePeriod),
     FileDispute(FileDispute),
     MoveDispute(MoveDispute),
@@ -156,6 +158,7 @@ impl Body {
             Self::AnswerObjection(_) => Kind::ObjectionAnswered,
             Self::ImportStatement(_) => Kind::StatementImported,
             Self::AcceptStatement(_) => Kind::StatementAccepted,
+            Self::AssignLine(_) => Kind::LineAssigned,
             Self::MoveInstruction(_) => Kind::InstructionMoved,
             Self::SetFunding(_) => Kind::FundingSet,
             Self::SetReserve(_) => Kind::ReserveSet,
@@ -167,6 +170,7 @@ impl Body {
             Self::SetNetting(_) => Kind::NettingSet,
             Self::SetOffCycle(_) => Kind::CycleSetOff,
             Self::ConfirmDue(_) => Kind::DueConfirmed,
+            Self::ClaimDue(_) => Kind::DueClaimed,
             Self::ClosePeriod(_) => Kind::PeriodClosed,
             Self::FileDispute(_) => Kind::DisputeFiled,
             Self::MoveDispute(_) => Kind::DisputeMoved,
@@ -498,6 +502,7 @@ pub(super) fn read_args(kind: Kind, args: Args) -> Result<Body, Refused> {
         Kind::ObjectionAnswered => Body::AnswerObjection(args.read()?),
         Kind::StatementImported => Body::ImportStatement(args.read()?),
         Kind::StatementAccepted => Body::AcceptStatement(args.read()?),
+        Kind::LineAssigned => Body::AssignLine(args.read()?),
         Kind::InstructionMoved => Body::MoveInstruction(args.read()?),
         Kind::FundingSet => Body::SetFunding(args.read()?),
         Kind::ReserveSet => Body::SetReserve(args.read()?),
@@ -509,6 +514,7 @@ pub(super) fn read_args(kind: Kind, args: Args) -> Result<Body, Refused> {
         Kind::NettingSet => Body::SetNetting(args.read()?),
         Kind::CycleSetOff => Body::SetOffCycle(args.read()?),
         Kind::DueConfirmed => Body::ConfirmDue(args.read()?),
+        Kind::DueClaimed => Body::ClaimDue(args.read()?),
         Kind::PeriodClosed => Body::ClosePeriod(args.read()?),
         Kind::DisputeFiled => Body::FileDispute(args.read()?),
         Kind::DisputeMoved => Body::MoveDispute(args.read()?),

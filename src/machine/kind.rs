@@ -78,6 +78,7 @@ kinds! {
     ObjectionAnswered "objection.answered" false "objection.answer" "An objection is accepted or rejected."
     StatementImported "statement.imported" false "statement.import" "A bank statement is taken in, and nothing is confirmed yet."
     StatementAccepted "statement.accepted" false "statement.accept" "A bank statement is accepted: what it says is paid."
+    LineAssigned "line.assigned" false "line.assign" "A line of a bank statement that fitted nothing: what it was about after all."
     InstructionMoved "instruction.moved" false "instruction.move" "An instruction is acknowledged, rejected, issued again, sent or written off."
     FundingSet "funding.set" false "funding.set" "What stands behind a participant's debts is set."
     CoverMoved "cover.moved" false "cover.move" "A participant's cover, or the reserve of a unit, is topped up or taken back."
@@ -88,6 +89,7 @@ kinds! {
     ScheduleSet "schedule.set" false "schedule.set" "It is set when cycles are sealed by themselves."
     NettingSet "netting.set" true "netting.set" "A participant declares whether it accepts the clearing house as its counterparty."
     CycleSetOff "cycle.set_off" false "cycle.set_off" "What stands apart is set off and taken out of a cycle; the rest stays owed between the same two."
+    DueClaimed "due.claimed" false "due.claim" "A debtor says that it paid what was left to its creditor after set-off."
     DueConfirmed "due.confirmed" false "due.confirm" "A creditor says that it was paid what was left to it after set-off."
     CycleDue "cycle.due" false "" "The open cycle is sealed by the schedule, and the next one opens."
     DisputeFiled "dispute.filed" false "dispute.file" "Whoever owes for a payment, an exchange or sponsored awards disputes that."
@@ -109,11 +111,13 @@ impl Kind {
                 | Self::CycleComputed
                 | Self::CycleMoved
                 | Self::CycleSetOff
+                | Self::DueClaimed
                 | Self::DueConfirmed
                 | Self::ObjectionFiled
                 | Self::ObjectionAnswered
                 | Self::StatementImported
                 | Self::StatementAccepted
+                | Self::LineAssigned
                 | Self::InstructionMoved
                 | Self::FundingSet
                 | Self::CoverMoved

@@ -219,7 +219,7 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
         | Name::Sponsors(unit)
         | Name::Unit(unit)
         | Name::Shared(unit, _) => all.push(Concerned::Unit(*unit)),
-        Name::Due(a, b, _) | Name::Pair(_, a, b, _) => {
+        Name::Due(a, b, _) | Name::UsedDue(a, b, _) | Name::Pair(_, a, b, _) => {
             all.extend([a, b].map(|participant| Concerned::Participant(participant.clone())));
         }
         Name::Participant(participant)
@@ -263,10 +263,10 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
         | Name::PublishedFees(_)
         | Name::Roll
         | Name::Schedule
-        | Name::Statement(_)
+        | Name::Statement(..)
         | Name::Term
         | Name::Tick
-        | Name::UsedEntry(_) => all.push(Concerned::Operator),
+        | Name::UsedEntry(..) => all.push(Concerned::Operator),
     }
 }
 

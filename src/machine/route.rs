@@ -227,7 +227,7 @@ impl Route {
         read("listLines", "/v1/cycles/{cycle}/lines", Scope::SettlementRead),
         read("getInstruction", "/v1/instructions/{instruction}", Scope::SettlementRead),
         read("getObjection", "/v1/objections/{objection}", Scope::SettlementRead),
-        read("getStatement", "/v1/bank-statements/{statement}", Scope::SettlementRead),
+        read("getStatement", "/v1/bank-statements/{currency}/{statement}", Scope::SettlementRead),
         read("getDispute", "/v1/disputes/{dispute}", Scope::SettlementRead),
         read("getComplaint", "/v1/complaints/{complaint}", Scope::AccountsRead),
         read(
@@ -385,6 +385,13 @@ impl Route {
             Scope::SettlementWrite,
         ),
         write(
+            "assignLine",
+            "/v1/bank-statements/assignments",
+            Kind::LineAssigned,
+            Carrier::Command,
+            Scope::SettlementWrite,
+        ),
+        write(
             "moveInstruction",
             "/v1/instructions/moves",
             Kind::InstructionMoved,
@@ -407,6 +414,7 @@ impl Route {
             Carrier::Command,
             Scope::SettlementWrite,
         ),
+        write("claimDue", "/v1/dues/claims", Kind::DueClaimed, Carrier::Command, Scope::DisputesWrite),
         write(
             "confirmDue",
             "/v1/dues/confirmations",

@@ -141,6 +141,8 @@ fn kind_code(kind: Kind) -> i64 {
         Kind::NettingSet => 70,
         Kind::CycleSetOff => 71,
         Kind::DueConfirmed => 72,
+        Kind::DueClaimed => 73,
+        Kind::LineAssigned => 74,
         Kind::PeriodClosed => 64,
         Kind::DisputeFiled => 49,
         Kind::DisputeMoved => 50,

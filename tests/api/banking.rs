@@ -35,7 +35,7 @@ fn salted(n: usize, participant: &str) -> SaltedDetails {
 }
 
 impl Office {
-    /// Who is paid gave details if `all`; else nobody did.
+    /// Who is paid gave details that the vault has, if `all`; else it has none.
     fn open(all: bool) -> Self {
         let mut house = House::new(17, true);
         for request in house.world.approving() {
@@ -117,7 +117,10 @@ impl Office {
         let read = self.read(name, opening, lines);
         for import in read["imports"].as_array().expect("imports") {
             self.sent("statement.import", "/v1/bank-statements", import).expect(201);
-            let args = AcceptStatement { statement: id(import["statement"].as_str().expect("a name")) };
+            let args = AcceptStatement {
+                currency: eur(),
+                statement: id(import["statement"].as_str().expect("a name")),
+            };
             let path = "/v1/bank-statements/acceptances";
             self.command(&self.approvers[0], &[], "statement.accept", path, &args).expect(201);
         }
@@ -405,7 +408,8 @@ fn a_notification_confirms_and_the_statement_that_repeats_it_does_not_count_agai
     let import = &told["imports"][0];
     assert_eq!((import["lines"].as_array().map(Vec::len), import.get("opening")), (Some(1), None), "{told}");
     office.sent("statement.import", "/v1/bank-statements", import).expect(201);
-    let args = AcceptStatement { statement: id(import["statement"].as_str().expect("a name")) };
+    let args =
+        AcceptStatement { currency: eur(), statement: id(import["statement"].as_str().expect("a name")) };
     let path = "/v1/bank-statements/acceptances";
     office.command(&office.analyst, &[], "statement.accept", path, &args).refused(422, "people_missing");
     let paid_in = || office.get("/v1/cycles/1").expect(200)["sums"][0]["paid_in"].clone();
@@ -474,7 +478,10 @@ fn without_bank_details_nothing_leaves_and_nobody_reads_what_is_not_theirs() {
     let office = Office::open(false);
     pay_in(&office);
     let no = office.get("/v1/cycles/1/orders/EUR").refused(409, "not_ready");
-    assert!(no["detail"].as_str().expect("why").contains("pa_polar has no confirmed bank details"), "{no}");
+    assert!(
+        no["detail"].as_str().expect("why").contains("does not have version 1 of pa_polar's bank details"),
+        "{no}"
+    );
     office.get("/v1/cycles/1/orders/USD").refused(409, "not_ready");
     office.get("/v1/cycles/9/orders/EUR").refused(409, "not_ready");
     // Orders and statements are the operator's; a payer reads its own notice, a receiver none.

@@ -117,10 +117,13 @@ fn a_participant_over_its_limit_is_seen_and_called_upon() {
     // What became of the cover, oldest first, page by page.
     let first = server.get_as(&own, &format!("{cover}?limit=2")).expect(200);
     let next = first["next"].as_str().expect("more").to_owned();
-    let rest = server.get_as(&own, &format!("{cover}?limit=2&cursor={next}")).expect(200);
+    let rest = server.get_as(&own, &format!("{cover}?limit=5&cursor={next}")).expect(200);
     let steps = [items(first), items(rest)].concat();
+    let terms = steps[1]["facts"]["terms"].clone();
     let of = |step: &Value| (step["facts"]["change"].clone(), step["facts"]["after"].clone());
     let steps: Vec<_> = steps.iter().map(of).collect();
-    let wanted = [("topped_up", 100_000), ("topped_up", 300), ("withdrawn", 200), ("called", 200)];
+    let wanted =
+        [("topped_up", 100_000), ("set", 0), ("topped_up", 300), ("withdrawn", 200), ("called", 200)];
+    assert_eq!(terms, json!({"cap": 100}));
     assert_eq!(steps, wanted.map(|(change, after)| (json!(change), json!(after))));
 }

@@ -195,6 +195,8 @@ fn kind_of(row: &str) -> Option<Kind> {
         "netting" => Kind::NettingSet,
         "set-off" => Kind::CycleSetOff,
         "due" => Kind::DueConfirmed,
+        "due-claim" => Kind::DueClaimed,
+        "assign" => Kind::LineAssigned,
         "schedule" => Kind::ScheduleSet,
         "period" => Kind::PeriodClosed,
         "details" => Kind::DetailsSet,

@@ -1,12 +1,105 @@
-//! What the house does about reserves, about awards that somebody else pays for, and about payments that are off by little.
+//! What the house does about reserves, about awards that somebody else pays for, about payments that are off by little, and
+//! about where participants are paid.
 
-use super::house::{House, approved, eur};
-use super::world::{Key, beginning, id, money, rate};
+use super::house::{House, approved, certify, eur, keys};
+use super::world::{Brand, Key, World, beginning, id, money, rate};
 use tallyhouse::book::{BreakageTo, Name, Record, Tolerance};
-use tallyhouse::clearing::{FilledAtIssuance, SetReserve, SetSchedule};
-use tallyhouse::machine::Answer;
-use tallyhouse::sign::{KeyBudget, SponsorTerms, Typ};
-use tallyhouse::types::Refused;
+use tallyhouse::clearing::{ConfirmDetails, FilledAtIssuance, SetDetails, SetReserve, SetSchedule};
+use tallyhouse::machine::{Answer, Request};
+use tallyhouse::sign::{KeyBudget, KeyCert, Purpose, SponsorTerms, Typ};
+use tallyhouse::types::{Currency, Hash, ParticipantId, Refused};
+
+/// Another analyst: whoever sets bank details does not confirm them.
+pub fn caller(world: &World) -> Key {
+    Key::derive(world.seed, "analyst 2")
+}
+
+/// What brings the other analyst into the network.
+pub fn second_analyst(world: &World) -> Request {
+    certify(world, &caller(world), Purpose::Operations, Some("eve"))
+}
+
+/// Two people of a brand who sign for where it is paid.
+pub fn tellers(world: &World, brand: &Brand) -> [Key; 2] {
+    [0, 1].map(|n| Key::derive(world.seed, &format!("{} teller {n}", brand.id)))
+}
+
+/// Their certificates.
+pub fn certify_tellers(world: &World, brand: &Brand) -> Vec<Request> {
+    let of = |(n, key): (usize, &Key)| {
+        let (purpose, person) = (Purpose::Approver, Some(id(&format!("{}-teller-{n}", brand.id))));
+        let cert = KeyCert { purpose, person, ..world.issuing_cert(brand, key, beginning().seconds(), None) };
+        world.certify(&brand.root, key, &cert)
+    };
+    tellers(world, brand).iter().enumerate().map(of).collect()
+}
+
+/// Somebody says where it is paid, and is called back: by its brand's tellers, or by the house if it has no brand.
+pub fn account(world: &World, who: &ParticipantId, currency: Currency) -> [Request; 2] {
+    let (analyst, approvers) = keys(world);
+    let commitment = Hash::blake3(format!("{who} {currency}").as_bytes());
+    let args = SetDetails { participant: who.clone(), currency, version: 1, commitment };
+    let set = |key: &Key, by: &[Key]| {
+        let first = world.command(key, &format!("bank-{who}-{currency}"), "details.set", &args);
+        approved(world, first, by.iter())
+    };
+    match world.brands.iter().find(|brand| brand.participant == *who) {
+        Some(brand) => {
+            let set = set(&brand.root, &tellers(world, brand));
+            [set, called(world, &analyst, who, currency, 1)]
+        }
+        None => [set(&analyst, &approvers[..2]), called(world, &caller(world), who, currency, 1)],
+    }
+}
+
+/// An analyst calls back.
+fn called(world: &World, key: &Key, who: &ParticipantId, currency: Currency, version: u64) -> Request {
+    let args = ConfirmDetails { participant: who.clone(), currency, version };
+    Request::of(vec![world.command(key, &format!("call-{who}-{currency}"), "details.confirm", &args)])
+}
+
+impl House {
+    /// Whoever a cycle pays has bank details, if only by the house.
+    pub fn bank(&mut self, cycle: u64) {
+        let lacking = self.node.state.0.iter().filter_map(|(name, record)| match (name, &**record) {
+            (Name::Line(of, who, currency), Record::Line(line)) if *of == cycle && line.amount > 0 => {
+                let one = self.instruction(line.instruction?);
+                one.details.is_none().then(|| (who.clone(), *currency))
+            }
+            _ => None,
+        });
+        let lacking: Vec<_> = lacking.collect();
+        for (who, currency) in lacking {
+            self.account(&who, currency);
+        }
+    }
+
+    /// A participant has bank details that count.
+    pub fn account(&mut self, who: &ParticipantId, currency: Currency) {
+        let known = |house: &Self, key: &Key| house.node.state.get(&Name::Key(key.kid)).is_some();
+        let mut all = vec![];
+        if !known(self, &caller(&self.world)) {
+            all.push(second_analyst(&self.world));
+        }
+        let head = self.node.state.get(&Name::Details(who.clone(), currency)).and_then(Record::details);
+        match head.copied() {
+            None => {
+                let brand = self.world.brands.iter().find(|brand| brand.participant == *who);
+                if let Some(brand) = brand.filter(|brand| !known(self, &tellers(&self.world, brand)[0])) {
+                    all.extend(certify_tellers(&self.world, brand));
+                }
+                all.extend(account(&self.world, who, currency));
+            }
+            Some(head) if head.confirmed.is_none() => {
+                all.push(called(&self.world, &caller(&self.world), who, currency, head.newest));
+            }
+            Some(_) => {}
+        }
+        for request in all {
+            self.send(request).expect("banked");
+        }
+    }
+}
 
 impl House {
     /// A key of one brand's awards another's unit, and its participant pays, at any price: certified, granted, and approved by

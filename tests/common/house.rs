@@ -341,7 +341,9 @@ impl House {
         self.agreed("cycle.move", &args).expect("approved");
     }
 
+    /// Opens the review; whoever is to be paid has bank details by then.
     pub fn review(&mut self, cycle: u64) {
+        self.bank(cycle);
         let until = Some(self.now.seconds() + 3_600);
         self.ask("cycle.move", &MoveCycle { until, ..step(cycle, Move::Review) }).expect("reviewed");
     }
@@ -364,7 +366,12 @@ impl House {
         let name = self.cid();
         self.import(&name, opening, lines).expect("imported");
         self.accept(&name, 2).expect("accepted");
-        self.node.state.get(&Name::Statement(id(&name))).and_then(Record::statement).expect("there").clone()
+        self.node
+            .state
+            .get(&Name::Statement(eur(), id(&name)))
+            .and_then(Record::statement)
+            .expect("there")
+            .clone()
     }
 
     pub fn import(&mut self, name: &str, opening: i64, lines: Vec<StatementLine>) -> Result<Answer, Refused> {
@@ -394,8 +401,13 @@ impl House {
     }
 
     pub fn accept(&mut self, name: &str, by: usize) -> Result<Answer, Refused> {
+        self.accept_in(eur(), name, by)
+    }
+
+    /// The same of another account.
+    pub fn accept_in(&mut self, currency: Currency, name: &str, by: usize) -> Result<Answer, Refused> {
         let cid = self.cid();
-        let args = AcceptStatement { statement: id(name) };
+        let args = AcceptStatement { currency, statement: id(name) };
         let first = self.world.command(&self.approvers[by], &cid, "statement.accept", &args);
         self.send(Request::of(vec![first]))
     }
@@ -429,17 +441,22 @@ impl House {
         bank.expect("an account").statement.clone()
     }
 
-    /// Tops a cover up, or the reserve of a unit, by what a statement just brought.
+    /// Tops a cover up, or the reserve of a unit, by what a statement just brought: whole cents.
     pub fn top_up(&mut self, who: &str, unit: Option<&str>, amount: u64) -> Result<Answer, Refused> {
-        let statement = self.deposit(amount);
+        let statement = self.deposit(amount.next_multiple_of(100));
         let line = Some(LinePlace { statement, line: 0 });
         self.agreed("cover.move", &MoveCover { line, ..cover(who, unit, Way::In, amount) })
     }
 
-    /// Takes some of it back.
+    /// Takes some of it back, with the consent of the participant's brand.
     pub fn withdraw(&mut self, who: &str, unit: Option<&str>, amount: u64) -> Result<Answer, Refused> {
-        let reference = Some(id(&self.cid()));
-        self.agreed("cover.move", &MoveCover { reference, ..cover(who, unit, Way::Out, amount) })
+        let (reference, cid) = (Some(id(&self.cid())), self.cid());
+        let args = MoveCover { reference, ..cover(who, unit, Way::Out, amount) };
+        let first = self.world.command(&self.analyst, &cid, "cover.move", &args);
+        let own = self.world.brands.iter().find(|brand| brand.participant.as_str() == who);
+        let by = self.approvers[..2].iter().chain(own.map(|brand| &brand.root));
+        let request = approved(&self.world, first, by);
+        self.send(request)
     }
 
     /// How much must stand behind a unit's points.
@@ -477,8 +494,12 @@ impl House {
         self.agreed("instruction.move", &MoveInstruction { instruction, step, file, operator })
     }
 
+    /// A cap, and so much cover as statements did not bring yet.
     pub fn fund(&mut self, who: &str, cap: Option<u64>, cover: u64) -> Result<Answer, Refused> {
-        self.agreed("funding.set", &funding(who, cap, cover))
+        let answer = self.agreed("funding.set", &funding(who, cap))?;
+        let has = self.node.state.get(&Name::Funding(id(who), eur())).and_then(Record::funding);
+        let has = has.map_or(0, |has| has.cover.get());
+        if cover > has { self.top_up(who, None, cover - has) } else { Ok(answer) }
     }
 }
 
@@ -518,7 +539,7 @@ fn signed(amount: i64) -> Money {
     money(u64::try_from(amount).expect("an account is not overdrawn"))
 }
 
-fn cover(who: &str, unit: Option<&str>, way: Way, amount: u64) -> MoveCover {
+pub fn cover(who: &str, unit: Option<&str>, way: Way, amount: u64) -> MoveCover {
     MoveCover {
         participant: id(who),
         currency: eur(),
@@ -526,12 +547,13 @@ fn cover(who: &str, unit: Option<&str>, way: Way, amount: u64) -> MoveCover {
         way,
         amount: money(amount),
         line: None,
+        fund: false,
         reference: None,
     }
 }
 
-/// A cap and a cover, and no more.
-pub fn funding(who: &str, cap: Option<u64>, cover: u64) -> SetFunding {
+/// A cap, and no more.
+pub fn funding(who: &str, cap: Option<u64>) -> SetFunding {
     SetFunding {
         participant: id(who),
         currency: eur(),
@@ -540,8 +562,6 @@ pub fn funding(who: &str, cap: Option<u64>, cover: u64) -> SetFunding {
         in_flight: false,
         per_shop: None,
         covered: false,
-        cover: Some(money(cover)),
-        fund: Some(money(0)),
     }
 }
 

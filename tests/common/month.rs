@@ -4,16 +4,16 @@
 //! Promises: the same bytes every time; the first month ends with every cycle but the open one settled or voided.
 //! Refuses to know: what is checked with it.
 
-use super::house::{House, code, eur, step};
+use super::house::{House, code, cover, eur, step};
 use super::world::{Key, id, money, points};
 use tallyhouse::book::{
     Answered, Booking, BreakageTo, DayOfMonth, DayOfWeek, DisputeFee, Every, ExchangeFee, Fee, Name,
     NettingMode, PointsEffect, Record, Service, StatementLine, Tax, TaxCategory, Way,
 };
 use tallyhouse::clearing::{
-    CallMargin, ClosePeriod, ComplaintStep, ConfirmDue, DisputeStep, FileComplaint, FileDispute,
-    FileObjection, InstructionStep, Move, MoveComplaint, MoveCycle, MoveDispute, MoveInstruction, PairCap,
-    SetDetails, SetFunding, SetNetting, SetSchedule, Stage,
+    AssignLine, CallMargin, ClaimDue, ClosePeriod, ComplaintStep, ConfirmDue, DisputeStep, FileComplaint,
+    FileDispute, FileObjection, InstructionStep, LinePlace, Move, MoveComplaint, MoveCover, MoveCycle,
+    MoveDispute, MoveInstruction, PairCap, SetDetails, SetFunding, SetNetting, SetSchedule, Stage,
 };
 use tallyhouse::machine::Request;
 use tallyhouse::network::SetTier;
@@ -176,12 +176,18 @@ fn banked(house: &mut House) {
     for request in house.world.approving().into_iter().skip(4).take(2) {
         house.send(request).expect("certified");
     }
-    house.details(2, 1, Hash::blake3(b"an account"));
-    house.details(2, 2, Hash::blake3(b"another one"));
+    let next = |house: &House, who: &str| {
+        let head = house.node.state.get(&Name::Details(id(who), eur())).and_then(Record::details);
+        head.map_or(0, |head| head.newest) + 1
+    };
+    for account in [&b"an account"[..], b"another one"] {
+        let version = next(house, "pa_polar");
+        house.details(2, version, Hash::blake3(account));
+    }
     let args = SetDetails {
         participant: id("pa_franchise"),
         currency: eur(),
-        version: 1,
+        version: next(house, "pa_franchise"),
         commitment: Hash::blake3(b"a franchisee's"),
     };
     house.agreed("details.set", &args).expect("set");
@@ -193,6 +199,8 @@ fn banked(house: &mut House) {
 
 /// Two do not accept the clearing house as their counterparty: what they owe and are owed leaves a cycle, some of it is paid.
 fn apart(house: &mut House) {
+    // Nobody changes sides while it is over its limit.
+    house.fund("pa_polar", None, 0).expect("set");
     let mode = |who: &str, mode| SetNetting { participant: id(who), version: 1, mode };
     house.agreed_by_brand(2, "netting.set", &mode("pa_polar", NettingMode::SetOff)).expect("declared");
     house.agreed("netting.set", &mode("pa_franchise", NettingMode::SetOff)).expect("declared");
@@ -212,12 +220,23 @@ fn apart(house: &mut House) {
     let due = house.node.state.get(&Name::Due(id("pa_harvest"), id("pa_polar"), eur())).cloned();
     let due = due.as_ref().and_then(Record::due_between).expect("something is due").clone();
     assert_eq!(due.debtor, id("pa_harvest"));
+    let half = money(due.amount.get() / 200 * 100);
+    for reference in ["order-1", "order-2"] {
+        let args = ClaimDue {
+            debtor: due.debtor.clone(),
+            creditor: id("pa_polar"),
+            currency: eur(),
+            amount: half,
+            reference: id(reference),
+        };
+        house.by_brand(0, "due.claim", &args).expect("claimed");
+    }
     let args = ConfirmDue {
         debtor: due.debtor,
         creditor: id("pa_polar"),
         currency: eur(),
-        amount: money(due.amount.get() / 200 * 100),
-        reference: id("bank-1"),
+        amount: half,
+        reference: id("order-1"),
     };
     house.by_brand(2, "due.confirm", &args).expect("confirmed");
 }
@@ -353,7 +372,7 @@ fn disputed(house: &mut House, payment: PaymentId) {
     house.ask("dispute.move", &step(first, DisputeStep::ChargeBack, vec![])).expect("charged back");
     house.by_brand(1, "dispute.move", &step(first, DisputeStep::Accept, vec![])).expect("accepted");
     let second = filed(house, Some(PointsEffect::None));
-    house.agreed("funding.set", &super::house::funding("pa_kino", None, 0)).expect("set");
+    house.agreed("funding.set", &super::house::funding("pa_kino", None)).expect("set");
     let fees = vec![
         DisputeFee { to: Some(id("pa_franchise")), amount: money(2_000) },
         DisputeFee { to: None, amount: money(700) },
@@ -411,6 +430,12 @@ fn complained(house: &mut House) {
 }
 
 fn funded(house: &mut House) {
+    let bare = SetFunding { covered: false, ..harvest() };
+    house.agreed("funding.set", &bare).expect("set");
+    house.top_up("pa_harvest", None, 80_000_000).expect("topped up");
+    let line = Some(LinePlace { statement: house.deposit(1_000), line: 0 });
+    let share = MoveCover { fund: true, line, ..cover("pa_harvest", None, Way::In, 1_000) };
+    house.agreed("cover.move", &share).expect("topped up");
     house.agreed("funding.set", &harvest()).expect("set");
 }
 
@@ -425,8 +450,6 @@ fn harvest() -> SetFunding {
         in_flight: false,
         per_shop: None,
         covered: true,
-        cover: Some(money(80_000_000)),
-        fund: Some(money(1_000)),
     }
 }
 
@@ -465,7 +488,18 @@ fn paid(house: &mut House, cycle: u64) {
     house.notify(&told, vec![most.clone()]).expect("imported");
     house.accept(&told, 2).expect("accepted");
     let stray = StatementLine { instruction: None, ..house.booked(again, 700) };
-    house.statement(vec![most, stray]);
+    house.statement(vec![most, stray.clone()]);
+    let of_bank = |house: &House, line| {
+        let bank = house.node.state.get(&Name::Bank(eur())).and_then(Record::bank).expect("an account");
+        LinePlace { statement: bank.statement.clone(), line }
+    };
+    // It goes back to whoever sent it.
+    let came = of_bank(house, 1);
+    let entry = id(&house.cid());
+    house.statement(vec![StatementLine { entry, way: Way::Out, ..stray }]);
+    let went = of_bank(house, 0);
+    let args = AssignLine { currency: eur(), line: went, instruction: None, returns: Some(came) };
+    house.agreed("line.assign", &args).expect("went back");
     house.tolerate(200).expect("set");
     house.instruct(again, InstructionStep::WriteOff).expect("written off");
     // Another pays two cents too much; then all of it comes back.
@@ -498,6 +532,13 @@ fn paid(house: &mut House, cycle: u64) {
     let statement = house.statement(vec![out, back]);
     assert_eq!(statement.exceptions, vec![]);
     house.instruct(order, InstructionStep::Reissue).expect("again");
+    // The bank does not say what it paid; two people do.
+    let (order, one) = house.instructions(cycle).remove(&one.participant).expect("issued again");
+    let paid = StatementLine { instruction: None, ..house.booked(order, one.amount.get()) };
+    house.statement(vec![paid]);
+    let line = of_bank(house, 0);
+    let args = AssignLine { currency: eur(), line, instruction: Some(order), returns: None };
+    house.agreed("line.assign", &args).expect("paid");
     house.paid(cycle, Way::Out, &[]);
     house.ask("cycle.move", &step(cycle, Move::Settle)).expect("settled");
 }

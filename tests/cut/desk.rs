@@ -279,8 +279,8 @@ impl<'a> Desk<'a> {
         };
         let answer = town.ask(&town.analyst, &[], "statement.import", &args);
         self.hear(answer);
-        let answer =
-            town.ask(&town.approvers[2], &[], "statement.accept", &AcceptStatement { statement: id(&name) });
+        let args = AcceptStatement { currency: eur(), statement: id(&name) };
+        let answer = town.ask(&town.approvers[2], &[], "statement.accept", &args);
         self.hear(answer);
     }
 }

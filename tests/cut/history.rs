@@ -12,13 +12,13 @@ use super::foresee::{Foreseen, Try};
 use super::ledger::Ledger;
 use super::town::UNITS;
 use std::collections::BTreeMap;
-use tallyhouse::book::{Answered, Booking, Name, NettingMode, Record, StatementLine, Way};
+use tallyhouse::book::{Answered, Booking, Fate, Name, NettingMode, Record, StatementLine, Way};
 use tallyhouse::clearing::{
     AnswerObjection, ComputeCycle, ConfirmDue, DisputeStep, FileDispute, FileObjection, Move, MoveCycle,
     MoveDispute, SealCycle, SetNetting, SetOffCycle,
 };
 use tallyhouse::payments::{AgreeExchange, MakeOffer, WantedExchange};
-use tallyhouse::types::{DisputeId, Hash, InstructionId, ObjectionId, PaymentId, Refusal};
+use tallyhouse::types::{DisputeId, Hash, InstructionId, ObjectionId, ParticipantId, PaymentId, Refusal};
 
 /// Brands, and the participant that answers for each; the first and the last have one.
 const OWED: [(usize, &str); 3] = [(0, "pa_harvest"), (1, "pa_kino"), (2, "pa_polar")];
@@ -44,6 +44,10 @@ pub struct History {
     pub met: BTreeMap<String, u64>,
 }
 
+fn said(got: Result<(), Refusal>) -> String {
+    got.map_or_else(|no| no.to_string(), |()| "ok".into())
+}
+
 impl History {
     pub fn new(seed: u64) -> Self {
         let mut house = House::new(500 + seed, false);
@@ -57,6 +61,9 @@ impl History {
         house.fund("pa_polar", None, 7_777).expect("set");
         for request in house.world.approving() {
             house.send(request).expect("certified");
+        }
+        for who in OWED.map(|(_, who)| who).into_iter().chain(["pa_franchise"]) {
+            house.account(&id(who), eur());
         }
         let (ledger, foreseen, bills, disputes, objections, versions, met) = Default::default();
         let (rng, calm) = (Rng::new(seed), seed.is_multiple_of(3));
@@ -185,10 +192,29 @@ impl History {
         }
         let (brand, who) = *self.rng.pick(&OWED);
         let mode = if self.rng.chance(60) { NettingMode::SetOff } else { NettingMode::Novated };
-        let version = self.versions.entry(brand).or_default();
-        *version += 1;
-        let args = SetNetting { participant: id(who), version: *version, mode };
-        self.house.agreed_by_brand(brand, "netting.set", &args).expect("declared");
+        let version = self.versions.get(&brand).copied().unwrap_or_default() + 1;
+        let args = SetNetting { participant: id(who), version, mode };
+        let got = self.house.agreed_by_brand(brand, "netting.set", &args).map(drop).map_err(|no| no.code);
+        // Who did not pay in time changes no sides.
+        let foreseen = if self.is_late(who) { Err(Refusal::CycleOpenWork) } else { Ok(()) };
+        assert_eq!(got, foreseen, "{args:?}");
+        if got.is_ok() {
+            self.versions.insert(brand, version);
+        }
+        *self.met.entry(format!("Declare {}", said(got))).or_default() += 1;
+    }
+
+    /// Whether a participant did not pay what a cycle under way asked for in time, or will not.
+    fn is_late(&self, who: &str) -> bool {
+        let now = self.house.now.seconds();
+        self.foreseen.live().into_iter().any(|cycle| {
+            let due = self.house.closing(cycle).due;
+            let Some((_, one)) = self.house.instructions(cycle).remove(&id::<ParticipantId>(who)) else {
+                return false;
+            };
+            let late = due.is_some_and(|due| due <= now) && one.confirmed < one.amount;
+            one.way == Way::In && (one.fate == Some(Fate::Defaulted) || (late && one.fate.is_none()))
+        })
     }
 
     /// A creditor says that it was paid something of what is due to it, if that can be said now.
@@ -209,14 +235,12 @@ impl History {
         let (debtor, creditor, cycle, most) = self.rng.pick(&due).clone();
         let Some((brand, _)) = OWED.iter().find(|(_, who)| *who == creditor.as_str()) else { return };
         let amount = money((self.rng.below(most / 100) + 1) * 100);
-        let args = ConfirmDue { debtor, creditor, currency: eur(), amount, reference: id("seen") };
+        let reference = id(&self.house.cid());
+        let args = ConfirmDue { debtor, creditor, currency: eur(), amount, reference };
         let got = self.house.by_brand(*brand, "due.confirm", &args).map(drop).map_err(|no| no.code);
         let foreseen = if cycle == open { Ok(()) } else { Err(Refusal::CycleOpenWork) };
         assert_eq!(got, foreseen, "{args:?}");
-        *self
-            .met
-            .entry(format!("Confirm {}", got.map_or_else(|no| no.to_string(), |()| "ok".into())))
-            .or_default() += 1;
+        *self.met.entry(format!("Confirm {}", said(got))).or_default() += 1;
     }
 
     fn seal(&mut self) {

@@ -380,8 +380,9 @@ impl Ledger {
             for sums in list(&after["sums"]).iter().filter(|sums| sums.get("file").is_some()) {
                 let [moved, lost, paid_in, drawn] =
                     ["moved", "lost", "paid_in", "drawn"].map(|what| integer(&sums[what]));
+                let off = sums.get("written_off").map_or(0, integer);
                 ensure!(
-                    paid_in + drawn >= moved - lost,
+                    paid_in + drawn + off >= moved - lost,
                     "orders of cycle {cycle} leave, and {sums} is there"
                 );
             }
@@ -507,7 +508,8 @@ impl Ledger {
         for ((cycle, currency), [paid_in, out]) in sums {
             let record = &self.cycles[&cycle];
             let drawn = list(&record["sums"]).iter().find(|sums| sums["currency"] == *currency);
-            let drawn = drawn.map_or(0, |sums| integer(&sums["drawn"]));
+            let off = drawn.and_then(|sums| sums.get("written_off")).map_or(0, integer);
+            let drawn = drawn.map_or(0, |sums| integer(&sums["drawn"])) + off;
             ensure!(
                 out <= paid_in + drawn,
                 "cycle {cycle}: {out} left, {paid_in} came in, {drawn} was drawn"

@@ -4,6 +4,7 @@
 //! Promises: what was answered is noted; a refusal that trade cannot explain ends the test.
 //! Refuses to know: what the log has to say about it.
 
+use super::super::common::funds::{account, certify_tellers, second_analyst};
 use super::super::common::house::{eur, hiring, keys};
 use super::super::common::place::Place;
 use super::super::common::rng::Rng;
@@ -82,6 +83,17 @@ impl Town {
                 let request = town.world.open_account_by_brand(&town.cid(), key, id(unit), &holder);
                 town.send(&request).expect("opened");
             }
+        }
+        town.send(&second_analyst(&town.world)).expect("hired");
+        for brand in &town.world.brands[..3] {
+            certify_tellers(&town.world, brand)
+                .iter()
+                .for_each(|one| drop(town.send(one).expect("certified")));
+        }
+        for who in ["pa_harvest", "pa_kino", "pa_polar", "pa_franchise"] {
+            account(&town.world, &id(who), eur())
+                .iter()
+                .for_each(|one| drop(town.send(one).expect("banked")));
         }
         // Points of one unit are pending for two days.
         town.pass(3 * 86_400);

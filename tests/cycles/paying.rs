@@ -1,9 +1,12 @@
 //! What banks tell early, what payments are off by, and currencies that wait for nothing but themselves.
 
 use super::*;
+use crate::common::house::cover;
 use std::sync::Arc;
 use tallyhouse::book::{Closing, Sums};
-use tallyhouse::clearing::{ImportStatement, SetFunding, side};
+use tallyhouse::clearing::{
+    AssignLine, ConfirmDetails, ImportStatement, LinePlace, MoveCover, SetDetails, SetFunding, side,
+};
 use tallyhouse::types::Currency;
 
 fn of<'a>(closing: &'a Closing, currency: &str) -> &'a Sums {
@@ -24,12 +27,18 @@ fn a_notification_counts_and_the_statement_that_repeats_it_does_not() {
     let (first, early) = (house.booked(kino, 9_000), house.booked(polar, 23_700));
     house.notify("n-1", vec![first.clone(), early.clone()]).expect("imported");
     let cid = house.cid();
-    let args = tallyhouse::clearing::AcceptStatement { statement: id("n-1") };
+    let args = tallyhouse::clearing::AcceptStatement { currency: eur(), statement: id("n-1") };
     let own = house.world.command(&house.analyst, &cid, "statement.accept", &args);
     assert_eq!(code(house.send(tallyhouse::machine::Request::of(vec![own]))), Refusal::PeopleMissing);
     house.accept("n-1", 2).expect("accepted");
     let facts = |house: &House, name: &str| {
-        house.node.state.get(&Name::Statement(id(name))).and_then(Record::statement).expect("there").clone()
+        house
+            .node
+            .state
+            .get(&Name::Statement(eur(), id(name)))
+            .and_then(Record::statement)
+            .expect("there")
+            .clone()
     };
     assert_eq!(facts(&house, "n-1").exceptions, [(1, Exception::NotOpen)]);
     assert_eq!(house.instruction(kino).confirmed, money(9_000));
@@ -92,8 +101,12 @@ fn what_is_off_by_a_little_is_written_off_and_somebody_bears_it() {
     let after = house.nets(cycle);
     assert_eq!((after[&id("pa_harvest")], after[&id("pa_franchise")]), (-4_703 - 200, 0));
     assert_eq!(after.values().sum::<i64>(), 0);
-    let written = ["pa_kino", "pa_harvest"].map(|who| house.line(cycle, who).expect("a line").written_off);
-    assert_eq!(written, [200, -200]);
+    // What is written off is not drawn: it has a place of its own, for the payer and in all.
+    let lines = ["pa_kino", "pa_harvest"].map(|who| house.line(cycle, who).expect("a line"));
+    let written = lines.map(|line| [line.written_off, line.kept, line.drawn].map(|n| n.get()));
+    assert_eq!(written, [[200, 0, 0], [0, 200, 0]]);
+    let closing = house.closing(cycle);
+    assert_eq!((of(&closing, "EUR").written_off, of(&closing, "EUR").drawn), (money(200), money(0)));
     let facts = house.instruction(kino);
     assert_eq!(
         (facts.written_off, facts.kept, facts.bearer),
@@ -178,8 +191,8 @@ fn booked(house: &mut House, currency: Currency, all: Vec<(InstructionId, u64)>,
         lines,
     };
     house.ask("statement.import", &args).expect("imported");
-    house.accept(&name, 2).expect("accepted");
-    let facts = house.node.state.get(&Name::Statement(id(&name))).and_then(Record::statement);
+    house.accept_in(currency, &name, 2).expect("accepted");
+    let facts = house.node.state.get(&Name::Statement(currency, id(&name))).and_then(Record::statement);
     let left = usize::from(deposit > 0);
     assert_eq!(facts.expect("there").exceptions.len(), left, "{facts:?}");
 }
@@ -197,8 +210,13 @@ fn what_is_missing_in_one_currency_holds_no_other_up() {
     trade(&mut house);
     // 9.50 CHF, of which 4.00 have cover.
     house.pay_with(chf(), 2, "KINO", 0, 1_000, true).expect("paid");
-    let cover = SetFunding { currency: chf(), ..funding("pa_kino", None, 400) };
-    house.agreed("funding.set", &cover).expect("set");
+    let set = SetFunding { currency: chf(), ..funding("pa_kino", None) };
+    house.agreed("funding.set", &set).expect("set");
+    booked(&mut house, chf(), vec![], 400);
+    let bank = house.node.state.get(&Name::Bank(chf())).and_then(Record::bank).expect("an account");
+    let line = Some(LinePlace { statement: bank.statement.clone(), line: 0 });
+    let args = MoveCover { currency: chf(), line, ..cover("pa_kino", None, Way::In, 400) };
+    house.agreed("cover.move", &args).expect("topped up");
     let cycle = house.seal();
     house.approve(cycle);
     house.pay_in(cycle);
@@ -335,5 +353,137 @@ fn a_carry_is_taken_over_once() {
     assert_eq!(code(void(&mut house, second)), Refusal::CycleOpenWork);
     void(&mut house, third).expect("voided");
     void(&mut house, second).expect("voided");
+    verified(&house);
+}
+
+#[test]
+fn nobody_is_to_be_paid_who_has_not_said_where() {
+    let mut house = House::new(31, true);
+    for request in house.world.approving() {
+        house.send(request).expect("certified");
+    }
+    trade(&mut house);
+    house.pay(0, "KINO", 0, 20_000, true).expect("paid");
+    let cycle = house.seal();
+    house.compute(cycle).expect("computed");
+    let until = Some(house.now.seconds() + 3_600);
+    house.ask("cycle.move", &MoveCycle { until, ..step(cycle, Move::Review) }).expect("in review");
+    house.now = house.now.plus_seconds(3_601);
+    let approve = |house: &mut House| {
+        let args = MoveCycle { version: Some(1), ..step(cycle, Move::Approve) };
+        house.agreed("cycle.move", &args).map(drop)
+    };
+    // All who lack them are named; what is not confirmed does not count.
+    let lacking = |house: &mut House, who: &str| {
+        let no = approve(house).expect_err("nobody knows where");
+        assert_eq!((no.code, no.about.as_str()), (Refusal::DetailsUnknown, who));
+    };
+    lacking(&mut house, "pa_harvest in EUR, pa_polar in EUR");
+    let hash = |n: u8| Hash([n; 32]);
+    let set = |version, n| SetDetails {
+        participant: id("pa_polar"),
+        currency: eur(),
+        version,
+        commitment: hash(n),
+    };
+    house.agreed_by_brand(2, "details.set", &set(1, 1)).expect("set");
+    lacking(&mut house, "pa_harvest in EUR, pa_polar in EUR");
+    let confirm = ConfirmDetails { participant: id("pa_polar"), currency: eur(), version: 1 };
+    house.ask("details.confirm", &confirm).expect("confirmed");
+    lacking(&mut house, "pa_harvest in EUR");
+    house.details(0, 1, hash(2));
+    approve(&mut house).expect("all are known");
+    let polar = |house: &House| house.instructions(cycle)[&id::<ParticipantId>("pa_polar")].clone();
+    assert_eq!(polar(&house).1.details, Some(1), "pinned with the approval");
+    // The bank does not take it: new details, which count from the next cycle on, and the payment is issued again.
+    house.pay_in(cycle);
+    house.paid(cycle, Way::In, &[]);
+    house.pay_out(cycle).expect("orders leave");
+    let old = polar(&house).0;
+    house.instruct(old, InstructionStep::Reject).expect("rejected");
+    house.details(2, 2, hash(3));
+    house.seal();
+    house.instruct(old, InstructionStep::Reissue).expect("issued again");
+    let (new, one) = polar(&house);
+    assert_eq!((one.details, one.replaces), (Some(2), Some(old)));
+    house.paid(cycle, Way::Out, &[]);
+    assert_eq!(house.instruction(new).confirmed, one.amount);
+    house.ask("cycle.move", &step(cycle, Move::Settle)).expect("settled");
+    conserved(&house);
+    verified(&house);
+}
+
+#[test]
+fn a_line_that_fitted_nothing_is_somebodys_after_all() {
+    let mut house = House::new(32, true);
+    trade(&mut house);
+    let cycle = house.seal();
+    house.approve(cycle);
+    house.pay_in(cycle);
+    let due = house.instructions(cycle);
+    let of = |who: &str| due[&id::<ParticipantId>(who)].0;
+    let (kino, harvest, polar) = (of("pa_kino"), of("pa_harvest"), of("pa_polar"));
+    let place = |statement: &str, line| LinePlace { statement: id(statement), line };
+    let pays = |line, instruction| AssignLine {
+        currency: eur(),
+        line,
+        instruction: Some(instruction),
+        returns: None,
+    };
+    let back =
+        |line, returns| AssignLine { currency: eur(), line, instruction: None, returns: Some(returns) };
+    let nobodys = |house: &mut House, way, amount| StatementLine {
+        entry: id(&house.cid()),
+        booking: Booking::Booked,
+        way,
+        amount: money(amount),
+        instruction: None,
+    };
+    // Kino's payment named nothing, and somebody sent what nobody asked for.
+    let lines = vec![nobodys(&mut house, Way::In, 19_000), nobodys(&mut house, Way::In, 300)];
+    house.import("a-1", 0, lines).expect("imported");
+    let first = pays(place("a-1", 0), kino);
+    assert_eq!(code(house.agreed("line.assign", &first)), Refusal::LineInvalid, "it is not accepted");
+    house.accept("a-1", 2).expect("accepted");
+    assert_eq!(house.instruction(kino).confirmed, money(0));
+    assert_eq!(code(house.with(&[0], "line.assign", &first)), Refusal::PeopleMissing);
+    for wrong in [pays(place("a-1", 0), polar), pays(place("a-1", 0), harvest), pays(place("a-1", 9), kino)] {
+        assert_eq!(code(house.agreed("line.assign", &wrong)), Refusal::LineInvalid, "{wrong:?}");
+    }
+    let both = AssignLine { returns: Some(place("a-1", 1)), ..first.clone() };
+    let neither = AssignLine { instruction: None, ..first.clone() };
+    for wrong in [both, neither] {
+        assert_eq!(code(house.agreed("line.assign", &wrong)), Refusal::LineInvalid, "{wrong:?}");
+    }
+    house.agreed("line.assign", &first).expect("kino's");
+    assert_eq!(house.instruction(kino).confirmed, money(19_000));
+    // It is somebody's once.
+    assert_eq!(code(house.agreed("line.assign", &first)), Refusal::LineInvalid);
+    house.agreed("funding.set", &funding("pa_kino", None)).expect("set");
+    let takes = |line, amount| MoveCover { line: Some(line), ..cover("pa_kino", None, Way::In, amount) };
+    assert_eq!(code(house.agreed("cover.move", &takes(place("a-1", 0), 100))), Refusal::CoverInvalid);
+    // What nobody asked for goes back, by another line of the bank's; harvest pays early by a notification in vain.
+    let early = house.booked(polar, 23_700);
+    house.notify("n-1", vec![early]).expect("imported");
+    house.accept("n-1", 2).expect("accepted");
+    assert_eq!(code(house.agreed("line.assign", &pays(place("n-1", 0), kino))), Refusal::LineInvalid);
+    let (paid, gone) = (house.booked(harvest, 4_700), nobodys(&mut house, Way::Out, 300));
+    let other = nobodys(&mut house, Way::Out, 200);
+    house.import("a-2", 19_300, vec![paid, gone, other]).expect("imported");
+    house.accept("a-2", 2).expect("accepted");
+    for wrong in [
+        back(place("a-2", 2), place("a-1", 1)),
+        back(place("a-1", 1), place("a-1", 1)),
+        back(place("a-2", 1), place("a-1", 0)),
+    ] {
+        assert_eq!(code(house.agreed("line.assign", &wrong)), Refusal::LineInvalid, "{wrong:?}");
+    }
+    house.agreed("line.assign", &back(place("a-2", 1), place("a-1", 1))).expect("went back");
+    for line in [place("a-1", 1), place("a-2", 1)] {
+        assert_eq!(code(house.agreed("line.assign", &pays(line, kino))), Refusal::LineInvalid);
+    }
+    assert_eq!(code(house.agreed("cover.move", &takes(place("a-1", 1), 100))), Refusal::CoverInvalid);
+    assert_eq!(house.stage(cycle), Stage::Funded);
+    conserved(&house);
     verified(&house);
 }

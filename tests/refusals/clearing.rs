@@ -7,10 +7,10 @@ use tallyhouse::book::{
     Booking, DayOfMonth, DayOfWeek, DisputeFee, Every, Name, Record, StatementLine, Tolerance, Way,
 };
 use tallyhouse::clearing::{
-    self, AcceptStatement, AnswerObjection, CallMargin, ClosePeriod, ComputeCycle, ConfirmDetails,
-    ConfirmDue, FileComplaint, FileDispute, FileObjection, FilledAtIssuance, ImportStatement, LinePlace,
-    MoveComplaint, MoveCover, MoveCycle, MoveDispute, MoveInstruction, PairCap, SealCycle, SetDetails,
-    SetFunding, SetNetting, SetOffCycle, SetReserve, SetSchedule,
+    self, AcceptStatement, AnswerObjection, AssignLine, CallMargin, ClaimDue, ClosePeriod, ComputeCycle,
+    ConfirmDetails, ConfirmDue, FileComplaint, FileDispute, FileObjection, FilledAtIssuance, ImportStatement,
+    LinePlace, MoveComplaint, MoveCover, MoveCycle, MoveDispute, MoveInstruction, PairCap, SealCycle,
+    SetDetails, SetFunding, SetNetting, SetOffCycle, SetReserve, SetSchedule,
 };
 use tallyhouse::machine::Request;
 use tallyhouse::types::{AwardId, ExchangeId, Hash, InstructionId};
@@ -91,7 +91,7 @@ impl Table {
                 let closing = opening.map(|opening| lines.iter().fold(opening, moved));
                 let args = ImportStatement {
                     statement: id(row.word(1)),
-                    currency: eur(),
+                    currency: id(row.or("currency", "EUR")),
                     document: Hash::default(),
                     opening: opening.map(money),
                     closing: closing.filter(|_| row.get("half").is_none()).map(money),
@@ -100,7 +100,8 @@ impl Table {
                 self.command(row, "analyst", "statement.import", &args)
             }
             "bank-accept" => {
-                let args = AcceptStatement { statement: id(row.word(1)) };
+                let args =
+                    AcceptStatement { currency: id(row.or("currency", "EUR")), statement: id(row.word(1)) };
                 self.command(row, "approver:0", "statement.accept", &args)
             }
             "fund" => {
@@ -114,8 +115,6 @@ impl Table {
                     in_flight: row.has("in-flight"),
                     per_shop: row.get("per-shop").map(|n| money(number(n))),
                     covered: row.has("covered"),
-                    cover: row.get("cover").map(|n| money(number(n))),
-                    fund: None,
                 };
                 self.command(row, "analyst", "funding.set", &args)
             }
@@ -138,6 +137,7 @@ impl Table {
                     participant: id(row.word(1)),
                     currency: id(row.or("currency", "EUR")),
                     unit: row.get("unit").map(id),
+                    fund: row.has("fund"),
                     way: word(row.word(2)),
                     amount: money(number(row.word(3))),
                     line: line.map(|(statement, line)| LinePlace {
@@ -191,12 +191,38 @@ impl Table {
                     creditor: id(row.word(2)),
                     currency: eur(),
                     amount: money(number(row.word(3))),
-                    reference: id("seen"),
+                    reference: id(row.or("reference", "seen")),
                 };
                 self.command(row, "issuing:KINO", "due.confirm", &args)
             }
+            "due-claim" => {
+                let args = ClaimDue {
+                    debtor: id(row.word(1)),
+                    creditor: id(row.word(2)),
+                    currency: eur(),
+                    amount: money(number(row.word(3))),
+                    reference: id(row.or("reference", "sent")),
+                };
+                self.command(row, "issuing:HARVEST", "due.claim", &args)
+            }
+            // `assign s1:0 to=1:pa_kino`, `assign s2:1 returns=s1:0`
+            "assign" => {
+                let place = |text: &str| {
+                    let (statement, line) = text.split_once(':').expect("a line");
+                    LinePlace { statement: id(statement), line: number(line) as u16 }
+                };
+                let args = AssignLine {
+                    currency: id(row.or("currency", "EUR")),
+                    line: place(row.word(1)),
+                    instruction: row.get("to").map(|to| self.instruction(to)),
+                    returns: row.get("returns").map(place),
+                };
+                self.command(row, "analyst", "line.assign", &args)
+            }
             "period" => {
-                let args = ClosePeriod { month: id(row.word(1)), seq: number(row.word(2)) };
+                let last = || self.node.entries.len() as u64 - 1;
+                let seq = if row.word(2) == "last" { last() } else { number(row.word(2)) };
+                let args = ClosePeriod { month: id(row.word(1)), seq };
                 self.command(row, "analyst", "period.close", &args)
             }
             "details" => {

@@ -6,19 +6,23 @@
 //! one ends settled.
 //! Refuses to know: how a cycle is decided.
 
+use super::cast::Brand;
 use super::dispute::{Busy, Ruled};
+use super::safe::Safe;
 use crate::app::{Operator, Pen, id_of};
 use crate::book::{Answered, Booking, Closing, Line, Name, Record, StatementLine, Way};
 use crate::clearing::{
-    AcceptStatement, AnswerObjection, ComputeCycle, Debt, Figures, FileObjection, GRACE, ImportStatement,
-    Matrix, Move, MoveCycle, SealCycle, SetFunding, digest,
+    AcceptStatement, AnswerObjection, BankDetails, ComputeCycle, ConfirmDetails, Debt, Figures,
+    FileObjection, GRACE, Iban, ImportStatement, LinePlace, Matrix, Move, MoveCover, MoveCycle,
+    SaltedDetails, SealCycle, SetDetails, SetFunding, digest,
 };
+use crate::clock;
 use crate::engine::Engine;
 use crate::machine::{Kind, Request};
 use crate::sign::{KeyCert, Purpose, SecretKey, Typ, sign};
 use crate::store::Read;
 use crate::types::{
-    Currency, Hash, Ident, InstructionId, Money, Month, ObjectionId, ParticipantId, Time, encode,
+    Currency, Hash, Ident, InstructionId, Money, Month, ObjectionId, ParticipantId, Time, b64, encode,
 };
 use crate::views::Reader;
 use serde::Serialize;
@@ -140,6 +144,56 @@ impl<'a> House<'a> {
             commands: 3,
             done: vec![],
         })
+    }
+
+    /// Brands say where their participants are paid: two approvers of each sign with its root, the analyst calls back.
+    pub fn accounts(&mut self, safe: &Safe, brands: &[Brand], at: Time) -> Result<(), String> {
+        for (brand, number) in brands.iter().zip(1u64..) {
+            let (id, participant, currency) =
+                (&brand.terms.id, brand.terms.participant.clone(), self.currency);
+            let mut approvers = vec![];
+            for name in ["approver-1", "approver-2"] {
+                let key = safe.brand_key(id, name)?;
+                let person = id_of(&[id.as_str(), name]);
+                let cert = KeyCert {
+                    aud: self.pen.net,
+                    key: key.public(),
+                    purpose: Purpose::Approver,
+                    owner: id.to_string(),
+                    from: at.seconds(),
+                    until: None,
+                    till: None,
+                    held: None,
+                    person: Some(person),
+                };
+                let first = sign(&brand.keys.root, Typ::KeyCert, &encode(&cert));
+                let request = self.pen.approved(first, &[&key]);
+                self.send(&request, at)?;
+                approvers.push(key);
+            }
+            // No bank has these: the check digits fit, and that is all.
+            let mut ibans = (2..99).filter_map(|digits| format!("DE{digits:02}{number:018}").parse().ok());
+            let iban: Iban = ibans.next().ok_or("no check digits fit")?;
+            let (name, salt) = (brand.terms.name.clone(), b64(&clock::random::<32>()));
+            let details = BankDetails {
+                participant: participant.clone(),
+                currency,
+                name,
+                iban,
+                bic: None,
+                mandate: None,
+            };
+            let commitment = safe.vault().keep_details(&SaltedDetails { salt, details }).map_err(text)?;
+            let set = SetDetails { participant: participant.clone(), currency, version: 1, commitment };
+            let cid = id_of(&[Kind::DetailsSet.text(), participant.as_str()]);
+            let set = self.pen.command(&brand.keys.root, &cid, Kind::DetailsSet, &set);
+            let by: Vec<&SecretKey> = approvers.iter().collect();
+            let request = self.pen.approved(set, &by);
+            self.send(&request, at)?;
+            let called = ConfirmDetails { participant: participant.clone(), currency, version: 1 };
+            self.ask(Kind::DetailsConfirmed, participant.as_str(), &called, at)?;
+        }
+        Ok(())
     }
 
     /// When something is to be done next, if nothing happens before: `None` if nothing is under way.
@@ -397,8 +451,7 @@ impl<'a> House<'a> {
             }
             Next::Settle => {
                 let lines = self.lines_now(cycle)?;
-                let drawn = self.closing(cycle)?.sums.iter().map(|sums| sums.drawn.get()).sum();
-                self.statement(&format!("{cycle}-out"), lines.iter(), Way::Out, drawn, at)?;
+                self.statement(&format!("{cycle}-out"), lines.iter(), Way::Out, 0, at)?;
                 self.advance(MoveCycle::bare(cycle, Move::Settle), at)?;
                 self.done.push(open.closed);
                 return Ok(());
@@ -430,10 +483,21 @@ impl<'a> House<'a> {
             in_flight: false,
             per_shop: None,
             covered: false,
-            cover: Some(Money::new(owes).ok_or("too much")?),
-            fund: Some(Money::ZERO),
         };
         self.agreed(Kind::FundingSet, &cycle.to_string(), &args, at)?;
+        let name = format!("{cycle}-cover");
+        self.statement(&name, [].iter(), Way::In, owes, at)?;
+        let args = MoveCover {
+            participant: who.clone(),
+            currency: self.currency,
+            unit: None,
+            fund: false,
+            way: Way::In,
+            amount: Money::new(owes).ok_or("too much")?,
+            line: Some(LinePlace { statement: format!("{name}-0").parse().map_err(text)?, line: 0 }),
+            reference: None,
+        };
+        self.agreed(Kind::CoverMoved, &cycle.to_string(), &args, at)?;
         self.advance(MoveCycle::bare(cycle, Move::Shortfall), at)?;
         self.advance(MoveCycle::bare(cycle, Move::Cover), at).map(drop)
     }
@@ -482,7 +546,7 @@ impl<'a> House<'a> {
             };
             self.ask(Kind::StatementImported, statement.as_str(), &args, at)?;
             let cid = id_of(&["accept", statement.as_str()]);
-            let args = AcceptStatement { statement };
+            let args = AcceptStatement { currency: self.currency, statement };
             let accepted = self.pen.command(&self.approvers[0], &cid, Kind::StatementAccepted, &args);
             self.send(&Request::of(vec![accepted]), at)?;
         }

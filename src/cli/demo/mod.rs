@@ -157,7 +157,8 @@ fn play(plan: &Plan, home: &Home, tuning: &Tuning) -> Result<(Page, Sandbox), St
     let people =
         [safe.operator_key("analyst")?, safe.operator_key("approver-1")?, safe.operator_key("approver-2")?];
     let (engine, views) = (&network.engine, &network.views);
-    let house = House::hire(engine, views, pen, currency.code, &operator, people, survey.start)?;
+    let mut house = House::hire(engine, views, pen, currency.code, &operator, people, survey.start)?;
+    house.accounts(&safe, &cast, survey.start)?;
     let Done { mut tally, last, cast, months } =
         replay(&network, Cast::new(terms, pen, cast, &safe), house, plan)?;
     let sandbox = Sandbox::make(&network.engine, &cast, &safe, last)?;

@@ -1,0 +1,80 @@
+//! Lines of accepted statements that are nobody's still.
+//!
+//! Owns: which they are, and what each may be about.
+//! Promises: a line is here until two people said what it was about, or all of it became cover.
+//! Refuses to know: who says so.
+
+use super::{Desk, Fault};
+use crate::book::{Exception, Name, Record, Statement, Way};
+use crate::types::{Currency, Ident, InstructionId, Money};
+use serde::Serialize;
+
+/// Records looked at at a time.
+const PAGE: usize = 500;
+
+/// A line that is nobody's.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Nobodys {
+    /// The statement.
+    pub statement: Ident,
+    /// The line's number in it, from 0.
+    pub line: u16,
+    /// The bank's reference of the entry.
+    pub entry: Ident,
+    /// In which direction money moved.
+    pub way: Way,
+    /// How much of it is nobody's.
+    pub amount: Money,
+    /// Why it changed nothing.
+    pub why: Exception,
+    /// Instructions of the same way of which so much is open.
+    pub candidates: Vec<InstructionId>,
+}
+
+impl Desk<'_> {
+    /// Those of a currency's account, in the order of the statements' names.
+    pub fn nobodys(&self, currency: Currency) -> Result<Vec<Nobodys>, Fault> {
+        let open = self.open_instructions(currency)?.all;
+        let fits = |way: Way, amount: Money| -> Vec<InstructionId> {
+            let of = open.iter().filter(|(_, one)| one.way == way && one.fate.is_none());
+            let of = of.filter(|(_, one)| one.amount.minus(one.confirmed) == Some(amount));
+            of.map(|(id, _)| *id).collect()
+        };
+        let prefix = format!("statement/{currency}/");
+        let (mut all, mut after) = (vec![], prefix.clone());
+        loop {
+            let rows = self.read.scan(&after, PAGE)?.rows;
+            for row in &rows {
+                if !row.key.starts_with(&prefix) {
+                    return Ok(all);
+                }
+                let damaged = |e: crate::types::Malformed| Fault::Damaged(format!("{}: {e}", row.key));
+                let name: Name = row.key.parse().map_err(damaged)?;
+                let record = Record::decode(&name, &row.value).map_err(damaged)?;
+                let (Name::Statement(_, id), Record::Statement(statement)) = (name, record) else { continue };
+                all.extend(of_statement(&id, &statement, &fits));
+            }
+            match rows.last() {
+                Some(row) => after.clone_from(&row.key),
+                None => return Ok(all),
+            }
+        }
+    }
+}
+
+fn of_statement(
+    id: &Ident,
+    statement: &Statement,
+    fits: &dyn Fn(Way, Money) -> Vec<InstructionId>,
+) -> Vec<Nobodys> {
+    let left = |number: u16, amount: Money| {
+        let used = statement.covers.iter().find(|(line, _)| *line == number).map(|(_, used)| *used);
+        amount.minus(used.unwrap_or_default()).filter(|left| !left.is_zero())
+    };
+    let one = |(line, of): (u16, &crate::book::StatementLine)| {
+        let (why, amount) = (statement.unmatched(line)?, left(line, of.amount)?);
+        let (statement, entry, way) = (id.clone(), of.entry.clone(), of.way);
+        Some(Nobodys { statement, line, entry, way, amount, why, candidates: fits(way, amount) })
+    };
+    (0u16..).zip(&statement.lines).filter_map(one).collect()
+}
