@@ -149,6 +149,8 @@ fn nobody_signs_for_another() {
                         && at > 0
                         && matches!(role, Role::Approver("br_harvest")))
                     || may_speak(entry.body.kind, *role)
+                    // Another analyst accepts what one imported, as an approver does.
+                    || (entry.body.kind == Kind::StatementAccepted && thief.kid == caller.kid)
                     // To the withdrawal of cover its brand's root or an approver of it agrees.
                     || (entry.body.kind == Kind::CoverMoved
                         && at == 3
