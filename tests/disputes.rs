@@ -7,16 +7,17 @@
 
 mod common;
 
+use common::dispute::over;
 use common::house::{House, code, eur, funding};
 use common::node::{replay_by_applying, replay_by_checking};
 use common::rng::Rng;
 use common::world::{Holder, id, money};
 use tallyhouse::book::{
-    Dispute, DisputeFee, DisputeStage, Draft, Name, PROVISIONAL, Payment, PointsEffect, Record,
+    Dispute, DisputeStage, Draft, Fee, LosingFees, Name, PROVISIONAL, Payment, PointsEffect, Record, Tax,
 };
-use tallyhouse::clearing::{DisputeStep, FileDispute, MoveDispute};
-use tallyhouse::prices::{Exposure, exposure};
-use tallyhouse::types::{DisputeId, Money, PaymentId, Points, Refusal, Refused};
+use tallyhouse::clearing::{DisputeStep, FileDispute, REASONS};
+use tallyhouse::prices::{Exposure, PublishFees, exposure};
+use tallyhouse::types::{DisputeId, Money, PaymentId, Points, Refusal, Refused, Time};
 
 /// A payment of harvest's points in kino's shop: harvest owes kino for it.
 fn paid(house: &mut House, amount: u64, capture: bool) -> (Holder, PaymentId) {
@@ -26,42 +27,19 @@ fn paid(house: &mut House, amount: u64, capture: bool) -> (Holder, PaymentId) {
     (holder, payment)
 }
 
-fn file(
-    house: &mut House,
-    payment: PaymentId,
-    amount: u64,
-    points: Option<PointsEffect>,
-) -> Result<DisputeId, Refused> {
-    let args = FileDispute {
-        payment: Some(payment),
-        unit: Some(id("HARVEST")),
-        exchange: None,
-        fee: None,
-        award: None,
-        amount: money(amount),
-        reason: id("fraud"),
-        points,
-        evidence: vec![],
-    };
-    house.by_brand(0, "dispute.file", &args).map(|answer| DisputeId { seq: answer.seq, part: 0 })
+fn file(house: &mut House, payment: PaymentId, amount: u64, reason: &str) -> Result<DisputeId, Refused> {
+    house.dispute(0, &over(payment, "HARVEST", amount, reason))
 }
 
 /// A step by whoever takes it: the filer is harvest, the target kino.
-fn take(
-    house: &mut House,
-    dispute: DisputeId,
-    step: DisputeStep,
-    fees: &[DisputeFee],
-) -> Result<(), Refused> {
-    let args = MoveDispute { dispute, step, fees: fees.to_vec(), evidence: vec![] };
+fn take(house: &mut House, dispute: DisputeId, step: DisputeStep) -> Result<(), Refused> {
     use DisputeStep as T;
-    match step {
-        T::Withdraw | T::Escalate => house.by_brand(0, "dispute.move", &args),
-        T::Accept | T::Represent | T::Concede => house.by_brand(1, "dispute.move", &args),
-        T::ChargeBack | T::RuleForFiler | T::RuleForTarget => house.agreed("dispute.move", &args),
-        T::Close | T::Review | T::Lapse => house.ask("dispute.move", &args),
-    }
-    .map(drop)
+    let by = match step {
+        T::Withdraw | T::Escalate => Some(0),
+        T::Accept | T::Represent | T::Concede => Some(1),
+        T::ChargeBack | T::RuleForFiler | T::RuleForTarget | T::Close | T::Review | T::Lapse => None,
+    };
+    house.argue(by, dispute, step)
 }
 
 fn refund(house: &mut House, bill: PaymentId, amount: u64) -> Result<(), Refused> {
@@ -115,31 +93,32 @@ fn every_step_at_every_stage() {
     let open: &[(usize, &[T])] = &[
         (0, &[T::ChargeBack, T::Close, T::Withdraw]),
         (1, &[T::Accept, T::Represent, T::Withdraw]),
-        (2, &[T::Review, T::Withdraw]),
-        (3, &[T::Close, T::Escalate, T::Withdraw]),
+        (2, &[T::Review, T::Concede, T::Withdraw]),
+        (3, &[T::Close, T::Concede, T::Escalate, T::Withdraw]),
         (4, &[T::Concede, T::Escalate, T::Withdraw]),
-        (5, &[T::RuleForFiler, T::RuleForTarget]),
+        (5, &[T::RuleForFiler, T::RuleForTarget, T::Concede]),
     ];
     let mut house = House::new(1, false);
-    let (_, bill) = paid(&mut house, 200_000, true);
+    paid(&mut house, 1_000, true);
     for (far, allowed) in open {
         for one in *allowed {
-            let dispute_id = file(&mut house, bill, 100, None).expect("filed");
+            let bill = house.pay(1, "HARVEST", 0, 1_000, true).expect("paid");
+            let dispute_id = file(&mut house, bill, 100, "fraud").expect("filed");
             for step in &through[..*far] {
-                take(&mut house, dispute_id, *step, &[]).expect("a step on the way");
+                take(&mut house, dispute_id, *step).expect("a step on the way");
             }
             let stage = dispute(&house, dispute_id).stage;
             for step in DisputeStep::ALL.iter().filter(|step| !allowed.contains(step)) {
-                let no = take(&mut house, dispute_id, *step, &[]);
+                let no = take(&mut house, dispute_id, *step);
                 assert_eq!(code(no), Refusal::DisputeStage, "{stage:?}, {step:?}");
                 assert_eq!(dispute(&house, dispute_id).stage, stage);
             }
-            take(&mut house, dispute_id, *one, &[]).unwrap_or_else(|no| panic!("{stage:?}, {one:?}: {no}"));
+            take(&mut house, dispute_id, *one).unwrap_or_else(|no| panic!("{stage:?}, {one:?}: {no}"));
             // An end takes no step any more, and says what it came to.
             let after = dispute(&house, dispute_id);
             if after.outcome.is_some() {
                 for step in DisputeStep::ALL {
-                    assert_eq!(code(take(&mut house, dispute_id, step, &[])), Refusal::DisputeStage);
+                    assert_eq!(code(take(&mut house, dispute_id, step)), Refusal::DisputeStage);
                 }
                 assert_eq!(dispute(&house, dispute_id), after);
             }
@@ -156,9 +135,9 @@ fn a_charge_back_costs_its_target_and_gives_its_filer_nothing() {
     }
     let (_, bill) = paid(&mut house, 100_000, true);
     let before = (exposed(&house, "pa_harvest"), exposed(&house, "pa_kino"));
-    let id = file(&mut house, bill, 9_500, None).expect("filed");
+    let id = file(&mut house, bill, 9_500, "fraud").expect("filed");
     assert_eq!((exposed(&house, "pa_harvest"), exposed(&house, "pa_kino")), before, "filing costs nobody");
-    take(&mut house, id, DisputeStep::ChargeBack, &[]).expect("charged back");
+    take(&mut house, id, DisputeStep::ChargeBack).expect("charged back");
     assert_eq!(exposed(&house, "pa_harvest"), before.0, "no headroom for whoever files");
     let after = exposed(&house, "pa_kino");
     assert_eq!((after.position, after.used()), (before.1.position, before.1.used() + 9_500));
@@ -166,7 +145,7 @@ fn a_charge_back_costs_its_target_and_gives_its_filer_nothing() {
     assert_eq!((owes(&house, PROVISIONAL), owes(&house, 1)), (-9_500, 95_000));
     assert_eq!(disputed(&house, "pa_kino"), 9_500);
     // Whoever is charged back may issue no more than that leaves, whatever else it files itself.
-    take(&mut house, id, DisputeStep::Accept, &[]).expect("accepted");
+    take(&mut house, id, DisputeStep::Accept).expect("accepted");
     assert_eq!((owes(&house, PROVISIONAL), owes(&house, 1)), (0, 85_500));
     assert_eq!(disputed(&house, "pa_kino"), 0);
     assert_eq!(exposed(&house, "pa_harvest").position, before.0.position + 9_500);
@@ -182,10 +161,11 @@ fn an_end_gives_the_lots_back_or_none() {
         let (holder, bill) = paid(&mut house, 100_000, true);
         let spent = points_of(&house, &holder);
         assert_eq!(spent, 1_000_000 - 5_000);
-        let id = file(&mut house, bill, 9_500, effect).expect("filed");
-        take(&mut house, id, DisputeStep::ChargeBack, &[]).expect("charged back");
+        let asked = FileDispute { points: effect, ..over(bill, "HARVEST", 9_500, "fraud") };
+        let id = house.dispute(0, &asked).expect("filed");
+        take(&mut house, id, DisputeStep::ChargeBack).expect("charged back");
         assert_eq!(points_of(&house, &holder), spent, "nothing before the end");
-        take(&mut house, id, DisputeStep::Accept, &[]).expect("accepted");
+        take(&mut house, id, DisputeStep::Accept).expect("accepted");
         // A tenth of the obligation stands for a tenth of the points.
         assert_eq!(points_of(&house, &holder), spent + back);
         let wanted = if back > 0 { PointsEffect::Restore } else { PointsEffect::None };
@@ -199,32 +179,51 @@ fn an_end_gives_the_lots_back_or_none() {
     }
 }
 
+/// Publishes what losing costs, to polar and to whoever wins, and waits until that is in force.
+fn publish(house: &mut House, version: u64, network: u64, winner: u64) -> Result<u64, Refused> {
+    let free = Fee { ppm: 0, min: Money::ZERO, max: None, refundable: true };
+    let from = house.now.seconds() + 31 * 86_400;
+    let args = PublishFees {
+        version,
+        currency: eur(),
+        from,
+        until: None,
+        supplier: id("pa_polar"),
+        acceptor: free,
+        issuer: free,
+        exchange: None,
+        tax: Tax::default(),
+        dispute: Some(LosingFees { network: money(network), winner: money(winner) }),
+        reason: None,
+    };
+    house.agreed("fees.publish", &args).map(|_| from)
+}
+
 #[test]
 fn losing_costs_whoever_goes_on_and_loses() {
     use DisputeStep as T;
-    let fees = [
-        DisputeFee { to: Some(id("pa_polar")), amount: money(70) },
-        DisputeFee { to: None, amount: money(30) },
-    ];
     // The way, then what harvest and kino owe polar, and kino harvest, for losing it.
     let ways: &[(&[T], i64, i64, i64)] = &[
         (&[T::ChargeBack, T::Accept], 0, 0, 0),
         (&[T::ChargeBack, T::Withdraw], 0, 0, 0),
         (&[T::ChargeBack, T::Represent, T::Withdraw], 70, 0, -30),
+        (&[T::ChargeBack, T::Represent, T::Concede], 0, 70, 30),
         (&[T::ChargeBack, T::Represent, T::Review, T::Close], 70, 0, -30),
         (&[T::ChargeBack, T::Represent, T::Review, T::Escalate, T::Concede], 0, 70, 30),
         (&[T::ChargeBack, T::Represent, T::Review, T::Escalate, T::Escalate, T::RuleForFiler], 0, 70, 30),
         (&[T::ChargeBack, T::Represent, T::Review, T::Escalate, T::Escalate, T::RuleForTarget], 70, 0, -30),
     ];
     let mut house = House::new(4, false);
-    let (_, bill) = paid(&mut house, 100_000, true);
+    house.award("HARVEST", 0, 1_000_000);
+    publish(&mut house, 1, 70, 30).expect("published");
+    house.now = house.now.plus_seconds(32 * 86_400);
     let to_polar = |house: &House, who: &str| -total(house, &Name::Pair(1, id(who), id("pa_polar"), eur()));
     for (way, harvest, kino, between) in ways {
+        let bill = house.pay(1, "HARVEST", 0, 1_000, true).expect("paid");
         let before = (to_polar(&house, "pa_harvest"), to_polar(&house, "pa_kino"), owes(&house, 1));
-        let id = file(&mut house, bill, 100, None).expect("filed");
+        let id = file(&mut house, bill, 100, "fraud").expect("filed");
         for step in *way {
-            let named: &[DisputeFee] = if *step == T::ChargeBack { &fees } else { &[] };
-            take(&mut house, id, *step, named).unwrap_or_else(|no| panic!("{way:?}: {no}"));
+            take(&mut house, id, *step).unwrap_or_else(|no| panic!("{way:?}: {no}"));
         }
         let outcome = dispute(&house, id).outcome.expect("an end");
         let back = if outcome.for_filer { 100 } else { 0 };
@@ -236,7 +235,115 @@ fn losing_costs_whoever_goes_on_and_loses() {
     verified(&house);
 }
 
-/// After every step: what is disputed and refunded is never more than was captured, the provisional book is what is
+#[test]
+fn losing_costs_what_was_published_when_it_was_filed() {
+    let mut house = House::new(5, false);
+    house.award("HARVEST", 0, 1_000_000);
+    let pinned = |house: &House, id| {
+        let one = dispute(house, id);
+        let amounts: Vec<u64> = one.fees.iter().map(|fee| fee.amount.get()).collect();
+        (one.fees_version, amounts)
+    };
+    let bill = |house: &mut House| house.pay(1, "HARVEST", 0, 1_000, true).expect("paid");
+    let first = bill(&mut house);
+    let free = file(&mut house, first, 1, "fraud").expect("filed");
+    assert_eq!(pinned(&house, free), (None, vec![]), "nothing was published");
+    // At most 1,000.00 of the bank's in all, of which each cent is a hundred here.
+    assert_eq!(code(publish(&mut house, 1, 10_000_000, 1)), Refusal::SettingInvalid);
+    publish(&mut house, 1, 9_999_999, 1).expect("published");
+    let announced = file(&mut house, first, 1, "duplicate").expect("filed");
+    assert_eq!(pinned(&house, announced), (None, vec![]), "announced is not in force");
+    house.now = house.now.plus_seconds(32 * 86_400);
+    let second = bill(&mut house);
+    let one = file(&mut house, second, 1, "fraud").expect("filed");
+    publish(&mut house, 2, 0, 5).expect("published");
+    house.now = house.now.plus_seconds(32 * 86_400);
+    let third = bill(&mut house);
+    let two = file(&mut house, third, 1, "fraud").expect("filed");
+    assert_eq!(
+        (pinned(&house, one), pinned(&house, two)),
+        ((Some(1), vec![9_999_999, 1]), (Some(2), vec![5]))
+    );
+    // What is published later changes nothing for what was filed before.
+    use DisputeStep as T;
+    for step in [T::ChargeBack, T::Represent, T::Withdraw] {
+        take(&mut house, one, step).expect("a step");
+    }
+    assert_eq!(dispute(&house, one).outcome.expect("an end").fees, money(10_000_000));
+    verified(&house);
+}
+
+#[test]
+fn nobody_holds_refunds_up_by_filing_again() {
+    use DisputeStep as T;
+    let mut house = House::new(6, false);
+    let (_, bill) = paid(&mut house, 100_000, true);
+    // Filed is not charged back: what is refunded first is not charged back as well.
+    let first = file(&mut house, bill, 95_000, "fraud").expect("filed");
+    refund(&mut house, bill, 60_000).expect("refunded");
+    take(&mut house, first, T::ChargeBack).expect("charged back");
+    assert_eq!(dispute(&house, first).amount, money(38_000), "what is owed still");
+    // Charged back is not refunded: it says who has until when, and what can be refunded.
+    let no = refund(&mut house, bill, 1).expect_err("all is charged back");
+    let until = Time::from_seconds(dispute(&house, first).until).expect("in range").to_string();
+    let about = no.to_string();
+    for wanted in ["0 can be refunded now", &first.to_string(), &until, "accept or concede"] {
+        assert!(about.contains(wanted), "{about}: {wanted}");
+    }
+    take(&mut house, first, T::Withdraw).expect("withdrawn");
+    refund(&mut house, bill, 10_000).expect("refunded");
+    // The same reason counts once, whatever became of it; three in all.
+    assert_eq!(code(file(&mut house, bill, 1, "fraud")), Refusal::DisputeInvalid);
+    let second = file(&mut house, bill, 9_500, "duplicate").expect("filed");
+    take(&mut house, second, T::ChargeBack).expect("charged back");
+    refund(&mut house, bill, 20_001).expect_err("10,000 stay for what is charged back");
+    refund(&mut house, bill, 20_000).expect("what is not charged back is refunded at any time");
+    // Its target lets it pass after it has answered, too: the points come back by that.
+    take(&mut house, second, T::Represent).expect("represented");
+    take(&mut house, second, T::Concede).expect("conceded");
+    let third = file(&mut house, bill, 1, "wrong_amount");
+    assert_eq!(code(third), Refusal::DisputeInvalid, "nothing is left");
+    let other = house.pay(1, "HARVEST", 0, 10_000, true).expect("paid");
+    for reason in ["fraud", "duplicate", "wrong_amount"] {
+        let id = file(&mut house, other, 1, reason).expect("filed");
+        take(&mut house, id, T::Withdraw).expect("withdrawn");
+    }
+    assert_eq!(code(file(&mut house, other, 1, "not_ours")), Refusal::DisputeInvalid);
+    // Refunded in full, there is nothing to charge back.
+    let last = house.pay(1, "HARVEST", 0, 10_000, true).expect("paid");
+    let filed = file(&mut house, last, 9_500, "fraud").expect("filed");
+    refund(&mut house, last, 10_000).expect("refunded");
+    assert_eq!(code(take(&mut house, filed, T::ChargeBack)), Refusal::DisputeInvalid);
+    take(&mut house, filed, T::Close).expect("closed");
+    verified(&house);
+}
+
+/// What can be refunded of a payment: captured, neither refunded nor charged back; by the disputes, not by what is kept
+/// with the payment.
+fn refundable(house: &House, bill: PaymentId, disputes: &[DisputeId]) -> u64 {
+    let one = payment(house, bill);
+    let share = &one.shares[0];
+    let mut charged = 0;
+    for one in disputes.iter().map(|id| dispute(house, *id)).filter(|one| one.payment == Some(bill)) {
+        let stands = match &one.outcome {
+            Some(outcome) => outcome.for_filer,
+            None => one.stage != DisputeStage::Filed,
+        };
+        charged += if stands { one.amount.get() } else { 0 };
+    }
+    let n = one.captured.get() - one.refunded.get();
+    // The most of which what is left still covers it, found by trying.
+    let covers =
+        |back: u64| share.obligation.share_floor(n - back, one.amount.get()).expect("fits").get() >= charged;
+    let (mut low, mut high) = (0, n);
+    while low < high {
+        let middle = (low + high).div_ceil(2);
+        if covers(middle) { low = middle } else { high = middle - 1 }
+    }
+    low
+}
+
+/// After every step: what is charged back and refunded is never more than was captured, the provisional book is what is
 /// charged back and open, and points are where the numbers say.
 fn holds(house: &House, holder: &Holder, bills: &[PaymentId], disputes: &[DisputeId]) {
     use DisputeStage as S;
@@ -259,7 +366,8 @@ fn holds(house: &House, holder: &Holder, bills: &[PaymentId], disputes: &[Disput
         for one in of {
             let won = one.outcome.as_ref().is_some_and(|outcome| outcome.for_filer);
             let amount = one.amount.get();
-            charged += if won || one.outcome.is_none() { amount } else { 0 };
+            let pending = one.outcome.is_none() && one.stage != S::Filed;
+            charged += if won || pending { amount } else { 0 };
             taken_back += if won { amount } else { 0 };
             restored += if won && one.points == PointsEffect::Restore { amount } else { 0 };
         }
@@ -286,10 +394,10 @@ fn any_order_of_disputes_captures_and_refunds_keeps_every_sum() {
         }
         let (holder, first) = paid(&mut house, 1 + rng.below(70_000), false);
         let mut bills = vec![first];
-        bills.push(house.pay(1, "HARVEST", 0, 1 + rng.below(70_000), true).expect("paid"));
+        bills.extend((0..3).map(|_| house.pay(1, "HARVEST", 0, 1 + rng.below(70_000), true).expect("paid")));
         let mut disputes: Vec<DisputeId> = vec![];
-        for _ in 0..60 {
-            let bill = bills[rng.below(2) as usize];
+        for _ in 0..80 {
+            let bill = bills[rng.below(4) as usize];
             let of = payment(&house, bill).amount.get();
             let some = 1 + rng.below(of / 3 + 1);
             let (kino, harvest) = (exposed(&house, "pa_kino").used(), exposed(&house, "pa_harvest").used());
@@ -300,10 +408,23 @@ fn any_order_of_disputes_captures_and_refunds_keeps_every_sum() {
                     let request = house.world.capture(till, &cid, bill, some, false);
                     let _ = house.send(request);
                 }
-                1 => drop(refund(&mut house, bill, some)),
+                // What is not charged back is refunded at any time, and no more than that.
+                1 => {
+                    let most = refundable(&house, bill, &disputes);
+                    let back = [some, most, most + 1][rng.below(3) as usize];
+                    let done = refund(&mut house, bill, back);
+                    assert_eq!(done.is_ok(), (1..=most).contains(&back), "{back} of {most}: {done:?}");
+                }
                 2 => {
                     let points = [None, Some(PointsEffect::None)][rng.below(2) as usize];
-                    disputes.extend(file(&mut house, bill, some, points).ok());
+                    let reason = REASONS[rng.below(REASONS.len() as u64) as usize].code;
+                    let of_bill: Vec<Dispute> = disputes.iter().map(|id| dispute(&house, *id)).collect();
+                    let of_bill: Vec<_> = of_bill.iter().filter(|one| one.payment == Some(bill)).collect();
+                    let again = of_bill.len() >= 3 || of_bill.iter().any(|one| one.reason.as_str() == reason);
+                    let args = FileDispute { points, ..over(bill, "HARVEST", some, reason) };
+                    let filed = house.dispute(0, &args);
+                    assert!(!again || filed.is_err(), "{reason} over {bill}, again");
+                    disputes.extend(filed.ok());
                     assert_eq!(exposed(&house, "pa_harvest").used(), harvest);
                     assert_eq!(exposed(&house, "pa_kino").used(), kino);
                 }
@@ -312,7 +433,7 @@ fn any_order_of_disputes_captures_and_refunds_keeps_every_sum() {
                     let at = disputes[rng.below(disputes.len() as u64) as usize];
                     let step = DisputeStep::ALL[rng.below(11) as usize];
                     let before = dispute(&house, at);
-                    if take(&mut house, at, step, &[]).is_ok() && dispute(&house, at).outcome.is_none() {
+                    if take(&mut house, at, step).is_ok() && dispute(&house, at).outcome.is_none() {
                         // Whatever its filer does, it has no more headroom before the end.
                         assert_eq!(exposed(&house, "pa_harvest").used(), harvest, "{step:?}");
                     } else if before.outcome.is_some() {
@@ -322,6 +443,19 @@ fn any_order_of_disputes_captures_and_refunds_keeps_every_sum() {
             }
             holds(&house, &holder, &bills, &disputes);
         }
+        // The filer takes back what it can, the target gives in to the rest, and all that is left comes back.
+        for id in &disputes {
+            if dispute(&house, *id).outcome.is_none() && take(&mut house, *id, DisputeStep::Withdraw).is_err()
+            {
+                take(&mut house, *id, DisputeStep::Concede).expect("it may give in at any time");
+            }
+        }
+        for bill in &bills {
+            let most = refundable(&house, *bill, &disputes);
+            assert!(most == 0 || refund(&mut house, *bill, most).is_ok(), "{most} of {bill}");
+            assert_eq!(code(refund(&mut house, *bill, 1)), Refusal::RefundExceeded);
+        }
+        holds(&house, &holder, &bills, &disputes);
         verified(&house);
     }
 }

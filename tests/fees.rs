@@ -15,7 +15,9 @@ use common::house::{House, eur};
 use common::rng::Rng;
 use common::world::{Holder, id, money, points};
 use std::collections::BTreeMap;
-use tallyhouse::book::{ExchangeFee, Fee, FeeTerms, Name, Place, Record, Service, Tax, TaxCategory};
+use tallyhouse::book::{
+    ExchangeFee, Fee, FeeTerms, Name, PROVISIONAL, Place, Record, Service, Tax, TaxCategory,
+};
 use tallyhouse::log::open;
 use tallyhouse::machine::PartBody;
 use tallyhouse::payments::{AgreeExchange, MakeOffer, WantedExchange, WantedPayment, WantedShare};
@@ -43,6 +45,7 @@ fn fees(version: u64, from: u64, acceptor: Fee, issuer: Fee, rate: u32) -> Publi
         issuer,
         exchange: None,
         tax: standard(rate),
+        dispute: None,
         reason: None,
     }
 }
@@ -59,10 +62,11 @@ fn charging(seed: u64, acceptor: Fee, issuer: Fee, rate: u32) -> House {
     house
 }
 
-/// What one participant owes another by everything that was booked, over all cycles.
+/// What one participant owes another by everything that was booked for good, over all cycles.
 fn owes(house: &House, debtor: &str, creditor: &str) -> i64 {
     let (debtor, creditor): (ParticipantId, ParticipantId) = (id(debtor), id(creditor));
     let all = house.node.state.0.iter().map(|(name, record)| match (name, &**record) {
+        (Name::Pair(PROVISIONAL, ..), _) => 0,
         (Name::Pair(_, a, b, _), Record::Total(n)) if *a == creditor && *b == debtor => *n,
         (Name::Pair(_, a, b, _), Record::Total(n)) if *a == debtor && *b == creditor => -n,
         _ => 0,

@@ -10,6 +10,7 @@ mod common;
 #[path = "issuance/scene.rs"]
 mod scene;
 
+use common::dispute::about;
 use common::house::{House, code, eur, funding};
 use common::rng::Rng;
 use common::world::{id, money, points};
@@ -19,13 +20,13 @@ use scene::{
 };
 use std::collections::BTreeMap;
 use tallyhouse::book::{BreakageTo, Name, Record, Shared};
-use tallyhouse::clearing::{DisputeStep, FileDispute, MoveDispute, PairCap, SetFunding};
+use tallyhouse::clearing::{DisputeStep, FileDispute, PairCap, SetFunding};
 use tallyhouse::formats::{Cut, Ledger};
 use tallyhouse::log::{Envelope, Slot};
 use tallyhouse::machine::Event;
 use tallyhouse::payments::{AgreeExchange, MakeOffer, WantedExchange};
 use tallyhouse::points::Verdict;
-use tallyhouse::types::{DisputeId, ExchangeId, Hash, ParticipantId, PaymentId, Refusal, Refused};
+use tallyhouse::types::{ExchangeId, Hash, ParticipantId, PaymentId, Refusal, Refused};
 
 #[test]
 fn a_reserve_stands_at_what_is_outstanding_whatever_happens() {
@@ -325,27 +326,10 @@ fn exchanges_draw_on_the_one_reserve_and_fill_the_other() {
     assert_eq!(has(&house, ISSUER, "pa_polar"), 3_990);
     assert_eq!(nets(&house)[&id("pa_franchise")], (790 + 190) * 19);
     // A dispute over the first goes the way that it came.
-    let args = FileDispute {
-        payment: None,
-        unit: None,
-        exchange: Some(out),
-        award: None,
-        fee: None,
-        amount: money(1_000),
-        reason: id("not_ours"),
-        points: None,
-        evidence: vec![],
-    };
-    let filed = house.by_brand(1, "dispute.file", &args).expect("filed");
-    let dispute = DisputeId { seq: filed.seq, part: 0 };
-    for (brand, step) in [(None, DisputeStep::ChargeBack), (Some(2), DisputeStep::Accept)] {
-        let args = MoveDispute { dispute, step, fees: vec![], evidence: vec![] };
-        let done = match brand {
-            Some(brand) => house.by_brand(brand, "dispute.move", &args),
-            None => house.ask("dispute.move", &args),
-        };
-        done.expect("moved");
-    }
+    let args = FileDispute { exchange: Some(out), ..about(1_000, "not_ours") };
+    let dispute = house.dispute(1, &args).expect("filed");
+    house.argue(None, dispute, DisputeStep::ChargeBack).expect("charged back");
+    house.argue(Some(2), dispute, DisputeStep::Accept).expect("accepted");
     watch.follow(&house);
     assert_eq!(has(&house, "pa_polar", "pa_franchise"), 2_990);
     assert_eq!(nets(&house)[&id("pa_franchise")], (790 + 190) * 19);

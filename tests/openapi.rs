@@ -253,6 +253,7 @@ fn reads(route: &Route, args: &str) -> Result<(), serde_json::Error> {
         "freezeAccount" => read::<n::FreezeAccount>(args),
         "openAccount" => read::<n::OpenAccount>(args),
         "award" => read::<tallyhouse::sign::AwardOrder>(args),
+        "clawBack" => read::<tallyhouse::points::ClawBack>(args),
         "openConsent" => read::<p::OpenConsent>(args),
         "authorisePayment" => read::<p::Authorise>(args),
         "capturePayment" => read::<p::Capture>(args),

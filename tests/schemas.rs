@@ -298,6 +298,7 @@ fn reads_args(kind: &str, args: &str) -> bool {
         "period.close" => all::<c::ClosePeriod>(args),
         "details.set" => all::<c::SetDetails>(args),
         "details.confirm" => all::<c::ConfirmDetails>(args),
+        "points.claw_back" => all::<tallyhouse::points::ClawBack>(args),
         "dispute.file" => all::<c::FileDispute>(args),
         "dispute.move" => all::<c::MoveDispute>(args),
         "complaint.file" => all::<c::FileComplaint>(args),

@@ -10,6 +10,7 @@
 mod agreed;
 mod common;
 
+use common::dispute::about;
 use common::house::{House, code, eur};
 use common::node::{How, Replay, replay_by_applying, replay_by_checking};
 use common::rng::Rng;
@@ -17,11 +18,11 @@ use common::world::{Key, id, money, rate};
 use tallyhouse::book::{
     BreakageTo, DisputeStage, KeyState, Name, Origin, PROVISIONAL, PointsEffect, Record, Sponsored,
 };
-use tallyhouse::clearing::{DisputeStep, FileDispute, MoveDispute};
+use tallyhouse::clearing::{DisputeStep, FileDispute};
 use tallyhouse::points::Verdict;
 use tallyhouse::prices::PublishPrices;
 use tallyhouse::sign::{Award, KeyBudget, SponsorTerms};
-use tallyhouse::types::{AccountId, AwardId, DisputeId, Refusal, Refused, encode};
+use tallyhouse::types::{AccountId, AwardId, Refusal, Refused, encode};
 
 const UNIT: &str = "HARVEST";
 
@@ -246,59 +247,39 @@ fn nothing_is_sponsored_while_points_are_worth_more_than_is_paid() {
     assert_eq!(has(&house, "pa_harvest", "pa_kino"), 5 * 23);
 }
 
-fn step(house: &mut House, dispute: DisputeId, by: Option<usize>, step: DisputeStep) -> Result<(), Refused> {
-    let args = MoveDispute { dispute, step, fees: vec![], evidence: vec![] };
-    match by {
-        Some(brand) => house.by_brand(brand, "dispute.move", &args),
-        None => house.agreed("dispute.move", &args),
-    }
-    .map(drop)
-}
-
 #[test]
 fn a_sponsor_disputes_what_it_was_charged() {
     let (mut house, key, holders) = scene(5);
     house.sponsor(1, UNIT, &key, &[1]).expect("granted");
     let seq = award(&mut house, &key, holders[0], 100).expect("awarded");
-    let args = |amount, points| FileDispute {
-        payment: None,
-        unit: None,
-        exchange: None,
-        award: Some(AwardId { seq, part: 0 }),
-        fee: None,
-        amount: money(amount),
-        reason: id("wrong_amount"),
-        points,
-        evidence: vec![],
-    };
-    let file = |house: &mut House, brand, amount| {
-        let filed = house.by_brand(brand, "dispute.file", &args(amount, None));
-        filed.map(|answer| DisputeId { seq: answer.seq, part: 0 })
-    };
+    let of =
+        |seq, amount, reason| FileDispute { award: Some(AwardId { seq, part: 0 }), ..about(amount, reason) };
     // It is for who pays, up to what it pays, and the points stay where they are.
-    assert_eq!(code(file(&mut house, 0, 100)), Refusal::KeyOwner);
-    assert_eq!(code(file(&mut house, 1, 2_101)), Refusal::DisputeInvalid);
-    let back = house.by_brand(1, "dispute.file", &args(100, Some(PointsEffect::Restore)));
-    assert_eq!(code(back), Refusal::DisputeInvalid);
-    let won = file(&mut house, 1, 600).expect("filed");
-    let lost = file(&mut house, 1, 1_500).expect("filed");
-    assert_eq!(code(file(&mut house, 1, 1)), Refusal::DisputeInvalid);
+    assert_eq!(code(house.dispute(0, &of(seq, 100, "fraud"))), Refusal::KeyOwner);
+    assert_eq!(code(house.dispute(1, &of(seq, 2_101, "fraud"))), Refusal::DisputeInvalid);
+    let back = FileDispute { points: Some(PointsEffect::Restore), ..of(seq, 100, "fraud") };
+    assert_eq!(code(house.dispute(1, &back)), Refusal::DisputeInvalid);
+    let won = house.dispute(1, &of(seq, 600, "wrong_amount")).expect("filed");
+    let lost = house.dispute(1, &of(seq, 1_500, "fraud")).expect("filed");
+    for dispute in [won, lost] {
+        house.argue(None, dispute, DisputeStep::ChargeBack).expect("charged back");
+    }
+    assert_eq!(code(house.dispute(1, &of(seq, 1, "duplicate"))), Refusal::DisputeInvalid, "all of it is");
     assert_eq!(sponsored(&house, seq).charged, money(2_100));
-    step(&mut house, won, None, DisputeStep::ChargeBack).expect("charged back");
     assert_eq!(has(&house, "pa_harvest", "pa_kino"), 2_100, "beside all cycles until it has ended");
-    step(&mut house, won, Some(0), DisputeStep::Accept).expect("accepted");
-    step(&mut house, lost, None, DisputeStep::Close).expect("closed");
+    house.argue(Some(0), won, DisputeStep::Accept).expect("accepted");
+    house.argue(Some(1), lost, DisputeStep::Withdraw).expect("withdrawn");
     assert_eq!(has(&house, "pa_harvest", "pa_kino"), 1_500);
     assert_eq!(sponsored(&house, seq).charged, money(600));
-    let of = |house: &House, id| {
+    let stage = |house: &House, id| {
         house.node.state.get(&Name::Dispute(id)).and_then(Record::dispute).expect("one").stage
     };
-    assert_eq!((of(&house, won), of(&house, lost)), (DisputeStage::Accepted, DisputeStage::Closed));
-    file(&mut house, 1, 1_500).expect("again");
+    assert_eq!((stage(&house, won), stage(&house, lost)), (DisputeStage::Accepted, DisputeStage::Withdrawn));
+    house.dispute(1, &of(seq, 1_500, "duplicate")).expect("for another reason");
+    assert_eq!(code(house.dispute(1, &of(seq, 1, "not_ours"))), Refusal::DisputeInvalid, "three in all");
     // 60 days after the award it is too late.
     let late = award(&mut house, &key, holders[0], 10).expect("awarded");
     house.now = house.now.plus_seconds(60 * 86_400 + 10);
-    let args = FileDispute { award: Some(AwardId { seq: late, part: 0 }), ..args(10, None) };
-    assert_eq!(code(house.by_brand(1, "dispute.file", &args)), Refusal::DisputeInvalid);
+    assert_eq!(code(house.dispute(1, &of(late, 10, "wrong_amount"))), Refusal::DisputeInvalid);
     verified(&house);
 }

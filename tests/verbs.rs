@@ -1,5 +1,5 @@
-//! What `prices`, `fees` and `offers` print of a network: every line, of versions that are over, in force and announced,
-//! and of offers that can be agreed to.
+//! What `prices`, `fees`, `offers` and `claw-back` print of a network: every line, of versions that are over, in force and
+//! announced, of offers that can be agreed to, of what takes an award back.
 
 mod common;
 
@@ -8,9 +8,11 @@ use common::world::{Key, beginning, id, money, points, rate};
 use std::path::Path;
 use std::process::Command;
 use tallyhouse::app::{Network, Tuning};
-use tallyhouse::book::{ExchangeFee, Fee, PriceFor, Tax, TaxCategory};
-use tallyhouse::machine::Offered;
+use tallyhouse::book::{ExchangeFee, Fee, LosingFees, Name, PriceFor, Record, Tax, TaxCategory};
+use tallyhouse::log::Envelope;
+use tallyhouse::machine::{Offered, Sealed};
 use tallyhouse::payments::{MakeOffer, WantedExchange};
+use tallyhouse::points::ClawBack;
 use tallyhouse::prices::{PublishFees, PublishPrices};
 use tallyhouse::types::Time;
 
@@ -163,6 +165,7 @@ fn charging(house: &mut House) -> [(u64, Time, u64); 2] {
             issuer,
             exchange: Some(vec![line(None, 10_000), line(Some("gold"), 5_000)]),
             tax: Tax { category: tax.0, rate: tax.1 },
+            dispute: (version == 2).then(|| LosingFees { network: money(250_000), winner: money(0) }),
             reason,
         };
         let answer = house.agreed("fees.publish", &args).expect("published");
@@ -193,6 +196,7 @@ fn fees_are_listed_with_what_they_come_to_and_their_tax() {
          \x20    from who issued them   nothing\n\
          \x20    from who exchanges     1 % of any points\n\
          \x20    from who exchanges     0.5 %, at least 2, at most 50 of HARVEST, gold members\n\
+         \x20    from who loses a dispute: 25.0000, and 0.0000 to whoever wins\n\
          \x20    owed to pa_op, tax owed by who is served\n\
          \x20    published {said_later} in entry {seq_later} by {by}, approved by {bo}, {cy}\n",
         at(first),
@@ -273,4 +277,26 @@ fn offers_are_listed_while_they_are_open_with_the_hash_that_a_consent_repeats() 
     house.award("HARVEST", 8, 1);
     let dir = network(&house);
     prints(dir.path(), "offers", "nothing is offered\n");
+}
+
+#[test]
+fn claw_back_prints_what_takes_an_award_back() {
+    let mut house = House::new(64, true);
+    let holder = house.award("HARVEST", 0, 100);
+    let issued = |entry: &Sealed| Envelope::decode(&entry.envelope).expect("our own").kind == "points.issued";
+    let seq = house.node.entries.iter().rposition(issued).expect("an award");
+    let dir = network(&house);
+    let printed = json(dir.path(), &format!("claw-back {seq} --points 30 --reason error"));
+    let args: ClawBack = serde_json::from_value(printed).expect("arguments");
+    house.by_brand(0, "points.claw_back", &args).expect("taken back");
+    let account = house.node.state.get(&Name::Account(holder.account)).and_then(Record::account);
+    assert_eq!(account.expect("there").total(), points(70));
+    for (line, about) in [
+        ("claw-back 0 --reason error", "no such award"),
+        ("claw-back 999999 --reason error", "there is no entry 999999"),
+    ] {
+        let (code, _, err) = run(dir.path(), line);
+        assert_eq!(code, 2, "{line}");
+        assert!(err.contains(about), "{line}: {err}");
+    }
 }

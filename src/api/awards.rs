@@ -1,4 +1,4 @@
-//! Awards: how points come into being, and who pays for those that another brand's key gave.
+//! Awards: how points come into being and are taken back, and who pays for those that another brand's key gave.
 
 use super::call::{Caller, service};
 use super::cycles::{shown, sight};
@@ -6,6 +6,7 @@ use super::problem::{Code, Problem};
 use super::reply::{json, min_seq};
 use super::write::{Done, Incoming};
 use crate::book::{Name, Record, Tax, TaxCategory};
+use crate::points::ClawBack;
 use crate::sign::AwardOrder;
 use crate::types::{AwardId, Currency, Kid, Money, ParticipantId, Points, Time, UnitCode};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -19,6 +20,19 @@ use serde::Serialize;
     request_body = AwardOrder,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn award(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// Take points back
+///
+/// An issuing key of the brand whose key made an award takes its points back: they were awarded in error, or for what was
+/// returned. The award is named by its own text, as it was taken in. What is spent, held or past its date is not taken; if
+/// less is left than is asked for, that is taken, and the entry says how much. All of an award's points can be taken back,
+/// once. Who paid for sponsored points gets that back in proportion. The holder's history shows it.
+#[utoipa::path(post, path = "/v1/awards/claw-backs", tag = "awards", operation_id = "clawBack",
+    request_body = ClawBack,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn claw_back(incoming: Incoming) -> Result<HttpResponse, Problem> {
     incoming.run().await
 }
 
@@ -62,8 +76,12 @@ pub struct SponsoredAwards {
     tax: Money,
     /// What is owed.
     gross: Money,
-    /// How much of that is disputed, or was charged back.
+    /// How much of that was charged back by disputes that are open or won.
     charged: Money,
+    /// How many of the points were taken back.
+    clawed_back: Points,
+    /// How much is not owed any more for that.
+    returned: Money,
     /// When.
     at: Time,
 }
@@ -109,6 +127,8 @@ pub async fn get(
         tax,
         gross: one.worth,
         charged: one.charged,
+        clawed_back: one.clawed_back,
+        returned: one.returned,
         at: one.at,
     };
     Ok(json(seq, &answer))

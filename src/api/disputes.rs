@@ -14,8 +14,9 @@ use serde::Serialize;
 /// File a dispute
 ///
 /// The brand whose participant owes for a payment, an exchange or sponsored awards, or a fee of a payment or an exchange,
-/// says that it should not: why, how much of it, with the hashes of documents. Each reason has a time limit. It may say
-/// whether the points are to go back into their lots. What is taken back takes its tax with it.
+/// says that it should not: why, how much of it, with the hashes of documents. Each reason has a time limit, and counts
+/// once for what is disputed, three in all. It may say whether the points are to go back into their lots. What is taken
+/// back takes its tax with it. What losing costs is what the network's fees say now.
 #[utoipa::path(post, path = "/v1/disputes", tag = "clearing", operation_id = "fileDispute", request_body = FileDispute,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn file_dispute(incoming: Incoming) -> Result<HttpResponse, Problem> {
@@ -24,10 +25,11 @@ pub async fn file_dispute(incoming: Incoming) -> Result<HttpResponse, Problem> {
 
 /// Move a dispute on
 ///
-/// The filer, the target or an analyst takes a step; a ruling, and a charge-back that names what losing costs, carry the
-/// approvals of two of the operator's approvers: send them as `application/jose`. A charge-back stands in cycle 0, beside
-/// all cycles, and costs its target headroom. An end takes that away, and takes the obligation and the points back or
-/// leaves them, in the same entry; who loses after the target has answered owes the fees.
+/// The filer, the target or an analyst takes a step; a ruling carries the approvals of two of the operator's approvers:
+/// send them as `application/jose`. A charge-back is of what is owed then, so what was refunded first is not charged back
+/// as well; it stands in cycle 0, beside all cycles, costs its target headroom, and is not refunded while it stands. The
+/// target may give in at any time. An end takes that away, and takes the obligation and the points back or leaves them, in
+/// the same entry; who loses after the target has answered owes the fees.
 #[utoipa::path(post, path = "/v1/disputes/moves", tag = "clearing", operation_id = "moveDispute",
     request_body = MoveDispute,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]

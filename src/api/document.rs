@@ -124,6 +124,7 @@ codes stand at `/v1/refusals`.";
         super::accounts::movements,
         super::awards::token,
         super::awards::award,
+        super::awards::claw_back,
         super::batches::awards,
         super::batches::payments,
         super::consents::open,

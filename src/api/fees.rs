@@ -6,7 +6,7 @@ use super::query::Query;
 use super::reference::{nothing, one};
 use super::reply::{Page, PageQuery, cursor, min_seq, page};
 use super::write::{Done, Incoming};
-use crate::book::{self, ExchangeFee, Fee, Name, Record, Tax, TaxVersion};
+use crate::book::{self, ExchangeFee, Fee, LosingFees, Name, Record, Tax, TaxVersion};
 use crate::network::SetTier;
 use crate::prices::{PublishFees, PublishTax, in_force};
 use crate::reading::{Sort, list};
@@ -17,7 +17,7 @@ use serde::Serialize;
 /// Publish fees
 ///
 /// A version of the network's fees in one currency: from who takes points, from who issued them, from who exchanges
-/// them. It begins 7 days later at the earliest, 30 if anybody is to pay more; what was offered or held before keeps the
+/// them, from who loses a dispute. It begins 7 days later at the earliest, 30 if anybody is to pay more; what was offered or held before keeps the
 /// fees that it was fixed with. Signed by an analyst, approved by two of the operator's approvers: three statements
 /// (`command+jwt`, `approval+jwt`).
 #[utoipa::path(post, path = "/v1/fees", tag = "settlement", operation_id = "publishFees",
@@ -72,6 +72,10 @@ pub struct Fees {
     exchange: Vec<ExchangeFee>,
     /// The tax on top of fees in money, and within fees in points.
     tax: Tax,
+    /// From whoever loses a dispute that is filed while the version is in force, once its target has answered; nothing
+    /// if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dispute: Option<LosingFees>,
     /// Whether it is in force now.
     in_force: bool,
 }
@@ -79,8 +83,9 @@ pub struct Fees {
 fn shown(fees: book::Fees, versions: &[book::Fees], now: u64) -> Fees {
     let current = in_force(versions, fees.currency, now);
     let in_force = current.is_some_and(|other| other.version == fees.version);
-    let book::Fees { version, currency, from, until, supplier, acceptor, issuer, exchange, tax } = fees;
-    Fees { version, currency, from, until, supplier, acceptor, issuer, exchange, tax, in_force }
+    let book::Fees { version, currency, from, until, supplier, acceptor, issuer, exchange, tax, dispute } =
+        fees;
+    Fees { version, currency, from, until, supplier, acceptor, issuer, exchange, tax, dispute, in_force }
 }
 
 /// The network's fees.

@@ -369,9 +369,19 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
             CoverInvalid,
         ],
         Kind::MarginCalled => &[ParticipantUnknown, AmountTooLarge, MarginCallInvalid],
+        Kind::PointsClawedBack => &[
+            AwardUnknown,
+            UnitUnknown,
+            AccountUnknown,
+            BudgetMissing,
+            HourlyCeilingExceeded,
+            AmountTooLarge,
+            InsufficientPoints,
+            ClawBackExceeded,
+        ],
         Kind::DisputeFiled => &[BrandUnknown, PaymentUnknown, AmountTooLarge, DisputeInvalid],
         Kind::DisputeMoved => {
-            &[BrandUnknown, DisputeUnknown, ParticipantUnknown, AmountTooLarge, PeopleMissing, DisputeStage]
+            &[BrandUnknown, DisputeUnknown, AmountTooLarge, PeopleMissing, DisputeInvalid, DisputeStage]
         }
         Kind::ComplaintFiled => &[AccountUnknown, PaymentUnknown, ComplaintInvalid],
         Kind::ComplaintMoved => &[ComplaintUnknown, ComplaintStage],

@@ -115,6 +115,7 @@ fn written(config: &mut web::ServiceConfig) {
         .route("/v1/accounts/key-revocations", web::post().to(keys::revoke_account_key))
         .route("/v1/tokens", web::post().to(awards::token))
         .route("/v1/awards", web::post().to(awards::award))
+        .route("/v1/awards/claw-backs", web::post().to(awards::claw_back))
         .route("/v1/awards:batch", web::post().to(batches::awards))
         .route("/v1/payments:batch", web::post().to(batches::payments))
         .route("/v1/consents", web::post().to(consents::open))

@@ -209,6 +209,20 @@ impl Account {
         Ok(draw_from(&mut self.lots, points, |lot| lot.0.spendable(today)))
     }
 
+    /// Takes up to `most` free points of these kinds, whether they can be spent yet or not: the last to be spent first.
+    /// Returns how many.
+    pub fn draw_last(&mut self, most: Points, of: impl Fn(&Bucket) -> bool) -> Points {
+        let mut left = most;
+        for lot in self.lots.iter_mut().rev().filter(|lot| of(&lot.0)) {
+            let part = left.min(lot.1);
+            if let (Some(stays), Some(rest)) = (lot.1.minus(part), left.minus(part)) {
+                (lot.1, left) = (stays, rest);
+            }
+        }
+        self.lots.retain(|lot| !lot.1.is_zero());
+        most.minus(left).unwrap_or_default()
+    }
+
     /// Reserves points until a deadline.
     pub fn hold(&mut self, of: HoldId, until: Time, points: Points, at: Time) -> Result<(), Refusal> {
         if self.holds.len() >= MAX_HOLDS {

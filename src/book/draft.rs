@@ -6,7 +6,8 @@
 
 use super::account::Account;
 use super::change::{Done, Leg, Place, totals_of};
-use super::clearing::{Closing, Complaint, Cycle, Dispute, Instruction, Objection, Statement};
+use super::clearing::{Closing, Complaint, Cycle, Instruction, Objection, Statement};
+use super::dispute::Dispute;
 use super::fees::Supply;
 use super::name::Name;
 use super::part::{Effects, PartKey, PartOut, Tag};

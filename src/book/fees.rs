@@ -5,7 +5,7 @@
 //! these functions falls when its amount rises, so what is booked step by step by cumulative amounts goes one way.
 //! Refuses to know: who publishes them, and what becomes of the amounts.
 
-use crate::types::{Currency, Ident, Money, ParticipantId, Points, UnitCode};
+use crate::types::{Currency, DisputeId, Ident, Money, ParticipantId, Points, UnitCode};
 use serde::{Deserialize, Serialize};
 
 /// Parts per million of the whole.
@@ -205,6 +205,18 @@ impl ExchangeFee {
     }
 }
 
+/// What losing a dispute costs once its target has answered: flat, whatever was disputed. Outside the scope of tax.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LosingFees {
+    /// Owed to the operator's participant.
+    #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
+    pub network: Money,
+    /// Owed to whoever wins.
+    #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
+    pub winner: Money,
+}
+
 /// One version of the network's fees in one currency.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -230,6 +242,9 @@ pub struct Fees {
     pub exchange: Vec<ExchangeFee>,
     /// The tax on top of fees in money, and within fees in points.
     pub tax: Tax,
+    /// From whoever loses a dispute that is filed while the version is in force; nothing if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispute: Option<LosingFees>,
 }
 
 impl Fees {
@@ -298,9 +313,12 @@ pub struct FeeTerms {
     pub gross: Money,
     /// Whether it goes down again with what is refunded.
     pub refundable: bool,
-    /// How much of what is charged is disputed, or was taken back by a dispute: it goes down by refunds no further.
+    /// How much of what is charged was charged back by a dispute that is open or won: it goes down by refunds no further.
     #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
     pub charged: Money,
+    /// Every dispute over it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disputes: Vec<DisputeId>,
     /// How much of that disputes took back.
     #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
     pub won: Money,
@@ -436,6 +454,7 @@ mod tests {
                 line(Some("KINO"), None, 20),
                 line(Some("KINO"), Some("gold"), 10),
             ],
+            dispute: None,
             tax: tax(0),
         };
         let of = |unit: &str, tier: Option<&str>| {

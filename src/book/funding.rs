@@ -90,7 +90,7 @@ pub enum BreakageTo {
 pub struct AtIssuance {
     /// Who holds the reserve.
     pub keeper: ParticipantId,
-    /// Who gets what points free that expire, are forfeited or clawed back.
+    /// Who gets what points free that expire or are forfeited.
     pub breakage_to: BreakageTo,
     /// The price at which what is held stands.
     pub rate: Rate,

@@ -20,6 +20,8 @@ pub enum Measure {
     IssuedHour,
     /// Money that a sponsor owed, ever, under one budget.
     Sponsored,
+    /// Points taken back in an hour.
+    ClawedBackHour,
     /// Money's worth of points taken in an hour.
     TakenHour,
     /// Money's worth of points taken in a day.
@@ -42,10 +44,11 @@ pub enum Measure {
     RefusedHour,
 }
 
-const MEASURES: [(Measure, &str); 13] = [
+const MEASURES: [(Measure, &str); 14] = [
     (Measure::Issued, "issued"),
     (Measure::IssuedHour, "issued-hour"),
     (Measure::Sponsored, "sponsored"),
+    (Measure::ClawedBackHour, "clawed-back-hour"),
     (Measure::TakenHour, "taken-hour"),
     (Measure::TakenDay, "taken-day"),
     (Measure::ReturnedHour, "returned-hour"),
@@ -65,7 +68,11 @@ impl Measure {
         match self {
             Self::Issued | Self::Sponsored => 0,
             Self::OfferedMinute => at.seconds() / 60,
-            Self::IssuedHour | Self::TakenHour | Self::ReturnedHour | Self::RefusedHour => at.hour(),
+            Self::IssuedHour
+            | Self::ClawedBackHour
+            | Self::TakenHour
+            | Self::ReturnedHour
+            | Self::RefusedHour => at.hour(),
             Self::TakenDay
             | Self::ReturnedDay
             | Self::AcceptedDay

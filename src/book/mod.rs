@@ -11,6 +11,7 @@ mod apart;
 mod change;
 mod clearing;
 mod details;
+mod dispute;
 mod draft;
 mod fees;
 mod funding;
@@ -28,22 +29,24 @@ pub use account::{Account, Bucket, Head, Hold, Lot, MAX_HOLDS, MAX_LOTS, Origin}
 pub use apart::{Declared, Due, DueClaim, Netting, NettingMode, SetOffSums, TakenApart};
 pub use change::{Apply, Done, Leg, Place, Shared};
 pub use clearing::{
-    Answered, Assigned, Bank, Booking, Closing, Complaint, ComplaintStage, Computed, Cycle, Dispute,
-    DisputeFee, DisputeOutcome, DisputeStage, Exception, Fate, Instruction, Line, Mark, Objection,
-    PROVISIONAL, PointsEffect, Roll, Statement, StatementLine, Sums, Way,
+    Answered, Assigned, Bank, Booking, Closing, Complaint, ComplaintStage, Computed, Cycle, Exception, Fate,
+    Instruction, Line, Mark, Objection, PROVISIONAL, Roll, Statement, StatementLine, Sums, Way,
 };
 pub use details::{Details, DetailsVersion};
+pub use dispute::{Dispute, DisputeFee, DisputeOutcome, DisputeStage, PointsEffect};
 pub use draft::{Draft, Found, Of, Source, Stop, changed};
 pub use fees::{
-    ExchangeFee, ExchangeFeeTerms, Fee, FeeTerms, FeeVersions, Fees, MILLION, Service, Supply, Tax,
-    TaxCategory, TaxTable, TaxVersion,
+    ExchangeFee, ExchangeFeeTerms, Fee, FeeTerms, FeeVersions, Fees, LosingFees, MILLION, Service, Supply,
+    Tax, TaxCategory, TaxTable, TaxVersion,
 };
 pub use funding::{
     AtIssuance, BreakageTo, CoverChange, CoverStep, Funding, FundingTerms, MarginCall, Reserve,
 };
 pub use limit::{Asserted, Draw, Limit, Measure};
 pub use name::{Name, Principal};
-pub use offer::{BillTerms, Exchange, ExchangeTerms, Offer, OfferState, OfferTerms, OfferedShare, Sponsored};
+pub use offer::{
+    BillTerms, ClawedBack, Exchange, ExchangeTerms, Offer, OfferState, OfferTerms, OfferedShare, Sponsored,
+};
 pub use part::{Effects, PartKey, PartOut, Tag};
 pub use record::{
     Brand, Budget, Command, Consent, Erased, Expiry, KeyRecord, KeyState, Network, Participant, Payment,

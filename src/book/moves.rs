@@ -79,6 +79,20 @@ impl Draft<'_> {
         Ok(taken)
     }
 
+    /// Takes points of these kinds for good, up to so many: what is there and not held, the last to be spent first. Returns
+    /// how many.
+    pub fn claw_back(
+        &mut self,
+        id: AccountId,
+        unit: UnitCode,
+        most: Points,
+        of: impl Fn(&Bucket) -> bool,
+    ) -> Result<Points, Stop> {
+        let taken = self.change(id, |account| Ok(account.draw_last(most, of)))?;
+        self.transfer(id, unit, Shared::ClawedBack, taken.signed())?;
+        Ok(taken)
+    }
+
     /// Gives spent points back, into the lots they came from. What is past its date lives on for the
     /// unit's grace, once; after that it expires at once.
     pub fn restore(

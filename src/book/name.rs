@@ -70,6 +70,8 @@ pub enum Name {
     Breakage(UnitCode),
     /// What an issuing or till key may issue.
     Budget(Kid),
+    /// Points of an award that were taken back.
+    ClawedBack(AwardId),
     /// A command id that took effect or was refused for good.
     Command(Principal, Ident),
     /// A complaint of a consumer.
@@ -183,7 +185,7 @@ impl Name {
             Self::Consent(id) | Self::Shown(id) => Some(id.seq),
             Self::Offer(id) => Some(id.seq),
             Self::Exchange(id) => Some(id.seq),
-            Self::Sponsored(id) => Some(id.seq),
+            Self::Sponsored(id) | Self::ClawedBack(id) => Some(id.seq),
             Self::Objection(id) => Some(id.seq),
             Self::Dispute(id) => Some(id.seq),
             Self::Complaint(id) => Some(id.seq),
@@ -202,6 +204,7 @@ impl fmt::Display for Name {
             Self::Brand(brand) => write!(f, "brand/{brand}"),
             Self::Breakage(unit) => write!(f, "breakage/{unit}"),
             Self::Budget(kid) => write!(f, "budget/{kid}"),
+            Self::ClawedBack(award) => write!(f, "clawed-back/{award}"),
             Self::Command(principal, id) => write!(f, "command/{principal}/{id}"),
             Self::Complaint(complaint) => write!(f, "complaint/{complaint}"),
             Self::Consent(consent) => write!(f, "consent/{consent}"),
@@ -278,6 +281,7 @@ impl FromStr for Name {
             ["brand", brand] => Self::Brand(brand.parse()?),
             ["breakage", unit] => Self::Breakage(unit.parse()?),
             ["budget", kid] => Self::Budget(kid.parse()?),
+            ["clawed-back", award] => Self::ClawedBack(award.parse()?),
             ["command", principal, id] => Self::Command(principal.parse()?, id.parse()?),
             ["complaint", complaint] => Self::Complaint(complaint.parse()?),
             ["consent", consent] => Self::Consent(consent.parse()?),

@@ -1,13 +1,16 @@
-//! Offers, exchanges and sponsored awards: terms that are fixed before anybody agrees, and what became of them.
+//! Offers, exchanges, sponsored awards and awards that were taken back: terms that are fixed before anybody agrees, and what
+//! became of them.
 //!
 //! Owns: the records, and the hash over an offer that its consent repeats.
 //! Promises: all that the hash covers is in the record and never changes; only the state does.
 //! Refuses to know: how the amounts were found.
 
+use super::account::Origin;
 use super::fees::{ExchangeFeeTerms, FeeTerms, Tax};
 use super::name::Principal;
 use crate::types::{
-    Currency, Hash, Ident, Kid, Money, OfferId, ParticipantId, Points, Time, UnitCode, encode,
+    Currency, Date, DisputeId, Hash, Ident, Kid, Money, Month, OfferId, ParticipantId, Points, Time,
+    UnitCode, encode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -185,9 +188,12 @@ pub struct Exchange {
     pub account: crate::types::AccountId,
     /// Its terms.
     pub terms: ExchangeTerms,
-    /// How much of what it is worth is disputed, or was charged back.
+    /// How much of what it is worth was charged back by a dispute that is open or won.
     #[serde(default, skip_serializing_if = "super::record::nothing")]
     pub charged: Money,
+    /// Every dispute over it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disputes: Vec<DisputeId>,
     /// How much of that disputes took back, if it is taxed.
     #[serde(default, skip_serializing_if = "super::record::nothing")]
     pub won: Money,
@@ -218,10 +224,47 @@ pub struct Sponsored {
     pub tax: Option<Tax>,
     /// When.
     pub at: Time,
-    /// How much of what they are worth is disputed, or was charged back.
+    /// How much of what they are worth was charged back by a dispute that is open or won.
     #[serde(default, skip_serializing_if = "super::record::nothing")]
     pub charged: Money,
     /// How much of that disputes took back, if it is taxed.
     #[serde(default, skip_serializing_if = "super::record::nothing")]
     pub won: Money,
+    /// Every dispute over them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disputes: Vec<DisputeId>,
+    /// How many of the points were taken back.
+    #[serde(default, skip_serializing_if = "Points::is_zero_ref")]
+    pub clawed_back: Points,
+    /// How much of what they are worth is not owed any more for that.
+    #[serde(default, skip_serializing_if = "super::record::nothing")]
+    pub returned: Money,
+}
+
+impl Sponsored {
+    /// How much of what they are worth was taken back, by disputes, if it is taxed, and with the points.
+    pub fn taken_back(&self) -> Money {
+        self.won.plus(self.returned).unwrap_or(self.worth)
+    }
+}
+
+/// Points of an award that were taken back.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClawedBack {
+    /// Whose they were.
+    pub account: crate::types::AccountId,
+    /// How many the award gave.
+    pub awarded: Points,
+    /// How many were taken back, in all.
+    pub taken: Points,
+    /// When they were earned.
+    pub month: Month,
+    /// Where they came from.
+    pub origin: Origin,
+    /// Their last day, if the award said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Date>,
+    /// Why, the last time, as a code.
+    pub reason: Ident,
 }

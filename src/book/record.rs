@@ -2,21 +2,20 @@
 
 use super::account::{Account, Lot};
 use super::apart::{Due, Netting};
-use super::clearing::{
-    Bank, Closing, Complaint, Cycle, Dispute, Instruction, Line, Objection, Roll, Statement,
-};
+use super::clearing::{Bank, Closing, Complaint, Cycle, Instruction, Line, Objection, Roll, Statement};
 use super::details::{Details, DetailsVersion};
+use super::dispute::Dispute;
 use super::fees::{FeeTerms, FeeVersions, Fees, Tax, TaxTable};
 use super::funding::{CoverStep, Funding, Reserve};
 use super::limit::Limit;
 use super::name::Name;
-use super::offer::{Exchange, Offer, Sponsored};
+use super::offer::{ClawedBack, Exchange, Offer, Sponsored};
 use super::schedule::{Period, Schedule};
 use super::terms::{Acceptance, Breakage, Floor, Notice, Price, Prices, Published, Sponsors};
 use crate::sign::{HeldCaps, PublicKey, Purpose, SponsorTerms, TillLimits};
 use crate::types::{
-    BrandId, Currency, Date, Fingerprint, Hash, Ident, Kid, Malformed, Money, ParticipantId, Points, Refusal,
-    Time, UnitCode, encode,
+    BrandId, Currency, Date, DisputeId, Fingerprint, Hash, Ident, Kid, Malformed, Money, ParticipantId,
+    Points, Refusal, Time, UnitCode, encode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -287,9 +286,12 @@ pub struct ShareTerms {
     /// Whether it counts for the cap of the pair, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paired: bool,
-    /// How much of the obligation is disputed, or was charged back.
+    /// How much of the obligation was charged back by a dispute that is open or won.
     #[serde(default, skip_serializing_if = "nothing")]
     pub charged: Money,
+    /// Every dispute over it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disputes: Vec<DisputeId>,
     /// How much of that disputes took back, if it is taxed.
     #[serde(default, skip_serializing_if = "nothing")]
     pub won: Money,
@@ -489,6 +491,7 @@ records! {
     Brand(Brand) = Name::Brand(_), brand;
     Breakage(Breakage) = Name::Breakage(_), breakage;
     Budget(Budget) = Name::Budget(_), budget;
+    ClawedBack(ClawedBack) = Name::ClawedBack(_), clawed_back;
     Closing(Closing) = Name::Closing(_), closing;
     Command(Command) = Name::Command(..), command;
     Complaint(Complaint) = Name::Complaint(_), complaint;

@@ -51,8 +51,7 @@ pub(super) fn finish(
     if charged_back {
         provide(draft, id, dispute, less)?;
     }
-    let of = (dispute.fee, &dispute.filer);
-    let subject = Subject::of(dispute.payment, dispute.unit, dispute.exchange, dispute.award, of)?;
+    let subject = Subject::disputed(dispute)?;
     let mut points = PointsEffect::None;
     if for_filer {
         let keeper = subject.keeper(draft)?;
@@ -65,8 +64,8 @@ pub(super) fn finish(
         if points == PointsEffect::Restore {
             restore(draft, &subject, dispute.amount)?;
         }
-    } else {
-        // What was disputed may be refunded now, or disputed again.
+    } else if charged_back {
+        // It may be refunded now, or charged back for another reason.
         charge(draft, &subject, less)?;
     }
     let fees = if costs { fees(draft, id, dispute, for_filer)? } else { Money::ZERO };

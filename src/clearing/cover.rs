@@ -49,7 +49,7 @@ pub struct FilledAtIssuance {
     /// The participant that holds the reserve and pays for the points where they are spent: the operator's; never the
     /// issuer's own.
     pub keeper: ParticipantId,
-    /// Who gets what points free that expire, are forfeited or clawed back.
+    /// Who gets what points free that expire or are forfeited.
     pub breakage_to: BreakageTo,
 }
 

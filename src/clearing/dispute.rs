@@ -2,21 +2,23 @@
 //! who is owed answers.
 //!
 //! Owns: the reasons with their time limits, and the table of stages, steps and sides.
-//! Promises: what is disputed of an obligation and what was refunded of it never come to more than was captured; a
+//! Promises: what is charged back of an obligation and what was refunded of it never come to more than was captured; a
 //! charge-back is booked provisionally, against its target alone; an end books all that it does in the same entry; no
-//! step leaves an end.
+//! step leaves an end. Each reason counts once for a subject, so nobody stands in the way of refunds by filing again and
+//! again; what losing costs was published before it was filed.
 //! Refuses to know: who is right, and documents: the log has their hashes, the vault what stands in them.
 
 use super::chargeback::{end, finish, losing_costs, provide};
 use super::people::{analyst, speaks_for, two_people};
-use super::subject::{Subject, charge};
+use super::subject::{Subject, charge, note};
 use crate::book::{
     Dispute, DisputeFee, DisputeStage, Draft, Name, PartKey, PointsEffect, Record, Service, Stop,
 };
 use crate::network::Asked;
+use crate::prices::fees_now;
 use crate::types::{
-    AwardId, DisputeId, ExchangeId, Hash, Ident, Money, ParticipantId, PaymentId, Refusal, Refused, Time,
-    UnitCode,
+    AwardId, Currency, DisputeId, ExchangeId, Hash, Ident, Money, ParticipantId, PaymentId, Refusal, Refused,
+    Time, UnitCode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +27,8 @@ const DAY: u64 = 86_400;
 const ANSWER: u64 = 30 * DAY;
 /// Most documents of one dispute.
 const MOST_EVIDENCE: usize = 32;
-/// Most fees of one dispute.
-const MOST_FEES: usize = 4;
+/// Most disputes over one subject, whatever became of them.
+const MOST_DISPUTES: usize = 3;
 
 /// A reason to dispute.
 pub struct Reason {
@@ -68,13 +70,13 @@ pub struct FileDispute {
     /// payment, by who owes it; `exchange_fee` of an exchange, by the issuer of the points that were given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fee: Option<Service>,
-    /// How much of the obligation, tax included.
     /// The sponsored awards: `awd_<seq>.0` of the entry that took them in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub award: Option<AwardId>,
-    /// How much of the obligation.
+    /// How much of the obligation, tax included.
     pub amount: Money,
-    /// `not_ours`, `fraud`, `goods_not_received`, `wrong_amount` or `duplicate`.
+    /// `not_ours`, `fraud`, `goods_not_received`, `wrong_amount` or `duplicate`: each once for what is disputed, and three
+    /// in all, whatever becomes of them.
     pub reason: Ident,
     /// What becomes of the points if the filer wins; if absent, what the reason says: of `not_ours` nothing, of the
     /// others they go back into their lots. Points of an exchange stay exchanged, those that were awarded stay so.
@@ -101,7 +103,7 @@ pub enum DisputeStep {
     Review,
     /// The filer goes on: to pre-arbitration, then to arbitration.
     Escalate,
-    /// The target gives in.
+    /// The target gives in after it has answered, whoever is to answer now: so it can always let a refund pass.
     Concede,
     /// An analyst finds that whoever was to answer did not in time.
     Lapse,
@@ -138,9 +140,6 @@ pub struct MoveDispute {
     pub dispute: DisputeId,
     /// The step.
     pub step: DisputeStep,
-    /// With `charge_back`: what it costs to lose once the target has answered; two approvers sign then. At most 4.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "crate::sign::objects")]
-    pub fees: Vec<DisputeFee>,
     /// SHA-256 of documents that are brought with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Hash>,
@@ -171,8 +170,10 @@ const TABLE: &[(DisputeStage, DisputeStep, Side, DisputeStage)] = {
         (S::ChargedBack, T::Represent, Side::Target, S::Represented),
         (S::ChargedBack, T::Withdraw, Side::Filer, S::Withdrawn),
         (S::Represented, T::Review, Side::Analyst, S::Review),
+        (S::Represented, T::Concede, Side::Target, S::Conceded),
         (S::Represented, T::Withdraw, Side::Filer, S::Withdrawn),
         (S::Review, T::Close, Side::Analyst, S::Closed),
+        (S::Review, T::Concede, Side::Target, S::Conceded),
         (S::Review, T::Escalate, Side::Filer, S::PreArbitration),
         (S::Review, T::Withdraw, Side::Filer, S::Withdrawn),
         (S::Review, T::Lapse, Side::Clock, S::Closed),
@@ -182,6 +183,7 @@ const TABLE: &[(DisputeStage, DisputeStep, Side, DisputeStage)] = {
         (S::PreArbitration, T::Withdraw, Side::Filer, S::Withdrawn),
         (S::Arbitration, T::RuleForFiler, Side::Bench, S::RuledForFiler),
         (S::Arbitration, T::RuleForTarget, Side::Bench, S::RuledForTarget),
+        (S::Arbitration, T::Concede, Side::Target, S::Conceded),
     ]
 };
 
@@ -214,7 +216,8 @@ pub fn file_dispute(draft: &mut Draft, asked: &Asked, args: &FileDispute) -> Res
             Refused::about(Refusal::DisputeInvalid, format!("it could be filed until {limit}")).into()
         );
     }
-    let left = stands.owed.minus(stands.charged).unwrap_or_default();
+    once(draft, &args.reason, &stands.disputes)?;
+    let left = stands.left();
     if args.amount.is_zero() || args.amount > left || filer == stands.target {
         return Err(Refused::about(Refusal::DisputeInvalid, format!("amount: 1 to {left}")).into());
     }
@@ -229,7 +232,9 @@ pub fn file_dispute(draft: &mut Draft, asked: &Asked, args: &FileDispute) -> Res
         }
         _ => PointsEffect::None,
     };
-    charge(draft, &subject, args.amount.signed())?;
+    let id = DisputeId { seq: draft.seq, part: 0 };
+    note(draft, &subject, id)?;
+    let (fees_version, fees) = losing(draft, stands.currency)?;
     let dispute = Dispute {
         payment: args.payment,
         unit: args.unit,
@@ -246,10 +251,36 @@ pub fn file_dispute(draft: &mut Draft, asked: &Asked, args: &FileDispute) -> Res
         points,
         stage: DisputeStage::Filed,
         until: draft.at.seconds().saturating_add(ANSWER),
-        fees: vec![],
+        fees_version,
+        fees,
         outcome: None,
     };
-    put(draft, DisputeId { seq: draft.seq, part: 0 }, dispute)
+    put(draft, id, dispute)
+}
+
+/// Refused if there was a dispute over the same for the same reason, however it ended, or three for others.
+fn once(draft: &mut Draft, reason: &Ident, before: &[DisputeId]) -> Result<(), Stop> {
+    for id in before {
+        if draft.dispute(*id)?.reason == *reason {
+            let about = format!("{id} was filed for {reason}: a reason counts once");
+            return Err(Refused::about(Refusal::DisputeInvalid, about).into());
+        }
+    }
+    if before.len() >= MOST_DISPUTES {
+        let about = format!("at most {MOST_DISPUTES} disputes over the same, whatever became of them");
+        return Err(Refused::about(Refusal::DisputeInvalid, about).into());
+    }
+    Ok(())
+}
+
+/// What losing costs, as published: the version in force now, and each of its fees.
+fn losing(draft: &mut Draft, currency: Currency) -> Result<(Option<u64>, Vec<DisputeFee>), Stop> {
+    let Some(published) = fees_now(draft, currency)? else { return Ok((None, vec![])) };
+    let losing = published.dispute.unwrap_or_default();
+    let network = DisputeFee { to: Some(published.supplier), amount: losing.network };
+    let winner = DisputeFee { to: None, amount: losing.winner };
+    let fees: Vec<_> = [network, winner].into_iter().filter(|fee| !fee.amount.is_zero()).collect();
+    Ok(((!fees.is_empty()).then_some(published.version), fees))
 }
 
 /// Takes a step in a dispute.
@@ -269,14 +300,10 @@ pub fn move_dispute(draft: &mut Draft, asked: &Asked, args: &MoveDispute) -> Res
     } else if !args.evidence.is_empty() {
         return Err(Refused::about(Refusal::TokenPayload, "evidence: brought by either side").into());
     }
-    if !args.fees.is_empty() {
-        check_fees(draft, asked, args)?;
-        dispute.fees.clone_from(&args.fees);
-    }
     dispute.stage = to;
     dispute.until = draft.at.seconds().saturating_add(ANSWER);
     if to == DisputeStage::ChargedBack {
-        provide(draft, args.dispute, &dispute, dispute.amount.signed())?;
+        charge_back(draft, args.dispute, &mut dispute)?;
     }
     if let Some(for_filer) = end(to) {
         let charged_back = from != DisputeStage::Filed;
@@ -285,17 +312,17 @@ pub fn move_dispute(draft: &mut Draft, asked: &Asked, args: &MoveDispute) -> Res
     put(draft, args.dispute, dispute)
 }
 
-/// Fees are set when it is charged back, by two people: whoever goes on then knows what it may cost.
-fn check_fees(draft: &mut Draft, asked: &Asked, args: &MoveDispute) -> Result<(), Stop> {
-    let none = args.fees.iter().any(|fee| fee.amount.is_zero());
-    if args.step != DisputeStep::ChargeBack || args.fees.len() > MOST_FEES || none {
-        let about = format!("fees: with charge_back alone, at most {MOST_FEES}, each above 0");
-        return Err(Refused::about(Refusal::TokenPayload, about).into());
+/// Charges back what is owed still: until now it could be refunded, or charged back for another reason.
+fn charge_back(draft: &mut Draft, id: DisputeId, dispute: &mut Dispute) -> Result<(), Stop> {
+    let subject = Subject::disputed(dispute)?;
+    let left = subject.stands(draft, &dispute.filer)?.left();
+    dispute.amount = dispute.amount.min(left);
+    if dispute.amount.is_zero() {
+        let about = format!("nothing of what {id} is about is owed any more: close it");
+        return Err(Refused::about(Refusal::DisputeInvalid, about).into());
     }
-    for to in args.fees.iter().filter_map(|fee| fee.to.as_ref()) {
-        draft.participant(to)?;
-    }
-    two_people(draft, asked)
+    charge(draft, &subject, dispute.amount.signed())?;
+    provide(draft, id, dispute, dispute.amount.signed())
 }
 
 /// Checks that the step is taken by whose it is; says which participant, if it is one.
@@ -339,10 +366,10 @@ mod tests {
     const DISPUTES: &str = "
         Filed          ChargeBack:Analyst:ChargedBack Close:Analyst:Closed Withdraw:Filer:Withdrawn
         ChargedBack    Accept:Target:Accepted Represent:Target:Represented Lapse:Clock:Accepted Withdraw:Filer:Withdrawn
-        Represented    Review:Analyst:Review Withdraw:Filer:Withdrawn
-        Review         Close:Analyst:Closed Escalate:Filer:PreArbitration Lapse:Clock:Closed Withdraw:Filer:Withdrawn
+        Represented    Review:Analyst:Review Concede:Target:Conceded Withdraw:Filer:Withdrawn
+        Review         Close:Analyst:Closed Concede:Target:Conceded Escalate:Filer:PreArbitration Lapse:Clock:Closed Withdraw:Filer:Withdrawn
         PreArbitration Escalate:Filer:Arbitration Concede:Target:Conceded Lapse:Clock:Conceded Withdraw:Filer:Withdrawn
-        Arbitration    RuleForFiler:Bench:RuledForFiler RuleForTarget:Bench:RuledForTarget
+        Arbitration    RuleForFiler:Bench:RuledForFiler RuleForTarget:Bench:RuledForTarget Concede:Target:Conceded
         Accepted
         Closed
         Conceded

@@ -1,15 +1,16 @@
 //! Subjects of disputes: what somebody owes for, and how much of that stands undisputed.
 //!
 //! Owns: the sorts of subjects.
-//! Promises: what is disputed of one, or was charged back, is kept with it, so that it is never disputed twice nor
-//! refunded as well.
+//! Promises: what was charged back of one is kept with it, so that it is never charged back twice nor refunded as well;
+//! so is every dispute there was over it.
 //! Refuses to know: how a dispute goes on.
 
-use crate::book::{Draft, Name, PartKey, Record, Service, Stop};
+use crate::book::{Dispute, Draft, Name, PartKey, Record, Service, Stop};
 use crate::payments::{charged_now, owed_now, undisputed};
 use crate::points::put_sponsored;
 use crate::types::{
-    AwardId, Currency, ExchangeId, Money, ParticipantId, PaymentId, Refusal, Refused, Time, UnitCode,
+    AwardId, Currency, DisputeId, ExchangeId, Money, ParticipantId, PaymentId, Refusal, Refused, Time,
+    UnitCode,
 };
 
 /// What a dispute is about.
@@ -35,10 +36,19 @@ pub(super) struct Stands {
     pub currency: Currency,
     /// What is owed for it: captured and not refunded.
     pub owed: Money,
-    /// How much of that is disputed, or was charged back.
+    /// How much of that was charged back by disputes that are open or won.
     pub charged: Money,
+    /// Every dispute there was over it.
+    pub disputes: Vec<DisputeId>,
     /// From when on the time of a reason runs.
     pub since: Time,
+}
+
+impl Stands {
+    /// What can be charged back still.
+    pub(super) fn left(&self) -> Money {
+        self.owed.minus(self.charged).unwrap_or_default()
+    }
 }
 
 impl Subject {
@@ -65,6 +75,11 @@ impl Subject {
         }
     }
 
+    /// What a dispute is about.
+    pub(super) fn disputed(of: &Dispute) -> Result<Self, Refused> {
+        Self::of(of.payment, of.unit, of.exchange, of.award, (of.fee, &of.filer))
+    }
+
     /// How it stands, for whoever says that they owe it.
     pub(super) fn stands(&self, draft: &mut Draft, filer: &ParticipantId) -> Result<Stands, Stop> {
         let nothing = || Refused::about(Refusal::KeyOwner, format!("{filer} owes nothing for it"));
@@ -80,6 +95,7 @@ impl Subject {
                     currency: payment.currency,
                     owed: owed_now(&payment, at)?,
                     charged: share.charged,
+                    disputes: share.disputes.clone(),
                     since: payment.deadline,
                 })
             }
@@ -92,6 +108,7 @@ impl Subject {
                     currency: exchange.terms.currency,
                     owed: exchange.terms.worth,
                     charged: exchange.charged,
+                    disputes: exchange.disputes.clone(),
                     since: draft.offer(exchange.offer)?.until,
                 })
             }
@@ -106,6 +123,7 @@ impl Subject {
                     currency: payment.currency,
                     owed: net.plus(tax).ok_or(Refusal::AmountTooLarge)?,
                     charged: fee.charged,
+                    disputes: fee.disputes.clone(),
                     since: payment.deadline,
                 })
             }
@@ -119,6 +137,7 @@ impl Subject {
                     currency: exchange.terms.currency,
                     owed: fee.gross,
                     charged: fee.charged,
+                    disputes: fee.disputes.clone(),
                     since: draft.offer(exchange.offer)?.until,
                 })
             }
@@ -129,8 +148,9 @@ impl Subject {
                 Ok(Stands {
                     target: award.creditor.clone(),
                     currency: award.currency,
-                    owed: award.worth,
+                    owed: award.worth.minus(award.returned).unwrap_or_default(),
                     charged: award.charged,
+                    disputes: award.disputes.clone(),
                     since: award.at,
                 })
             }
@@ -154,17 +174,33 @@ impl Subject {
     }
 }
 
-/// So much more of a subject is disputed, or less.
+/// So much more of a subject is charged back, or less.
 pub(super) fn charge(draft: &mut Draft, subject: &Subject, change: i64) -> Result<(), Stop> {
-    let changed = |charged: Money| {
+    alter(draft, subject, &|charged, _| {
         let sum = charged.signed().checked_add(change).and_then(|sum| u64::try_from(sum).ok());
-        sum.and_then(Money::new).ok_or_else(|| Stop::Bug("more was disputed than is known".into()))
-    };
+        let sum = sum.and_then(Money::new);
+        *charged = sum.ok_or_else(|| Stop::Bug("more was charged back than is known".into()))?;
+        Ok(())
+    })
+}
+
+/// A dispute is filed over a subject.
+pub(super) fn note(draft: &mut Draft, subject: &Subject, id: DisputeId) -> Result<(), Stop> {
+    alter(draft, subject, &|_, disputes| {
+        disputes.push(id);
+        Ok(())
+    })
+}
+
+/// What changes of what a subject says of disputes.
+type Change<'a> = &'a dyn Fn(&mut Money, &mut Vec<DisputeId>) -> Result<(), Stop>;
+
+fn alter(draft: &mut Draft, subject: &Subject, change: Change) -> Result<(), Stop> {
     match subject {
         Subject::Payment(id, unit) => {
             let mut payment = (*draft.payment(*id)?).clone();
             for share in payment.shares.iter_mut().filter(|share| share.unit == *unit) {
-                share.charged = changed(share.charged)?;
+                change(&mut share.charged, &mut share.disputes)?;
             }
             let part = PartKey::Brand(payment.brand.clone());
             draft.put(part, Name::Payment(*id), Some(Record::Payment(payment)))
@@ -175,7 +211,7 @@ pub(super) fn charge(draft: &mut Draft, subject: &Subject, change: i64) -> Resul
             let fee = fees.find(|fee| fee.service == *service && fee.customer == *customer);
             let fee = fee.ok_or_else(|| Stop::Bug(format!("{id} has no such fee any more")))?;
             let before = fee.charged;
-            fee.charged = changed(before)?;
+            change(&mut fee.charged, &mut fee.disputes)?;
             let fee = fee.clone();
             undisputed(draft, *id, &payment, &fee, before)?;
             let part = PartKey::Brand(payment.brand.clone());
@@ -187,8 +223,10 @@ pub(super) fn charge(draft: &mut Draft, subject: &Subject, change: i64) -> Resul
             let exchange = record.as_deref().and_then(Record::exchange);
             let mut exchange = exchange.cloned().ok_or_else(|| Stop::Bug(format!("{id} is gone")))?;
             match (subject, &mut exchange.terms.fee) {
-                (Subject::ExchangeFee(_), Some(fee)) => fee.worth.charged = changed(fee.worth.charged)?,
-                _ => exchange.charged = changed(exchange.charged)?,
+                (Subject::ExchangeFee(_), Some(fee)) => {
+                    change(&mut fee.worth.charged, &mut fee.worth.disputes)?;
+                }
+                _ => change(&mut exchange.charged, &mut exchange.disputes)?,
             }
             draft.put(PartKey::Holder(exchange.account), name, Some(Record::Exchange(exchange)))
         }
@@ -196,7 +234,7 @@ pub(super) fn charge(draft: &mut Draft, subject: &Subject, change: i64) -> Resul
             let record = draft.get(&Name::Sponsored(*id))?;
             let award = record.as_deref().and_then(Record::sponsored);
             let mut award = award.cloned().ok_or_else(|| Stop::Bug(format!("{id} is gone")))?;
-            award.charged = changed(award.charged)?;
+            change(&mut award.charged, &mut award.disputes)?;
             put_sponsored(draft, *id, award)
         }
     }

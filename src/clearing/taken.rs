@@ -69,7 +69,9 @@ pub(super) fn take(draft: &mut Draft, subject: &Subject, amount: Money) -> Resul
             let award = record.as_deref().and_then(Record::sponsored);
             let mut award = award.cloned().ok_or_else(|| Stop::Bug(format!("{id} is gone")))?;
             let Some(tax) = award.tax else { return Ok(None) };
-            let supply = back(Service::Award, tax, &mut award.won, amount)?;
+            // With what was paid back for points that were taken back.
+            let supply = back(Service::Award, tax, &mut award.taken_back(), amount)?;
+            award.won = award.won.plus(amount).ok_or(Refusal::AmountTooLarge)?;
             put_sponsored(draft, *id, award)?;
             Ok(Some(supply))
         }

@@ -11,6 +11,7 @@ pub mod backup;
 pub mod balance;
 pub mod bank;
 pub mod bench;
+pub mod claw_back;
 mod context;
 pub mod copy;
 mod cut;
@@ -111,6 +112,8 @@ pub enum Verb {
     Prices(prices::PricesArgs),
     /// Say what the network asks for its service, and what it asked
     Fees(prices::FeesArgs),
+    /// Say what to sign to take an award's points back
+    ClawBack(claw_back::Args),
     /// List what is offered and can still be agreed to
     Offers(offers::Args),
     /// Say what stands behind points and debts, and whether it is enough
@@ -165,6 +168,7 @@ fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
         Verb::Cycle(args) => cycle::run(args, context),
         Verb::Prices(args) => prices::prices(args, context),
         Verb::Fees(args) => prices::fees(args, context),
+        Verb::ClawBack(args) => claw_back::run(args, context),
         Verb::Offers(args) => offers::run(args, context),
         Verb::Funding(args) => funding::run(args, context),
         Verb::Bank(args) => bank::run(args, context),

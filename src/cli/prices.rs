@@ -5,7 +5,9 @@
 
 use super::context::{CliError, Context, Exit};
 use super::folder::Folder;
-use crate::book::{Dated, ExchangeFee, Fee, Fees, Name, Price, Published, Record, Tax, TaxCategory};
+use crate::book::{
+    Dated, ExchangeFee, Fee, Fees, LosingFees, Name, Price, Published, Record, Tax, TaxCategory,
+};
 use crate::clock;
 use crate::engine::open_entry;
 use crate::prices::in_force;
@@ -196,6 +198,9 @@ pub fn fees(args: FeesArgs, context: &mut Context<'_>) -> Result<Exit, CliError>
         for fee in &fees.exchange {
             context.say(format!("     from who exchanges     {}", in_points(fee)))?;
         }
+        if let Some(losing) = fees.dispute {
+            context.say(format!("     from who loses a dispute: {}", in_dispute(losing, scale)))?;
+        }
         context.say(format!("     owed to {}, {}", fees.supplier, taxed(fees.tax)))?;
         context.say(word(*seq, *at, *by, approved, reason.as_ref(), &folder)?)?;
     }
@@ -287,6 +292,11 @@ pub(super) fn in_money(fee: &Fee, scale: u8) -> String {
     let max = fee.max.map(|max| format!(", at most {}", money(max))).unwrap_or_default();
     let kept = if fee.refundable { "" } else { ", not refunded" };
     format!("{}{min}{max}{kept}", percent(fee.ppm))
+}
+
+fn in_dispute(losing: LosingFees, scale: u8) -> String {
+    let money = |amount: crate::types::Money| super::balance::decimal(amount.signed(), scale);
+    format!("{}, and {} to whoever wins", money(losing.network), money(losing.winner))
 }
 
 pub(super) fn in_points(fee: &ExchangeFee) -> String {

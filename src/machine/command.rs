@@ -19,7 +19,7 @@ use crate::payments::{
     AgreeExchange, Authorise, CancelOffer, Capture, Code, Consent, Given, MakeOffer, OpenConsent, Refund,
     Void,
 };
-use crate::points::{Batch, Lines};
+use crate::points::{Batch, ClawBack, Lines};
 use crate::prices::{PublishAcceptance, PublishBreakage, PublishFees, PublishPrices, PublishTax};
 use crate::sign::{
     Approval, CommandClaims, HttpMessage, HttpSigned, Jws, KeyBudget, KeyCert, PaymentConsent, PointBatch,
@@ -83,6 +83,7 @@ pub enum Body {
     OpenAccount(OpenAccount),
     Issue(Box<PointToken>),
     Batch(Box<Batch>),
+    ClawBack(ClawBack),
     OpenConsent(OpenConsent, Option<Code>),
     Authorise(Authorise, Vec<Consent>),
     Capture(Capture),
@@ -143,6 +144,7 @@ impl Body {
             Self::OpenAccount(_) => Kind::AccountOpened,
             Self::Issue(_) => Kind::PointsIssued,
             Self::Batch(_) => Kind::PointsBatch,
+            Self::ClawBack(_) => Kind::PointsClawedBack,
             Self::OpenConsent(..) => Kind::ConsentOpened,
             Self::Authorise(..) => Kind::PaymentAuthorised,
             Self::Capture(_) => Kind::PaymentCaptured,
@@ -182,7 +184,7 @@ impl Body {
     /// Whether approvals may come along. Where they mean nothing they are refused, so that an entry of
     /// such a kind has a known number of statements.
     fn takes_approvals(&self) -> bool {
-        let points = matches!(self, Self::Issue(_) | Self::Batch(_));
+        let points = matches!(self, Self::Issue(_) | Self::Batch(_) | Self::ClawBack(_));
         let payment =
             matches!(self, Self::Authorise(..) | Self::Capture(_) | Self::Void(_) | Self::Refund(_));
         let offer = matches!(self, Self::MakeOffer(_) | Self::CancelOffer(_));
@@ -487,6 +489,7 @@ pub(super) fn read_args(kind: Kind, args: Args) -> Result<Body, Refused> {
         Kind::AccountFrozen => Body::FreezeAccount(args.read()?),
         Kind::AccountTierSet => Body::SetTier(args.read()?),
         Kind::AccountOpened => Body::OpenAccount(args.read()?),
+        Kind::PointsClawedBack => Body::ClawBack(args.read()?),
         Kind::ConsentOpened => Body::OpenConsent(args.read()?, None),
         Kind::PaymentAuthorised => Body::Authorise(args.read()?, vec![]),
         Kind::PaymentCaptured => Body::Capture(args.read()?),

@@ -153,6 +153,7 @@ pub(super) fn run(draft: &mut Draft, command: &Command, outcome: &mut Outcome) -
             outcome.verdicts = points::take_batch(draft, asked, batch)?;
             Ok(())
         }
+        Body::ClawBack(args) => points::claw_back(draft, asked, args),
         Body::OpenConsent(args, code) => payments::open_consent(draft, asked, args, code.as_ref()),
         Body::Authorise(args, consents) => {
             outcome.payment = Some(payments::authorise(draft, asked, args, consents)?);

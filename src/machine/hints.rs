@@ -113,6 +113,7 @@ impl<'a> Hints<'a> {
                     self.award(iss, award.sub, award.till.as_ref(), award.reference.as_ref());
                 }
             }
+            Body::ClawBack(_) => self.names.push(Name::Budget(asked.kid)),
             Body::OpenConsent(_, Some(code)) => {
                 if let Some(account) = self.holder(code.kid) {
                     self.names.push(Name::UsedConsent(account, code.claims.jti.clone()));

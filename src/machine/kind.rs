@@ -63,6 +63,7 @@ kinds! {
     AccountTierSet "account.tier_set" false "account.set_tier" "The membership tier of an account is set."
     PointsIssued "points.issued" false "" "A point token is taken in."
     PointsBatch "points.batch" false "" "A signed batch of awards is taken in."
+    PointsClawedBack "points.clawed_back" false "points.claw_back" "Points of an award are taken back, as far as they are unspent."
     ConsentOpened "consent.opened" false "consent.open" "A consent is opened at a till, by a code that its holder showed."
     PaymentAuthorised "payment.authorised" false "payment.authorise" "Points are held for a bill, or taken at once."
     PaymentCaptured "payment.captured" false "payment.capture" "Points of a payment are taken."

@@ -235,6 +235,10 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
             let both = record.and_then(Record::dispute).map(|one| [&one.filer, &one.target]);
             all.extend(both.into_iter().flatten().map(|one| Concerned::Participant(one.clone())));
         }
+        Name::ClawedBack(_) => {
+            let back = record.and_then(Record::clawed_back);
+            all.extend(back.map(|one| Concerned::Account(one.account)));
+        }
         Name::Complaint(_) => {
             let complaint = record.and_then(Record::complaint);
             all.extend(complaint.map(|one| Concerned::Account(one.account)));

@@ -310,6 +310,13 @@ impl Route {
         write("award", "/v1/awards", Kind::PointsIssued, Carrier::Command, Scope::AwardsWrite),
         write("submitToken", "/v1/tokens", Kind::PointsIssued, Carrier::Statement, Scope::AwardsWrite),
         write("awardBatch", "/v1/awards:batch", Kind::PointsBatch, Carrier::Statement, Scope::AwardsWrite),
+        write(
+            "clawBack",
+            "/v1/awards/claw-backs",
+            Kind::PointsClawedBack,
+            Carrier::Command,
+            Scope::AwardsWrite,
+        ),
         // Payments.
         write("openConsent", "/v1/consents", Kind::ConsentOpened, Carrier::Command, Scope::PaymentsWrite),
         write(

@@ -285,6 +285,7 @@ fn hold_points(
         reserved,
         paired,
         charged,
+        disputes: vec![],
         won,
         restored,
     })

@@ -10,7 +10,7 @@ use crate::book::{
 use crate::network::Asked;
 use crate::prices::{Sides, owe_for_points, release};
 use crate::sign::{HeldCaps, Sale};
-use crate::types::{Kid, Money, PaymentId, Points, Refusal, Refused};
+use crate::types::{Kid, Money, PaymentId, Points, Refusal, Refused, Time};
 use serde::{Deserialize, Serialize};
 
 /// `payment.capture`, signed by a till of the payment's brand.
@@ -189,13 +189,8 @@ pub(super) fn step(draft: &mut Draft, id: PaymentId, payment: &mut Payment, what
         }
     }
     let after = net(payment)?;
-    // What is disputed, or was charged back, is not refunded as well.
-    let refunds = matches!(what, Step::Refund { .. });
-    for terms in payment.shares.iter().filter(|terms| refunds && !terms.charged.is_zero()) {
-        if obligation_at(terms, after, payment.amount)? < terms.charged {
-            let about = format!("{} of {} is disputed", terms.charged, terms.unit);
-            return Err(Refused::about(Refusal::RefundExceeded, about).into());
-        }
+    if matches!(what, Step::Refund { .. }) {
+        beside_charge_backs(draft, payment, before, after)?;
     }
     for terms in &payment.shares {
         let mut share = (*draft.share(id, terms.unit)?).clone();
@@ -222,6 +217,35 @@ pub(super) fn step(draft: &mut Draft, id: PaymentId, payment: &mut Payment, what
         book_obligation(draft, id, payment, terms, before, after)?;
     }
     book_fees(draft, id, payment, reached)
+}
+
+/// What was charged back is not refunded as well: so much of a payment stays that each share's obligation covers it.
+fn beside_charge_backs(
+    draft: &mut Draft,
+    payment: &Payment,
+    before: Money,
+    after: Money,
+) -> Result<(), Stop> {
+    let mut stays = Money::ZERO;
+    for terms in payment.shares.iter().filter(|terms| !terms.charged.is_zero()) {
+        // floor(O·n/X) covers C from n = ceil(C·X/O) on.
+        let least = terms.charged.share_ceil(payment.amount.get(), terms.obligation.get());
+        stays = stays.max(least.ok_or(Refusal::AmountTooLarge)?);
+    }
+    if after >= stays {
+        return Ok(());
+    }
+    let left = before.minus(stays).unwrap_or_default();
+    let mut about = format!("{left} can be refunded now; the rest was charged back");
+    for id in payment.shares.iter().flat_map(|terms| &terms.disputes) {
+        let dispute = draft.dispute(*id)?;
+        if dispute.is_pending() {
+            let until = Time::from_seconds(dispute.until).unwrap_or_default();
+            let more = format!("; {id} waits until {until}, and its target may accept or concede it before");
+            about.push_str(&more);
+        }
+    }
+    Err(Refused::about(Refusal::RefundExceeded, about).into())
 }
 
 /// What was reserved for a share is a debt once it is captured; what never will be is given back.
@@ -357,6 +381,7 @@ mod tests {
             reserved: false,
             paired: false,
             charged: Money::ZERO,
+            disputes: vec![],
             won: Money::ZERO,
             restored: Money::ZERO,
         }

@@ -55,7 +55,8 @@ pub fn exchange(draft: &mut Draft, asked: &Asked, args: &AgreeExchange) -> Resul
     let id = ExchangeId { seq: draft.seq, part: 0 };
     draft.take(account, terms.from, args.offer, terms.source, Shared::Exchanged)?;
     let (charged, won) = (Money::ZERO, Money::ZERO);
-    let record = Exchange { offer: args.offer, account, terms: terms.clone(), charged, won };
+    let record =
+        Exchange { offer: args.offer, account, terms: terms.clone(), charged, disputes: vec![], won };
     draft.put(PartKey::Holder(account), Name::Exchange(id), Some(Record::Exchange(record)))?;
     if terms.debtor != terms.creditor {
         let owed = terms.worth.signed();

@@ -5,7 +5,8 @@
 //! awards makes points cheaper than their issue price; what all awards of an entry cost is owed in one sum, and each line of
 //! a batch is taken only if with the lines before it the sponsor may owe it and agreed to pay it. While points could be worth
 //! more than is paid for them, or cost more than the sponsor agreed to, none are sponsored. Tax is within what is owed, as the
-//! issuer published it. The record names no account.
+//! issuer published it. Points that are taken back are paid back in proportion, so all of
+//! them in full. The record names no account.
 //! Refuses to know: whose points they are.
 
 use crate::book::{Draft, Limit, Measure, Name, PartKey, Record, Service, Sponsored, Stop, Supply, Unit};
@@ -62,7 +63,10 @@ impl Sponsorship {
             tax,
             at: draft.at,
             charged: Money::ZERO,
+            disputes: vec![],
             won: Money::ZERO,
+            clawed_back: Points::ZERO,
+            returned: Money::ZERO,
         };
         Ok(Self { rate, terms, paid, so_far })
     }
@@ -113,8 +117,43 @@ fn paid_so_far(kid: Kid, sponsor: &BrandId) -> Result<Name, Stop> {
     Ok(Name::Limit(sponsor.clone(), subject, Measure::Sponsored))
 }
 
-/// Writes what is known of sponsored awards into the part of both sides.
-pub fn put(draft: &mut Draft, id: AwardId, record: Sponsored) -> Result<(), Stop> {
+/// So many more of an entry's sponsored points were taken back: their sponsor gets its share back.
+pub(super) fn take_back(draft: &mut Draft, id: AwardId, points: Points) -> Result<(), Stop> {
+    let record = draft.get(&Name::Sponsored(id))?;
+    let award = record.as_deref().and_then(Record::sponsored).cloned();
+    let mut award = award.ok_or_else(|| Stop::Bug(format!("{id} is sponsored by nobody")))?;
+    award.clawed_back = award.clawed_back.plus(points).ok_or(Refusal::AmountTooLarge)?;
+    put(draft, id, award)
+}
+
+/// The net and the tax of what changed since so much was taken back, if it is taxed: of all that was taken back the tax is
+/// what is within that, so by whatever steps all of it comes back, no tax is left.
+fn supply(record: &Sponsored, before: Money) -> Result<Option<Supply>, Stop> {
+    let Some(tax) = record.tax else { return Ok(None) };
+    let after = record.taken_back();
+    let within = |gross| tax.within(gross).map(Money::signed).ok_or(Refusal::AmountTooLarge);
+    let amount = within(before)?.saturating_sub(within(after)?);
+    let gross = before.signed().saturating_sub(after.signed());
+    Ok(Some(Supply { service: Service::Award, tax, net: gross.saturating_sub(amount), amount }))
+}
+
+/// Writes what is known of sponsored awards into the part of both sides, and books what its sponsor is to have got back for
+/// points that were taken back: floor(worth · taken back / points), but nothing that a dispute took back, or may take.
+pub fn put(draft: &mut Draft, id: AwardId, mut record: Sponsored) -> Result<(), Stop> {
+    let share = record.worth.share_floor(record.clawed_back.get(), record.points.get());
+    let share = share.ok_or(Refusal::AmountTooLarge)?;
+    let back = share.min(record.worth.minus(record.charged).unwrap_or_default());
+    let less = record.returned.signed().saturating_sub(back.signed());
+    if less != 0 {
+        let (debtor, currency) = (record.debtor.clone(), record.currency);
+        let before = record.taken_back();
+        record.returned = back;
+        match supply(&record, before)? {
+            Some(supply) => draft.owe_for(&debtor, &record.creditor, currency, supply, id.into())?,
+            None => draft.owe(&debtor, &record.creditor, currency, less, id.into())?,
+        }
+        end_met_call(draft, &debtor, currency)?;
+    }
     let (a, b) = (record.debtor.clone(), record.creditor.clone());
     let pair = if a < b { PartKey::Pair(a, b) } else { PartKey::Pair(b, a) };
     draft.put(pair, Name::Sponsored(id), Some(Record::Sponsored(record)))

@@ -8,11 +8,11 @@
 use super::exchange::{Fixed, exchanged};
 use super::{MOST_VERSIONS, can_apply, forget, in_force, rules};
 use crate::book::{
-    Draft, ExchangeFee, ExchangeFeeTerms, Fee, FeeTerms, FeeVersions, Fees, Name, Notice, PartKey, Principal,
-    Published, Record, Service, Stop, Tax,
+    Draft, ExchangeFee, ExchangeFeeTerms, Fee, FeeTerms, FeeVersions, Fees, LosingFees, Name, Notice,
+    PartKey, Principal, Published, Record, Service, Stop, Tax,
 };
 use crate::network::{Asked, analyst, two_approvers};
-use crate::sign::{object, optional_objects};
+use crate::sign::{object, optional_object, optional_objects};
 use crate::types::{
     Currency, Ident, MAX_INT, Money, ParticipantId, Points, Rate, Refusal, Refused, UnitCode,
 };
@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 
 /// Most fees for exchanges in one version.
 const MOST_EXCHANGE: usize = 50;
+/// The most that losing a dispute costs in all, in the bank's smallest unit: 1,000.00 of most currencies.
+const MOST_LOSING: u64 = 100_000;
 
 /// `fees.publish`, signed by an analyst, approved by two of the operator's approvers: what the network asks for its
 /// service from an instant on.
@@ -50,6 +52,10 @@ pub struct PublishFees {
     /// The tax: on top of fees in money, within fees in points.
     #[serde(deserialize_with = "object")]
     pub tax: Tax,
+    /// From whoever loses a dispute, once its target has answered; nothing if absent. At most 100,000 of the bank's
+    /// smallest unit in all.
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "optional_object")]
+    pub dispute: Option<LosingFees>,
     /// Why, as a code, such as `yearly-review`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<Ident>,
@@ -87,6 +93,7 @@ pub fn publish_fees(draft: &mut Draft, asked: &Asked, args: &PublishFees) -> Res
         issuer: args.issuer,
         exchange: args.exchange.clone().unwrap_or_default(),
         tax: args.tax,
+        dispute: args.dispute,
     };
     check(draft, &fees)?;
     check_notice(draft, &all, &fees)?;
@@ -120,6 +127,12 @@ fn check(draft: &mut Draft, fees: &Fees) -> Result<(), Stop> {
     }
     if !fees.tax.is_sound() {
         return Err(invalid("tax: a rate up to 1,000,000, above 0 for standard and for nothing else"));
+    }
+    let most = draft.network()?.bank_unit(fees.currency).and_then(|unit| unit.checked_mul(MOST_LOSING));
+    let losing = fees.dispute.unwrap_or_default();
+    let all = losing.network.plus(losing.winner);
+    if all.is_none_or(|all| most.is_none_or(|most| all.get() > most)) {
+        return Err(invalid("dispute: at most 100,000 of the bank's smallest unit in all"));
     }
     let key = |fee: &ExchangeFee| (fee.unit, fee.tier.clone());
     let twice = |at: usize, one: &ExchangeFee| fees.exchange.iter().take(at).any(|b| key(b) == key(one));
@@ -162,7 +175,8 @@ fn check_notice(draft: &mut Draft, all: &FeeVersions, fees: &Fees) -> Result<(),
 /// Whether anybody pays anything.
 fn asks(fees: &Fees) -> bool {
     let points = fees.exchange.iter().any(|fee| fee.ppm > 0 || !fee.min.is_zero());
-    points || !fees.acceptor.is_waived() || !fees.issuer.is_waived()
+    let losing = fees.dispute.is_some_and(|losing| losing != LosingFees::default());
+    points || losing || !fees.acceptor.is_waived() || !fees.issuer.is_waived()
 }
 
 /// Whether somebody may pay more by `new` than by `old`.
@@ -182,6 +196,8 @@ fn is_dearer(old: &Fees, new: &Fees) -> bool {
         let most = |fee: &ExchangeFee| fee.max.map(Points::get);
         old.is_none_or(|old| new.ppm > old.ppm || new.min > old.min || above(most(old), most(new)))
     };
+    let losing = |fees: &Fees| fees.dispute.unwrap_or_default();
+    let (lost, loses) = (losing(old), losing(new));
     let lines = || old.exchange.iter().chain(&new.exchange);
     let tiers = || lines().map(|fee| fee.tier.as_ref()).chain([None]);
     let of_unit =
@@ -198,6 +214,8 @@ fn is_dearer(old: &Fees, new: &Fees) -> bool {
     };
     money(&old.acceptor, &new.acceptor)
         || money(&old.issuer, &new.issuer)
+        || loses.network > lost.network
+        || loses.winner > lost.winner
         || (new.tax.rate > old.tax.rate && asks(new))
         || lines().filter_map(|fee| fee.unit).any(of_unit)
         || elsewhere()
@@ -236,6 +254,7 @@ fn on_top(
         gross: net.plus(tax)?,
         refundable: fee.refundable,
         charged: Money::ZERO,
+        disputes: vec![],
         won: Money::ZERO,
     })
 }
@@ -348,6 +367,7 @@ pub fn exchange_fee_terms(
         gross,
         refundable: false,
         charged: Money::ZERO,
+        disputes: vec![],
         won: Money::ZERO,
     };
     Some(ExchangeFeeTerms { points, tier: fee.and_then(|fee| fee.tier.clone()), worth })

@@ -99,10 +99,11 @@ fn due(draft: &mut Draft, unit: UnitCode, reserve: &Reserve, terms: &AtIssuance)
     Ok(Due { rate, held, owes, kept })
 }
 
-/// Points that expired, were forfeited or clawed back in this entry.
+/// Points that expired or were forfeited in this entry. What was taken back should not have been issued: what that frees is
+/// its issuer's.
 fn ended_unspent(draft: &mut Draft, unit: UnitCode) -> Result<Points, Stop> {
     let mut sum = 0i64;
-    for place in [Shared::Expired, Shared::Forfeited, Shared::ClawedBack] {
+    for place in [Shared::Expired, Shared::Forfeited] {
         let name = Name::Shared(unit, place);
         let more = draft.total(&name)?.saturating_sub(draft.total_before(&name)?);
         sum = sum.saturating_add(more);

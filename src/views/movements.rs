@@ -151,6 +151,7 @@ fn kind_code(kind: Kind) -> i64 {
         Kind::ReserveSet => 53,
         Kind::CoverMoved => 54,
         Kind::MarginCalled => 55,
+        Kind::PointsClawedBack => 73,
     }
 }
 

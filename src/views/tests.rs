@@ -107,6 +107,7 @@ fn shop(payment: PaymentId, amounts: [u64; 3], closed: bool) -> Effect {
         reserved: false,
         paired: false,
         charged: Money::ZERO,
+        disputes: vec![],
         won: Money::ZERO,
         restored: Money::ZERO,
     };

@@ -2,8 +2,9 @@
 
 use super::scene::{award, harvest, open, pay};
 use crate::common::carried::ADDRESS;
+use crate::common::dispute::over;
 use crate::common::http::{Ask, Reply, Server};
-use crate::common::world::{Key, id, money};
+use crate::common::world::{Key, id};
 use serde_json::{Value, json};
 use tallyhouse::clearing::{FileComplaint, FileDispute};
 use tallyhouse::machine::{Request, Role};
@@ -51,17 +52,7 @@ fn a_document_is_taken_from_who_brought_its_hash_and_read_by_both_sides() {
     let root = &server.world.roots[0];
     let letter = b"what was agreed";
     let hash = Hash::sha256(letter);
-    let args = FileDispute {
-        payment: Some(id(&payment)),
-        unit: Some(super::scene::harvest()),
-        exchange: None,
-        fee: None,
-        award: None,
-        amount: money(100),
-        reason: id("wrong_amount"),
-        points: None,
-        evidence: vec![hash],
-    };
+    let args = FileDispute { evidence: vec![hash], ..over(id(&payment), "HARVEST", 100, "wrong_amount") };
     let seq = file(&server, harvest, "dispute.file", "/v1/disputes", &args);
     let matter = format!("dsp_{seq}.0");
     look(&server, harvest, &matter, hash).refused(404, "not_found");

@@ -55,7 +55,7 @@ fn both_sides_read_the_budget_and_what_was_awarded_under_it() {
         let wanted = json!({
             "award": format!("awd_{seq}.0"), "unit": "HARVEST", "points": 100, "key": key.kid,
             "customer": "pa_kino", "supplier": "pa_harvest", "currency": "EUR", "price": 1, "net": 1_765,
-            "category": "standard", "rate": 190_000, "tax": 335, "gross": 2_100, "charged": 0,
+            "category": "standard", "rate": 190_000, "tax": 335, "gross": 2_100, "charged": 0, "clawed_back": 0, "returned": 0,
             "at": shown["at"],
         });
         assert_eq!(shown, wanted);

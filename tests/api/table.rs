@@ -207,6 +207,7 @@ fn kind_of(row: &str) -> Option<Kind> {
         "complaint-move" => Kind::ComplaintMoved,
         "token" => Kind::PointsIssued,
         "batch" => Kind::PointsBatch,
+        "claw-back" => Kind::PointsClawedBack,
         "authorise" => Kind::PaymentAuthorised,
         "capture" => Kind::PaymentCaptured,
         "void" => Kind::PaymentVoided,

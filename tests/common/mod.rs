@@ -6,6 +6,7 @@
 
 pub mod carried;
 pub mod cluster;
+pub mod dispute;
 pub mod funds;
 pub mod house;
 pub mod http;

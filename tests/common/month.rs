@@ -4,10 +4,12 @@
 //! Promises: the same bytes every time; the first month ends with every cycle but the open one settled or voided.
 //! Refuses to know: what is checked with it.
 
+use super::dispute::{about, over, step as bare};
 use super::house::{House, code, cover, eur, step};
+use super::node::award_text;
 use super::world::{Key, id, money, points};
 use tallyhouse::book::{
-    Answered, Booking, BreakageTo, DayOfMonth, DayOfWeek, DisputeFee, Every, ExchangeFee, Fee, Name,
+    Answered, Booking, BreakageTo, DayOfMonth, DayOfWeek, Every, ExchangeFee, Fee, LosingFees, Name,
     NettingMode, PointsEffect, Record, Service, StatementLine, Tax, TaxCategory, Way,
 };
 use tallyhouse::clearing::{
@@ -18,8 +20,9 @@ use tallyhouse::clearing::{
 use tallyhouse::machine::Request;
 use tallyhouse::network::SetTier;
 use tallyhouse::payments::{AgreeExchange, MakeOffer, WantedExchange, WantedPayment, WantedShare};
+use tallyhouse::points::ClawBack;
 use tallyhouse::prices::{PublishFees, PublishTax};
-use tallyhouse::types::{AwardId, ComplaintId, DisputeId, ExchangeId, Hash, PaymentId, Refusal, encode};
+use tallyhouse::types::{AwardId, ComplaintId, ExchangeId, Hash, PaymentId, Refusal, encode};
 
 /// Plays it on a network in which participants owe each other.
 pub fn play(house: &mut House) {
@@ -149,26 +152,22 @@ fn sponsored(house: &mut House) {
     let lines = vec![encode(&token.award())];
     let claims = house.world.batch(&house.world.brands[1], id("HARVEST"), &cid, &lines, true, now);
     house.send(house.world.issue_batch(&key, &claims, &lines)).expect("awarded");
-    let args = FileDispute {
-        payment: None,
-        unit: None,
-        exchange: None,
-        award: Some(AwardId { seq: given, part: 0 }),
-        fee: None,
-        amount: money(40),
-        reason: id("duplicate"),
-        points: None,
-        evidence: vec![],
-    };
-    let dispute = DisputeId { seq: house.by_brand(1, "dispute.file", &args).expect("filed").seq, part: 0 };
-    for (by_house, step) in [(true, DisputeStep::ChargeBack), (false, DisputeStep::Accept)] {
-        let args = MoveDispute { dispute, step, fees: vec![], evidence: vec![] };
-        let done = match by_house {
-            true => house.ask("dispute.move", &args),
-            false => house.by_brand(0, "dispute.move", &args),
-        };
-        done.expect("moved");
-    }
+    let args = FileDispute { award: Some(AwardId { seq: given, part: 0 }), ..about(40, "duplicate") };
+    let dispute = house.dispute(1, &args).expect("filed");
+    house.argue(None, dispute, DisputeStep::ChargeBack).expect("charged back");
+    house.argue(Some(0), dispute, DisputeStep::Accept).expect("accepted");
+    // Some of them are taken back, and one of an award that said its last day.
+    let (text, month) = (award_text(&house.node.entries[given as usize], None), house.now.date(60).month());
+    let back =
+        |award, month, most| ClawBack { award, till: None, month, points: most, reason: id("returned") };
+    house.by(&key, "points.claw_back", &back(text, Some(month), Some(points(20)))).expect("taken back");
+    let (cid, now) = (house.cid(), house.now);
+    let mut token = house.world.token(&house.world.brands[0], id("HARVEST"), &cid, sub, 9, now);
+    (token.business_date, token.until) = (Some(now.date(60)), Some(now.date(60).plus_days(300)));
+    let key = Key::derive(house.world.seed, "br_harvest issuing 0");
+    let given = house.send(house.world.issue(&key, &token)).expect("awarded").seq;
+    let text = award_text(&house.node.entries[given as usize], None);
+    house.by(&key, "points.claw_back", &back(text, None, None)).expect("taken back");
 }
 
 /// Bank details: set twice, set by the house for who has no brand; and a cycle whose instructions they are pinned in.
@@ -265,6 +264,7 @@ pub fn charge(house: &mut House) -> (PaymentId, ExchangeId) {
         issuer: fee(2_900, false),
         exchange: Some(vec![line(None, 10_000), line(Some("gold"), 5_000)]),
         tax: Tax { category: TaxCategory::Standard, rate: 190_000 },
+        dispute: Some(LosingFees { network: money(2_000), winner: money(700) }),
         reason: Some(id("first-fees")),
     };
     house.agreed("fees.publish", &fees).expect("published");
@@ -314,17 +314,7 @@ pub fn charge(house: &mut House) -> (PaymentId, ExchangeId) {
 /// Disputes that take back some of what was charged: of a taxed share, of both fees of a payment, of an exchange and its
 /// fee.
 pub fn contest(house: &mut House, (payment, exchange): (PaymentId, ExchangeId)) {
-    let dispute = FileDispute {
-        payment: Some(payment),
-        unit: Some(id("HARVEST")),
-        exchange: None,
-        fee: None,
-        award: None,
-        amount: money(10),
-        reason: id("not_ours"),
-        points: None,
-        evidence: vec![],
-    };
+    let dispute = over(payment, "HARVEST", 10, "not_ours");
     let of_fee = |fee| FileDispute { unit: None, fee: Some(fee), ..dispute.clone() };
     let of_exchange =
         |fee| FileDispute { payment: None, unit: None, exchange: Some(exchange), fee, ..dispute.clone() };
@@ -335,15 +325,10 @@ pub fn contest(house: &mut House, (payment, exchange): (PaymentId, ExchangeId)) 
         (0, of_exchange(None)),
         (0, of_exchange(Some(Service::ExchangeFee))),
     ];
-    let filed: Vec<DisputeId> = all
-        .iter()
-        .map(|(by, args)| house.by_brand(*by, "dispute.file", args).expect("filed").seq)
-        .map(|seq| DisputeId { seq, part: 0 })
-        .collect();
+    let filed: Vec<_> = all.iter().map(|(by, args)| house.dispute(*by, args).expect("filed")).collect();
     for step in [DisputeStep::ChargeBack, DisputeStep::Lapse] {
         for dispute in &filed {
-            let args = MoveDispute { dispute: *dispute, step, fees: vec![], evidence: vec![] };
-            house.ask("dispute.move", &args).expect("taken back");
+            house.argue(None, *dispute, step).expect("taken back");
         }
         house.now = house.now.plus_seconds(31 * 86_400);
     }
@@ -352,41 +337,25 @@ pub fn contest(house: &mut House, (payment, exchange): (PaymentId, ExchangeId)) 
 /// A dispute that ends for its filer, whose points come back; one that ends for its target and costs; one that goes on.
 fn disputed(house: &mut House, payment: PaymentId) {
     let evidence = vec![Hash::sha256(b"a letter")];
-    let filed = |house: &mut House, points| {
-        let args = FileDispute {
-            payment: Some(payment),
-            unit: Some(id("HARVEST")),
-            exchange: None,
-            fee: None,
-            award: None,
-            amount: money(500),
-            reason: id("wrong_amount"),
-            points,
-            evidence: evidence.clone(),
-        };
-        let seq = house.by_brand(0, "dispute.file", &args).expect("filed").seq;
-        DisputeId { seq, part: 0 }
+    let filed = |house: &mut House, reason, points| {
+        let args =
+            FileDispute { points, evidence: evidence.clone(), ..over(payment, "HARVEST", 500, reason) };
+        house.dispute(0, &args).expect("filed")
     };
-    let step = |dispute, step, evidence| MoveDispute { dispute, step, fees: vec![], evidence };
-    let first = filed(house, None);
-    house.ask("dispute.move", &step(first, DisputeStep::ChargeBack, vec![])).expect("charged back");
-    house.by_brand(1, "dispute.move", &step(first, DisputeStep::Accept, vec![])).expect("accepted");
-    let second = filed(house, Some(PointsEffect::None));
+    let first = filed(house, "wrong_amount", None);
+    house.argue(None, first, DisputeStep::ChargeBack).expect("charged back");
+    house.argue(Some(1), first, DisputeStep::Accept).expect("accepted");
+    let second = filed(house, "duplicate", Some(PointsEffect::None));
     house.agreed("funding.set", &super::house::funding("pa_kino", None)).expect("set");
-    let fees = vec![
-        DisputeFee { to: Some(id("pa_franchise")), amount: money(2_000) },
-        DisputeFee { to: None, amount: money(700) },
-    ];
-    let charged = MoveDispute { fees, ..step(second, DisputeStep::ChargeBack, vec![]) };
-    house.agreed("dispute.move", &charged).expect("charged back");
-    let represented = step(second, DisputeStep::Represent, evidence.clone());
+    house.argue(None, second, DisputeStep::ChargeBack).expect("charged back");
+    let represented = MoveDispute { evidence: evidence.clone(), ..bare(second, DisputeStep::Represent) };
     house.by_brand(1, "dispute.move", &represented).expect("represented");
-    house.ask("dispute.move", &step(second, DisputeStep::Review, vec![])).expect("reviewed");
-    house.by_brand(0, "dispute.move", &step(second, DisputeStep::Escalate, vec![])).expect("goes on");
-    house.by_brand(0, "dispute.move", &step(second, DisputeStep::Escalate, vec![])).expect("goes on");
-    house.agreed("dispute.move", &step(second, DisputeStep::RuleForTarget, vec![])).expect("ruled");
-    let third = filed(house, None);
-    house.ask("dispute.move", &step(third, DisputeStep::ChargeBack, vec![])).expect("charged back");
+    house.argue(None, second, DisputeStep::Review).expect("reviewed");
+    house.argue(Some(0), second, DisputeStep::Escalate).expect("goes on");
+    house.argue(Some(0), second, DisputeStep::Escalate).expect("goes on");
+    house.argue(None, second, DisputeStep::RuleForTarget).expect("ruled");
+    let third = filed(house, "goods_not_received", None);
+    house.argue(None, third, DisputeStep::ChargeBack).expect("charged back");
     exchange_disputed(house);
 }
 
@@ -398,18 +367,8 @@ fn exchange_disputed(house: &mut House) {
     });
     let (exchange, debtor) = made.expect("an exchange");
     assert_eq!(debtor, id("pa_harvest"));
-    let args = FileDispute {
-        payment: None,
-        unit: None,
-        exchange: Some(exchange),
-        fee: None,
-        award: None,
-        amount: money(10),
-        reason: id("not_ours"),
-        points: None,
-        evidence: vec![],
-    };
-    house.by_brand(0, "dispute.file", &args).expect("filed");
+    let args = FileDispute { exchange: Some(exchange), ..about(10, "not_ours") };
+    house.dispute(0, &args).expect("filed");
 }
 
 /// A complaint that is appealed.

@@ -350,3 +350,20 @@ pub fn replay_by_checking(sealed: &[Sealed], signatures: bool) -> (State, u64) {
     replay.follow(sealed).unwrap_or_else(|e| panic!("{e}"));
     (replay.state, replay.signatures)
 }
+
+/// An award's own text: the token, the body of the request, or a line of the batch, from 1.
+pub fn award_text(entry: &Sealed, line: Option<u64>) -> String {
+    let envelope = Envelope::decode(&entry.envelope).expect("our own envelope");
+    let kind = envelope.kind.parse().expect("a kind");
+    let slots: Vec<Slot> = entry.parts.iter().cloned().map(Slot::Whole).collect();
+    let request =
+        machine::request(Stored { envelope: &envelope, parts: &slots }, kind).expect("our own entry");
+    match (line, request.http) {
+        (Some(line), _) => {
+            let lines = String::from_utf8(request.lines.expect("a batch").to_vec()).expect("UTF-8");
+            lines.lines().nth(line as usize - 1).expect("a line").to_owned()
+        }
+        (None, Some(message)) => message.body.expect("a body"),
+        (None, None) => request.jws[0].clone(),
+    }
+}

@@ -5,6 +5,7 @@
 //! a model; every entry is read by the ledger.
 //! Refuses to know: threads and disks.
 
+use super::super::common::dispute::over;
 use super::super::common::house::{House, eur, step};
 use super::super::common::rng::Rng;
 use super::super::common::world::{id, money, points};
@@ -14,8 +15,8 @@ use super::town::UNITS;
 use std::collections::BTreeMap;
 use tallyhouse::book::{Answered, Booking, Fate, Name, NettingMode, Record, StatementLine, Way};
 use tallyhouse::clearing::{
-    AnswerObjection, ComputeCycle, ConfirmDue, DisputeStep, FileDispute, FileObjection, Move, MoveCycle,
-    MoveDispute, SealCycle, SetNetting, SetOffCycle,
+    AnswerObjection, ComputeCycle, ConfirmDue, DisputeStep, FileObjection, Move, MoveCycle, SealCycle,
+    SetNetting, SetOffCycle,
 };
 use tallyhouse::payments::{AgreeExchange, MakeOffer, WantedExchange};
 use tallyhouse::types::{DisputeId, Hash, InstructionId, ObjectionId, ParticipantId, PaymentId, Refusal};
@@ -157,21 +158,10 @@ impl History {
         }
         let (payment, shop, unit, amount) = *self.rng.pick(&self.bills);
         let (code, filer) = UNITS[unit];
-        let args = FileDispute {
-            payment: Some(payment),
-            unit: Some(id(code)),
-            exchange: None,
-            fee: None,
-            award: None,
-            amount: money(self.rng.range(1, amount)),
-            reason: id("fraud"),
-            points: None,
-            evidence: vec![],
-        };
-        let Ok(answer) = self.house.by_brand(filer, "dispute.file", &args) else { return };
-        let dispute = DisputeId { seq: answer.seq, part: 0 };
-        let args = MoveDispute { dispute, step: DisputeStep::ChargeBack, fees: vec![], evidence: vec![] };
-        self.house.ask("dispute.move", &args).expect("charged back");
+        let reason = *self.rng.pick(&["fraud", "not_ours", "duplicate"]);
+        let args = over(payment, code, self.rng.range(1, amount), reason);
+        let Ok(dispute) = self.house.dispute(filer, &args) else { return };
+        self.house.argue(None, dispute, DisputeStep::ChargeBack).expect("charged back");
         self.disputes.push((dispute, filer, shop));
     }
 
@@ -181,8 +171,7 @@ impl History {
             true => (DisputeStep::Accept, target),
             false => (DisputeStep::Withdraw, filer),
         };
-        let args = MoveDispute { dispute, step, fees: vec![], evidence: vec![] };
-        self.house.by_brand(by, "dispute.move", &args).expect("ended");
+        self.house.argue(Some(by), dispute, step).expect("ended");
     }
 
     /// In every third history nobody stands apart.

@@ -4,6 +4,7 @@
 //! Promises: what was answered is noted; a refusal that trade cannot explain ends the test.
 //! Refuses to know: what the log has to say about it.
 
+use super::super::common::dispute::{over, step};
 use super::super::common::funds::{account, certify_tellers, second_analyst};
 use super::super::common::house::{eur, hiring, keys};
 use super::super::common::place::Place;
@@ -12,7 +13,7 @@ use super::super::common::world::{Holder, Key, World, beginning, id, money, poin
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tallyhouse::app::Network;
-use tallyhouse::clearing::{DisputeStep, FileDispute, MoveDispute};
+use tallyhouse::clearing::DisputeStep;
 use tallyhouse::engine::Failure;
 use tallyhouse::machine::{Answer, Request};
 use tallyhouse::payments::{AgreeExchange, Authorise, MakeOffer, WantedExchange};
@@ -294,24 +295,16 @@ impl<'a> Trader<'a> {
         }
         let (payment, sale) = *self.rng.pick(&self.bills);
         let (unit, filer) = UNITS[sale.unit];
-        let args = FileDispute {
-            payment: Some(payment),
-            unit: Some(id(unit)),
-            exchange: None,
-            fee: None,
-            award: None,
-            amount: money(self.rng.range(1, sale.amount)),
-            reason: id("wrong_amount"),
-            points: None,
-            evidence: vec![],
-        };
+        let reason = *self.rng.pick(&["wrong_amount", "fraud", "duplicate"]);
+        let args = over(payment, unit, self.rng.range(1, sale.amount), reason);
         let (town, key) = (self.town, &self.town.world.brands[filer].issuing[0]);
         let answer = town.ask(key, &[], "dispute.file", &args);
         let Some(answer) = self.hear(answer) else { return };
         let dispute = DisputeId { seq: answer.seq, part: 0 };
-        let args = MoveDispute { dispute, step: DisputeStep::ChargeBack, fees: vec![], evidence: vec![] };
+        let args = step(dispute, DisputeStep::ChargeBack);
         let answer = town.ask(&town.analyst, &[], "dispute.move", &args);
-        self.hear(answer).expect("whoever filed it does not take it back meanwhile");
+        // It may have been refunded meanwhile, or charged back for another reason.
+        let Some(_) = self.hear(answer) else { return };
         self.disputes.push((dispute, filer, sale.shop));
     }
 
@@ -319,8 +312,8 @@ impl<'a> Trader<'a> {
     fn end(&mut self) {
         let Some((dispute, filer, target)) = self.disputes.pop() else { return self.pay() };
         let accepts = self.rng.chance(60);
-        let (step, by) = if accepts { (DisputeStep::Accept, target) } else { (DisputeStep::Withdraw, filer) };
-        let args = MoveDispute { dispute, step, fees: vec![], evidence: vec![] };
+        let (end, by) = if accepts { (DisputeStep::Accept, target) } else { (DisputeStep::Withdraw, filer) };
+        let args = step(dispute, end);
         let town = self.town;
         let answer = town.ask(&town.world.brands[by].issuing[0], &[], "dispute.move", &args);
         // A franchisee has no brand that could accept for it.

@@ -1,41 +1,26 @@
 //! Disputes of taxed lines and of fees: what is taken back takes its tax with it, whatever else happens to the payment.
 
 use super::*;
+use crate::common::dispute::about;
 use crate::common::house::code;
-use tallyhouse::book::{Dispute, DisputeStage};
-use tallyhouse::clearing::{DisputeStep, FileDispute, MoveDispute};
+use tallyhouse::book::{Dispute, DisputeStage, PointsEffect};
+use tallyhouse::clearing::{DisputeStep, FileDispute};
 use tallyhouse::types::{DisputeId, Refusal};
 
-fn asked(payment: PaymentId, fee: Option<Service>, amount: u64) -> FileDispute {
-    FileDispute {
-        payment: Some(payment),
-        unit: fee.is_none().then(|| id("HARVEST")),
-        exchange: None,
-        fee,
-        award: None,
-        amount: money(amount),
-        reason: id("not_ours"),
-        points: None,
-        evidence: vec![],
-    }
-}
-
-/// Filed by a brand; the dispute, if that was taken.
-fn file(house: &mut House, by: usize, args: &FileDispute) -> Result<DisputeId, Refusal> {
-    let answer = house.by_brand(by, "dispute.file", args).map_err(|no| no.code)?;
-    Ok(DisputeId { seq: answer.seq, part: 0 })
-}
-
-fn take(house: &mut House, dispute: DisputeId, step: DisputeStep) {
-    let args = MoveDispute { dispute, step, fees: vec![], evidence: vec![] };
-    house.ask("dispute.move", &args).expect("a step");
+fn asked(payment: PaymentId, fee: Option<Service>, amount: u64, reason: &str) -> FileDispute {
+    let unit = fee.is_none().then(|| id("HARVEST"));
+    FileDispute { payment: Some(payment), unit, fee, ..about(amount, reason) }
 }
 
 /// Charged back, and nobody answers in time.
 fn win(house: &mut House, dispute: DisputeId) {
-    take(house, dispute, DisputeStep::ChargeBack);
+    house.argue(None, dispute, DisputeStep::ChargeBack).expect("charged back");
+    lapse(house, dispute);
+}
+
+fn lapse(house: &mut House, dispute: DisputeId) {
     house.now = house.now.plus_seconds(30 * DAY + 1);
-    take(house, dispute, DisputeStep::Lapse);
+    house.argue(None, dispute, DisputeStep::Lapse).expect("accepted by silence");
 }
 
 fn facts(house: &House, dispute: DisputeId) -> Dispute {
@@ -63,8 +48,8 @@ fn a_won_dispute_takes_the_tax_back_in_proportion_and_in_full_to_nothing() {
     assert_eq!(booked(&house), (gross as i64 - within(gross), within(gross)));
     // Thirds of odd amounts: each rounding is of what was taken back in all.
     let mut won = 0;
-    for amount in [1_001, 3, gross - 1_001 - 3] {
-        let dispute = file(&mut house, 0, &asked(payment, None, amount)).expect("filed");
+    for (amount, reason) in [(1_001, "duplicate"), (3, "fraud"), (gross - 1_001 - 3, "not_ours")] {
+        let dispute = house.dispute(0, &asked(payment, None, amount, reason)).expect("filed");
         win(&mut house, dispute);
         won += amount;
         assert_eq!(facts(&house, dispute).stage, DisputeStage::Accepted);
@@ -85,36 +70,36 @@ fn a_fee_is_disputed_by_whoever_owes_it_and_comes_back_once() {
     let payment = house.pay(1, "HARVEST", 0, 60_000, true).expect("paid");
     let gross = owes(&house, "pa_kino", "pa_op") as u64;
     assert_eq!(gross, 714, "600, and 114 tax");
-    let of = |fee: Service, amount| asked(payment, Some(fee), amount);
-    assert_eq!(file(&mut house, 0, &of(Service::AcceptorFee, 1)), Err(Refusal::KeyOwner), "kino owes it");
-    assert_eq!(file(&mut house, 1, &of(Service::AcceptorFee, 715)), Err(Refusal::DisputeInvalid));
-    let wrong = FileDispute { unit: Some(id("HARVEST")), ..of(Service::AcceptorFee, 1) };
-    assert_eq!(file(&mut house, 1, &wrong), Err(Refusal::TokenPayload));
-    assert_eq!(file(&mut house, 1, &of(Service::ExchangeFee, 1)), Err(Refusal::TokenPayload));
-    let restore =
-        FileDispute { points: Some(tallyhouse::book::PointsEffect::Restore), ..of(Service::AcceptorFee, 1) };
-    assert_eq!(code(house.by_brand(1, "dispute.file", &restore)), Refusal::DisputeInvalid);
-    // Two disputes; the bill is refunded meanwhile: what is disputed does not come back by that.
-    let first = file(&mut house, 1, &of(Service::AcceptorFee, 500)).expect("filed");
-    let second = file(&mut house, 1, &of(Service::AcceptorFee, 214)).expect("filed");
-    assert_eq!(
-        file(&mut house, 1, &of(Service::AcceptorFee, 1)),
-        Err(Refusal::DisputeInvalid),
-        "all of it is"
-    );
+    let of = |fee: Service, amount, reason| asked(payment, Some(fee), amount, reason);
+    let mine = |amount, reason| of(Service::AcceptorFee, amount, reason);
+    assert_eq!(code(house.dispute(0, &mine(1, "fraud"))), Refusal::KeyOwner, "kino owes it");
+    assert_eq!(code(house.dispute(1, &mine(715, "fraud"))), Refusal::DisputeInvalid);
+    let wrong = FileDispute { unit: Some(id("HARVEST")), ..mine(1, "fraud") };
+    assert_eq!(code(house.dispute(1, &wrong)), Refusal::TokenPayload);
+    let other = of(Service::ExchangeFee, 1, "fraud");
+    assert_eq!(code(house.dispute(1, &other)), Refusal::TokenPayload);
+    let restore = FileDispute { points: Some(PointsEffect::Restore), ..mine(1, "fraud") };
+    assert_eq!(code(house.dispute(1, &restore)), Refusal::DisputeInvalid);
+    // Two disputes; the bill is refunded meanwhile: what is charged back does not come back by that.
+    let first = house.dispute(1, &mine(500, "not_ours")).expect("filed");
+    let second = house.dispute(1, &mine(214, "fraud")).expect("filed");
+    for dispute in [first, second] {
+        house.argue(None, dispute, DisputeStep::ChargeBack).expect("charged back");
+    }
+    assert_eq!(code(house.dispute(1, &mine(1, "duplicate"))), Refusal::DisputeInvalid, "all of it is");
     assert!(step(&mut house, 1, payment, 60_000, true));
     assert_eq!(owes(&house, "pa_kino", "pa_op"), 714);
-    // One is lost: now the refund counts for it. The other is won.
-    take(&mut house, second, DisputeStep::Close);
+    // One is taken back: now the refund counts for it. The other is won.
+    house.argue(Some(1), second, DisputeStep::Withdraw).expect("taken back");
     assert_eq!(owes(&house, "pa_kino", "pa_op"), 500);
-    win(&mut house, first);
+    lapse(&mut house, first);
     assert_eq!(owes(&house, "pa_kino", "pa_op"), 0);
     let key = (Service::AcceptorFee, id::<ParticipantId>("pa_op"), id::<ParticipantId>("pa_kino"));
     assert_eq!(lines(&house, from)[&key], (0, 0), "net and tax, too");
     // The issuer's fee is not refunded; it is disputed like any other.
     let of_issuer = owes(&house, "pa_harvest", "pa_op") as u64;
     assert_eq!(of_issuer, 214);
-    let third = file(&mut house, 0, &of(Service::IssuerFee, of_issuer)).expect("filed");
+    let third = house.dispute(0, &of(Service::IssuerFee, of_issuer, "not_ours")).expect("filed");
     win(&mut house, third);
     assert_eq!(owes(&house, "pa_harvest", "pa_op"), 0);
     rows_are_nets(&house);
@@ -131,7 +116,7 @@ fn captures_refunds_and_disputes_of_a_fee_in_any_order() {
         house.now = house.now.plus_seconds(3 * DAY);
         let (from, x) = (house.node.entries.len(), 30_000 + rng.below(30_000));
         let payment = house.pay(1, "HARVEST", 0, x, true).expect("paid");
-        let (mut refunded, mut charged, mut won) = (0, 0, 0);
+        let (mut refunded, mut charged, mut won, mut filed) = (0, 0, 0, 0);
         let mut open: Vec<(DisputeId, u64)> = vec![];
         for _ in 0..8 {
             match rng.below(4) {
@@ -142,21 +127,24 @@ fn captures_refunds_and_disputes_of_a_fee_in_any_order() {
                     }
                 }
                 1 => {
-                    let args = asked(payment, Some(Service::AcceptorFee), 1 + rng.below(300));
-                    if let Ok(dispute) = file(&mut house, 1, &args) {
+                    let reason = ["duplicate", "fraud", "not_ours"][filed % 3];
+                    let args = asked(payment, Some(Service::AcceptorFee), 1 + rng.below(300), reason);
+                    if let Ok(dispute) = house.dispute(1, &args) {
+                        filed += 1;
+                        house.argue(None, dispute, DisputeStep::ChargeBack).expect("charged back");
                         charged += args.amount.get();
                         open.push((dispute, args.amount.get()));
                     }
                 }
                 2 => {
                     if let Some((dispute, amount)) = open.pop() {
-                        take(&mut house, dispute, DisputeStep::Close);
+                        house.argue(Some(1), dispute, DisputeStep::Withdraw).expect("taken back");
                         charged -= amount;
                     }
                 }
                 _ => {
                     if let Some((dispute, amount)) = open.pop() {
-                        win(&mut house, dispute);
+                        lapse(&mut house, dispute);
                         won += amount;
                     }
                 }

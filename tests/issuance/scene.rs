@@ -4,17 +4,18 @@
 //! Promises: what the model counts comes out of accounts and prices, never out of the reserve.
 //! Refuses to know: what is asked of it.
 
+use super::common::dispute::over;
 use super::common::house::{House, eur};
 use super::common::node::{How, Replay, State, replay_by_applying, replay_by_checking};
-use super::common::world::{Brand, Till, id, money, rate};
+use super::common::world::{Brand, Till, id, rate};
 use std::collections::BTreeMap;
 use tallyhouse::book::{BreakageTo, Name, PROVISIONAL, PointsEffect, Record, Service, Shared};
-use tallyhouse::clearing::{DisputeStep, FileDispute, MoveDispute};
+use tallyhouse::clearing::{DisputeStep, FileDispute};
 use tallyhouse::log::{Envelope, open};
 use tallyhouse::machine::PartBody;
 use tallyhouse::points::Verdict;
 use tallyhouse::prices::PublishPrices;
-use tallyhouse::types::{DisputeId, ParticipantId, PaymentId, Refused, UnitCode, decode, encode};
+use tallyhouse::types::{ParticipantId, PaymentId, Refused, UnitCode, decode, encode};
 
 /// Of br_kino: points live three days, through the end of the month.
 pub const UNIT: &str = "KINOPLUS";
@@ -226,22 +227,18 @@ pub fn disputed(
     amount: u64,
     back: bool,
 ) -> Result<(), Refused> {
-    let args = FileDispute {
-        payment: Some(payment),
-        unit: Some(unit()),
-        exchange: None,
-        award: None,
-        fee: None,
-        amount: money(amount),
-        reason: id("fraud"),
-        points: Some(if back { PointsEffect::Restore } else { PointsEffect::None }),
-        evidence: vec![],
+    let points = Some(if back { PointsEffect::Restore } else { PointsEffect::None });
+    // Each reason counts once.
+    let file = |house: &mut House, reason| {
+        house.dispute(1, &FileDispute { points, ..over(payment, UNIT, amount, reason) })
     };
-    let filed = house.by_brand(1, "dispute.file", &args)?;
-    let dispute = DisputeId { seq: filed.seq, part: 0 };
-    let step = |step| MoveDispute { dispute, step, fees: vec![], evidence: vec![] };
-    house.agreed("dispute.move", &step(DisputeStep::ChargeBack)).expect("charged back");
-    house.by_brand(shop, "dispute.move", &step(DisputeStep::Accept)).expect("accepted");
+    let mut filed = file(house, "fraud");
+    for reason in ["goods_not_received", "duplicate"] {
+        filed = filed.or_else(|_| file(house, reason));
+    }
+    let dispute = filed?;
+    house.argue(None, dispute, DisputeStep::ChargeBack).expect("charged back");
+    house.argue(Some(shop), dispute, DisputeStep::Accept).expect("accepted");
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Row, Table, number};
 use crate::common::world::{id, money, points};
-use tallyhouse::book::{ExchangeFee, Fee, Tax};
+use tallyhouse::book::{ExchangeFee, Fee, LosingFees, Tax};
 use tallyhouse::machine::Request;
 use tallyhouse::network::SetTier;
 use tallyhouse::prices::{PublishFees, PublishTax};
@@ -30,6 +30,12 @@ fn exchange_fee(text: &str) -> ExchangeFee {
     }
 }
 
+/// `network:winner`.
+fn losing(text: &str) -> LosingFees {
+    let (network, winner) = text.split_once(':').expect("two amounts");
+    LosingFees { network: money(number(network)), winner: money(number(winner)) }
+}
+
 /// `category[:rate]`.
 fn tax(text: &str) -> Tax {
     let (category, rate) = text.split_once(':').unwrap_or((text, "0"));
@@ -53,6 +59,7 @@ impl Table {
                     issuer: fee(row.or("issuer", "2000")),
                     exchange,
                     tax: tax(row.or("tax", "standard:190000")),
+                    dispute: row.get("dispute").map(losing),
                     reason: row.get("reason").map(id),
                 };
                 self.command(row, "analyst", "fees.publish", &args)

@@ -3,9 +3,7 @@
 use super::{Row, Table, number};
 use crate::common::house::{eur, set_off_digest, step};
 use crate::common::world::{id, money};
-use tallyhouse::book::{
-    Booking, DayOfMonth, DayOfWeek, DisputeFee, Every, Name, Record, StatementLine, Tolerance, Way,
-};
+use tallyhouse::book::{Booking, DayOfMonth, DayOfWeek, Every, Name, Record, StatementLine, Tolerance, Way};
 use tallyhouse::clearing::{
     self, AcceptStatement, AnswerObjection, AssignLine, CallMargin, ClaimDue, ClosePeriod, ComputeCycle,
     ConfirmDetails, ConfirmDue, FileComplaint, FileDispute, FileObjection, FilledAtIssuance, ImportStatement,
@@ -258,12 +256,7 @@ impl Table {
             }
             "dispute-move" => {
                 let dispute = id(&self.made("dsp", row.word(1)));
-                let fee = |fee: &str| match fee.split_once(':') {
-                    Some((to, amount)) => DisputeFee { to: Some(id(to)), amount: money(number(amount)) },
-                    None => DisputeFee { to: None, amount: money(number(fee)) },
-                };
-                let fees = row.get("fee").map(fee).into_iter().collect();
-                let args = MoveDispute { dispute, step: word(row.word(2)), fees, evidence: vec![] };
+                let args = MoveDispute { dispute, step: word(row.word(2)), evidence: vec![] };
                 self.command(row, "analyst", "dispute.move", &args)
             }
             "complain" => {

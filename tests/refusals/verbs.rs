@@ -1,6 +1,7 @@
 //! The verbs of the tables: each makes one request.
 
 use super::{Row, Table, number};
+use crate::common::node::award_text;
 use crate::common::world::{Brand, Key, beginning, id, money, points, rate};
 use std::sync::Arc;
 use tallyhouse::book::{AcceptedUnit, ExchangeAccepted, Expiry, Floor, KeyState, Notice, PriceFor};
@@ -10,6 +11,7 @@ use tallyhouse::network::{
     RegisterParticipant, RevokeKey,
 };
 use tallyhouse::payments::{Authorise, Capture, OpenConsent, Refund, Under, Void};
+use tallyhouse::points::ClawBack;
 use tallyhouse::prices::{PublishAcceptance, PublishBreakage};
 use tallyhouse::sign::{
     HeldCaps, KeyCert, PaymentConsent, PointToken, Purpose, Sale, SpendCode, SponsorTerms, TillClaims,
@@ -50,6 +52,20 @@ impl Table {
             }
             "token" => self.token(row),
             "batch" => self.batch(row),
+            "claw-back" => {
+                let award = self.seqs.get(row.word(1)).map_or_else(
+                    || row.word(1).to_owned(),
+                    |seq| award_text(&self.node.entries[*seq as usize], row.get("line").map(number)),
+                );
+                let args = ClawBack {
+                    award,
+                    till: row.get("till").map(id),
+                    month: row.get("month").map(id),
+                    points: row.words.get(2).map(|n| points(number(n))),
+                    reason: id("error"),
+                };
+                self.command(row, "issuing:HARVEST", "points.claw_back", &args)
+            }
             "show" => self.show(row),
             "authorise" => self.authorise(row),
             "want" => self.want(row),

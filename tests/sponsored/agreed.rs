@@ -1,11 +1,13 @@
 //! What a sponsor agreed to: price and sums, who may lower them, how long before a dearer price it is told, and tax.
 
 use super::*;
+use crate::common::node::award_text;
 use crate::common::world::points;
 use tallyhouse::book::{Notice, Place, PriceFor, Service, Tax, TaxCategory};
 use tallyhouse::log::open;
 use tallyhouse::machine::{PartBody, Request};
 use tallyhouse::network::DefineUnit;
+use tallyhouse::points::ClawBack;
 use tallyhouse::prices::PublishTax;
 use tallyhouse::sign::Window;
 use tallyhouse::types::{Asset, ParticipantId, decode};
@@ -193,32 +195,32 @@ fn tax_is_within_what_awards_cost_and_comes_back_with_them() {
     assert_eq!(sponsored(&house, seq).tax, Some(tax));
     assert_eq!(supplied(&house), (gross as i64 - within(gross), within(gross)));
     assert_eq!(has(&house, "pa_harvest", "pa_kino"), (gross + 210) as i64, "it costs what it cost before");
-    // Thirds of odd amounts: what is taken back takes its tax with it, in full to nothing.
-    let mut won = 0;
-    for amount in [701, 2, gross - 703] {
-        let args = FileDispute {
-            payment: None,
-            unit: None,
-            exchange: None,
-            award: Some(AwardId { seq, part: 0 }),
-            fee: None,
-            amount: money(amount),
-            reason: id("wrong_amount"),
-            points: None,
-            evidence: vec![],
-        };
-        let filed = house.by_brand(1, "dispute.file", &args).expect("filed");
-        let dispute = DisputeId { seq: filed.seq, part: 0 };
-        step(&mut house, dispute, None, DisputeStep::ChargeBack).expect("charged back");
-        step(&mut house, dispute, Some(0), DisputeStep::Accept).expect("accepted");
-        won += amount;
-        let (net, of_tax) = supplied(&house);
-        assert_eq!(
-            (of_tax, net + of_tax),
-            (within(gross) - within(won), (gross - won) as i64),
-            "after {won}"
-        );
+    // In odd parts, by disputes and with the points: what is taken back takes its tax with it, in full to nothing.
+    let stands = |house: &House, back: u64| {
+        let (net, of_tax) = supplied(house);
+        let wanted = (within(gross) - within(back), (gross - back) as i64);
+        assert_eq!((of_tax, net + of_tax), wanted, "after {back}");
+    };
+    let text = award_text(&house.node.entries[seq as usize], None);
+    let take = |house: &mut House, points| {
+        let month = Some(house.now.date(60).month());
+        let args = ClawBack { award: text.clone(), till: None, month, points, reason: id("error") };
+        house.by(&key, "points.claw_back", &args).expect("taken back");
+    };
+    let mut back = 0;
+    for (amount, reason) in [(701, "wrong_amount"), (2, "fraud")] {
+        let args = FileDispute { award: Some(AwardId { seq, part: 0 }), ..about(amount, reason) };
+        let dispute = house.dispute(1, &args).expect("filed");
+        house.argue(None, dispute, DisputeStep::ChargeBack).expect("charged back");
+        house.argue(Some(0), dispute, DisputeStep::Accept).expect("accepted");
+        back += amount;
+        stands(&house, back);
+        take(&mut house, Some(points(17)));
+        back += 17 * 21;
+        stands(&house, back);
     }
+    take(&mut house, None);
+    stands(&house, gross);
     assert_eq!((supplied(&house), has(&house, "pa_harvest", "pa_kino")), ((0, 0), 210));
     verified(&house);
 }

@@ -6,7 +6,7 @@
 
 use super::figures::scan;
 use super::house::{House, Keys, text};
-use crate::book::{DisputeFee, Name, Payment, Record};
+use crate::book::{Name, Payment, Record};
 use crate::clearing::{DisputeStep, FileDispute, MoveDispute};
 use crate::machine::Kind;
 use crate::payments::owed_now;
@@ -26,8 +26,6 @@ pub struct Ruled {
     pub target: ParticipantId,
     /// What is not owed any more.
     pub amount: u64,
-    /// What the loser owes for having lost.
-    pub fee: u64,
     /// Whose points came back.
     pub account: AccountId,
     /// How many.
@@ -67,12 +65,11 @@ impl House<'_> {
             Ok::<_, String>((share.account, sum))
         };
         let (account, before) = taken(self)?;
-        let fee = Money::new(found.owed.get().div_ceil(10)).ok_or("too much")?;
-        self.argue(&found, fee, filer_key, target_key, at)?;
+        self.argue(&found, filer_key, target_key, at)?;
         self.state()?;
         let (_, after) = taken(self)?;
-        let (amount, fee, points) = (found.owed.get(), fee.get(), before - after);
-        Ok(Some(Ruled { filer: found.filer, target, amount, fee, account, points, payment: found.id }))
+        let (amount, points) = (found.owed.get(), before - after);
+        Ok(Some(Ruled { filer: found.filer, target, amount, account, points, payment: found.id }))
     }
 
     fn disputable(&self, busy: Busy, at: Time) -> Result<Option<Found>, String> {
@@ -107,7 +104,6 @@ impl House<'_> {
     fn argue(
         &mut self,
         found: &Found,
-        fee: Money,
         filer: &SecretKey,
         target: &SecretKey,
         at: Time,
@@ -126,11 +122,9 @@ impl House<'_> {
         };
         let seq = self.by(filer, Kind::DisputeFiled, &about, &args, at)?;
         let dispute = DisputeId { seq, part: 0 };
-        let bare = |step| MoveDispute { dispute, step, fees: vec![], evidence: vec![] };
+        let bare = |step| MoveDispute { dispute, step, evidence: vec![] };
         let (kind, named) = (Kind::DisputeMoved, |step: &str| format!("{about} {step}"));
-        let fees = vec![DisputeFee { to: None, amount: fee }];
-        let charged = MoveDispute { fees, ..bare(DisputeStep::ChargeBack) };
-        self.agreed(kind, &named("charge"), &charged, at)?;
+        self.ask(kind, &named("charge"), &bare(DisputeStep::ChargeBack), at)?;
         self.by(target, kind, &named("represent"), &bare(DisputeStep::Represent), at)?;
         self.ask(kind, &named("review"), &bare(DisputeStep::Review), at)?;
         self.by(filer, kind, &named("goes on"), &bare(DisputeStep::Escalate), at)?;

@@ -184,7 +184,7 @@ impl<'a> Replay<'a> {
             found.ok_or_else(|| format!("{who} is no brand's"))
         };
         let (issuer, shop) = (place(&ruled.filer)?, place(&ruled.target)?);
-        self.tally.ruled(issuer, shop, ruled.points, ruled.amount, ruled.fee);
+        self.tally.ruled(issuer, shop, ruled.points, ruled.amount);
         let purses = self.cast.members.values_mut().flat_map(|member| &mut member.purses);
         for purse in purses.filter(|purse| purse.account == ruled.account) {
             purse.most = purse.most.saturating_add(ruled.points);

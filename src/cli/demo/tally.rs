@@ -140,13 +140,12 @@ impl Tally {
         Ok(())
     }
 
-    /// The issuer does not owe a payment any more and its points are back; what the shop owes it for having lost that is
-    /// booked with it.
-    pub fn ruled(&mut self, issuer: usize, shop: usize, points: u64, amount: u64, fee: u64) {
+    /// The issuer does not owe a payment any more and its points are back.
+    pub fn ruled(&mut self, issuer: usize, shop: usize, points: u64, amount: u64) {
         if let Some(sums) = self.brands.get_mut(issuer) {
             sums.elsewhere -= points;
         }
-        *self.owed.entry((issuer, shop)).or_default() -= amount + fee;
+        *self.owed.entry((issuer, shop)).or_default() -= amount;
     }
 
     /// A command was refused.

@@ -10,13 +10,13 @@ use super::super::kind::Kind;
 use super::super::verify::Broken;
 use super::scene::Scene;
 use super::{accounts, complaints, offers, payments, points};
-use crate::book::{Account, Draft, KeyRecord, KeyState, Principal, Stop};
+use crate::book::{Account, ClawedBack, Draft, KeyRecord, KeyState, Principal, Stop};
 use crate::clearing::{MoveComplaint, move_complaint_as};
 use crate::network::{Asked, FreezeAccount, OpenAccount, give_key, keyless, set_frozen, set_state};
 use crate::payments::{Asks, step_by_some_till};
-use crate::points::{Batch, Lines, Verdict, use_token};
+use crate::points::{Batch, Lines, Verdict, take_back, use_token};
 use crate::sign::HeldCaps;
-use crate::types::{AccountId, BrandId, Fingerprint, Hash, Ident, Kid};
+use crate::types::{AccountId, AwardId, BrandId, Fingerprint, Hash, Ident, Kid, Points};
 
 /// One that is tried.
 pub(super) struct Guess {
@@ -50,6 +50,8 @@ pub(super) enum Act {
     Nothing,
     /// A token that gave no points.
     Token(BrandId, Ident),
+    /// Points of an award are taken back by a brand's key; how many.
+    ClawBack(Kid, BrandId, AwardId, Box<ClawedBack>, Points),
     /// A batch of which no line gave points, with what became of each.
     Batch(Box<Batch>, Vec<Verdict>),
 }
@@ -93,6 +95,9 @@ impl Act {
             }
             Self::Complaint(who, args) => move_complaint_as(draft, who, args),
             Self::Look(account) => draft.account(*account).map(drop),
+            Self::ClawBack(kid, brand, id, back, points) => {
+                take_back(draft, (*kid, brand), *id, (**back).clone(), *points)
+            }
             Self::Token(iss, jti) => use_token(draft, iss, jti, asked),
             Self::Batch(batch, verdicts) => {
                 use_token(draft, &batch.claims.iss, &batch.claims.jti, asked)?;
@@ -135,6 +140,7 @@ pub(super) fn guesses(scene: &Scene) -> Result<Vec<Guess>, Broken> {
         Kind::AccountKeyRevoked => accounts::revoked(scene),
         Kind::PointsIssued => points::issued(scene),
         Kind::PointsBatch => points::batch(scene),
+        Kind::PointsClawedBack => points::clawed_back(scene),
         Kind::ComplaintFiled => complaints::filed(scene),
         Kind::ComplaintMoved => complaints::moved(scene),
         Kind::ConsentOpened => payments::opened(scene),

@@ -1,14 +1,14 @@
-//! Tokens and batches, made up.
+//! Tokens, batches and claw-backs, made up.
 
 use super::super::command::Body;
 use super::super::verify::Broken;
 use super::guess::{Act, Guess};
 use super::scene::Scene;
-use crate::book::{Account, Bucket, Budget, Measure, Name, Origin, Record, Shared};
+use crate::book::{Account, Bucket, Budget, ClawedBack, Measure, Name, Origin, Principal, Record, Shared};
 use crate::log;
-use crate::network::Asked;
+use crate::network::{Asked, is_active};
 use crate::points::{Batch, Lines, Verdict};
-use crate::sign::{Award, OnLineError, PointBatch, PointToken, read_object};
+use crate::sign::{Award, OnLineError, PointBatch, PointToken, Purpose, read_object};
 use crate::types::{
     AccountId, BrandId, Date, Fingerprint, Hash, Ident, Kid, MAX_INT, Points, Time, UnitCode,
 };
@@ -143,6 +143,29 @@ pub(super) fn batch(scene: &Scene) -> Result<Vec<Guess>, Broken> {
     let known = scene.before(&Name::Brand(iss.clone()))?.is_some();
     let idle = known && !verdicts.contains(&Verdict::Ok);
     Ok(idle.then(|| Guess::idle(used.2, Act::Batch(batch, verdicts))).into_iter().collect())
+}
+
+/// The key is the one whose limit it drew on; how many were asked for is as many as were taken.
+pub(super) fn clawed_back(scene: &Scene) -> Result<Vec<Guess>, Broken> {
+    let put = scene.puts().find_map(|(name, record)| match name {
+        Name::ClawedBack(id) => Some((*id, record.clawed_back()?.clone())),
+        _ => None,
+    });
+    let kid = scene.drawn(&[Measure::ClawedBackHour]).first().copied();
+    let (Some((id, after)), Some(kid)) = (put, kid) else { return Ok(vec![]) };
+    let before = scene.before(&Name::ClawedBack(id))?;
+    let taken = before.as_deref().and_then(Record::clawed_back).map_or(Points::ZERO, |back| back.taken);
+    let issuing = scene.key(kid)?.filter(|key| key.purpose == Purpose::Issuing && key.held.is_none());
+    let (Some(key), Some(asked)) = (issuing, scene.asked(kid)) else { return Ok(vec![]) };
+    let (Principal::Brand(brand), Some(points)) = (&key.owner, after.taken.minus(taken)) else {
+        return Ok(vec![]);
+    };
+    if is_active(&key, scene.at).is_err() || after.taken > after.awarded {
+        return Ok(vec![]);
+    }
+    let back = Box::new(ClawedBack { taken, ..after });
+    let act = Act::ClawBack(kid, brand.clone(), id, back, points);
+    Ok(vec![Guess::act(asked, key.owner.clone(), act)])
 }
 
 fn batch_of(iss: &BrandId, jti: &Ident, unit: UnitCode, lines: Lines) -> Option<Batch> {
