@@ -91,11 +91,22 @@ fn the_sample_ends_with_books_that_balance() {
     // others.
     assert_eq!(number(commands, "sandbox"), 4);
     let nets: i64 = brands.iter().map(|brand| brand["net"].as_i64().expect("a number")).sum();
-    assert_eq!(nets, 0);
+    let fees = &page["fees"];
+    assert_eq!(nets + fees["net"].as_i64().expect("a number"), 0);
+    // Fees begin with the second month and end with the year; what they came to is in the cycles, all of it.
+    assert_eq!((&fees["from"], &fees["until"]), (&"2017-02-01".into(), &"2018-01-01".into()));
+    let of = |who: &str| fees[who][1].as_u64().expect("a sum");
+    let (shops, issuers) = (of("acceptor"), of("issuer"));
+    assert!(shops > issuers && issuers > 0, "{fees}");
+    assert_eq!(fees["net"], shops + issuers, "the operator owes nobody anything");
     // Each month has its cycle, and all of them are settled.
     let months = page["months"].as_array().expect("months");
     let cycles: Vec<u64> = months.iter().map(|month| number(month, "cycle")).collect();
     assert_eq!(cycles, (1..=13).collect::<Vec<_>>());
+    let in_it = |month: &Value| month["fees"].as_i64().expect("a sum");
+    assert_eq!(in_it(&months[0]), 0);
+    assert!(months[1..12].iter().all(|month| in_it(month) > 0));
+    assert_eq!(months.iter().map(in_it).sum::<i64>(), (shops + issuers) as i64);
     // One month somebody objected, one month a payment was disputed and ruled on, one month somebody paid late.
     let note = |month: usize| months[month]["note"].as_str().expect("text");
     assert!(note(1).contains("objected"), "{}", note(1));

@@ -17,7 +17,12 @@ fn differ(what: String) -> Result<(), String> {
 }
 
 /// State against the demo's own sums.
-pub fn against_tally(figures: &Figures, tally: &Tally, brands: &[BrandTerms]) -> Result<(), String> {
+pub fn against_tally(
+    figures: &Figures,
+    tally: &Tally,
+    brands: &[BrandTerms],
+    supplier: Option<&ParticipantId>,
+) -> Result<(), String> {
     for (brand, sums) in brands.iter().zip(&tally.brands) {
         let unit = figures.units.get(&brand.unit).ok_or_else(|| format!("{} is no unit", brand.unit))?;
         let (state, own) =
@@ -34,6 +39,11 @@ pub fn against_tally(figures: &Figures, tally: &Tally, brands: &[BrandTerms]) ->
     for ((debtor, creditor), amount) in &tally.owed {
         if let (Some(a), Some(b), true) = (participant(*debtor), participant(*creditor), *amount > 0) {
             *own.entry((a, b)).or_default() += *amount;
+        }
+    }
+    for ((debtor, _), amount) in &tally.fees {
+        if let (Some(a), Some(b), true) = (participant(*debtor), supplier, *amount > 0) {
+            *own.entry((a, b.clone())).or_default() += *amount;
         }
     }
     same("by the answers", &figures.owed, &own)?;

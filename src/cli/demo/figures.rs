@@ -7,6 +7,7 @@
 
 use super::house::text;
 use crate::book::{Name, Price, Record, Shared, Unit};
+use crate::payments::charged_now;
 use crate::store::Read;
 use crate::types::{BrandId, Currency, Money, ParticipantId, Points, UnitCode};
 use std::collections::BTreeMap;
@@ -132,6 +133,12 @@ impl Figures {
             add(if at_home { &mut unit.home } else { &mut unit.elsewhere }, points)?;
             if owed > 0 {
                 self.owe(&share.issuer, &payment.participant, owed)?;
+            }
+        }
+        for fee in &payment.fees {
+            let (net, tax) = charged_now(payment, fee).map_err(|e| format!("a fee: {e:?}"))?;
+            if let Some(owed) = net.plus(tax).filter(|owed| !owed.is_zero()) {
+                self.owe(&fee.customer, &fee.supplier, owed.get())?;
             }
         }
         Ok(())

@@ -44,7 +44,9 @@ pub struct Closed {
     pub cycle: u64,
     /// Gross, bilateral and multilateral, side by side.
     pub figures: Figures,
-    /// What payers paid in all, in the currency's scale.
+    /// What of it is fees, in the currency's scale.
+    pub fees: i64,
+    /// What payers paid in all.
     pub moved: u64,
     /// What became of it beside that.
     pub note: String,
@@ -73,9 +75,11 @@ struct Open {
 /// See the module.
 pub struct House<'a> {
     engine: &'a Engine,
-    views: &'a Reader,
-    pen: Pen,
-    currency: Currency,
+    pub(super) views: &'a Reader,
+    pub(super) pen: Pen,
+    pub(super) currency: Currency,
+    /// Who is owed fees.
+    pub(super) supplier: Option<ParticipantId>,
     analyst: SecretKey,
     approvers: [SecretKey; 2],
     /// The months that are closed or being closed.
@@ -91,6 +95,32 @@ pub type Keys<'k> = &'k dyn Fn(&ParticipantId) -> Option<&'k SecretKey>;
 
 pub(super) fn text(e: impl std::fmt::Display) -> String {
     e.to_string()
+}
+
+/// The operator's roots certify a person's key.
+pub(super) fn hired(
+    pen: Pen,
+    operator: &Operator,
+    key: &SecretKey,
+    name: &str,
+    purpose: Purpose,
+    at: Time,
+) -> Result<Request, String> {
+    let cert = KeyCert {
+        aud: pen.net,
+        key: key.public(),
+        purpose,
+        owner: "op".into(),
+        from: at.seconds(),
+        until: None,
+        till: None,
+        held: None,
+        person: name.parse().ok(),
+    };
+    let first = operator.roots.first().ok_or("an operator without roots")?;
+    let others = operator.roots.iter().skip(1).take(usize::from(operator.threshold.saturating_sub(1)));
+    let by: Vec<&SecretKey> = others.chain([key]).collect();
+    Ok(pen.approved(sign(first, Typ::KeyCert, &encode(&cert)), &by))
 }
 
 impl<'a> House<'a> {
@@ -110,23 +140,7 @@ impl<'a> House<'a> {
             ("approver-2", Purpose::Approver),
         ];
         for (key, (name, purpose)) in people.iter().zip(names) {
-            let cert = KeyCert {
-                aud: pen.net,
-                key: key.public(),
-                purpose,
-                owner: "op".into(),
-                from: at.seconds(),
-                until: None,
-                till: None,
-                held: None,
-                person: name.parse().ok(),
-            };
-            let first = operator.roots.first().ok_or("an operator without roots")?;
-            let others =
-                operator.roots.iter().skip(1).take(usize::from(operator.threshold.saturating_sub(1)));
-            let by: Vec<&SecretKey> = others.chain([key]).collect();
-            let request = pen.approved(sign(first, Typ::KeyCert, &encode(&cert)), &by);
-            engine.ask(&request, Some(at)).map_err(text)?;
+            engine.ask(&hired(pen, operator, key, name, purpose, at)?, Some(at)).map_err(text)?;
         }
         let [analyst, one, two] = people;
         let approvers = [one, two];
@@ -136,6 +150,7 @@ impl<'a> House<'a> {
             views,
             pen,
             currency,
+            supplier: None,
             analyst,
             approvers,
             months,
@@ -171,20 +186,7 @@ impl<'a> House<'a> {
                 self.send(&request, at)?;
                 approvers.push(key);
             }
-            // No bank has these: the check digits fit, and that is all.
-            let mut ibans = (2..99).filter_map(|digits| format!("DE{digits:02}{number:018}").parse().ok());
-            let iban: Iban = ibans.next().ok_or("no check digits fit")?;
-            let (name, salt) = (brand.terms.name.clone(), b64(&clock::random::<32>()));
-            let details = BankDetails {
-                participant: participant.clone(),
-                currency,
-                name,
-                iban,
-                bic: None,
-                mandate: None,
-            };
-            let commitment = safe.vault().keep_details(&SaltedDetails { salt, details }).map_err(text)?;
-            let set = SetDetails { participant: participant.clone(), currency, version: 1, commitment };
+            let set = self.details(safe, &participant, &brand.terms.name, number)?;
             let cid = id_of(&[Kind::DetailsSet.text(), participant.as_str()]);
             let set = self.pen.command(&brand.keys.root, &cid, Kind::DetailsSet, &set);
             let by: Vec<&SecretKey> = approvers.iter().collect();
@@ -194,6 +196,25 @@ impl<'a> House<'a> {
             self.ask(Kind::DetailsConfirmed, participant.as_str(), &called, at)?;
         }
         Ok(())
+    }
+
+    /// An account for a participant, kept in the vault: what its brand, or the house, signs of it.
+    pub(super) fn details(
+        &self,
+        safe: &Safe,
+        participant: &ParticipantId,
+        name: &str,
+        number: u64,
+    ) -> Result<SetDetails, String> {
+        // No bank has these: the check digits fit, and that is all.
+        let mut ibans = (2..99).filter_map(|digits| format!("DE{digits:02}{number:018}").parse().ok());
+        let iban: Iban = ibans.next().ok_or("no check digits fit")?;
+        let (participant, currency) = (participant.clone(), self.currency);
+        let (name, salt) = (name.to_owned(), b64(&clock::random::<32>()));
+        let details =
+            BankDetails { participant: participant.clone(), currency, name, iban, bic: None, mandate: None };
+        let commitment = safe.vault().keep_details(&SaltedDetails { salt, details }).map_err(text)?;
+        Ok(SetDetails { participant, currency, version: 1, commitment })
     }
 
     /// When something is to be done next, if nothing happens before: `None` if nothing is under way.
@@ -327,7 +348,8 @@ impl<'a> House<'a> {
         self.advance(MoveCycle { until: Some(until), ..MoveCycle::bare(cycle, Move::Review) }, at)?;
         let figures = matrix.figures().map_err(text)?;
         let note = ruled.as_ref().map_or(String::new(), Ruled::note);
-        let mut closed = Closed { month: month.to_string(), cycle, figures, moved: 0, note };
+        let fees = self.fees_in(cycle)?;
+        let mut closed = Closed { month: month.to_string(), cycle, figures, fees, moved: 0, note };
         let mut due = Time::from_seconds(until).ok_or("a time beyond all")?;
         if self.months == OBJECTION
             && let Some(debt) = self.objected(cycle, &matrix, keys, at)?
@@ -345,7 +367,7 @@ impl<'a> House<'a> {
         Ok(ruled)
     }
 
-    /// Whoever owes somebody on balance objects to half of it: the first of the debts.
+    /// Whoever owes another brand on balance objects to half of it: the first of the debts.
     fn objected(
         &mut self,
         cycle: u64,
@@ -354,7 +376,8 @@ impl<'a> House<'a> {
         at: Time,
     ) -> Result<Option<Debt>, String> {
         for debt in matrix.debts() {
-            if let Some(key) = keys(&debt.debtor)
+            // To what another brand is owed, not to a fee.
+            if let (Some(key), Some(_)) = (keys(&debt.debtor), keys(&debt.creditor))
                 && self.object(cycle, &debt.debtor, &debt.creditor, debt.amount.get() / 2, key, at)?
             {
                 return Ok(Some(debt));

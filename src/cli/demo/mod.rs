@@ -9,6 +9,7 @@
 mod books;
 mod cast;
 mod dispute;
+mod fees;
 mod figures;
 mod house;
 pub(super) mod page;
@@ -34,6 +35,7 @@ use crate::machine::CurrencySetting;
 use crate::network::DefineUnit;
 use crate::prices::PublishPrices;
 use crate::store::Home;
+use crate::types::UnitCode;
 use cast::{Brand, Cast};
 use figures::Figures;
 use hashbrown::HashMap;
@@ -159,6 +161,10 @@ fn play(plan: &Plan, home: &Home, tuning: &Tuning) -> Result<(Page, Sandbox), St
     let (engine, views) = (&network.engine, &network.views);
     let mut house = House::hire(engine, views, pen, currency.code, &operator, people, survey.start)?;
     house.accounts(&safe, &cast, survey.start)?;
+    if let Some(fees) = &terms.fees {
+        let units: Vec<UnitCode> = brands.iter().map(|brand| brand.unit).collect();
+        house.ask_for_fees(&operator, &safe, fees, &units, survey.start)?;
+    }
     let Done { mut tally, last, cast, months } =
         replay(&network, Cast::new(terms, pen, cast, &safe), house, plan)?;
     let sandbox = Sandbox::make(&network.engine, &cast, &safe, last)?;
@@ -168,9 +174,15 @@ fn play(plan: &Plan, home: &Home, tuning: &Tuning) -> Result<(Page, Sandbox), St
     network.engine.settle().map_err(text)?;
     let seconds = begun.elapsed().as_secs_f64();
     let figures = Figures::of(&**network.engine.read(), currency.code)?;
-    books::against_tally(&figures, &tally, brands)?;
+    let supplier = terms.fees.as_ref().map(|fees| &fees.supplier);
+    books::against_tally(&figures, &tally, brands, supplier)?;
     books::against_views(&figures, &network.views, currency.code)?;
     network.close().map_err(text)?;
+    let fees = terms.fees.as_ref().map(|fees| {
+        let (acceptor, issuer) = (tally.fees_of(true), tally.fees_of(false));
+        let net = figures.nets.get(&fees.supplier).copied().unwrap_or(0);
+        fees::Shown::of(fees, survey.start, currency.scale, acceptor, issuer, net)
+    });
     let page = Page {
         data: home.dir().display().to_string(),
         receipts_from: source.name(),
@@ -187,6 +199,7 @@ fn play(plan: &Plan, home: &Home, tuning: &Tuning) -> Result<(Page, Sandbox), St
         money_scale: currency.scale,
         brands: books::lines(&figures, brands),
         obligations: books::obligations(&figures, brands),
+        fees,
         months,
         commands: tally.counts,
         repeated: tally.repeated,

@@ -4,6 +4,7 @@
 //! Promises: amounts are exact integers with their decimal point put in; nothing is rounded.
 //! Refuses to know: where figures come from.
 
+use super::fees::Shown;
 use super::house::Closed;
 use super::tally::Counts;
 use crate::clearing::Figure;
@@ -116,6 +117,8 @@ pub struct Page {
     pub brands: Vec<Line>,
     /// Obligations, gross.
     pub obligations: Vec<Owed>,
+    /// What the network asks for its service, and what that came to.
+    pub fees: Option<Shown>,
     /// The months that were closed.
     pub months: Vec<Closed>,
     /// Commands that were accepted.
@@ -291,24 +294,42 @@ impl Page {
     /// What stands if everything is netted: the moved money is the sum of the positive nets.
     fn nets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.obligations.iter().map(|owed| owed.amount).sum::<u64>();
-        let moved: u64 =
-            self.brands.iter().filter(|line| line.net > 0).map(|line| line.net.unsigned_abs()).sum();
+        let fees = self.fees.iter().map(|fees| (fees.supplier.as_str(), fees.net));
+        let nets = || self.brands.iter().map(|line| (line.brand.as_str(), line.net)).chain(fees.clone());
+        let moved: u64 = nets().filter(|(_, net)| *net > 0).map(|(_, net)| net.unsigned_abs()).sum();
         writeln!(
             f,
             "{} owed in all; netted, {} would have to move:",
             decimal(all, self.money_scale),
             decimal(moved, self.money_scale)
         )?;
-        let shown = self.brands.iter().filter(|line| line.net != 0).take(2 * MOST_IN_MATRIX);
         let mut column = 0;
-        for line in shown {
-            write!(f, "  {:<11}{:>15}", cut(&line.brand, 11), signed(line.net, self.money_scale))?;
+        for (who, net) in nets().filter(|(_, net)| *net != 0).take(2 * MOST_IN_MATRIX) {
+            write!(f, "  {:<13}{:>13}", cut(who, 13), signed(net, self.money_scale))?;
             column += 1;
             if column % 3 == 0 {
                 writeln!(f)?;
             }
         }
         if column % 3 == 0 { Ok(()) } else { writeln!(f) }
+    }
+
+    /// What the network asks for its service.
+    fn fees(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(fees) = &self.fees else { return Ok(()) };
+        writeln!(
+            f,
+            "\nFEES in {}, owed to {} for payments from {} until {}",
+            self.currency, fees.supplier, fees.from, fees.until
+        )?;
+        for (whose, (terms, sum)) in [("takes points", &fees.acceptor), ("issued them", &fees.issuer)] {
+            let sum = decimal(*sum, self.money_scale);
+            writeln!(f, "  from who {whose:<15}{:<54}{sum:>20}", cut(terms, 53))?;
+        }
+        for terms in &fees.exchange {
+            writeln!(f, "  from who {:<15}{}", "exchanges them", cut(terms, 74))?;
+        }
+        Ok(())
     }
 
     /// Gross, bilateral and multilateral, side by side.
@@ -318,13 +339,18 @@ impl Page {
         }
         writeln!(f, "\nCLEARING in {}, a cycle for each month, all settled", self.currency)?;
         let heads = ["each way of a pair", "each pair", "through the house"];
-        writeln!(f, "  {:<9}{:>29}{:>25}{:>25}", "month", heads[0], heads[1], heads[2])?;
+        let fees = if self.fees.is_some() { "      fees" } else { "" };
+        writeln!(f, "  {:<9}{:>29}{:>25}{:>25}{fees}", "month", heads[0], heads[1], heads[2])?;
         for closed in &self.months {
             let money = |figure: &Figure| decimal(figure.value, self.money_scale);
             let figures = &closed.figures;
+            let fees = self.fees.as_ref().map(|_| {
+                let sign = if closed.fees < 0 { "-" } else { "" };
+                format!("{:>10}", format!("{sign}{}", decimal(closed.fees.unsigned_abs(), self.money_scale)))
+            });
             writeln!(
                 f,
-                "  {:<9}{:>9}{:>20}{:>7}{:>18}{:>7}{:>18}",
+                "  {:<9}{:>9}{:>20}{:>7}{:>18}{:>7}{:>18}{}",
                 closed.month,
                 grouped(figures.gross.payments),
                 money(&figures.gross),
@@ -332,6 +358,7 @@ impl Page {
                 money(&figures.bilateral),
                 grouped(figures.multilateral.payments),
                 money(&figures.multilateral),
+                fees.unwrap_or_default(),
             )?;
             if !closed.note.is_empty() {
                 writeln!(f, "           {}", cut(&closed.note, WIDTH - 11))?;
@@ -412,6 +439,7 @@ impl fmt::Display for Page {
         self.head(f)?;
         self.points(f)?;
         self.obligations(f)?;
+        self.fees(f)?;
         self.clearing(f)?;
         self.commands(f)?;
         self.verification(f)

@@ -504,7 +504,11 @@ impl<'a> Replay<'a> {
         }
         // Both the till's certificate and the accounts' opening must be in the log before anybody checks.
         self.wait_for(certified)?;
-        let paid = Paid { shop, amount: hold, net: 0, shares: borne };
+        let fees = match &self.cast.terms.fees {
+            Some(fees) => fees.charged(self.start, self.now, shop, &borne)?,
+            None => vec![],
+        };
+        let paid = Paid { shop, amount: hold, net: 0, shares: borne, fees };
         let at_once = if later { 0 } else { hold.get() };
         let number = self.send(Request::of(jws), What::Pay(paid.clone(), at_once))?;
         for (which, points) in units {
@@ -562,7 +566,7 @@ impl<'a> Replay<'a> {
             true => Money::ZERO,
             false => share.amount.reprice_floor(settle, rate).ok_or("more money than 2^53 - 1")?,
         };
-        let borne = Borne { brand: own.brand, points: share.points, obligation };
+        let borne = Borne { brand: own.brand, amount: share.amount, points: share.points, obligation };
         Ok((sign(&key, Typ::PaymentConsent, &encode(&claims)), borne, share.which))
     }
 

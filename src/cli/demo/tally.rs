@@ -5,6 +5,7 @@
 //! these sums with the network's and the demo fails if they differ.
 //! Refuses to know: state, views, the log.
 
+use super::fees::Charged;
 use crate::types::{Money, Points};
 use std::collections::BTreeMap;
 
@@ -69,6 +70,8 @@ impl Counts {
 pub struct Borne {
     /// Whose points: the brand's place.
     pub brand: usize,
+    /// What of the bill they pay, in full.
+    pub amount: Money,
     /// P, in full.
     pub points: Points,
     /// O, in full.
@@ -86,6 +89,8 @@ pub struct Paid {
     pub net: u64,
     /// One for each unit.
     pub shares: Vec<Borne>,
+    /// What the network asks for it.
+    pub fees: Vec<Charged>,
 }
 
 /// See the module.
@@ -95,6 +100,8 @@ pub struct Tally {
     pub brands: Vec<Sums>,
     /// Gross obligations: debtor's brand, creditor's brand.
     pub owed: BTreeMap<(usize, usize), u64>,
+    /// Fees: the brand that owes them, and whether for having taken points.
+    pub fees: BTreeMap<(usize, bool), u64>,
     /// What was accepted.
     pub counts: Counts,
     /// What was refused, by code.
@@ -136,8 +143,20 @@ impl Tally {
                 *owed = *owed + owed_after - owed_before;
             }
         }
+        for fee in &paid.fees {
+            let (Some(before), Some(after)) = (fee.at(paid.net, of), fee.at(net, of)) else {
+                return Err("a fee of a payment does not fit 2^53 - 1".into());
+            };
+            let sum = self.fees.entry((fee.brand, fee.acceptor)).or_default();
+            *sum = *sum + after - before;
+        }
         paid.net = net;
         Ok(())
+    }
+
+    /// All fees for having taken points, or for having issued them.
+    pub fn fees_of(&self, acceptor: bool) -> u64 {
+        self.fees.iter().filter(|((_, of), _)| *of == acceptor).map(|(_, sum)| sum).sum()
     }
 
     /// The issuer does not owe a payment any more and its points are back.
@@ -162,17 +181,22 @@ mod tests {
     fn a_payment_moves_up_and_down_and_ends_at_nothing() {
         let mut tally = Tally::new(3);
         let (points, obligation) = (Points::new(667).expect("fits"), Money::new(499).expect("fits"));
-        let shares =
-            vec![Borne { brand: 0, points, obligation: Money::ZERO }, Borne { brand: 2, points, obligation }];
-        let mut paid = Paid { shop: 0, amount: Money::new(1_000).expect("fits"), net: 0, shares };
+        let amount = Money::new(1_000).expect("fits");
+        let shares = vec![
+            Borne { brand: 0, amount: Money::ZERO, points, obligation: Money::ZERO },
+            Borne { brand: 2, amount, points, obligation },
+        ];
+        let fees = vec![Charged { brand: 2, acceptor: false, full: 7 }];
+        let mut paid = Paid { shop: 0, amount, net: 0, shares, fees };
         tally.moved(&mut paid, 1_000).expect("fits");
         assert_eq!((tally.brands[0].home, tally.brands[2].elsewhere), (667, 667));
         assert_eq!(tally.owed.get(&(2, 0)), Some(&499));
         tally.moved(&mut paid, 333).expect("fits");
         assert_eq!((tally.brands[0].home, tally.owed.get(&(2, 0))), (223, Some(&166)));
+        assert_eq!((tally.fees_of(false), tally.fees_of(true)), (3, 0), "2.331, rounded up");
         tally.moved(&mut paid, 0).expect("fits");
         assert_eq!((tally.brands[0].home, tally.brands[2].elsewhere), (0, 0));
-        assert_eq!(tally.owed.get(&(2, 0)), Some(&0));
+        assert_eq!((tally.owed.get(&(2, 0)), tally.fees_of(false)), (Some(&0), 0));
         assert_eq!(tally.owed.get(&(0, 0)), None);
     }
 }

@@ -4,6 +4,7 @@
 //! Promises: whatever it hands out was read exactly, or was refused with the place that is wrong.
 //! Refuses to know: receipts, keys, and what is done with the terms.
 
+use super::fees::{FeesTerms, FeesText};
 use crate::book::Expiry;
 use crate::types::{BrandId, Currency, Money, ParticipantId, Points, Rate, UnitCode};
 use indexmap::IndexMap;
@@ -135,6 +136,7 @@ struct Text {
     budget: BudgetTerms,
     paying: PayingTerms,
     returns: ReturnTerms,
+    fees: Option<FeesText>,
     default: BrandText,
     #[serde(default)]
     brand: Vec<BrandText>,
@@ -217,6 +219,8 @@ pub struct Terms {
     pub paying: PayingTerms,
     /// For returns.
     pub returns: ReturnTerms,
+    /// What the network asks for, if it asks for anything.
+    pub fees: Option<FeesTerms>,
     default: BrandText,
     brands: IndexMap<String, BrandText>,
 }
@@ -237,7 +241,9 @@ impl Terms {
                 return Err(format!("[[brand]]: {name} stands twice"));
             }
         }
+        let fees = text.fees.as_ref().map(|fees| FeesTerms::read(fees, text.network.scale)).transpose()?;
         let terms = Self {
+            fees,
             network: text.network,
             budget: text.budget,
             paying: text.paying,
@@ -476,6 +482,8 @@ mod tests {
         assert!(broken("least = \"0.50\"", "least = \"0.50001\"").contains("0.50001"));
         assert!(broken("\"HARVEST\", \"APOTHECARY\"", "\"HARVST\", \"APOTHECARY\"").contains("HARVST"));
         assert!(broken("one_in = 12", "one_in = 0").contains("one_in"));
+        assert!(broken("days = [32,", "days = [30,").contains("[fees] days"));
+        assert!(broken("percent = \"0.4\"", "percent = \"100\"").contains("[fees] 100 percent"));
         assert!(broken("capture = \"later\"", "capture = \"soon\"").contains("soon"));
         assert!(broken("name = \"CELLAR\"", "name = \"BLOOM\"").contains("twice"));
     }
