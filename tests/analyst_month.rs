@@ -7,10 +7,44 @@ mod common;
 
 use common::served::Served;
 use common::tools::{must_run, scripts};
+use std::path::Path;
 use std::process::Command;
 
 const ACCOUNTS: &str =
     "[USD]\nname = \"Tallyhouse Clearing\"\niban = \"DE89370400440532013000\"\nbic = \"COBADEFF\"\n";
+
+/// What else an analyst does, on what that month left.
+fn between_two_cycles(url: &str, demo: &Path, work: &Path) {
+    let mut shell = Command::new("bash");
+    shell.arg(scripts().join("analyst_desk.sh")).env("TALLYHOUSE", env!("CARGO_BIN_EXE_tallyhouse"));
+    let said = must_run(shell.arg(url).arg(demo).arg(work), "");
+    println!("{}", said.trim_end());
+    for (number, line) in (1..).zip(said.lines().take_while(|line| !line.starts_with("analyst_desk.sh: "))) {
+        assert!(line.starts_with(&format!("{number:>2}  ")), "{line}");
+    }
+    for told in [
+        "all of HARVEST's points backed: reserve.set",
+        "awards no point: issuance_cover_exceeded",
+        "it awards: points.issued",
+        "all of it back is refused with issuance_cover_exceeded",
+        "2900000 of its smallest units are held",
+        "49.00 of it back is refused with exposure_exceeded, 20.00 go",
+        "its cover as it came and went: ",
+        "is filed: no review; now: charge_back, close, withdraw",
+        "charged back: dispute.moved",
+        "is accepted, the points are restored",
+        "with 40.00 at the till 1 is the same; with 35.00 1 differs",
+        "one of the network's, USD",
+        "version 3 counts from cycle",
+        "period.closed",
+        "again it is refused with serial_stale",
+        "Cover:House 30.0000",
+        "Reserve:HARVEST 290.0000",
+        "analyst_desk.sh: between two cycles in ",
+    ] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+}
 
 #[test]
 fn a_cycle_is_closed_step_by_step_with_curl() {
@@ -55,6 +89,7 @@ fn a_cycle_is_closed_step_by_step_with_curl() {
     }
     assert!(shown.contains("settled, version 2"), "{shown}");
 
+    between_two_cycles(&served.url, &demo, &work);
     assert!(served.stop("-TERM").success());
     let mut verify = Command::new(env!("CARGO_BIN_EXE_tallyhouse"));
     let said = must_run(verify.arg("verify").arg("--data").arg(&demo), "");

@@ -8,6 +8,8 @@ mod common;
 
 #[path = "api/access.rs"]
 mod access;
+#[path = "api/accounting.rs"]
+mod accounting;
 #[path = "api/answers.rs"]
 mod answers;
 #[path = "api/banking.rs"]

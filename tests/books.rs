@@ -16,7 +16,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
-use tallyhouse::formats::{Cut, Journal, Ledger, write_beancount, write_hledger};
+use tallyhouse::clearing::{Balance, Statement, StatementKind};
+use tallyhouse::formats::{
+    Cut, Journal, Ledger, write_beancount, write_hledger, write_notices_csv, write_statement_csv,
+};
 use tallyhouse::log::{Envelope, Slot};
 use tallyhouse::machine::Event;
 
@@ -87,6 +90,27 @@ fn whole(text: &str) -> i64 {
     text.replace('.', "").parse().unwrap_or_else(|e| panic!("{text}: {e}"))
 }
 
+/// By participant: its position, as the report says it, with what the newest settled cycle carried on.
+fn unsettled() -> BTreeMap<String, i64> {
+    let json = |arguments: &[&str]| -> Value {
+        serde_json::from_str(&tallyhouse(DEMO.0.path(), arguments)).expect("JSON")
+    };
+    let number = |value: &Value| value.as_i64().expect("a number");
+    let mut all = BTreeMap::new();
+    for row in json(&["report", "exposure", "--json"])["rows"].as_array().expect("rows") {
+        let who = row["participant"].as_str().expect("an id").to_owned();
+        *all.entry(who).or_insert(0) += number(&row["position"]);
+    }
+    let cycles = json(&["cycle", "--json"]);
+    let settled = cycles.as_array().expect("cycles").iter().filter(|one| one["stage"] == "settled");
+    let newest = settled.map(|one| number(&one["cycle"])).max().expect("one was settled").to_string();
+    for line in json(&["cycle", &newest, "--json"])["lines"].as_array().expect("lines") {
+        let carried = number(&line["net"]) + number(&line["carry"]) - number(&line["amount"]);
+        *all.entry(line["participant"].as_str().expect("an id").to_owned()).or_insert(0) += carried;
+    }
+    all
+}
+
 #[test]
 fn hledger_accepts_the_journal_and_counts_the_same() {
     let file = journal("books.journal", &["--format", "hledger"]);
@@ -107,6 +131,18 @@ fn hledger_accepts_the_journal_and_counts_the_same() {
         counted.into_iter().map(|(key, text)| (key, whole(&text))).filter(|(_, sum)| *sum != 0).collect();
     assert_eq!(counted, csv);
     assert!(csv.keys().any(|(account, _)| account.starts_with("Assets:Clearing:")));
+    // What is below a participant's clearing accounts is what the house says of it, and what its last cycle carried on.
+    let house = unsettled();
+    assert!(house.len() >= 9 && house.values().any(|amount| *amount < 0), "{house:?}");
+    for (who, amount) in &house {
+        let own = format!("Assets:Clearing:P-{}:", who.trim_start_matches("pa_"));
+        let has = counted.iter().filter(|((account, _), _)| account.starts_with(&own));
+        assert_eq!(has.map(|(_, amount)| amount).sum::<i64>(), *amount, "{who}");
+    }
+    assert!(
+        csv.keys().any(|(account, _)| account.starts_with("Assets:Bank:House:P-")),
+        "what banks confirmed"
+    );
     // A document that does not balance, and one amount moved from an account to another.
     let text = std::fs::read_to_string(&file).expect("readable");
     let at = text.find(" * (TH-").expect("a document");
@@ -140,7 +176,8 @@ fn one_participants_books_have_a_chart_and_the_same_numbers_every_time() {
     std::fs::write(
         &chart,
         "ledger,account,cost_centre,tax_code\nLiabilities:Points,3500,LOYALTY,\nExpenses,6100,LOYALTY,V0\n\
-         Income,4400,LOYALTY,V19\nIncome:Points,4410,,\nAssets:Clearing,1400,,\n",
+         Income,4400,LOYALTY,V19\nIncome:Points,4410,,\nAssets:Clearing,1400,,\n\
+         Assets:Bank,1200,,\nAssets:Cover,1460,,\nAssets:Fund,1461,,\n",
     )
     .expect("written");
     let chart = chart.to_str().expect("text");
@@ -272,4 +309,52 @@ fn tax_has_accounts_of_its_own_and_both_programs_accept_them() {
     let input = owed["pa_kino"][3] + owed["pa_harvest"][3];
     assert_eq!(input, -output - owed["pa_kino"][2], "{owed:?}");
     assert!(owed["pa_kino"][2] < 0);
+}
+
+/// The columns that TABLES.md tells of a file, in its order.
+fn told(file: &str) -> Vec<String> {
+    let text = concat!(env!("CARGO_MANIFEST_DIR"), "/TABLES.md");
+    let text = std::fs::read_to_string(text).expect("readable");
+    let rows = text.lines().map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
+    rows.filter(|row| row.len() == 5 && row[1] == file).map(|row| row[2].to_owned()).collect()
+}
+
+#[test]
+fn every_column_of_every_table_is_told() {
+    let head = |text: &str| -> Vec<String> {
+        let first = text.trim_start_matches('\u{feff}').lines().next().expect("a head");
+        first.split(',').map(str::to_owned).collect()
+    };
+    for (file, line) in [
+        ("journal", "journal --format csv"),
+        ("liability", "liability --csv"),
+        ("aging", "report aging --csv"),
+        ("exposure", "report exposure --csv"),
+        ("what-if", "report what-if pa_harvest --csv"),
+        ("cycle", "cycle 1 --report"),
+    ] {
+        let text = tallyhouse(DEMO.0.path(), &line.split(' ').collect::<Vec<_>>());
+        assert_eq!(told(file), head(&text), "{file}");
+    }
+    let of_file = |path: &str| {
+        let text = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        head(&std::fs::read_to_string(text).expect("readable"))
+    };
+    assert_eq!(told("chart"), of_file("config/chart.csv"));
+    assert_eq!(told("receipts"), of_file("config/demo/receipts.csv"));
+    let notices = write_notices_csv(&[]).expect("a head");
+    assert_eq!(told("notices"), head(&String::from_utf8(notices).expect("text")));
+    let balance = Balance { amount: 0, on: "2026-12-01".parse().expect("a day") };
+    let statement = Statement {
+        kind: StatementKind::Statement,
+        id: "S-1".into(),
+        number: None,
+        account: "DE89370400440532013000".into(),
+        currency: "USD".parse().expect("USD"),
+        opening: Some(balance),
+        closing: Some(balance),
+        lines: vec![],
+    };
+    let statement = write_statement_csv(&statement, 2).expect("written");
+    assert_eq!(told("statement"), head(&String::from_utf8(statement).expect("text")));
 }

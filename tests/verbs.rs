@@ -3,12 +3,14 @@
 
 mod common;
 
+use common::dispute::over;
 use common::house::{House, eur};
 use common::world::{Key, beginning, id, money, points, rate};
 use std::path::Path;
 use std::process::Command;
 use tallyhouse::app::{Network, Tuning};
 use tallyhouse::book::{ExchangeFee, Fee, LosingFees, Name, PriceFor, Record, Tax, TaxCategory};
+use tallyhouse::clearing::{DisputeStep, FileObjection};
 use tallyhouse::log::Envelope;
 use tallyhouse::machine::{Offered, Sealed};
 use tallyhouse::payments::{MakeOffer, WantedExchange};
@@ -208,7 +210,7 @@ fn fees_are_listed_with_what_they_come_to_and_their_tax() {
     prints(dir.path(), "fees --currency CHF", "the network asks for no fees\n");
     let listed = json(dir.path(), "fees --json");
     assert_eq!((&listed[0]["standing"], &listed[1]["standing"]), (&"in_force".into(), &"announced".into()));
-    assert_eq!(listed[0]["published"]["fees"]["tax"]["rate"], 190_000);
+    assert_eq!(listed[0]["published"]["terms"]["tax"]["rate"], 190_000);
 }
 
 #[test]
@@ -297,6 +299,79 @@ fn claw_back_prints_what_takes_an_award_back() {
     ] {
         let (code, _, err) = run(dir.path(), line);
         assert_eq!(code, 2, "{line}");
+        assert!(err.contains(about), "{line}: {err}");
+    }
+}
+
+/// A house in which a cycle was objected to and a payment is disputed.
+fn contested() -> House {
+    let mut house = House::new(67, true);
+    house.award("HARVEST", 0, 10_000_000);
+    house.now = house.now.plus_seconds(3 * DAY);
+    let payment = house.pay(1, "HARVEST", 0, 40_000, true).expect("paid");
+    let first = house.dispute(0, &over(payment, "HARVEST", 5_000, "not_ours")).expect("filed");
+    house.argue(Some(0), first, DisputeStep::Withdraw).expect("taken back");
+    let second = house.dispute(0, &over(payment, "HARVEST", 5_000, "fraud")).expect("filed");
+    house.argue(None, second, DisputeStep::ChargeBack).expect("charged back");
+    let cycle = house.seal();
+    house.compute(cycle).expect("computed");
+    house.review(cycle);
+    let args = FileObjection {
+        cycle,
+        debtor: id("pa_harvest"),
+        creditor: id("pa_kino"),
+        currency: eur(),
+        amount: money(100),
+        payment: None,
+        reason: id("not_ours"),
+    };
+    house.object(0, &args).expect("filed");
+    house
+}
+
+#[test]
+fn what_is_disputed_and_objected_to_is_listed_the_newest_first() {
+    let house = contested();
+    let dir = network(&house);
+    let (code, out, _) = run(dir.path(), "disputes");
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!((code, lines.len()), (0, 3), "{out}");
+    assert!(
+        lines[1].contains("pa_harvest        pa_kino") && lines[1].contains("0.5000 EUR  charged_back"),
+        "{out}"
+    );
+    assert!(lines[2].ends_with("withdrawn     for its target"), "{out}");
+    let open = json(dir.path(), "disputes --open --json");
+    assert_eq!(
+        (open.as_array().map(Vec::len), &open[0]["facts"]["stage"]),
+        (Some(1), &"charged_back".into())
+    );
+    assert_eq!(json(dir.path(), "disputes --limit 1 --json").as_array().map(Vec::len), Some(1));
+    let (_, out, _) = run(dir.path(), "disputes --objections --open");
+    assert!(out.lines().nth(1).is_some_and(|line| line.ends_with("0.0100 EUR  open")), "{out}");
+}
+
+#[test]
+fn an_unknown_name_is_said_to_be_unknown_and_not_to_have_nothing() {
+    let house = contested();
+    let dir = network(&house);
+    for (line, about) in [
+        (
+            "journal --format csv --participant pa_nobody",
+            "there is no participant pa_nobody; there is pa_franchise",
+        ),
+        ("cycle 1 pa_nobody", "there is no participant pa_nobody"),
+        ("cycle 1 pa_nobody --report", "there is no participant pa_nobody"),
+        ("report what-if pa_nobody", "there is no participant pa_nobody"),
+        ("liability --unit NOBODYS", "there is no unit NOBODYS; there is HARVEST"),
+        ("liability --currency USD", "USD is not a currency of the network; there is EUR"),
+        ("prices NOBODYS", "there is no unit NOBODYS"),
+        ("prices HARVEST --currency USD", "USD is not a currency"),
+        ("fees --currency USD", "USD is not a currency"),
+        ("cycle 9", "there is no cycle 9"),
+    ] {
+        let (code, out, err) = run(dir.path(), line);
+        assert_eq!((code, out.as_str()), (2, ""), "{line}: {err}");
         assert!(err.contains(about), "{line}: {err}");
     }
 }

@@ -5,6 +5,7 @@ use super::cycles::{shown, sight};
 use super::problem::{Code, Problem};
 use super::query::Query;
 use super::reply::{Page, json, min_seq};
+use super::reports::{is_csv, turn};
 use super::service::Service;
 use super::wallets::vault_problem;
 use super::write::{Done, Incoming};
@@ -18,7 +19,6 @@ use crate::types::{Currency, Date, Hash, InstructionId, ParticipantId};
 use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
-use std::sync::Mutex;
 
 /// The media type of banks' messages.
 const XML: &str = "application/xml";
@@ -248,14 +248,11 @@ pub async fn notices(
 /// As what a report is asked for.
 pub(super) const CSV: &str = "text/csv";
 
-/// One report at a time: each reads the log.
-static REPORTING: Mutex<()> = Mutex::new(());
-
 /// Report on a cycle
 ///
 /// Gross, bilateral and multilateral; numbered documents of what each participant bills each other one; each line, and each
-/// entry behind it; the cut and the checkpoint. A brand gets what concerns its participant. With `Accept: text/csv` as a
-/// table. The proof of each entry is at `/v1/entries/{seq}/proof`.
+/// entry behind it; the cut and the checkpoint. A brand gets the documents, lines and entries of its participant, and no
+/// figures of the house. With `Accept: text/csv` as a table. The proof of each entry is at `/v1/entries/{seq}/proof`.
 #[utoipa::path(get, path = "/v1/cycles/{cycle}/report", tag = "clearing", operation_id = "getCycleReport",
     params(("cycle" = u64, Path, description = "Its number.", example = 3)),
     responses((status = 200, description = "The report.", content(
@@ -268,11 +265,9 @@ pub async fn report(
     let cycle: u64 = cycle.parse().map_err(|_| Problem::about(Code::NotFound, "no such cycle"))?;
     let service = service(&request)?;
     service.wait_for(min_seq(request.headers())?).await?;
-    let (own, seq) = (sight(&service, &caller)?, shown(&service));
+    let (own, _turn) = (sight(&service, &caller)?, turn().await?);
+    let seq = shown(&service);
     let made = web::block(move || {
-        let Ok(_alone) = REPORTING.try_lock() else {
-            return Err(Problem::about(Code::Busy, "another report is being made"));
-        };
         let (tip, now) = (seq.unwrap_or(0), service.log_time()?);
         let root = |size| {
             root_at(size, &service.hashes)
@@ -285,8 +280,7 @@ pub async fn report(
         })
     });
     let report = made.await.map_err(Problem::fault)??;
-    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
-    if accept.is_some_and(|accept| accept.contains(CSV)) {
+    if is_csv(&request) {
         let mut answer = HttpResponse::Ok();
         answer.insert_header((CACHE_CONTROL, "no-store"));
         let name = format!("attachment; filename=\"cycle-{cycle}.csv\"");

@@ -5,17 +5,19 @@ use super::cycles::{shown, sight};
 use super::problem::{Code, Problem};
 use super::query::Query;
 use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
+use super::reports::turn;
 use super::service::Service;
 use super::write::{Done, Incoming};
-use crate::book::{self, Draft, Found, Name, Record, Source, Stop};
+use crate::book::{self, Answered, Draft, Found, Name, Record, Source, Stop};
 use crate::clearing::{
     AcceptStatement, AssignLine, ImportStatement, InstructionStage, MoveInstruction, SetFunding,
     instruction_stage,
 };
 use crate::prices::exposure;
+use crate::reading::{Filed, Sort, newest};
 use crate::types::{Currency, Ident, InstructionId, ObjectionId, ParticipantId, Time};
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Move an instruction on
 ///
@@ -142,6 +144,80 @@ pub async fn get_objection(
         return Err(nothing());
     }
     Ok(json(seq, &Objection { objection: id, facts }))
+}
+
+/// What became of an objection.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectionState {
+    /// Nobody answered it yet.
+    Open,
+    /// Its obligations went on to the open cycle.
+    Accepted,
+    /// They stayed.
+    Rejected,
+}
+
+/// Which objections.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct WhichObjections {
+    /// Those to this cycle.
+    #[param(example = 3)]
+    cycle: Option<u64>,
+    /// Those of which this became.
+    #[param(inline)]
+    state: Option<ObjectionState>,
+    /// Most items; 50 if absent.
+    #[param(minimum = 1, maximum = 1000, example = 50)]
+    limit: Option<u32>,
+    /// Where to go on: `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// List objections
+///
+/// The newest first. A brand gets those about what its participant owes or is owed; the operator and analysts get all.
+#[utoipa::path(get, path = "/v1/objections", tag = "clearing", operation_id = "listObjections",
+    params(WhichObjections),
+    responses((status = 200, description = "The objections.", body = Page<Objection>)))]
+pub async fn objections(
+    caller: Caller,
+    request: HttpRequest,
+    query: Query<WhichObjections>,
+) -> Result<HttpResponse, Problem> {
+    let service = service(&request)?;
+    let (cycle, state) = (query.cycle, query.state);
+    let places = PageQuery { limit: query.limit, cursor: query.cursor.clone() };
+    let (limit, before) = (places.limit()?, places.place::<Filed>("objections")?);
+    service.wait_for(min_seq(request.headers())?).await?;
+    let (own, _turn) = (sight(&service, &caller)?, turn().await?);
+    let (seq, from) = (shown(&service), service.clone());
+    let found = web::block(move || {
+        let became = |one: &book::Objection| match &one.answer {
+            None => ObjectionState::Open,
+            Some((Answered::Accepted, _)) => ObjectionState::Accepted,
+            Some((Answered::Rejected, _)) => ObjectionState::Rejected,
+        };
+        let wanted = |record: &Record| {
+            record.objection().is_some_and(|one| {
+                own.as_ref().is_none_or(|own| *own == one.debtor || *own == one.creditor)
+                    && cycle.is_none_or(|cycle| cycle == one.cycle)
+                    && state.is_none_or(|state| state == became(one))
+            })
+        };
+        newest(&**from.engine().read(), Sort::Objections, before, limit, wanted)
+    });
+    let (rows, more) = found.await.map_err(Problem::fault)??;
+    let (mut items, mut last) = (vec![], None);
+    for (filed, record) in rows {
+        let Record::Objection(facts) = record else { continue };
+        items.push(Objection { objection: ObjectionId { seq: filed.0, part: filed.1 }, facts });
+        last = Some(filed);
+    }
+    let next = last.filter(|_| more).map(|last| cursor("objections", &last));
+    Ok(page(&request, seq, &Page { items, next }))
 }
 
 /// A bank statement.

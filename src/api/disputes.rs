@@ -3,13 +3,16 @@
 use super::call::{Caller, service};
 use super::cycles::{shown, sight};
 use super::problem::{Code, Problem};
-use super::reply::{json, min_seq};
+use super::query::Query;
+use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
+use super::reports::turn;
 use super::write::{Done, Incoming};
-use crate::book::{self, Name, Record};
+use crate::book::{self, DisputeStage, Name, Record};
 use crate::clearing::{FileComplaint, FileDispute, MoveComplaint, MoveDispute, is_overdue};
+use crate::reading::{Filed, Sort, newest};
 use crate::types::{ComplaintId, DisputeId};
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// File a dispute
 ///
@@ -93,6 +96,62 @@ pub async fn get_dispute(
     }
     let overdue = is_overdue(&facts, service.log_time()?);
     Ok(json(seq, &Dispute { dispute: id, overdue, facts }))
+}
+
+/// Which disputes.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct WhichDisputes {
+    /// Those that stand here.
+    #[param(inline)]
+    stage: Option<DisputeStage>,
+    /// Those that have not ended; or those that have.
+    open: Option<bool>,
+    /// Most items; 50 if absent.
+    #[param(minimum = 1, maximum = 1000, example = 50)]
+    limit: Option<u32>,
+    /// Where to go on: `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// List disputes
+///
+/// The newest first. A brand gets those of its participant, whichever side that is on; the operator and analysts get all.
+#[utoipa::path(get, path = "/v1/disputes", tag = "clearing", operation_id = "listDisputes", params(WhichDisputes),
+    responses((status = 200, description = "The disputes.", body = Page<Dispute>)))]
+pub async fn list(
+    caller: Caller,
+    request: HttpRequest,
+    query: Query<WhichDisputes>,
+) -> Result<HttpResponse, Problem> {
+    let service = service(&request)?;
+    let (stage, open) = (query.stage, query.open);
+    let places = PageQuery { limit: query.limit, cursor: query.cursor.clone() };
+    let (limit, before) = (places.limit()?, places.place::<Filed>("disputes")?);
+    service.wait_for(min_seq(request.headers())?).await?;
+    let (own, _turn) = (sight(&service, &caller)?, turn().await?);
+    let (seq, from) = (shown(&service), service.clone());
+    let found = web::block(move || {
+        let wanted = |record: &Record| {
+            record.dispute().is_some_and(|one| {
+                own.as_ref().is_none_or(|own| *own == one.filer || *own == one.target)
+                    && stage.is_none_or(|stage| stage == one.stage)
+                    && open.is_none_or(|open| open == one.outcome.is_none())
+            })
+        };
+        newest(&**from.engine().read(), Sort::Disputes, before, limit, wanted)
+    });
+    let (rows, more) = found.await.map_err(Problem::fault)??;
+    let (mut items, mut last, now) = (vec![], None, service.log_time()?);
+    for (filed, record) in rows {
+        let Record::Dispute(facts) = record else { continue };
+        let (dispute, overdue) = (DisputeId { seq: filed.0, part: filed.1 }, is_overdue(&facts, now));
+        items.push(Dispute { dispute, overdue, facts });
+        last = Some(filed);
+    }
+    let next = last.filter(|_| more).map(|last| cursor("disputes", &last));
+    Ok(page(&request, seq, &Page { items, next }))
 }
 
 /// A complaint.

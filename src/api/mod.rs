@@ -34,6 +34,7 @@ mod streams;
 mod write;
 mod wrong;
 
+mod accounting;
 mod accounts;
 mod api_keys;
 mod applications;

@@ -70,6 +70,11 @@ pub async fn compare(incoming: Incoming) -> Result<HttpResponse, Problem> {
     let upload: Upload = incoming.json()?;
     let brand = caller.brand_or(upload.brand.as_ref())?.clone();
     let wrong = |what: &str| Problem::about(Code::BodyInvalid, what);
+    let service = service(&incoming.request)?;
+    let known: Vec<&str> = service.genesis.currencies.iter().map(|one| one.code.as_str()).collect();
+    if !known.contains(&upload.currency.as_str()) {
+        return Err(wrong(&format!("currency: one of the network's, {}", known.join(", "))));
+    }
     if !(-840..=840).contains(&upload.offset_minutes) || upload.from > upload.to {
         return Err(wrong("from, to: in order; offset_minutes: -840 to 840"));
     }
@@ -87,7 +92,6 @@ pub async fn compare(incoming: Incoming) -> Result<HttpResponse, Problem> {
             return Err(wrong("rows: a till and day stand there twice"));
         }
     }
-    let service = service(&incoming.request)?;
     let shared = service.clone();
     let listed = web::block(move || {
         let span = Span {

@@ -10,8 +10,11 @@ use crate::formats::{Table, aging_table, exposure_table, what_if_table};
 use crate::reading::{Kept, books};
 use crate::types::{Currency, Money, ParticipantId, Time};
 use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION};
+use actix_web::rt::time::timeout;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Of which moment a report is.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -55,6 +58,27 @@ pub struct WhatIfReport {
     items: Vec<Hole>,
 }
 
+/// Most reports that are made at once: each reads much of the log, or all books, and holds it.
+const AT_ONCE: usize = 3;
+/// How long a report waits for others.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
+
+/// Waits until another report may be made; it is until what this gives is dropped.
+pub(super) async fn turn() -> Result<SemaphorePermit<'static>, Problem> {
+    match timeout(PATIENCE, TURNS.acquire()).await {
+        Ok(turn) => turn.map_err(Problem::fault),
+        Err(_) => Err(Problem::about(Code::Busy, "other reports are being made: ask again in a moment")),
+    }
+}
+
+/// Whether a table is asked for.
+pub(super) fn is_csv(request: &HttpRequest) -> bool {
+    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains(CSV))
+}
+
 /// Reads the books and makes a report of them, on a thread that may wait.
 async fn of<T: Send + 'static>(
     caller: &Caller,
@@ -66,6 +90,7 @@ async fn of<T: Send + 'static>(
     }
     let service = service(request)?;
     service.wait_for(min_seq(request.headers())?).await?;
+    let _turn = turn().await?;
     let made = web::block(move || {
         let engine = service.engine();
         let kept = books(&**engine.read(), &service.hashes, &service.genesis.origin)?;
@@ -83,8 +108,7 @@ fn table(
     name: &str,
     make: impl FnOnce(&dyn Fn(Currency) -> u8) -> Table,
 ) -> Result<Option<HttpResponse>, Problem> {
-    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
-    if !accept.is_some_and(|accept| accept.contains(CSV)) {
+    if !is_csv(request) {
         return Ok(None);
     }
     let service = service(request)?;

@@ -2,10 +2,10 @@
 
 use super::problem::{Code, Problem};
 use super::{
-    accounts, api_keys, applications, awards, banking, batches, brands, breakage, budgets, clearing,
-    consents, cycles, disputes, docs, documents, entries, erasures, fees, freezes, funding, held, keys,
-    netting, network, offers, operations, payments, prices, reconciliations, reference, reports, settlement,
-    tiles, units, wallets,
+    accounting, accounts, api_keys, applications, awards, banking, batches, brands, breakage, budgets,
+    clearing, consents, cycles, disputes, docs, documents, entries, erasures, fees, freezes, funding, held,
+    keys, netting, network, offers, operations, payments, prices, reconciliations, reference, reports,
+    settlement, tiles, units, wallets,
 };
 use crate::machine::{Method, Route};
 use actix_web::http::header::ALLOW;
@@ -84,6 +84,10 @@ fn public(config: &mut web::ServiceConfig) {
         .route("/v1/disputes/{dispute}", web::get().to(disputes::get_dispute))
         .route("/v1/complaints/{complaint}", web::get().to(disputes::get_complaint))
         .route("/v1/documents/{matter}/{sha256}", web::get().to(documents::get))
+        .route("/v1/disputes", web::get().to(disputes::list))
+        .route("/v1/objections", web::get().to(clearing::objections))
+        .route("/v1/reports/liability", web::get().to(accounting::owed))
+        .route("/v1/reports/journal", web::get().to(accounting::journal))
         .route("/v1/reports/aging", web::get().to(reports::age))
         .route("/v1/reports/exposure", web::get().to(reports::exposure))
         .route("/v1/reports/what-if/{participant}", web::get().to(reports::default))

@@ -12,7 +12,7 @@ use crate::machine::{PartBody, SupplyLine};
 use crate::store::Read;
 use crate::types::{Asset, CauseId, Currency, Malformed, ParticipantId, PaymentId, Time, decode};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Entries and bytes read at a time.
 const PAGE: usize = 2_048;
@@ -113,9 +113,35 @@ pub fn owed(all: &[Effect], cut: u64) -> Vec<Effect> {
     owed
 }
 
-/// What was owed for trade alone: what participants bill each other.
+/// Whether it was owed for trade: participants bill each other that, and not what a set-off left.
+pub(super) fn is_traded(one: &Effect) -> bool {
+    !matches!(one.cause, Some(CauseId::SetOff(_)))
+}
+
+/// What was owed for trade alone.
 pub(super) fn traded(all: &[Effect]) -> Vec<Effect> {
-    all.iter().filter(|one| !matches!(one.cause, Some(CauseId::SetOff(_)))).cloned().collect()
+    all.iter().filter(|one| is_traded(one)).cloned().collect()
+}
+
+/// Who bills whom: each has a document of its own.
+#[derive(Default)]
+pub(super) struct Pairs(BTreeSet<(ParticipantId, ParticipantId)>);
+
+impl Pairs {
+    /// One more obligation; what is taken back is owed the other way round.
+    pub(super) fn add(&mut self, one: &Effect) {
+        let (debtor, creditor) = match one.amount {
+            0 => return,
+            1.. => (&one.debtor, &one.creditor),
+            _ => (&one.creditor, &one.debtor),
+        };
+        self.0.insert((debtor.clone(), creditor.clone()));
+    }
+
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// The entry before which all obligations of a cycle stand: that which approved it, since accepted objections take out of

@@ -6,7 +6,7 @@
 //! the cut and a checkpoint, and each entry has its proof at `/v1/entries/{seq}/proof`.
 //! Refuses to know: who reads it.
 
-use super::behind::{Effect, effects, end, owed, traded};
+use super::behind::{Effect, Pairs, effects, end, is_traded, owed, traded};
 use super::{Desk, Fault, NextStep, next_step};
 use crate::book::{Closing, Line, Name, Record, SetOffSums};
 use crate::clearing::{
@@ -22,10 +22,11 @@ use std::collections::BTreeMap;
 pub struct ReportSide {
     /// The currency.
     pub currency: Currency,
-    /// Gross, bilateral and multilateral, side by side.
-    pub figures: Figures,
+    /// Gross, bilateral and multilateral, side by side; for the operator and analysts alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Figures>,
     /// What of that stands apart, between two of whom one does not accept the clearing house: set off, and left to be paid
-    /// between them.
+    /// between them; for the operator and analysts alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_off: Option<SetOffSums>,
     /// What each participant bills each other one, gross.
@@ -105,7 +106,12 @@ impl From<Unsound> for Fault {
     }
 }
 
-type Matrices = BTreeMap<(u64, Currency), Vec<Effect>>;
+/// The obligations of a cycle; of those before it, which of them have documents: a report holds one cycle.
+#[derive(Default)]
+struct Behind {
+    own: BTreeMap<Currency, Vec<Effect>>,
+    before: BTreeMap<(u64, Currency), Pairs>,
+}
 
 fn matrix(all: &[Effect]) -> Result<Matrix, Fault> {
     Ok(Matrix::of(all.iter().map(|one| (&one.debtor, &one.creditor, one.amount)))?)
@@ -124,28 +130,30 @@ impl Desk<'_> {
         let sealed = closing.sealed.ok_or_else(|| {
             Fault::No(format!("cycle {cycle} is open: it is sealed first, then there is something to report"))
         })?;
-        let all = self.of_cycles(cycle, tip)?;
+        let behind = self.of_cycles(cycle, tip)?;
         let (mut sides, mut entries, mut last) = (vec![], vec![], BTreeMap::new());
-        for number in 1..=cycle {
-            let of = if number == cycle { closing.clone() } else { self.closing(number)? };
-            if of.voided.is_some() && number != cycle {
+        for ((number, currency), pairs) in &behind.before {
+            // What was voided is billed with the cycle that took it over.
+            if self.closing(*number)?.voided.is_none() {
+                let count = u64::try_from(pairs.len()).unwrap_or(u64::MAX);
+                let sum = last.entry(*currency).or_insert(0u64);
+                *sum = sum.saturating_add(count);
+            }
+        }
+        for currency in self.genesis.currencies.iter().map(|one| one.code) {
+            let own = behind.own.get(&currency).map_or(&[][..], Vec::as_slice);
+            let matrix = matrix(own)?;
+            if matrix.is_empty() {
                 continue;
             }
-            for currency in self.genesis.currencies.iter().map(|one| one.code) {
-                let own = all.get(&(number, currency)).map_or(&[][..], Vec::as_slice);
-                let matrix = matrix(own)?;
-                let before = last.entry(currency).or_insert(0u64);
-                let documents = cycle_documents(&self::matrix(&traded(own))?, *before)?;
-                *before = documents.last().map_or(*before, |document| document.number);
-                if number == cycle && !matrix.is_empty() {
-                    self.agrees(cycle, &of, currency, &matrix)?;
-                    entries.extend_from_slice(own);
-                    let figures = self::matrix(&owed(own, sealed.seq))?.figures()?;
-                    let sums = of.apart.as_ref().map_or(&[][..], |apart| &apart.sums);
-                    let set_off = sums.iter().find(|sums| sums.currency == currency).cloned();
-                    sides.push(ReportSide { currency, figures, set_off, documents });
-                }
-            }
+            let before = last.get(&currency).copied().unwrap_or(0);
+            let documents = cycle_documents(&self::matrix(&traded(own))?, before)?;
+            self.agrees(cycle, &closing, currency, &matrix)?;
+            entries.extend_from_slice(own);
+            let figures = Some(self::matrix(&owed(own, sealed.seq))?.figures()?);
+            let sums = closing.apart.as_ref().map_or(&[][..], |apart| &apart.sums);
+            let set_off = sums.iter().find(|sums| sums.currency == currency).cloned();
+            sides.push(ReportSide { currency, figures, set_off, documents });
         }
         entries.sort_by_key(|one| one.seq);
         let netting = self.record(&Name::Netting)?;
@@ -172,7 +180,7 @@ impl Desk<'_> {
     }
 
     /// The obligations of a cycle and of all before it that count, each under the cycle that settles it.
-    fn of_cycles(&self, cycle: u64, tip: u64) -> Result<Matrices, Fault> {
+    fn of_cycles(&self, cycle: u64, tip: u64) -> Result<Behind, Fault> {
         // By which cycle each is settled, and before which entry: what is written off of its payments comes later.
         let mut settles: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
         let mut to = 0u64;
@@ -185,16 +193,20 @@ impl Desk<'_> {
             }
             to = to.max(before);
         }
-        let mut all = Matrices::new();
+        let mut behind = Behind::default();
         effects(self.read, 0, to.min(tip.saturating_add(1)), &mut |one| {
             if let Some((number, before)) = settles.get(&one.cycle)
                 && one.seq < *before
             {
-                all.entry((*number, one.currency)).or_default().push(one);
+                if *number == cycle {
+                    behind.own.entry(one.currency).or_default().push(one);
+                } else if is_traded(&one) {
+                    behind.before.entry((*number, one.currency)).or_default().add(&one);
+                }
             }
             Ok(())
         })?;
-        Ok(all)
+        Ok(behind)
     }
 
     /// The nets of the entries are those of the lines.
@@ -250,13 +262,16 @@ impl Desk<'_> {
 }
 
 impl CycleReport {
-    /// What concerns one participant: its lines, its documents and its entries.
+    /// What concerns one participant: its lines, its documents and its entries, and no sum over others.
     pub fn of(mut self, who: &ParticipantId) -> Self {
         self.lines.retain(|line| line.participant == *who);
         self.entries.retain(|one| one.debtor == *who || one.creditor == *who);
         for side in &mut self.sides {
             side.documents.retain(|one| one.debt.debtor == *who || one.debt.creditor == *who);
+            (side.figures, side.set_off) = (None, None);
         }
+        self.sides.retain(|side| !side.documents.is_empty());
+        self.next = None;
         self
     }
 
@@ -306,12 +321,13 @@ impl CycleReport {
             ("checkpoint", format!("{} {}", self.seq.saturating_add(1), self.root)),
         ])?;
         for side in &self.sides {
-            let figures = &side.figures;
-            let all = [
-                ("gross", figures.gross),
-                ("bilateral", figures.bilateral),
-                ("multilateral", figures.multilateral),
-            ];
+            let all = side.figures.iter().flat_map(|figures| {
+                [
+                    ("gross", figures.gross),
+                    ("bilateral", figures.bilateral),
+                    ("multilateral", figures.multilateral),
+                ]
+            });
             for (name, figure) in all {
                 row(&[
                     ("record", "figure".into()),

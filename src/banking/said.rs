@@ -11,7 +11,9 @@ use crate::clearing::{
     Difference, Exception, ImportStatement, InstructionStep, Line, Matching, MoveInstruction, Statement,
     StatementKind, instruction_stage, match_statement,
 };
-use crate::formats::{FileOf, Verdict, imports, message_id, read_camt, read_pain002, read_statement_csv};
+use crate::formats::{
+    FileOf, Verdict, imports, message_id, of_end_to_end, read_camt, read_pain002, read_statement_csv,
+};
 use crate::types::{Currency, Hash, InstructionId, Time};
 use serde::Serialize;
 
@@ -178,8 +180,10 @@ fn matched(desk: &Desk<'_>, statement: &Statement, document: Hash) -> Result<Sta
     let ids: Vec<InstructionId> = open.all.iter().map(|(id, _)| *id).collect();
     let imports =
         if matching.is_acceptable() { imports(statement, &matching, &ids, unit, document)? } else { vec![] };
-    let Matching { matches, exceptions, repeated, differences } = matching;
-    let exceptions = exceptions.into_iter().map(|exception| {
+    let Matching { matches, exceptions, repeated, mut differences } = matching;
+    differences.iter_mut().for_each(|one| one.id = of_end_to_end(&one.id));
+    let exceptions = exceptions.into_iter().map(|mut exception| {
+        exception.candidates.iter_mut().for_each(|id| *id = of_end_to_end(id));
         let line = statement.lines.iter().find(|line| Some(line.key()) == exception.line).cloned();
         Unmatched { advice: exception.why.advice(), line, exception }
     });

@@ -15,7 +15,7 @@ use super::terms::{Acceptance, Breakage, Floor, Notice, Price, Prices, Published
 use crate::sign::{HeldCaps, PublicKey, Purpose, SponsorTerms, TillLimits};
 use crate::types::{
     BrandId, Currency, Date, DisputeId, Fingerprint, Hash, Ident, Kid, Malformed, Money, ParticipantId,
-    Points, Refusal, Time, UnitCode, encode,
+    Points, Refusal, Time, UnitCode, decimal, encode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,8 @@ pub struct Network {
     pub currencies: Vec<Currency>,
     /// For each of them, how many of the network's smallest units are one of the bank's.
     pub bank_units: Vec<u64>,
+    /// For each of them, how many decimal places amounts have.
+    pub scales: Vec<u8>,
     /// Whether some participant's debts have a cap: payments look then, and not before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub capped: bool,
@@ -56,6 +58,15 @@ impl Network {
     pub fn bank_unit(&self, currency: Currency) -> Option<u64> {
         let mut units = self.currencies.iter().zip(&self.bank_units);
         units.find(|(have, _)| **have == currency).map(|(_, unit)| *unit)
+    }
+
+    /// An amount as people read it: with its decimal point and its currency.
+    pub fn told(&self, currency: Currency, amount: impl Into<i128>) -> String {
+        let amount = amount.into();
+        let mut scales = self.currencies.iter().zip(&self.scales);
+        let scale = scales.find(|(have, _)| **have == currency).map_or(0, |(_, scale)| *scale);
+        let fits = i64::try_from(amount).map(|amount| decimal(amount, scale));
+        format!("{} {currency}", fits.unwrap_or_else(|_| amount.to_string()))
     }
 }
 

@@ -6,6 +6,7 @@
 //! Refuses to know: who the consumer is.
 
 use super::people::analyst;
+use super::stage::misplaced;
 use crate::book::{Complaint, ComplaintStage, Draft, Name, PartKey, Principal, Record, Stop};
 use crate::network::{Asked, signer};
 use crate::sign::Purpose;
@@ -171,7 +172,8 @@ pub fn move_complaint_as(draft: &mut Draft, who: &Principal, args: &MoveComplain
 fn step_of(draft: &mut Draft, args: &MoveComplaint) -> Result<(Complaint, Side, ComplaintStage), Stop> {
     let complaint = (*draft.complaint(args.complaint)?).clone();
     let Some((side, to)) = next(complaint.stage, args.step) else {
-        let about = format!("{} is {:?}: no {:?}", args.complaint, complaint.stage, args.step);
+        let may = TABLE.iter().filter(|(at, ..)| *at == complaint.stage).map(|(_, step, ..)| *step);
+        let about = misplaced(&args.complaint, &complaint.stage, &args.step, may);
         return Err(Refused::about(Refusal::ComplaintStage, about).into());
     };
     Ok((complaint, side, to))

@@ -15,7 +15,7 @@ use crate::network::Asked;
 use crate::prices::{
     WHOLE, end_met_call, exposure, funding, limit, needed, points_outstanding, price_now, reserve_of,
 };
-use crate::types::{Currency, Ident, Money, ParticipantId, Rate, Refusal, Refused, UnitCode};
+use crate::types::{Currency, Ident, Money, ParticipantId, Rate, Refusal, Refused, UnitCode, decimal};
 use serde::{Deserialize, Serialize};
 
 /// Most that a reserve may have to be of what points are worth, in parts per million: ten times.
@@ -133,7 +133,8 @@ pub fn set_reserve(draft: &mut Draft, asked: &Asked, args: &SetReserve) -> Resul
     let issuance = filled_at_issuance(draft, args, before.as_ref(), rate)?;
     let held = match before {
         Some(before) if before.currency != args.currency && !before.held.is_zero() => {
-            let about = format!("currency: {} {} are held", before.held, before.currency);
+            let held = draft.network()?.told(before.currency, before.held.get());
+            let about = format!("currency: {held} are held, and are taken back first");
             return Err(Refused::about(Refusal::SettingInvalid, about).into());
         }
         before => before.map_or(Money::ZERO, |before| before.held),
@@ -262,6 +263,7 @@ fn draw_line(draft: &mut Draft, args: &MoveCover, place: &LinePlace) -> Result<(
     let before = used.and_then(|at| statement.covers.get(at)).map_or(Money::ZERO, |(_, used)| *used);
     let left = came.amount.minus(before).unwrap_or_default();
     if args.amount > left {
+        let left = draft.network()?.told(args.currency, left.get());
         return invalid(format!("{left} are left of line {}", place.line));
     }
     let after = before.plus(args.amount).ok_or(Refusal::AmountTooLarge)?;
@@ -274,12 +276,15 @@ fn draw_line(draft: &mut Draft, args: &MoveCover, place: &LinePlace) -> Result<(
 }
 
 /// What there is after the change.
-fn changed(args: &MoveCover, before: Money) -> Result<Money, Stop> {
+fn changed(draft: &mut Draft, args: &MoveCover, before: Money) -> Result<Money, Stop> {
     match args.way {
         Way::In => Ok(before.plus(args.amount).ok_or(Refusal::AmountTooLarge)?),
         Way::Out => match before.minus(args.amount) {
             Some(after) => Ok(after),
-            None => invalid(format!("{before} are there")),
+            None => {
+                let before = draft.network()?.told(args.currency, before.get());
+                invalid(format!("{before} are there"))
+            }
         },
     }
 }
@@ -289,13 +294,14 @@ fn change_cover(draft: &mut Draft, args: &MoveCover) -> Result<Money, Stop> {
         return invalid(format!("nothing is set for {} in {}", args.participant, args.currency));
     };
     let after = match args.fund {
-        true => Funding { fund: changed(args, before.fund)?, ..before },
-        false => Funding { cover: changed(args, before.cover)?, ..before },
+        true => Funding { fund: changed(draft, args, before.fund)?, ..before },
+        false => Funding { cover: changed(draft, args, before.cover)?, ..before },
     };
     let stands = exposure(draft, &args.participant, args.currency)?;
     let over = limit(&after).is_some_and(|limit| i128::from(stands.used()) > i128::from(limit));
     if args.way == Way::Out && !args.fund && after.covered && over {
-        let about = format!("{} {} are in use", stands.used(), args.currency);
+        let used = draft.network()?.told(args.currency, stands.used());
+        let about = format!("{used} are in use: cover is taken back as far as it is above that");
         return Err(Refused::about(Refusal::ExposureExceeded, about).into());
     }
     let has = if args.fund { after.fund } else { after.cover };
@@ -317,12 +323,19 @@ fn change_reserve(draft: &mut Draft, args: &MoveCover, unit: UnitCode) -> Result
     if before.issuance.is_some() {
         return invalid(format!("{unit}: its reserve is filled when points are issued"));
     }
-    let after = Reserve { held: changed(args, before.held)?, ..before };
+    let before_held = before.held;
+    let after = Reserve { held: changed(draft, args, before.held)?, ..before };
     if args.way == Way::Out {
         let points = points_outstanding(draft, unit)?;
         let need = needed(draft, unit, &after, points)?;
         if need.is_none_or(|need| need > after.held) {
-            let about = format!("{points} {unit} are outstanding");
+            let points = decimal(points.signed(), draft.unit(unit)?.scale);
+            let held = draft.network()?.told(args.currency, before_held.get());
+            let need = match need {
+                Some(need) => draft.network()?.told(args.currency, need.get()),
+                None => "more".into(),
+            };
+            let about = format!("{points} {unit} are outstanding: {need} of {held} are needed");
             return Err(Refused::about(Refusal::IssuanceCoverExceeded, about).into());
         }
     }

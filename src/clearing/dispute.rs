@@ -10,6 +10,7 @@
 
 use super::chargeback::{end, finish, losing_costs, provide};
 use super::people::{analyst, speaks_for, two_people};
+use super::stage::misplaced;
 use super::subject::{Subject, charge, note};
 use crate::book::{
     Dispute, DisputeFee, DisputeStage, Draft, Name, PartKey, PointsEffect, Record, Service, Stop,
@@ -288,7 +289,8 @@ pub fn move_dispute(draft: &mut Draft, asked: &Asked, args: &MoveDispute) -> Res
     let mut dispute = (*draft.dispute(args.dispute)?).clone();
     let from = dispute.stage;
     let Some((side, to)) = next(from, args.step) else {
-        let about = format!("{} is {from:?}: no {:?}", args.dispute, args.step);
+        let may = TABLE.iter().filter(|(at, ..)| *at == from).map(|(_, step, ..)| *step);
+        let about = misplaced(&args.dispute, &from, &args.step, may);
         return Err(Refused::about(Refusal::DisputeStage, about).into());
     };
     let by = allowed(draft, asked, &dispute, side)?;

@@ -97,7 +97,8 @@ pub fn set_funding(draft: &mut Draft, asked: &Asked, args: &SetFunding) -> Resul
     let cut = limit(&after).is_some_and(|after| limit(&before).is_none_or(|before| after < before));
     let stands = exposure(draft, &args.participant, args.currency)?;
     if cut && limit(&after).is_some_and(|limit| i128::from(stands.used()) > i128::from(limit)) {
-        let about = format!("{} {} are in use", stands.used(), args.currency);
+        let used = draft.network()?.told(args.currency, stands.used());
+        let about = format!("{used} are in use: a limit below that comes once they are paid");
         return Err(Refused::about(Refusal::ExposureExceeded, about).into());
     }
     let terms = FundingTerms {

@@ -1,24 +1,28 @@
 //! Reports for whoever watches the house: how old obligations are, what stands behind debts, who would bear a default.
 //!
 //! Owns: the buckets of age, and what "cannot pay" means before a cycle is computed.
-//! Promises: who would bear what is found by the functions that distribute a true shortfall; nothing is written. What a
-//! report says is of the records that it was given and of nothing else.
+//! Promises: who would bear what is found by the functions that distribute a true shortfall, and of what stands apart by those
+//! that set it off; nothing is written. What a report says is of the records that it was given and of nothing else.
 //! Refuses to know: where the records are from, and how a report is printed.
 
+use super::instruct::{Remaining, remaining};
+use super::netting::Matrix;
+use super::setoff::set_off;
 use super::shortfall::{Tranches, waterfall};
 use super::stage::{Stage, stage};
+use super::wrong::Unsound;
 use crate::book::{Closing, Draft, Found, Funding, Line, Name, PROVISIONAL, Record, Source, Stop};
 use crate::prices::{Exposure, exposure};
 use crate::types::{Currency, Malformed, Money, ParticipantId, Time};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const DAY: u64 = 86_400;
 
 /// How the names of the records begin that reports are made of.
 pub const BOOKS: &[&str] =
-    &["cycle", "disputed/", "funding/", "line/", "net/", "network", "pair/", "participant/"];
+    &["cycle", "disputed/", "funding/", "line/", "net/", "netting", "network", "pair/", "participant/"];
 
 /// The records that reports are made of, all of one moment.
 #[derive(Default)]
@@ -106,6 +110,9 @@ pub struct Hole {
     pub others: Vec<Bears>,
     /// Nobody: below the bank's smallest unit, carried to the next cycle.
     pub left: u64,
+    /// It stands apart from the house: after set-off it is owed to these alone, and nobody else bears any of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub apart: bool,
 }
 
 impl Books {
@@ -154,19 +161,73 @@ impl Books {
     }
 }
 
+/// Most pairs that are set off for a report: so many are set off at once.
+const MOST_PAIRS: usize = 3_300;
+
+/// What the first of two has from the second.
+type Pairs = BTreeMap<(ParticipantId, ParticipantId), i64>;
+
+impl Books {
+    /// What stands apart in a cycle: between two of whom one does not accept the house as its counterparty.
+    fn apart(&self, cycle: u64, of: &[u64], currency: Currency) -> Pairs {
+        let netting = self.0.get(&Name::Netting).and_then(|record| record.netting());
+        let who: BTreeSet<&ParticipantId> = netting.into_iter().flat_map(|one| one.apart(cycle)).collect();
+        let mut pairs = Pairs::new();
+        if who.is_empty() {
+            return pairs;
+        }
+        for (name, record) in &self.0 {
+            if let (Name::Pair(cycle, a, b, in_currency), Some(total)) = (name, record.total())
+                && *in_currency == currency
+                && of.contains(cycle)
+                && (who.contains(a) || who.contains(b))
+            {
+                let sum = pairs.entry((a.clone(), b.clone())).or_default();
+                *sum = sum.saturating_add(*total);
+            }
+        }
+        pairs
+    }
+}
+
 /// A cycle and those whose obligations it took over.
 fn with_included(cycle: u64, closing: &Closing) -> Vec<u64> {
     closing.includes.iter().copied().chain([cycle]).collect()
 }
 
+/// How old a cycle's obligations are, and whose lines say what of them is still owed.
+#[derive(Clone, Copy)]
+struct Age {
+    /// Days since it was sealed; `None`: it is open.
+    days: Option<u64>,
+    /// The cycle that settles it, once payers were asked to pay.
+    paid_by: Option<u64>,
+}
+
+/// What of a debt a participant still owes: all of it, until it is asked to pay; then as much as of what it is to pay. What
+/// others bore in its place it owes them in the open cycle.
+fn still_owed(
+    books: &Books,
+    age: Option<&Age>,
+    debtor: &ParticipantId,
+    currency: Currency,
+    amount: u64,
+) -> u64 {
+    let line = age.and_then(|age| books.line(age.paid_by?, debtor, currency));
+    let Some(line) = line.filter(|line| line.amount < 0) else { return amount };
+    let (open, of) = (u128::from(line.open()), u128::from(line.amount.unsigned_abs()));
+    let part = u128::from(amount).saturating_mul(open).div_ceil(of.max(1));
+    u64::try_from(part).unwrap_or(amount)
+}
+
 /// What is owed and not settled, pair by pair, by age at an instant.
 pub fn aging(books: &Books, now: Time) -> Vec<Aged> {
-    let mut ages: BTreeMap<u64, Option<u64>> = BTreeMap::new();
+    let mut ages: BTreeMap<u64, Age> = BTreeMap::new();
     for (cycle, closing) in books.unsettled() {
         for of in with_included(cycle, closing) {
             let sealed = books.0.get(&Name::Closing(of)).and_then(|record| record.closing()?.sealed);
             let days = sealed.map(|mark| now.seconds().saturating_sub(mark.at.seconds()).div_ceil(DAY));
-            ages.insert(of, days);
+            ages.insert(of, Age { days, paid_by: closing.due.map(|_| cycle) });
         }
     }
     let mut rows: BTreeMap<(ParticipantId, ParticipantId, Currency), Aged> = BTreeMap::new();
@@ -178,6 +239,10 @@ pub fn aging(books: &Books, now: Time) -> Vec<Aged> {
         }
         // What the first has from the second is what the second owes.
         let (debtor, creditor) = if *total > 0 { (b, a) } else { (a, b) };
+        let amount = still_owed(books, age, debtor, *currency, total.unsigned_abs());
+        if amount == 0 {
+            continue;
+        }
         let row = rows.entry((debtor.clone(), creditor.clone(), *currency)).or_insert_with(|| Aged {
             debtor: debtor.clone(),
             creditor: creditor.clone(),
@@ -190,8 +255,7 @@ pub fn aging(books: &Books, now: Time) -> Vec<Aged> {
             total: 0,
             disputed: 0,
         });
-        let amount = total.unsigned_abs();
-        let place = match age {
+        let place = match age.map(|age| age.days) {
             None => &mut row.disputed,
             Some(None) => &mut row.open,
             Some(Some(0..=30)) => &mut row.days_30,
@@ -247,7 +311,9 @@ pub fn what_if(books: &Books, who: &ParticipantId, tranche: Money) -> Result<Vec
         let mut has = Tranches { cover: cover.get(), fund: fund.get(), operator: tranche.get() };
         for (cycle, closing) in books.unsettled() {
             let of = with_included(cycle, closing);
-            let (hole, mut receivers) = due(books, (cycle, closing, &of), who, currency);
+            let pairs = books.apart(cycle, &of, currency);
+            holes.extend(apart_hole((cycle, closing), &pairs, who, currency, unit).map_err(|e| wrong(&e))?);
+            let (hole, mut receivers) = due(books, (cycle, closing, &of), &pairs, who, currency);
             // Whose orders left is paid in full: none of them bears anything.
             if closing.sums.iter().any(|sums| sums.currency == currency && sums.file.is_some()) {
                 receivers.clear();
@@ -256,7 +322,11 @@ pub fn what_if(books: &Books, who: &ParticipantId, tranche: Money) -> Result<Vec
                 continue;
             }
             let claim = |(other, open): &(ParticipantId, u64)| {
-                let claim = u64::try_from(books.has_from(&of, other, who, currency)).unwrap_or(0);
+                let pair =
+                    if other < who { (other.clone(), who.clone()) } else { (who.clone(), other.clone()) };
+                let has =
+                    if pairs.contains_key(&pair) { 0 } else { books.has_from(&of, other, who, currency) };
+                let claim = u64::try_from(has).unwrap_or(0);
                 (other.clone(), claim.min(*open))
             };
             let claims: Vec<_> = receivers.iter().map(claim).collect();
@@ -280,6 +350,7 @@ pub fn what_if(books: &Books, who: &ParticipantId, tranche: Money) -> Result<Vec
                 operator: borne.operator,
                 others: others.into_iter().map(bears).collect(),
                 left: borne.left,
+                apart: false,
             });
         }
     }
@@ -287,22 +358,66 @@ pub fn what_if(books: &Books, who: &ParticipantId, tranche: Money) -> Result<Vec
     Ok(holes)
 }
 
+fn wrong(e: &Unsound) -> Malformed {
+    Malformed(format!("the records do not fit together: {e}"))
+}
+
+/// Who would bear what a participant owes apart from the house: those whom it owes, once that is set off as far as it goes.
+fn apart_hole(
+    (cycle, closing): (u64, &Closing),
+    pairs: &Pairs,
+    who: &ParticipantId,
+    currency: Currency,
+    unit: u64,
+) -> Result<Option<Hole>, Unsound> {
+    // What the first has from the second, the second owes.
+    let matrix = Matrix::of(pairs.iter().map(|((a, b), has)| (b, a, *has)))?;
+    // More than are ever set off at once stay as they are.
+    let off = if matrix.debts().count() > MOST_PAIRS { None } else { Some(set_off(&matrix)?) };
+    let left: Vec<(ParticipantId, ParticipantId, u64)> = match off {
+        Some(off) => {
+            let whole = |one: &Remaining| one.pays.get().saturating_mul(unit).saturating_add(one.rest.get());
+            let left = remaining(&matrix, &off, unit)?.into_iter();
+            left.map(|one| (one.debtor.clone(), one.creditor.clone(), whole(&one))).collect()
+        }
+        None => matrix.debts().map(|debt| (debt.debtor, debt.creditor, debt.amount.get())).collect(),
+    };
+    let own = left.into_iter().filter(|(debtor, ..)| debtor == who);
+    let others: Vec<_> = own.map(|(_, participant, amount)| Bears { participant, amount }).collect();
+    let hole = others.iter().fold(0u64, |sum, bears| sum.saturating_add(bears.amount));
+    let (cover, fund, operator, left) = Default::default();
+    let stage = stage(closing);
+    let hole = Hole { cycle, stage, currency, hole, cover, fund, operator, others, left, apart: true };
+    Ok(Some(hole).filter(|hole| hole.hole > 0))
+}
+
 /// What a participant is still to pay for a cycle, and what others are still to be paid: by its lines once two people
-/// approved it, by its nets before.
+/// approved it, by its nets before, without what stands apart.
 fn due(
     books: &Books,
     (cycle, closing, of): (u64, &Closing, &[u64]),
+    pairs: &Pairs,
     who: &ParticipantId,
     currency: Currency,
 ) -> (u64, Vec<(ParticipantId, u64)>) {
+    let apart = |one: &ParticipantId| {
+        pairs.iter().fold(0i64, |sum, ((a, b), has)| match (a == one, b == one) {
+            (true, _) => sum.saturating_add(*has),
+            (_, true) => sum.saturating_sub(*has),
+            _ => sum,
+        })
+    };
     let stands = |one: &ParticipantId| match books.line(cycle, one, currency) {
         Some(line) if closing.approved.is_some() => {
             let open = i64::try_from(line.open()).unwrap_or(i64::MAX);
             if line.amount < 0 { open.saturating_neg() } else { open }
         }
-        _ => of.iter().fold(0i64, |sum, cycle| {
-            sum.saturating_add(books.total(&Name::Net(*cycle, one.clone(), currency)))
-        }),
+        _ => of
+            .iter()
+            .fold(0i64, |sum, cycle| {
+                sum.saturating_add(books.total(&Name::Net(*cycle, one.clone(), currency)))
+            })
+            .saturating_sub(apart(one)),
     };
     let owes = u64::try_from(stands(who).saturating_neg()).unwrap_or(0);
     let paid = |one: &ParticipantId| Some((one.clone(), u64::try_from(stands(one)).ok().filter(|n| *n > 0)?));
@@ -310,111 +425,4 @@ fn due(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::book::{Cycle, Mark, Network, Participant};
-    use crate::types::Hash;
-
-    fn id<T: std::str::FromStr>(text: &str) -> T {
-        text.parse().unwrap_or_else(|_| panic!("{text}"))
-    }
-
-    fn eur() -> Currency {
-        id("EUR")
-    }
-
-    /// a owes b 300 and c 100 in the open cycle; a owes b 50 in one that was sealed 40 days ago; 7 are disputed.
-    fn books(now: Time) -> Books {
-        let mut all = Books::default();
-        let mut put = |name: Name, record: Record| drop(all.0.insert(name, Arc::new(record)));
-        let (a, b, c) = (id("pa_a"), id("pa_b"), id("pa_c"));
-        put(
-            Name::Network,
-            Record::Network(Network {
-                net: Hash::default(),
-                threshold: 1,
-                roots: vec![],
-                currencies: vec![eur()],
-                bank_units: vec![10],
-                capped: true,
-                fees: false,
-                taxed: false,
-                funded: false,
-                driven: false,
-                frozen: false,
-            }),
-        );
-        for who in [&a, &b, &c] {
-            let record = Participant { currency: eur() };
-            put(Name::Participant(ParticipantId::clone(who)), Record::Participant(record));
-        }
-        put(Name::Cycle, Record::Cycle(Cycle { open: 2, live: vec![1] }));
-        let sealed = Time::from_seconds(now.seconds() - 40 * DAY).expect("an instant");
-        let sealed = Some(Mark { seq: 5, at: sealed });
-        put(Name::Closing(1), Record::Closing(Closing { sealed, ..Closing::opened(1) }));
-        put(Name::Closing(2), Record::Closing(Closing::opened(5)));
-        for (cycle, debtor, creditor, amount) in
-            [(2, &a, &b, 300), (2, &a, &c, 100), (1, &a, &b, 50), (0, &b, &a, 7)]
-        {
-            let (debtor, creditor): (&ParticipantId, &ParticipantId) = (debtor, creditor);
-            let (first, second) = if debtor < creditor { (debtor, creditor) } else { (creditor, debtor) };
-            let total = if first == creditor { amount } else { -amount };
-            put(Name::Pair(cycle, first.clone(), second.clone(), eur()), Record::Total(total));
-        }
-        for (cycle, who, net) in [(2, &a, -400), (2, &b, 300), (2, &c, 100), (1, &a, -50), (1, &b, 50)] {
-            put(Name::Net(cycle, ParticipantId::clone(who), eur()), Record::Total(net));
-        }
-        let money = |n| Money::new(n).expect("fits");
-        let funding = Funding { cover: money(75), fund: money(29), ..Funding::default() };
-        put(Name::Funding(a, eur()), Record::Funding(funding));
-        all
-    }
-
-    fn now() -> Time {
-        id("2026-06-01T00:00:00Z")
-    }
-
-    #[test]
-    fn obligations_are_as_old_as_their_cycles() {
-        let rows = aging(&books(now()), now());
-        let told: Vec<_> = rows
-            .iter()
-            .map(|row| {
-                (row.debtor.as_str(), row.creditor.as_str(), row.open, row.days_60, row.total, row.disputed)
-            })
-            .collect();
-        assert_eq!(
-            told,
-            [
-                ("pa_a", "pa_b", 300, 50, 350, 0),
-                ("pa_a", "pa_c", 100, 0, 100, 0),
-                ("pa_b", "pa_a", 0, 0, 0, 7),
-            ]
-        );
-        let exposed = exposures(&books(now()), now()).expect("fits");
-        let nets: Vec<i64> = exposed.iter().map(|one| one.position).collect();
-        assert_eq!(nets, [-450, 350, 100]);
-    }
-
-    #[test]
-    fn a_default_is_borne_as_a_shortfall_would_be_and_sums_to_the_hole() {
-        let holes = what_if(&books(now()), &id("pa_a"), Money::new(15).expect("fits")).expect("fits");
-        let told: Vec<_> = holes
-            .iter()
-            .map(|one| {
-                let others: Vec<_> = one.others.iter().map(|b| (b.participant.as_str(), b.amount)).collect();
-                (one.cycle, one.hole, one.cover, one.fund, one.operator, others, one.left)
-            })
-            .collect();
-        // The oldest cycle draws first; in whole units of ten; then who is owed, in proportion.
-        assert_eq!(
-            told,
-            [(1, 50, 50, 0, 0, vec![], 0), (2, 400, 20, 20, 10, vec![("pa_b", 260), ("pa_c", 90)], 0),]
-        );
-        for one in &holes {
-            let others: u64 = one.others.iter().map(|bears| bears.amount).sum();
-            assert_eq!(one.cover + one.fund + one.operator + others + one.left, one.hole);
-        }
-        assert_eq!(what_if(&books(now()), &id("pa_b"), Money::ZERO), Ok(vec![]));
-    }
-}
+mod tests;

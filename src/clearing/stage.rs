@@ -6,7 +6,7 @@
 //! Refuses to know: who may ask, and what a step needs beside the stage.
 
 use crate::book::{Closing, Fate, Instruction, Sums, Way};
-use crate::types::{Refusal, Refused};
+use crate::types::{Refusal, Refused, word};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -141,6 +141,18 @@ words! {
         /// Writes a small difference off.
         WriteOff "write_off"
     }
+}
+
+/// That a step cannot be taken where something stands, and which can.
+pub(super) fn misplaced<S: Serialize>(
+    id: &impl fmt::Display,
+    stage: &impl Serialize,
+    step: &S,
+    may: impl Iterator<Item = S>,
+) -> String {
+    let may: Vec<String> = may.map(|step| word(&step)).collect();
+    let may = if may.is_empty() { "it has ended".into() } else { format!("now: {}", may.join(", ")) };
+    format!("{id} is {}: no {}; {may}", word(stage), word(step))
 }
 
 /// What receivers get in all.

@@ -37,6 +37,8 @@ pub(super) fn write_off(
     };
     let tolerance = tolerance(draft, one.currency)?;
     if amount > tolerance {
+        let network = draft.network()?;
+        let [amount, tolerance] = [amount, tolerance].map(|n| network.told(one.currency, n.get()));
         let about = format!("{amount} are missing or too much, up to {tolerance} are written off");
         return Err(Refused::about(Refusal::AmountTooLarge, about).into());
     }

@@ -408,6 +408,8 @@ fn details(
     currency: Currency,
     context: &mut Context<'_>,
 ) -> Result<(), CliError> {
+    room.folder.knows(&Name::Participant(who.clone()))?;
+    room.folder.trades_in(currency)?;
     let head = room.record(&Name::Details(who.clone(), currency))?;
     let newest = head.as_ref().and_then(Record::details).map_or(0, |head| head.newest);
     let mut all = vec![];

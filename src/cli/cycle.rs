@@ -101,6 +101,9 @@ struct Shown {
 /// Runs it.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let folder = Folder::open(context)?;
+    if let Some(who) = &args.participant {
+        folder.knows(&Name::Participant(who.clone()))?;
+    }
     if let (true, Some(cycle)) = (args.report, args.cycle) {
         report(&folder, cycle, args.participant.as_ref(), args.out.as_deref(), context)?;
         return Ok(Exit::Ok);

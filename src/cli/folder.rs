@@ -2,10 +2,12 @@
 
 use super::context::{CliError, Context};
 use crate::app::genesis_of;
+use crate::book::Name;
 use crate::log::{LogVerifier, vkey};
 use crate::machine::Genesis;
 use crate::store::Read;
 use crate::tiles::{self, Hashes};
+use crate::types::Currency;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::sync::Arc;
 
@@ -18,6 +20,9 @@ impl From<tiles::Fault> for CliError {
         }
     }
 }
+
+/// Most names that are told when there is none of a name.
+const MOST_NAMED: usize = 20;
 
 /// A data folder that is read, whether or not its writer is at work.
 pub(super) struct Folder {
@@ -49,6 +54,31 @@ impl Folder {
         let vkey = vkey(&genesis.origin, genesis.log.as_bytes());
         let log = vkey.parse().map_err(|e| CliError::fault(format!("entry 0: {e}")))?;
         Ok(Self { read, genesis, log, vkey, hashes })
+    }
+
+    /// Refuses a currency that is none of the network's.
+    pub(super) fn trades_in(&self, currency: Currency) -> Result<(), CliError> {
+        let known: Vec<&str> = self.genesis.currencies.iter().map(|one| one.code.as_str()).collect();
+        if known.contains(&currency.as_str()) {
+            return Ok(());
+        }
+        let about = format!("{currency} is not a currency of the network; there is {}", known.join(", "));
+        Err(CliError::usage(about))
+    }
+
+    /// Refuses the name of what nobody registered: an empty report would say that there was nothing.
+    pub(super) fn knows(&self, name: &Name) -> Result<(), CliError> {
+        if !self.read.load(&[name.to_string()])?.rows.is_empty() {
+            return Ok(());
+        }
+        let name = name.to_string();
+        let (what, id) = name.rsplit_once('/').unwrap_or(("record", &name));
+        let prefix = format!("{what}/");
+        let rows = self.read.scan(&prefix, MOST_NAMED.saturating_add(1))?.rows;
+        let known: Vec<&str> = rows.iter().filter_map(|row| row.key.strip_prefix(&prefix)).collect();
+        let more = if known.len() > MOST_NAMED { ", …" } else { "" };
+        let known = known.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
+        Err(CliError::usage(format!("there is no {what} {id}; there is {known}{more}")))
     }
 }
 

@@ -1,9 +1,11 @@
 //! `journal`: what happened, for an accountant's program.
 
 use super::context::{CliError, Context, Exit};
-use super::cut::{cut, deliver, events};
+use super::cut::{cut, deliver, watched};
 use super::folder::Folder;
+use crate::book::Name;
 use crate::formats::{Chart, Ledger, write_beancount, write_hledger, write_journal_csv};
+use crate::reading::past;
 use crate::types::ParticipantId;
 use std::path::PathBuf;
 
@@ -21,8 +23,15 @@ are a liability of their brand; what one participant has from another is an asse
 and what it is owed and owes, with counter-accounts in its income and expenses. Tax stands on accounts of its own, such
 as Liabilities:Tax:Standard-190000: category, and rate in parts per million.
 
+Once payers are asked to pay, what is owed in that cycle is owed to and by the clearing house: Assets:Clearing:House.
+What banks confirm is at Assets:Bank:House, what was paid too much at Assets:Overpaid:House; what is left with the house
+at Assets:Cover:House, Assets:Fund:House and Assets:Reserve:UNIT; what is paid between two at Assets:Bank:P-other.
+Money that a statement brings and that is nobody's is booked once it becomes cover or a reserve.
+So all accounts below Assets:Clearing come to what is not settled, and less than a cent that the last cycle carried on.
+
 A chart is CSV with the columns ledger, account, cost_centre, tax_code: where postings of an account, and of all below
-it, go. The same entries make the same batch and document numbers, however often they are exported.")]
+it, go; config/chart.csv has a row for every one. The same entries make the same batch and document numbers, however
+often they are exported.")]
 pub struct Args {
     /// For which program.
     #[arg(long, value_enum)]
@@ -65,10 +74,13 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     };
     let chart = args.chart.as_ref().map(read).transpose()?;
     let folder = Folder::open(context)?;
+    if let Some(who) = &args.participant {
+        folder.knows(&Name::Participant(who.clone()))?;
+    }
     let cut = cut(&folder, args.from, args.to)?;
     let scales = folder.genesis.currencies.iter().map(|setting| (setting.code, setting.scale));
     let mut ledger = Ledger::new(args.participant, args.from, scales);
-    events(&folder, cut.seq, |event| ledger.take(event))?;
+    watched(cut.seq, |read_to| past(&*folder.read, cut.seq, read_to, &mut |event| ledger.take(event)))?;
     let journal = ledger.journal(cut).map_err(|e| CliError::Refused(e.to_string()))?;
     let bytes = match args.format {
         Format::Hledger => write_hledger(&journal).into_bytes(),

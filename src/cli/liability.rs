@@ -2,12 +2,12 @@
 
 use super::balance::decimal;
 use super::context::{CliError, Context, Exit};
-use super::cut::{cut, events};
+use super::cut::{cut, deliver, watched};
 use super::folder::Folder;
-use crate::book::Period;
-use crate::formats::{Amounts, Deferred, DeferredMonth, DeferredVintage, Liability, RollForward};
+use crate::book::Name;
+use crate::formats::{Amounts, liability_table};
+use crate::reading::{LiabilityOf, LiabilityReport, liability};
 use crate::types::{Currency, UnitCode};
-use serde::Serialize;
 
 /// Options of `liability`.
 #[derive(clap::Args, Debug)]
@@ -15,6 +15,7 @@ use serde::Serialize;
   tallyhouse liability
   tallyhouse liability --unit HARVEST --vintages
   tallyhouse liability --deferred                 as deferred revenue (IFRS 15)
+  tallyhouse liability --csv                      for a spreadsheet
   tallyhouse liability --currency USD --to 9999 --json
 
 For each unit and month of its own days: opening, what happened, price changes, closing; in points, and in money at the
@@ -37,77 +38,53 @@ pub struct Args {
     /// As deferred revenue, too: allocated when awarded, earned as points are spent.
     #[arg(long)]
     deferred: bool,
+    /// As CSV: a row for each line of each month.
+    #[arg(long)]
+    csv: bool,
     /// The last entry that counts; without it, the newest.
     #[arg(long)]
     to: Option<u64>,
 }
 
-/// What is printed.
-#[derive(Serialize)]
-struct Report {
-    /// The last entry that is counted.
-    seq: u64,
-    /// The checkpoint over the log through it.
-    checkpoint: String,
-    currency: Currency,
-    /// Decimal places of the currency's amounts.
-    currency_scale: u8,
-    /// The month that was closed last, and through which entry.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    closed: Option<Period>,
-    months: Vec<RollForward>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deferred: Option<Vec<DeferredMonth>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    vintages: Option<Vec<DeferredVintage>>,
-}
-
 /// Runs it.
 pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let folder = Folder::open(context)?;
+    if let Some(unit) = args.unit {
+        folder.knows(&Name::Unit(unit))?;
+    }
+    if let Some(currency) = args.currency {
+        folder.trades_in(currency)?;
+    }
     let cut = cut(&folder, 0, args.to)?;
     let wanted = |code: Currency| args.currency.is_none_or(|wanted| wanted == code);
     let setting = folder.genesis.currencies.iter().find(|setting| wanted(setting.code));
-    let setting = setting.ok_or_else(|| CliError::usage("that is not a currency of the network"))?;
-    let more = args.vintages || args.deferred;
-    let (mut liability, mut deferred) =
-        (Liability::new(setting.code), more.then(|| Deferred::new(setting.code)));
-    events(&folder, cut.seq, |event| {
-        liability.take(event)?;
-        deferred.as_mut().map_or(Ok(()), |deferred| deferred.take(event))
-    })?;
-    let refused = |e: crate::types::Malformed| CliError::Refused(e.to_string());
-    let of = |unit: UnitCode| args.unit.is_none_or(|wanted| wanted == unit);
-    let mut months = liability.report().map_err(refused)?;
-    months.retain(|month| of(month.unit));
-    let wanted = |wanted: bool| deferred.as_ref().filter(|_| wanted);
-    let mut vintages = wanted(args.vintages).map(Deferred::vintages).transpose().map_err(refused)?;
-    if let Some(vintages) = &mut vintages {
-        vintages.retain(|one| of(one.vintage.unit));
-    }
-    let mut by_month = wanted(args.deferred).map(Deferred::months).transpose().map_err(refused)?;
-    if let Some(by_month) = &mut by_month {
-        by_month.retain(|month| of(month.unit));
-    }
-    let report = Report {
-        seq: cut.seq,
-        checkpoint: cut.checkpoint_line(),
-        currency: setting.code,
-        currency_scale: setting.scale,
-        closed: liability.closed().cloned(),
-        months,
-        deferred: by_month,
-        vintages,
+    let setting = setting.ok_or_else(|| CliError::fault("a network without a currency"))?;
+    let wanted = LiabilityOf {
+        units: args.unit.map(|unit| vec![unit]),
+        currency: (setting.code, setting.scale),
+        vintages: args.vintages,
+        deferred: args.deferred,
     };
+    let report = watched(cut.seq, |read_to| liability(&*folder.read, &cut, &wanted, read_to))?;
     if context.json {
         context.say_json(&report)?;
+    } else if args.csv {
+        let bytes = liability_table(
+            &report.months,
+            report.deferred.as_deref(),
+            report.vintages.as_deref(),
+            report.currency,
+            report.currency_scale,
+        );
+        let bytes = bytes.csv(report.seq, &report.checkpoint).map_err(CliError::fault)?;
+        deliver(&bytes, None, context)?;
     } else {
         say(&report, context)?;
     }
     Ok(Exit::Ok)
 }
 
-fn say(report: &Report, context: &mut Context<'_>) -> Result<(), CliError> {
+fn say(report: &LiabilityReport, context: &mut Context<'_>) -> Result<(), CliError> {
     for month in &report.months {
         let line = |what: &str, amounts: Amounts| {
             let (points, money) =

@@ -17,6 +17,7 @@ pub mod copy;
 mod cut;
 pub mod cycle;
 pub mod demo;
+pub mod disputes;
 pub mod explain;
 pub mod export;
 mod folder;
@@ -108,6 +109,8 @@ pub enum Verb {
     Explain(explain::Args),
     /// Say where cycles stand, who pays and who is paid, and why
     Cycle(cycle::Args),
+    /// List what participants dispute, and what they object to in cycles
+    Disputes(disputes::Args),
     /// Say what a unit's points are worth where, and what they were: who said so, when, why
     Prices(prices::PricesArgs),
     /// Say what the network asks for its service, and what it asked
@@ -166,6 +169,7 @@ fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<Exit, CliError> {
         Verb::Submit(args) => submit::run(args, context),
         Verb::Explain(args) => explain::run(args, context),
         Verb::Cycle(args) => cycle::run(args, context),
+        Verb::Disputes(args) => disputes::run(args, context),
         Verb::Prices(args) => prices::prices(args, context),
         Verb::Fees(args) => prices::fees(args, context),
         Verb::ClawBack(args) => claw_back::run(args, context),

@@ -139,6 +139,7 @@ fn pages(
 /// Runs `prices`.
 pub fn prices(args: PricesArgs, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let folder = Folder::open(context)?;
+    args.currency.map_or(Ok(()), |currency| folder.trades_in(currency))?;
     let scale = super::balance::scale(&*folder.read, args.unit)
         .map_err(|_| CliError::usage(format!("there is no unit {}", args.unit)))?;
     let records = pages(|after| history(&*folder.read, args.unit, after, PAGE))?;
@@ -178,6 +179,7 @@ pub fn prices(args: PricesArgs, context: &mut Context<'_>) -> Result<Exit, CliEr
 /// Runs `fees`.
 pub fn fees(args: FeesArgs, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let folder = Folder::open(context)?;
+    args.currency.map_or(Ok(()), |currency| folder.trades_in(currency))?;
     let records = pages(|after| list(&*folder.read, Sort::Fees, after, PAGE))?;
     let all: Vec<Published<Fees>> =
         records.into_iter().filter_map(|one| one.published_fees().cloned()).collect();

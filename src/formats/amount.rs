@@ -4,20 +4,11 @@
 //! Promises: nothing is rounded: a number finer than the minor unit is refused.
 //! Refuses to know: currencies; the number of digits is an argument.
 
+pub use crate::types::decimal;
 use crate::types::{MAX_INT, Malformed};
 
 /// Most digits behind the point: ISO 20022 allows five.
 const MOST_DIGITS: usize = 5;
-
-/// Minor units as a decimal: 123456 with 2 digits is `1234.56`, −5 is `-0.05`.
-pub fn decimal(minor: i64, digits: u8) -> String {
-    let digits = usize::from(digits);
-    let text = minor.unsigned_abs().to_string();
-    let padded = format!("{text:0>width$}", width = digits.saturating_add(1));
-    let (whole, part) = padded.split_at(padded.len().saturating_sub(digits));
-    let sign = if minor < 0 { "-" } else { "" };
-    if part.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
-}
 
 /// A decimal without sign as minor units of so many digits: `1234.5` with 2 is 123450. At most 2^53 − 1; zeros
 /// behind the last digit do no harm.

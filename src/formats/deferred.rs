@@ -16,7 +16,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// One unit's deferred revenue over one month of its own days.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
 pub struct DeferredMonth {
     /// The unit.
     pub unit: UnitCode,
@@ -33,7 +33,7 @@ pub struct DeferredMonth {
 }
 
 /// A vintage with its deferred revenue.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
 pub struct DeferredVintage {
     /// Its points.
     #[serde(flatten)]

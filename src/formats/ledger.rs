@@ -10,10 +10,12 @@
 //! where + is what the holder has. Money between participants is an asset of who is owed. For one participant's own
 //! books what it is owed or owes for a payment or a fee has a counter-account in its income or expenses, without the
 //! tax, which has an account of its own by category and rate (in parts per million). A reserve that is filled when points
-//! are issued is an asset of their issuer and a liability of who holds it.
+//! are issued is an asset of their issuer and a liability of who holds it. What is settled goes through the house, which is
+//! nobody's brand: once payers are asked to pay, what two owe each other in that cycle each owes the house or has from it.
 
 use super::journal::{Balances, Cut, Document, Journal, Posting, add, part};
 use super::periods::Periods;
+use super::settling::{Book, Moved, Settling, borne, tax_within};
 use crate::book::{Leg, PROVISIONAL, Place, Record, Service, Shared, Tag, TaxCategory};
 use crate::machine::{Event, Kind};
 use crate::types::{Asset, BrandId, CauseId, Currency, Date, Malformed, ParticipantId, ReserveId, UnitCode};
@@ -30,6 +32,7 @@ pub struct Ledger {
     closing: Balances,
     days: BTreeMap<(Date, String), Day>,
     periods: Periods,
+    settling: Settling,
     used: BTreeMap<String, u8>,
 }
 
@@ -49,6 +52,7 @@ impl Ledger {
         scales: impl IntoIterator<Item = (Currency, u8)>,
     ) -> Self {
         Self {
+            settling: Settling::of(whose.clone()),
             whose,
             from,
             scales: scales.into_iter().collect(),
@@ -86,8 +90,20 @@ impl Ledger {
                 }
             }
         }
+        let (units, brands) = (&self.units, &self.brands);
+        let owner = |unit: UnitCode| units.get(&unit).and_then(|(brand, _)| brands.get(brand)).cloned();
+        for moved in self.settling.take(event, owner)? {
+            for posting in self.settled(moved)? {
+                self.post(event, event.kind.text(), posting)?;
+            }
+        }
         self.periods.take(event);
         Ok(())
+    }
+
+    /// The balances after the last event.
+    pub fn balances(&self) -> &Balances {
+        &self.closing
     }
 
     fn post(&mut self, event: &Event, text: &str, posting: Posting) -> Result<(), Malformed> {
@@ -104,7 +120,7 @@ impl Ledger {
     }
 
     fn postings(&mut self, leg: &Leg, kind: Kind, tag: Option<Tag>) -> Result<Vec<Posting>, Malformed> {
-        let minus = || leg.amount.checked_neg().ok_or_else(|| Malformed("an amount above 63 bits".into()));
+        let minus = || leg.amount.checked_neg().ok_or_else(large);
         match (&leg.place, leg.asset) {
             (Place::Holder(_), Asset::Unit(unit)) => {
                 let account = format!("Liabilities:Points:{unit}");
@@ -149,23 +165,16 @@ impl Ledger {
         kind: Kind,
         tag: Option<Tag>,
     ) -> Result<Vec<Posting>, Malformed> {
-        let scale = self.scales.get(&currency);
-        let scale =
-            *scale.ok_or_else(|| Malformed(format!("{currency} is not a currency of the network")))?;
-        let large = || Malformed("an amount above 63 bits".into());
+        let scale = self.scale(currency)?;
         let commodity = currency.to_string();
         let post = |account: String, amount: i64| Posting { account, commodity: commodity.clone(), amount };
+        let minus = |n: i64| n.checked_neg().ok_or_else(large);
         // What is charged back and not decided is nobody's income yet, and no expense.
         let provisional = tag.is_some_and(|tag| tag.cycle == PROVISIONAL);
         let book = if provisional { "Disputed" } else { "Clearing" };
-        // Both legs are as large; the one that goes the way of the supply is the supplier's.
         let supply = tag.and_then(|tag| tag.supply);
         let supplies = supply.map(|supply| supply.gross() == Some(amount));
-        let tax = match (supply, supplies) {
-            (Some(supply), Some(true)) => supply.amount,
-            (Some(supply), _) => supply.amount.checked_neg().ok_or_else(large)?,
-            (None, _) => 0,
-        };
+        let tax = tax_within(amount, tag)?;
         let net = amount.checked_sub(tax).ok_or_else(large)?;
         let reserve = tag.and_then(|tag| match tag.cause {
             CauseId::Reserve(ReserveId(unit)) => Some(unit),
@@ -174,11 +183,19 @@ impl Ledger {
         let out = match &self.whose {
             None => {
                 // No account below the other: that one's balance would hold this one's, too.
-                let pair = format!("{}:{}", part(has.as_str()), part(other.as_str()));
-                vec![
-                    post(format!("Assets:{book}Tax:{pair}"), tax),
-                    post(format!("Assets:{book}:{pair}"), net),
-                ]
+                let (own, of) = (part(has.as_str()), part(other.as_str()));
+                let mut out = vec![
+                    post(format!("Assets:{book}Tax:{own}:{of}"), tax),
+                    post(format!("Assets:{book}:{own}:{of}"), net),
+                ];
+                if borne(kind, tag) {
+                    out.push(post(format!("Assets:Clearing:{own}:House"), minus(amount)?));
+                    out.push(post(format!("Assets:Clearing:House:{own}"), amount));
+                }
+                if kind == Kind::DueConfirmed {
+                    out.push(post(format!("Assets:Bank:{own}:{of}"), minus(amount)?));
+                }
+                out
             }
             Some(whose) if whose == has && reserve.is_some_and(|_| supply.is_none()) => {
                 let unit = reserve.map(|unit| unit.to_string()).unwrap_or_default();
@@ -186,15 +203,26 @@ impl Ledger {
                 let side = if own { "Assets" } else { "Liabilities" };
                 vec![
                     post(format!("Assets:{book}:{}", part(other.as_str())), amount),
-                    post(format!("{side}:Reserve:{unit}"), amount.checked_neg().ok_or_else(large)?),
+                    post(format!("{side}:Reserve:{unit}"), minus(amount)?),
                 ]
             }
+            // Neither is anybody's loss: who bears a part has it from the defaulter, and no longer from the house.
+            Some(whose) if whose == has && borne(kind, tag) => vec![
+                post(format!("Assets:Clearing:{}", part(other.as_str())), amount),
+                post("Assets:Clearing:House".into(), minus(amount)?),
+            ],
             Some(whose) if whose == has => {
-                // A refund takes back what a capture booked, so it is booked to the same account.
-                let owed = supplies.unwrap_or((amount > 0) != (kind == Kind::PaymentRefunded));
+                // A refund takes back what a capture booked, so it is booked to the same account; and so is what comes
+                // back of what was written off.
+                let banked = matches!(kind, Kind::StatementAccepted | Kind::LineAssigned);
+                let back = banked || kind == Kind::PaymentRefunded;
+                let owed = supplies.unwrap_or((amount > 0) != back);
                 let (side, taxes) = match owed {
-                    // What is set off was income or an expense before; what was paid between two is at the bank.
-                    _ if provisional || kind == Kind::CycleSetOff => ("Equity", "Equity"),
+                    // What is set off or carried on was income or an expense before; what was paid between two is at the
+                    // bank.
+                    _ if provisional || matches!(kind, Kind::CycleSetOff | Kind::ObjectionAnswered) => {
+                        ("Equity", "Equity")
+                    }
                     _ if kind == Kind::DueConfirmed => ("Assets", "Assets"),
                     true => ("Income", "Liabilities"),
                     false => ("Expenses", "Assets"),
@@ -203,15 +231,18 @@ impl Ledger {
                     Some(service) if service.is_fee() => "Fees",
                     Some(Service::Breakage) => "Breakage",
                     _ if tag.is_some_and(|tag| matches!(tag.cause, CauseId::Award(_))) => "Awards",
-                    _ if kind == Kind::ExchangeMade => "Exchanges",
-                    _ if kind == Kind::DisputeMoved => "Disputes",
-                    _ if kind == Kind::InstructionMoved => "WrittenOff",
-                    _ if kind == Kind::CycleSetOff => "SetOff",
-                    _ if kind == Kind::DueConfirmed => "Bank",
-                    _ => "Redemptions",
+                    _ => match kind {
+                        Kind::ExchangeMade => "Exchanges",
+                        Kind::DisputeMoved => "Disputes",
+                        Kind::InstructionMoved | Kind::StatementAccepted | Kind::LineAssigned => "WrittenOff",
+                        Kind::CycleSetOff => "SetOff",
+                        Kind::ObjectionAnswered => "Carried",
+                        Kind::DueConfirmed => "Bank",
+                        _ => "Redemptions",
+                    },
                 };
                 let of_tax = supply.map(|supply| supply.tax).unwrap_or_default();
-                let (other, minus) = (part(other.as_str()), |n: i64| n.checked_neg().ok_or_else(large));
+                let other = part(other.as_str());
                 vec![
                     post(format!("Assets:{book}:{other}"), amount),
                     post(format!("{side}:{what}:{other}"), minus(net)?),
@@ -224,6 +255,53 @@ impl Ledger {
             self.used.insert(commodity.clone(), scale);
         }
         Ok(out.into_iter().filter(|posting| posting.amount != 0).collect())
+    }
+
+    /// What is settled, in the participant's own books; of all of them, also in the house's.
+    fn settled(&mut self, moved: Moved) -> Result<Vec<Posting>, Malformed> {
+        let Moved { who, from, to, currency, amount } = moved;
+        let scale = self.scale(currency)?;
+        let mut out = vec![];
+        for (book, amount) in [(to, amount), (from, amount.checked_neg().ok_or_else(large)?)] {
+            let own = part(who.as_str());
+            let (name, with) = match &book {
+                Book::Pair(other) => ("Clearing", part(other.as_str())),
+                Book::PairTax(other) => ("ClearingTax", part(other.as_str())),
+                Book::House => ("Clearing", "House".into()),
+                Book::Bank => ("Bank", "House".into()),
+                Book::Cover => ("Cover", "House".into()),
+                Book::Fund => ("Fund", "House".into()),
+                Book::Overpaid => ("Overpaid", "House".into()),
+                Book::Reserve(unit) => ("Reserve", unit.to_string()),
+                Book::Breakage(keeper) => ("Breakage", part(keeper.as_str())),
+            };
+            let mut post = |account: String, amount: i64| {
+                out.push(Posting { account, commodity: currency.to_string(), amount });
+            };
+            match (&self.whose, &book) {
+                (Some(_), Book::Breakage(_)) => post(format!("Expenses:{name}:{with}"), amount),
+                // One's own books have the tax beside income and expenses.
+                (Some(_), Book::PairTax(_)) => post(format!("Assets:Clearing:{with}"), amount),
+                (Some(_), _) => post(format!("Assets:{name}:{with}"), amount),
+                // What two have from each other the other's books say.
+                (None, Book::Pair(_) | Book::PairTax(_)) => {
+                    post(format!("Assets:{name}:{own}:{with}"), amount);
+                }
+                (None, Book::Breakage(_)) => {}
+                (None, _) => {
+                    post(format!("Assets:{name}:{own}:{with}"), amount);
+                    let mirror = if with == "House" { own } else { with };
+                    post(format!("Assets:{name}:House:{mirror}"), amount.checked_neg().ok_or_else(large)?);
+                }
+            }
+        }
+        self.used.insert(currency.to_string(), scale);
+        Ok(out)
+    }
+
+    fn scale(&self, currency: Currency) -> Result<u8, Malformed> {
+        let scale = self.scales.get(&currency).copied();
+        scale.ok_or_else(|| Malformed(format!("{currency} is not a currency of the network")))
     }
 
     /// The journal. `cut` tells of what.
@@ -256,6 +334,10 @@ impl Ledger {
         journal.check()?;
         Ok(journal)
     }
+}
+
+fn large() -> Malformed {
+    Malformed("an amount above 63 bits".into())
 }
 
 fn category(category: TaxCategory) -> &'static str {

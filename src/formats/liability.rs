@@ -14,8 +14,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// What changes a liability.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = LiabilityChange)]
 pub enum Change {
     /// Points came into being.
     Issued,
@@ -75,7 +76,8 @@ impl Change {
 }
 
 /// An amount both ways.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, utoipa::ToSchema)]
+#[schema(as = LiabilityAmounts)]
 pub struct Amounts {
     /// In the unit's smallest part; below 0 it makes the liability smaller.
     pub points: i64,
@@ -84,7 +86,8 @@ pub struct Amounts {
 }
 
 /// A line of the roll-forward.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = LiabilityLine)]
 pub struct ChangeLine {
     /// What happened.
     pub change: Change,
@@ -94,7 +97,7 @@ pub struct ChangeLine {
 }
 
 /// One unit's roll-forward over one month of its own days.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
 pub struct RollForward {
     /// The unit.
     pub unit: UnitCode,
@@ -106,7 +109,7 @@ pub struct RollForward {
     pub currency: Currency,
     /// At its beginning.
     pub opening: Amounts,
-    /// What happened, in the order of [`Change`].
+    /// What happened.
     pub lines: Vec<ChangeLine>,
     /// What changes of the price, and rounding, make of it: money alone.
     pub price_changes: i64,

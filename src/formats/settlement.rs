@@ -22,6 +22,12 @@ pub fn end_to_end(id: InstructionId) -> Result<Ident, Malformed> {
     id.to_string().replace('_', "-").parse()
 }
 
+/// An instruction's id as people and the API write it, of what a bank gives back: `ins-42.1` is `ins_42.1`.
+pub fn of_end_to_end(id: &Ident) -> Ident {
+    let own = id.as_str().strip_prefix("ins-").and_then(|rest| format!("ins_{rest}").parse().ok());
+    own.unwrap_or_else(|| id.clone())
+}
+
 /// The structured reference of a pay-in notice: entry and number of the instruction, parted by an X.
 pub fn reference(id: InstructionId) -> Result<Reference, Malformed> {
     Reference::of(&format!("{}X{}", id.seq, id.part))

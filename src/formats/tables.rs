@@ -5,8 +5,11 @@
 //! Refuses to know: who reads them.
 
 use super::amount::decimal;
+use super::deferred::{DeferredMonth, DeferredVintage};
+use super::liability::RollForward;
 use crate::clearing::{Aged, Exposed, Hole};
-use crate::types::{Currency, Malformed};
+use crate::types::{Currency, Malformed, Month, UnitCode};
+use std::collections::BTreeMap;
 
 /// One table: its head, and its rows as text.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -84,10 +87,78 @@ pub fn what_if_table(all: &[Hole], scale: impl Fn(Currency) -> u8) -> Table {
                 of(hole.hole),
                 bears.to_owned(),
                 of(amount),
+                if hole.apart { "apart".into() } else { String::new() },
             ]);
         }
     }
-    Table { head: vec!["cycle", "stage", "currency", "not paid", "borne by", "amount"], rows }
+    Table { head: vec!["cycle", "stage", "currency", "not paid", "borne by", "amount", "settled"], rows }
+}
+
+/// What brands owe for points: a row for each line of each month, on each basis that was asked for.
+pub fn liability_table(
+    months: &[RollForward],
+    deferred: Option<&[DeferredMonth]>,
+    vintages: Option<&[DeferredVintage]>,
+    currency: Currency,
+    scale: u8,
+) -> Table {
+    let head = vec!["basis", "unit", "month", "earned", "line", "points", "currency", "amount"];
+    let mut rows = vec![];
+    let mut row = |basis: &str,
+                   unit: UnitCode,
+                   (month, earned): (Month, Option<Month>),
+                   line: &str,
+                   amounts: [String; 2]| {
+        let [points, amount] = amounts;
+        rows.push(vec![
+            basis.to_owned(),
+            unit.to_string(),
+            month.to_string(),
+            earned.map_or(String::new(), |month| month.to_string()),
+            line.to_owned(),
+            points,
+            currency.to_string(),
+            amount,
+        ]);
+    };
+    let mut scales = BTreeMap::new();
+    for month in months {
+        scales.insert(month.unit, month.scale);
+        let (unit, at) = (month.unit, (month.month, None));
+        let both = |points, money| [decimal(points, month.scale), decimal(money, scale)];
+        row("settlement", unit, at, "opening", both(month.opening.points, month.opening.money));
+        for line in &month.lines {
+            row("settlement", unit, at, line.change.text(), both(line.amounts.points, line.amounts.money));
+        }
+        if month.price_changes != 0 {
+            row("settlement", unit, at, "price changes", both(0, month.price_changes));
+        }
+        row("settlement", unit, at, "closing", both(month.closing.points, month.closing.money));
+    }
+    for month in deferred.into_iter().flatten() {
+        let recognised = month.recognised.saturating_neg();
+        let lines = [
+            ("opening", month.opening),
+            ("allocated", month.allocated),
+            ("recognised", recognised),
+            ("closing", month.closing),
+        ];
+        for (line, amount) in lines {
+            row("deferred", month.unit, (month.month, None), line, [String::new(), decimal(amount, scale)]);
+        }
+    }
+    for DeferredVintage { vintage, deferred, .. } in vintages.into_iter().flatten() {
+        let digits = scales.get(&vintage.unit).copied().unwrap_or(0);
+        let mut month = vintage.earned;
+        let each = vintage.outstanding.iter().zip(&vintage.redeemed).zip(deferred);
+        for ((left, spent), deferred) in each {
+            let at = (month, Some(vintage.earned));
+            row("vintage", vintage.unit, at, "left", [decimal(*left, digits), decimal(*deferred, scale)]);
+            row("vintage", vintage.unit, at, "spent", [decimal(*spent, digits), String::new()]);
+            month = month.next();
+        }
+    }
+    Table { head, rows }
 }
 
 impl Table {

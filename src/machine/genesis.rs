@@ -112,6 +112,7 @@ impl Genesis {
             roots: self.roots.iter().map(PublicKey::kid).collect(),
             currencies: self.currencies.iter().map(|c| c.code).collect(),
             bank_units: self.currencies.iter().map(CurrencySetting::bank_unit).collect(),
+            scales: self.currencies.iter().map(|c| c.scale).collect(),
             capped: false,
             fees: false,
             taxed: false,

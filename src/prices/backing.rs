@@ -11,7 +11,7 @@ use super::issuance::may_fill;
 use super::price_now;
 use crate::book::{Draft, Name, Record, Reserve, Shared, Stop};
 use crate::network::unless_refused;
-use crate::types::{Money, Points, Rate, Refusal, Refused, UnitCode};
+use crate::types::{Money, Points, Rate, Refusal, Refused, UnitCode, decimal};
 
 /// What must stand behind a unit's points; `None` if nothing was set.
 pub fn reserve_of(draft: &mut Draft, unit: UnitCode) -> Result<Option<Reserve>, Stop> {
@@ -87,8 +87,15 @@ impl Backing {
         if after <= before || need.is_some_and(|need| need <= held) {
             return Ok(());
         }
-        let need = need.map_or_else(|| "more than can be held".to_owned(), |need| need.to_string());
-        let about = format!("{after} {}: {need} {currency} are needed, {held} are held", self.unit);
+        let (network, scale) = (draft.network()?, draft.unit(self.unit)?.scale);
+        let need = need.map(|need| network.told(currency, need.get()));
+        let about = format!(
+            "{} {} would be outstanding: {} are needed, {} are held; its participant tops its reserve up",
+            decimal(after.signed(), scale),
+            self.unit,
+            need.unwrap_or_else(|| "more than can be held".into()),
+            network.told(currency, held.get())
+        );
         Err(Refused::about(Refusal::IssuanceCoverExceeded, about).into())
     }
 }

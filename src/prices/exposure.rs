@@ -254,9 +254,8 @@ fn ask(
         let after = i128::from(stands.used()).saturating_add(i128::from(amount.get()));
         if after > i128::from(limit) {
             let left = stands.headroom().unwrap_or(0);
-            return Err(
-                Refused::about(Refusal::ExposureExceeded, format!("{left} {currency} are left")).into()
-            );
+            let about = format!("{} are left", draft.network()?.told(currency, left));
+            return Err(Refused::about(Refusal::ExposureExceeded, about).into());
         }
     }
     if let Some((_, most)) = have.pairs.iter().find(|(who, _)| who == creditor) {
@@ -267,7 +266,10 @@ fn ask(
         let after =
             i128::from(owed).saturating_add(i128::from(held)).saturating_add(i128::from(amount.get()));
         if after > i128::from(most.get()) {
-            let about = format!("{owed} {currency} are owed, {held} may come to be, at most {most}");
+            let network = draft.network()?;
+            let [owed, held, most] =
+                [i128::from(owed), held.into(), most.get().into()].map(|n| network.told(currency, n));
+            let about = format!("{owed} are owed, {held} may come to be, at most {most}");
             return Err(Refused::about(Refusal::PairCapExceeded, about).into());
         }
     }
@@ -294,7 +296,9 @@ pub fn hold_firm(
     if let Some(most) = have.per_shop.map(Money::get).or(part) {
         let held = sum_of(&have.firm, now, Some(creditor));
         if held.saturating_add(amount.get()) > most {
-            let about = format!("firm offers hold {held} {currency} for {creditor}, at most {most}");
+            let network = draft.network()?;
+            let [held, most] = [held, most].map(|n| network.told(currency, n));
+            let about = format!("firm offers hold {held} for {creditor}, at most {most}");
             return Err(Refused::about(Refusal::OfferLimitExceeded, about).into());
         }
     }

@@ -1,11 +1,13 @@
 //! Lists of what state says: brands, participants, units, prices, acceptance, budgets, fees, and what stands behind.
 //!
-//! Promises: a page costs its own length, however much there is. Holders' records are on no list.
+//! Promises: a page costs its own length, however much there is, but for what is listed by when it was filed. Holders'
+//! records are on no list.
 
 use super::Fault;
 use crate::book::{Name, Record};
 use crate::store::{Place, Read};
 use crate::types::{ParticipantId, UnitCode};
+use std::collections::BTreeMap;
 
 /// What can be listed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +30,10 @@ pub enum Sort {
     Funding,
     /// What stands behind units' points, by code.
     Reserves,
+    /// Disputes.
+    Disputes,
+    /// Objections to cycles.
+    Objections,
 }
 
 impl Sort {
@@ -43,6 +49,8 @@ impl Sort {
             Self::Fees => "fee/",
             Self::Funding => "funding/",
             Self::Reserves => "reserve/",
+            Self::Disputes => "dispute/",
+            Self::Objections => "objection/",
         }
     }
 }
@@ -73,6 +81,47 @@ pub struct Page {
 /// before's `next` from there on; it may also be an id, which need not exist.
 pub fn list(read: &dyn Read, sort: Sort, after: &str, limit: usize) -> Result<Page, Fault> {
     page(read, sort.prefix(), after, limit)
+}
+
+/// The place in the log that a name stands for: entry and part.
+pub type Filed = (u64, u16);
+
+/// Records read at a time.
+const SCANNED: usize = 1_000;
+
+/// What was filed last, of the records that are wanted and filed before a place: at most `limit`, the newest first, and
+/// whether there are more. Reads all records of its sort, and holds a page of them.
+pub fn newest(
+    read: &dyn Read,
+    sort: Sort,
+    before: Option<Filed>,
+    limit: usize,
+    wanted: impl Fn(&Record) -> bool,
+) -> Result<(Vec<(Filed, Record)>, bool), Fault> {
+    let (mut kept, mut after) = (BTreeMap::new(), String::new());
+    loop {
+        let found = list(read, sort, &after, SCANNED)?;
+        for Item { name, record, .. } in found.items {
+            let filed = match name {
+                Name::Dispute(id) => (id.seq, id.part),
+                Name::Objection(id) => (id.seq, id.part),
+                other => return Err(Fault::Damaged(format!("{other} was not filed"))),
+            };
+            if before.is_none_or(|before| filed < before) && wanted(&record) {
+                kept.insert(filed, record);
+                // One more tells whether there are more.
+                if kept.len() > limit.saturating_add(1) {
+                    kept.pop_first();
+                }
+            }
+        }
+        match found.next {
+            Some(next) => after = next,
+            None => break,
+        }
+    }
+    let more = kept.len() > limit;
+    Ok((kept.into_iter().rev().take(limit).collect(), more))
 }
 
 /// A page of all versions of a unit's prices that were ever published, oldest first.

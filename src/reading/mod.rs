@@ -10,13 +10,17 @@ mod books;
 mod entries;
 mod events;
 mod known;
+mod liability;
 mod lists;
+mod past;
 
 pub use books::{Kept, books};
 pub use entries::{Entries, Seen, SeenPart, What};
 pub use events::Events;
 pub use known::Known;
-pub use lists::{Item, Page, Sort, cover_history, history, list};
+pub use liability::{LiabilityOf, LiabilityReport, liability};
+pub use lists::{Filed, Item, Page, Sort, cover_history, history, list, newest};
+pub use past::{cut, past};
 
 /// What can go wrong while reading.
 #[derive(Debug, thiserror::Error)]

@@ -13,6 +13,16 @@ use std::str::FromStr;
 /// 2^53 − 1: the largest integer anywhere in the log, exact in every JSON reader.
 pub const MAX_INT: u64 = 9_007_199_254_740_991;
 
+/// Minor units as a decimal: 123456 with 2 digits is `1234.56`, −5 is `-0.05`.
+pub fn decimal(minor: i64, digits: u8) -> String {
+    let digits = usize::from(digits);
+    let text = minor.unsigned_abs().to_string();
+    let padded = format!("{text:0>width$}", width = digits.saturating_add(1));
+    let (whole, part) = padded.split_at(padded.len().saturating_sub(digits));
+    let sign = if minor < 0 { "-" } else { "" };
+    if part.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
+}
+
 /// An amount of points in the unit's minor units, 0 to 2^53 − 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Points(u64);

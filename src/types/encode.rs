@@ -24,6 +24,12 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     out
 }
 
+/// The word that JSON has for a value of a closed set, such as a stage: as people read it in texts.
+pub fn word<T: Serialize + ?Sized>(value: &T) -> String {
+    let text = String::from_utf8_lossy(&encode(value)).into_owned();
+    text.trim_matches('"').to_owned()
+}
+
 /// Reads canonical bytes; anything that is not exactly what [`encode`] writes is refused.
 pub fn decode<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<T, Malformed> {
     let value: T = serde_json::from_slice(bytes).map_err(|e| Malformed(e.to_string()))?;

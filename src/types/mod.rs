@@ -12,9 +12,9 @@ mod refusal;
 mod schema;
 mod time;
 
-pub use amount::{Asset, MAX_INT, Money, Points, Rate};
+pub use amount::{Asset, MAX_INT, Money, Points, Rate, decimal};
 pub(crate) use encode::as_text;
-pub use encode::{Fingerprint, Hash, Malformed, b64, b64_decode, decode, encode, hex};
+pub use encode::{Fingerprint, Hash, Malformed, b64, b64_decode, decode, encode, hex, word};
 pub use id::{
     AccountId, AwardId, BrandId, CauseId, ComplaintId, ConsentId, Currency, DisputeId, ExchangeId, HoldId,
     Ident, InstructionId, Kid, ObjectionId, OfferId, ParticipantId, PaymentId, ReserveId, SetOffId, UnitCode,

@@ -192,6 +192,10 @@ fn pay_in(office: &Office) -> i64 {
     let notices = office.get("/v1/cycles/1/notices/EUR").expect(200);
     let notices = notices["items"].as_array().expect("notices").clone();
     assert_eq!(notices.len(), 2, "{notices:?}");
+    // Money without a reference may be somebody's: who that is, is named as everywhere else.
+    let guess = office.read("GUESS", 0, vec![line("G", cents(&notices[0]["amount"]), None, None)]);
+    let candidates = &guess["exceptions"][0]["exception"]["candidates"];
+    assert_eq!(candidates, &json!([notices[0]["instruction"]]), "{guess}");
     let paid = |(n, one): (usize, &Value)| {
         line(&format!("IN{n}"), cents(&one["amount"]), None, one["reference"].as_str())
     };
@@ -292,6 +296,14 @@ fn reported(office: &Office) {
         (Some(1), Some(2))
     );
     assert!(!own.to_string().contains("pa_polar\",\"currency\":\"EUR\",\"net"), "{own}");
+    // Its own documents, under the numbers that they have, and no sum over others.
+    let side = &own["sides"][0];
+    let numbers: Vec<_> =
+        side["documents"].as_array().expect("documents").iter().map(|one| &one["number"]).collect();
+    assert_eq!((numbers.len(), &side["figures"], &side["set_off"]), (2, &Value::Null, &Value::Null), "{own}");
+    let csv =
+        office.server.ask(&Ask::get("/v1/cycles/1/report").key(&kino).with("accept", "text/csv")).text();
+    assert!(csv.contains("\nline,1,") && !csv.contains("\nfigure,"), "{csv}");
     office.get("/v1/cycles/2/report").refused(409, "not_ready");
     tabled(office);
 }
@@ -301,7 +313,7 @@ fn tabled(office: &Office) {
     for (path, head) in [
         ("aging", "debtor,creditor,currency,open,to_30_days,to_60,to_90,older,total,disputed,cut,checkpoint"),
         ("exposure", "participant,currency,position,debt,reserved,limit,headroom,state,cut,checkpoint"),
-        ("what-if/pa_kino", "cycle,stage,currency,not_paid,borne_by,amount,cut,checkpoint"),
+        ("what-if/pa_kino", "cycle,stage,currency,not_paid,borne_by,amount,settled,cut,checkpoint"),
     ] {
         let path = format!("/v1/reports/{path}");
         let report = office.get(&path).expect(200);
@@ -529,6 +541,10 @@ fn a_brand_compares_its_own_takings_with_the_logs() {
     ghost["till"] = json!("till-99");
     assert_eq!(asked(json!([ghost, row(10_000)])).expect(200)["missing_here"][0]["till"]["till"], "till-99");
     asked(json!([row(1), row(1)])).refused(400, "body_invalid");
+    let dollars = json!({"currency": "USD", "from": "2026-01-01", "to": "2026-01-31", "rows": []});
+    let no = office.server.ask(&Ask::post("/v1/reconciliations").key(&kino).json(&dollars));
+    let no = no.refused(400, "body_invalid");
+    assert!(no["detail"].as_str().expect("why").contains("one of the network's, EUR"), "{no}");
     let mut late = row(5);
     late["day"] = json!("2026-02-01");
     asked(json!([late])).refused(400, "body_invalid");

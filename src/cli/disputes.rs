@@ -1,0 +1,150 @@
+//! `disputes`: what participants dispute, and what they object to in cycles.
+//!
+//! Owns: the tables. Promises: the newest stands first; amounts have their decimal point. Refuses to know: how a dispute is
+//! moved; that takes signed requests (`tallyhouse sign`).
+
+use super::context::{CliError, Context, Exit};
+use super::demo::page::decimal;
+use super::folder::Folder;
+use super::prices::now;
+use crate::book::{Answered, Dispute, Objection, Record};
+use crate::clearing::is_overdue;
+use crate::reading::{Sort, newest};
+use crate::types::{Currency, DisputeId, ObjectionId, Time, word};
+use serde::Serialize;
+
+/// Options of `disputes`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  tallyhouse disputes                          the newest, wherever they stand
+  tallyhouse disputes --open                   those that have not ended
+  tallyhouse disputes --objections --open      objections to cycles that nobody answered
+  tallyhouse disputes --json
+
+A dispute is of what was paid long ago; an objection is to a cycle in review. JSON gives amounts in the network's smallest
+unit. The API lists the same at /v1/disputes and /v1/objections, page by page.")]
+pub struct Args {
+    /// Objections to cycles instead
+    #[arg(long)]
+    objections: bool,
+    /// Only what waits for somebody
+    #[arg(long)]
+    open: bool,
+    /// At most so many
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    limit: u16,
+}
+
+#[derive(Serialize)]
+struct Disputed {
+    dispute: DisputeId,
+    overdue: bool,
+    facts: Dispute,
+}
+
+#[derive(Serialize)]
+struct Objected {
+    objection: ObjectionId,
+    facts: Objection,
+}
+
+/// Runs it.
+pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
+    let folder = Folder::open(context)?;
+    let scale = |currency: Currency| {
+        let known = folder.genesis.currencies.iter().find(|one| one.code == currency);
+        known.map_or(0, |one| one.scale)
+    };
+    if args.objections {
+        objections(&folder, &args, context, scale)?
+    } else {
+        disputes(&folder, &args, context, scale)?
+    }
+    Ok(Exit::Ok)
+}
+
+fn disputes(
+    folder: &Folder,
+    args: &Args,
+    context: &mut Context<'_>,
+    scale: impl Fn(Currency) -> u8,
+) -> Result<(), CliError> {
+    let wanted = |record: &Record| record.dispute().is_some_and(|one| !args.open || one.outcome.is_none());
+    let (rows, more) = newest(&*folder.read, Sort::Disputes, None, usize::from(args.limit), wanted)?;
+    let (mut all, at) = (vec![], now(folder)?);
+    for ((seq, part), record) in rows {
+        if let Record::Dispute(facts) = record {
+            all.push(Disputed { dispute: DisputeId { seq, part }, overdue: is_overdue(&facts, at), facts });
+        }
+    }
+    if context.json {
+        return context.say_json(&all);
+    }
+    context.say(format!(
+        "  {:<14}{:<18}{:<18}{:>16}  {:<14}until",
+        "dispute", "filer", "target", "amount", "stage"
+    ))?;
+    for one in &all {
+        let facts = &one.facts;
+        let amount = format!("{} {}", decimal(facts.amount.get(), scale(facts.currency)), facts.currency);
+        let until = match &facts.outcome {
+            Some(outcome) if outcome.for_filer => "for its filer".into(),
+            Some(_) => "for its target".into(),
+            None => Time::from_seconds(facts.until).map_or(String::new(), |until| until.to_string()),
+        };
+        let late = if one.overdue { ", overdue" } else { "" };
+        context.say(format!(
+            "  {:<14}{:<18}{:<18}{amount:>16}  {:<14}{until}{late}",
+            one.dispute.to_string(),
+            facts.filer.to_string(),
+            facts.target.to_string(),
+            word(&facts.stage),
+        ))?;
+    }
+    say_more(more, context)
+}
+
+fn objections(
+    folder: &Folder,
+    args: &Args,
+    context: &mut Context<'_>,
+    scale: impl Fn(Currency) -> u8,
+) -> Result<(), CliError> {
+    let wanted = |record: &Record| record.objection().is_some_and(|one| !args.open || one.answer.is_none());
+    let (rows, more) = newest(&*folder.read, Sort::Objections, None, usize::from(args.limit), wanted)?;
+    let mut all = vec![];
+    for ((seq, part), record) in rows {
+        if let Record::Objection(facts) = record {
+            all.push(Objected { objection: ObjectionId { seq, part }, facts });
+        }
+    }
+    if context.json {
+        return context.say_json(&all);
+    }
+    context.say(format!(
+        "  {:<14}{:>5}  {:<18}{:<18}{:<18}{:>16}  answer",
+        "objection", "cycle", "by", "debtor", "creditor", "amount"
+    ))?;
+    for one in &all {
+        let facts = &one.facts;
+        let amount = format!("{} {}", decimal(facts.amount.get(), scale(facts.currency)), facts.currency);
+        let answer = match &facts.answer {
+            None => "open".into(),
+            Some((Answered::Accepted, why)) => format!("accepted: {why}"),
+            Some((Answered::Rejected, why)) => format!("rejected: {why}"),
+        };
+        context.say(format!(
+            "  {:<14}{:>5}  {:<18}{:<18}{:<18}{amount:>16}  {answer}",
+            one.objection.to_string(),
+            facts.cycle,
+            facts.by.to_string(),
+            facts.debtor.to_string(),
+            facts.creditor.to_string(),
+        ))?;
+    }
+    say_more(more, context)
+}
+
+fn say_more(more: bool, context: &mut Context<'_>) -> Result<(), CliError> {
+    if more { context.say("there are more: --limit") } else { Ok(()) }
+}

@@ -1,0 +1,295 @@
+//! How what is owed is settled: from what an entry says of cycles, payments and cover to movements of money.
+//!
+//! Owns: which of a participant's accounts money leaves, and which it reaches.
+//! Promises: from the entry on that asks payers to pay, what stands between two in a cycle is owed to and by the house, so
+//! that what is left there is what is not settled, and less than the bank's smallest unit that is carried on. Every amount
+//! is the difference of two records, so what comes back is booked back.
+//! Refuses to know: how accounts are called, and whose books they stand in.
+
+use super::journal::add;
+use crate::book::{Funding, Instruction, Leg, Line, Name, PROVISIONAL, Place, Record, Service, Tag, Way};
+use crate::machine::{Event, Kind};
+use crate::types::{Asset, CauseId, Currency, InstructionId, Malformed, ParticipantId, UnitCode};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One of a participant's accounts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Book {
+    /// What it has from another participant.
+    Pair(ParticipantId),
+    /// The tax within that.
+    PairTax(ParticipantId),
+    /// What it has from the house.
+    House,
+    /// Its bank, as far as it pays the house and is paid by it.
+    Bank,
+    /// What it left with the house as cover.
+    Cover,
+    /// Its share of the common fund.
+    Fund,
+    /// What it paid beyond what it was asked for, and nobody wrote off.
+    Overpaid,
+    /// What it left with the house as the reserve of a unit.
+    Reserve(UnitCode),
+    /// What it owed another for points that end unspent.
+    Breakage(ParticipantId),
+}
+
+/// Money goes from one of a participant's accounts to another; below 0 it goes back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Moved {
+    pub(super) who: ParticipantId,
+    pub(super) from: Book,
+    pub(super) to: Book,
+    pub(super) currency: Currency,
+    pub(super) amount: i64,
+}
+
+/// What an instruction came to.
+#[derive(Clone, Copy, Default)]
+struct Paid {
+    cycle: u64,
+    /// Of its amount.
+    counted: i64,
+    /// Beyond that.
+    above: i64,
+    missing: i64,
+    kept: i64,
+}
+
+impl Paid {
+    fn of(one: &Instruction) -> Self {
+        let counted = one.confirmed.min(one.amount);
+        Self {
+            cycle: one.cycle,
+            counted: counted.signed(),
+            above: one.confirmed.minus(counted).unwrap_or_default().signed(),
+            missing: one.written_off.signed(),
+            kept: one.kept.signed(),
+        }
+    }
+}
+
+/// What a participant has from another by the obligations of a cycle: without tax, and the tax.
+type Pairs = BTreeMap<(ParticipantId, ParticipantId, Currency), (i64, i64)>;
+
+/// Takes events in, in order, and says what was settled by each.
+#[derive(Default)]
+pub(super) struct Settling {
+    whose: Option<ParticipantId>,
+    owed: BTreeMap<u64, Pairs>,
+    /// The cycles whose obligations are the house's.
+    novated: BTreeSet<u64>,
+    paid: BTreeMap<InstructionId, Paid>,
+    lost: BTreeMap<(u64, ParticipantId, Currency), i64>,
+    /// Cover and share of the fund.
+    behind: BTreeMap<(ParticipantId, Currency), (i64, i64)>,
+    held: BTreeMap<UnitCode, i64>,
+    out: Vec<Moved>,
+}
+
+fn large() -> Malformed {
+    Malformed("an amount above 63 bits".into())
+}
+
+fn less(after: i64, before: i64) -> Result<i64, Malformed> {
+    after.checked_sub(before).ok_or_else(large)
+}
+
+/// The tax within a leg between two participants, by its sign.
+pub(super) fn tax_within(amount: i64, tag: Option<Tag>) -> Result<i64, Malformed> {
+    match tag.and_then(|tag| tag.supply) {
+        // Both legs are as large; the one that goes the way of the supply is the supplier's.
+        Some(supply) if supply.gross() == Some(amount) => Ok(supply.amount),
+        Some(supply) => supply.amount.checked_neg().ok_or_else(large),
+        None => Ok(0),
+    }
+}
+
+/// Whether a leg is of what somebody bears in a shortfall: its debtor owes the house so much less.
+pub(super) fn borne(kind: Kind, tag: Option<Tag>) -> bool {
+    kind == Kind::CycleMoved && tag.is_some_and(|tag| matches!(tag.cause, CauseId::Instruction(_)))
+}
+
+impl Settling {
+    /// Of all participants, or of one.
+    pub(super) fn of(whose: Option<ParticipantId>) -> Self {
+        Self { whose, ..Self::default() }
+    }
+
+    /// Takes an event in. `owner`: who answers for a unit's points.
+    pub(super) fn take(
+        &mut self,
+        event: &Event,
+        owner: impl Fn(UnitCode) -> Option<ParticipantId>,
+    ) -> Result<Vec<Moved>, Malformed> {
+        let mut bears: BTreeMap<(ParticipantId, Currency), i64> = BTreeMap::new();
+        let mut keeper = None;
+        for effect in &event.effects {
+            for leg in &effect.done.legs {
+                let Some((has, other, currency)) = between(leg) else { continue };
+                if borne(event.kind, effect.tag) && leg.amount > 0 {
+                    add(bears.entry((has.clone(), currency)).or_default(), leg.amount)?;
+                }
+                let service = effect.tag.and_then(|tag| tag.supply).map(|supply| supply.service);
+                if service == Some(Service::Breakage) && leg.amount > 0 {
+                    keeper = Some(has.clone());
+                }
+                self.owe(has, other, currency, leg.amount, effect.tag)?;
+            }
+        }
+        for effect in &event.effects {
+            for (name, record) in effect.done.puts() {
+                match (name, record) {
+                    (Name::Closing(cycle), Some(Record::Closing(closing))) => {
+                        if closing.due.is_some() {
+                            let of = closing.includes.iter().chain([cycle]);
+                            of.copied().try_for_each(|cycle| self.novate(cycle))?;
+                        }
+                        if closing.settled.is_some() || closing.voided.is_some() {
+                            self.paid.retain(|_, one| one.cycle != *cycle);
+                            self.lost.retain(|(of, ..), _| of != cycle);
+                        }
+                    }
+                    (Name::Instruction(id), Some(Record::Instruction(one))) => self.pay(*id, one)?,
+                    (Name::Line(cycle, who, currency), Some(Record::Line(line))) => {
+                        let lost = self.lose((*cycle, who.clone(), *currency), line)?;
+                        if let Some(left) = bears.get_mut(&(who.clone(), *currency)) {
+                            *left = less(*left, lost)?;
+                        }
+                    }
+                    (Name::Funding(who, currency), Some(Record::Funding(funding))) => {
+                        self.fund(event.kind, who, *currency, funding, keeper.as_ref())?;
+                    }
+                    (Name::Reserve(unit), Some(Record::Reserve(reserve))) if reserve.issuance.is_none() => {
+                        let after = reserve.held.signed();
+                        let before = self.held.insert(*unit, after).unwrap_or_default();
+                        if let Some(who) = owner(*unit) {
+                            let (from, to) = (Book::Bank, Book::Reserve(*unit));
+                            self.go(&who, from, to, reserve.currency, less(after, before)?);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        // What somebody bears and was not to be paid itself is brought: the operator's tranche.
+        for ((who, currency), amount) in bears {
+            self.go(&who, Book::Bank, Book::House, currency, amount);
+        }
+        Ok(std::mem::take(&mut self.out))
+    }
+
+    fn go(&mut self, who: &ParticipantId, from: Book, to: Book, currency: Currency, amount: i64) {
+        if amount != 0 && self.whose.as_ref().is_none_or(|whose| whose == who) {
+            self.out.push(Moved { who: who.clone(), from, to, currency, amount });
+        }
+    }
+
+    /// One more obligation of a cycle.
+    fn owe(
+        &mut self,
+        has: &ParticipantId,
+        other: &ParticipantId,
+        currency: Currency,
+        amount: i64,
+        tag: Option<Tag>,
+    ) -> Result<(), Malformed> {
+        let Some(cycle) = tag.map(|tag| tag.cycle).filter(|cycle| *cycle != PROVISIONAL) else {
+            return Ok(());
+        };
+        if self.whose.as_ref().is_some_and(|whose| whose != has) {
+            return Ok(());
+        }
+        let tax = tax_within(amount, tag)?;
+        let net = less(amount, tax)?;
+        if self.novated.contains(&cycle) {
+            self.hand_over(has, other, currency, (net, tax));
+            return Ok(());
+        }
+        let pairs = self.owed.entry(cycle).or_default();
+        let sum = pairs.entry((has.clone(), other.clone(), currency)).or_default();
+        add(&mut sum.0, net)?;
+        add(&mut sum.1, tax)
+    }
+
+    /// What one has from another it has from the house.
+    fn hand_over(
+        &mut self,
+        has: &ParticipantId,
+        other: &ParticipantId,
+        currency: Currency,
+        (net, tax): (i64, i64),
+    ) {
+        self.go(has, Book::Pair(other.clone()), Book::House, currency, net);
+        self.go(has, Book::PairTax(other.clone()), Book::House, currency, tax);
+    }
+
+    fn novate(&mut self, cycle: u64) -> Result<(), Malformed> {
+        if self.novated.insert(cycle) {
+            for ((has, other, currency), sums) in self.owed.remove(&cycle).unwrap_or_default() {
+                self.hand_over(&has, &other, currency, sums);
+            }
+        }
+        Ok(())
+    }
+
+    /// What banks said of an instruction, and what of it was written off.
+    fn pay(&mut self, id: InstructionId, one: &Instruction) -> Result<(), Malformed> {
+        let after = Paid::of(one);
+        let before = self.paid.insert(id, after).unwrap_or_default();
+        let (who, currency) = (&one.participant, one.currency);
+        let counted = less(after.counted, before.counted)?;
+        match one.way {
+            Way::In => self.go(who, Book::Bank, Book::House, currency, counted),
+            Way::Out => self.go(who, Book::House, Book::Bank, currency, counted),
+        }
+        self.go(who, Book::Bank, Book::Overpaid, currency, less(after.above, before.above)?);
+        let (missing, kept) = (less(after.missing, before.missing)?, less(after.kept, before.kept)?);
+        self.go(who, Book::Overpaid, Book::House, currency, kept);
+        if let Some(bearer) = &one.bearer {
+            self.go(bearer, Book::Bank, Book::House, currency, less(missing, kept)?);
+        }
+        Ok(())
+    }
+
+    /// How much more a receiver does not get.
+    fn lose(&mut self, place: (u64, ParticipantId, Currency), line: &Line) -> Result<i64, Malformed> {
+        let after = line.lost.signed();
+        let before = match after {
+            0 => self.lost.remove(&place),
+            _ => self.lost.insert(place, after),
+        };
+        less(after, before.unwrap_or_default())
+    }
+
+    /// Cover and a share of the fund are brought, taken back or drawn.
+    fn fund(
+        &mut self,
+        kind: Kind,
+        who: &ParticipantId,
+        currency: Currency,
+        funding: &Funding,
+        keeper: Option<&ParticipantId>,
+    ) -> Result<(), Malformed> {
+        let after = (funding.cover.signed(), funding.fund.signed());
+        let before = self.behind.insert((who.clone(), currency), after).unwrap_or_default();
+        let (cover, fund) = (less(after.0, before.0)?, less(after.1, before.1)?);
+        let (of_cover, of_fund) = match kind {
+            Kind::CycleMoved => (Book::House, Book::House),
+            Kind::CoverMoved | Kind::FundingSet => (Book::Bank, Book::Bank),
+            // Points that end unspent make the fund larger, by what their issuer owes for that.
+            _ => (Book::Bank, keeper.cloned().map_or(Book::Bank, Book::Breakage)),
+        };
+        self.go(who, of_cover, Book::Cover, currency, cover);
+        self.go(who, of_fund, Book::Fund, currency, fund);
+        Ok(())
+    }
+}
+
+fn between(leg: &Leg) -> Option<(&ParticipantId, &ParticipantId, Currency)> {
+    match (&leg.place, leg.asset) {
+        (Place::Pair(has, other), Asset::Money(currency)) => Some((has, other, currency)),
+        _ => None,
+    }
+}
