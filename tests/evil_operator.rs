@@ -147,7 +147,7 @@ fn nobody_signs_for_another() {
                     // An approver of its brand may agree to a key for an account with points, as the root may.
                     || (entry.body.kind == Kind::AccountOpened
                         && at > 0
-                        && matches!(role, Role::Approver("br_harvest")))
+                        && matches!((role, signed_by), (Role::Approver(a), Role::Root(b)) if a == b))
                     || may_speak(entry.body.kind, *role)
                     // Another analyst accepts what one imported, as an approver does.
                     || (entry.body.kind == Kind::StatementAccepted && thief.kid == caller.kid)
@@ -157,6 +157,8 @@ fn nobody_signs_for_another() {
                         && matches!(role, Role::Root("br_harvest" | "br_twin") | Role::Approver("br_harvest" | "br_twin")))
                     // Whoever approves an exchange gets the points, and nobody else is named: both have an account of the unit.
                     || (entry.body.kind == Kind::ExchangeMade && at == 1 && matches!(role, Role::Holder(3 | 5)))
+                    // br_twin is of br_harvest's participant, whose tax it is.
+                    || (entry.body.kind == Kind::TaxPublished && *role == Role::Root("br_twin"))
                     // Who defines a unit first has it.
                     || (entry.body.kind == Kind::UnitDefined && matches!(role, Role::Root(_)));
                 if may {
