@@ -78,7 +78,7 @@ fn a_cycle_is_closed_step_by_step_with_curl() {
         "before that it was cycle_open_work",
         "1 matched, 0 counted before, 0 for a person",
         "1 matched, 1 counted before, 0 for a person",
-        "written off by two, pa_house bears it: cycle",
+        "written off by two, pa_tallyhouse bears it: cycle",
         "is funded",
         "a shortfall is refused with cycle_stage",
         "the same to the byte",

@@ -217,8 +217,9 @@ fn a_declaration_takes_two_people_of_its_own_and_the_next_cycle() {
     let unknown = SetNetting { participant: id("pa_nobody"), ..set.clone() };
     assert_eq!(code(house.agreed("netting.set", &unknown)), Refusal::ParticipantUnknown);
     assert_eq!(code(declare(&mut house, 1, 2, NettingMode::SetOff)), Refusal::SerialStale);
+    // The operator declares for who has no brand, and for nobody else, not even for the first time.
+    assert_eq!(code(house.agreed("netting.set", &set)), Refusal::KeyOwner);
     declare(&mut house, 1, 1, NettingMode::SetOff).expect("declared");
-    // The operator declares for who has no brand, and for nobody who did it.
     let franchise = SetNetting { participant: id("pa_franchise"), ..set.clone() };
     house.agreed("netting.set", &franchise).expect("declared");
     assert_eq!(code(house.agreed("netting.set", &args(2, NettingMode::Novated))), Refusal::KeyOwner);

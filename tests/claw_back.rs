@@ -222,7 +222,7 @@ fn a_sponsor_gets_back_what_it_paid_for() {
 fn a_reserve_is_restated_and_what_that_frees_is_the_issuers() {
     for to in [BreakageTo::Issuer, BreakageTo::Operator, BreakageTo::Fund] {
         let mut house = House::new(5, false);
-        house.fill_at_issuance("KINOPLUS", 1_000_000, "pa_franchise", to).expect("set");
+        house.fill_at_issuance("KINOPLUS", 1_000_000, to).expect("set");
         let (key, this) = (issuing(&house, "KINOPLUS"), house.now.date(-300).month());
         let given = token(&mut house, "KINOPLUS", 0, 1_000);
         let seq = house.send(house.world.issue(&key, &given)).expect("awarded").seq;

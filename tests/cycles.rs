@@ -378,11 +378,7 @@ fn a_shortfall_runs_down_the_waterfall() {
     house.now = house.now.plus_seconds(4 * 86_400 + 1);
     house.ask("cycle.move", &step(cycle, Move::Shortfall)).expect("late");
     // 190.00 are missing: 50.00 from its cover, 40.00 from the operator, 100.00 from polar.
-    let args = MoveCycle {
-        operator: Some(id("pa_franchise")),
-        tranche: Some(money(4_000)),
-        ..step(cycle, Move::Cover)
-    };
+    let args = MoveCycle { tranche: Some(money(4_000)), ..step(cycle, Move::Cover) };
     house.agreed("cycle.move", &args).expect("covered");
     assert_eq!(house.stage(cycle), Stage::Funded);
     let sums = house.closing(cycle).sums.remove(0);
@@ -493,11 +489,7 @@ fn random_histories_keep_what_was_promised() {
             if house.stage(cycle) == Stage::PayIn {
                 house.now = house.now.plus_seconds(5 * 86_400);
                 house.ask("cycle.move", &step(cycle, Move::Shortfall)).expect("late");
-                let args = MoveCycle {
-                    operator: Some(id("pa_franchise")),
-                    tranche: Some(money(rng.below(9_000))),
-                    ..step(cycle, Move::Cover)
-                };
+                let args = MoveCycle { tranche: Some(money(rng.below(9_000))), ..step(cycle, Move::Cover) };
                 house.agreed("cycle.move", &args).expect("covered");
             }
             conserved(&house);

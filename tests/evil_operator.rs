@@ -154,7 +154,11 @@ fn nobody_signs_for_another() {
                     // To the withdrawal of cover its brand's root or an approver of it agrees.
                     || (entry.body.kind == Kind::CoverMoved
                         && at == 3
-                        && matches!(role, Role::Root("br_harvest" | "br_twin") | Role::Approver("br_harvest" | "br_twin")))
+                        && matches!(role, Role::Root("br_harvest") | Role::Approver("br_harvest")))
+                    // An approver of its brand agrees for an issuer as its root does.
+                    || (entry.body.kind == Kind::ReserveSet
+                        && *signed_by == Role::Root("br_kino")
+                        && *role == Role::Approver("br_kino"))
                     // Whoever approves an exchange gets the points, and nobody else is named: both have an account of the unit.
                     || (entry.body.kind == Kind::ExchangeMade && at == 1 && matches!(role, Role::Holder(3 | 5)))
                     // br_twin is of br_harvest's participant, whose tax it is.

@@ -7,6 +7,8 @@
 //! Refuses to know: disks and HTTP.
 
 mod common;
+#[path = "issuance/limits.rs"]
+mod limits;
 #[path = "issuance/scene.rs"]
 mod scene;
 
@@ -16,7 +18,7 @@ use common::rng::Rng;
 use common::world::{id, money, points};
 use scene::{
     ISSUER, UNIT, Watch, award, batch, breakage, capture, disputed, has, left, need, nets, on_accounts,
-    owed_for_payments, refund, reprice, reserve, scene, total, unit, verified, void,
+    owed_for_payments, refund, reprice, reserve, scene, scene_of, total, unit, verified, void,
 };
 use std::collections::BTreeMap;
 use tallyhouse::book::{BreakageTo, Name, Record, Shared};
@@ -32,12 +34,13 @@ use tallyhouse::types::{ExchangeId, Hash, ParticipantId, PaymentId, Refusal, Ref
 fn a_reserve_stands_at_what_is_outstanding_whatever_happens() {
     let mut seen = BTreeMap::<&str, u32>::new();
     for seed in 0..9 {
-        let (mut house, mut rng) = (scene(900 + seed), Rng::new(seed));
+        let mut rng = Rng::new(seed);
         let to = [BreakageTo::Issuer, BreakageTo::Operator, BreakageTo::Fund][seed as usize % 3];
         // Held by somebody beside the trade, or by one of the shops.
         let keeper = if rng.chance(50) { "pa_franchise" } else { "pa_polar" };
         let ratio = if rng.chance(50) { 1_000_000 } else { 1_000_000 + rng.below(700_000) as u32 };
-        house.fill_at_issuance(UNIT, ratio, keeper, to).expect("set");
+        let mut house = scene_of(900 + seed, keeper);
+        house.fill_at_issuance(UNIT, ratio, to).expect("set");
         let mut watch = Watch::new(&house, unit(), ratio, to);
         let (mut version, mut cap) = (1, None);
         let mut bills: Vec<(usize, PaymentId)> = vec![];
@@ -165,7 +168,7 @@ fn a_reserve_stands_at_what_is_outstanding_whatever_happens() {
 /// The same movements of two payments, in an order of its own each time.
 fn moved(order: u64) -> (House, BTreeMap<ParticipantId, i64>) {
     let mut house = scene(77);
-    house.fill_at_issuance(UNIT, 1_234_567, "pa_franchise", BreakageTo::Issuer).expect("set");
+    house.fill_at_issuance(UNIT, 1_234_567, BreakageTo::Issuer).expect("set");
     for n in 0..2 {
         award(&mut house, n, 10_001).expect("awarded");
     }
@@ -238,34 +241,43 @@ fn of_shop((name, record): (&Name, &std::sync::Arc<Record>)) -> Option<(PaymentI
 fn it_is_set_changed_and_ended_while_nothing_is_outstanding() {
     let mut house = scene(78);
     let invalid = |done: Result<_, Refused>| assert_eq!(code(done), Refusal::SettingInvalid);
-    let fill = |house: &mut House, ratio, keeper: &str| {
-        house.fill_at_issuance(UNIT, ratio, keeper, BreakageTo::Issuer)
-    };
-    invalid(fill(&mut house, 999_999, "pa_franchise"));
-    invalid(fill(&mut house, 1_000_000, ISSUER));
-    assert_eq!(code(fill(&mut house, 1_000_000, "pa_nobody")), Refusal::ParticipantUnknown);
+    let fill = |house: &mut House, ratio| house.fill_at_issuance(UNIT, ratio, BreakageTo::Issuer);
+    invalid(fill(&mut house, 999_999));
+    invalid(scene_of(78, ISSUER).fill_at_issuance(UNIT, 1_000_000, BreakageTo::Issuer));
+    let nobodys = scene_of(78, "pa_nobody").fill_at_issuance(UNIT, 1_000_000, BreakageTo::Issuer);
+    assert_eq!(code(nobodys), Refusal::ParticipantUnknown);
+    // Its issuer agrees: whose it is, by the root or an approver key of the brand that speaks for it.
+    for (brand, key) in [(0, 0), (1, 2), (3, 0)] {
+        let brand = &house.world.brands[brand];
+        let key = [&brand.root, &brand.approvers[0], &brand.issuing[0]][key].kid;
+        let done = house.fill_approved(UNIT, 1_000_000, BreakageTo::Issuer, Some(key));
+        assert_eq!(code(done), Refusal::EvidenceMissing);
+    }
+    let alone = house.fill_approved(UNIT, 1_000_000, BreakageTo::Issuer, None);
+    assert_eq!(code(alone), Refusal::EvidenceMissing);
     // What was topped up is taken back first.
     house.reserve(UNIT, 1_000_000).expect("set");
     house.top_up(ISSUER, Some(UNIT), 500).expect("topped up");
-    invalid(fill(&mut house, 1_000_000, "pa_franchise"));
+    invalid(fill(&mut house, 1_000_000));
     house.withdraw(ISSUER, Some(UNIT), 500).expect("withdrawn");
-    fill(&mut house, 1_000_000, "pa_franchise").expect("set");
-    fill(&mut house, 2_000_000, "pa_polar").expect("set otherwise");
+    let approver = house.world.brands[1].approvers[0].kid;
+    house.fill_approved(UNIT, 1_000_000, BreakageTo::Issuer, Some(approver)).expect("set");
+    fill(&mut house, 2_000_000).expect("set otherwise");
     award(&mut house, 0, 100).expect("awarded");
-    assert_eq!(has(&house, "pa_polar", ISSUER), 100 * 19 * 2);
+    assert_eq!(has(&house, "pa_franchise", ISSUER), 100 * 19 * 2);
     // Nothing is topped up or taken back of it, and its terms stay as long as there are points.
     assert_eq!(code(house.top_up(ISSUER, Some(UNIT), 100)), Refusal::CoverInvalid);
     assert_eq!(code(house.withdraw(ISSUER, Some(UNIT), 100)), Refusal::CoverInvalid);
-    invalid(fill(&mut house, 2_000_000, "pa_franchise"));
+    invalid(fill(&mut house, 2_000_000));
     invalid(house.reserve(UNIT, 0));
     house.now = house.now.plus_seconds(90 * 86_400);
     house.node.tick(house.now);
-    assert_eq!(has(&house, "pa_polar", ISSUER), 0);
+    assert_eq!(has(&house, "pa_franchise", ISSUER), 0);
     house.reserve(UNIT, 0).expect("ended");
     award(&mut house, 0, 100).expect("awarded");
     assert_eq!(nets(&house), BTreeMap::new());
     // With points that are there it does not begin either.
-    invalid(fill(&mut house, 1_000_000, "pa_franchise"));
+    invalid(fill(&mut house, 1_000_000));
     verified(&house);
 }
 
@@ -275,7 +287,7 @@ fn a_payment_keeps_who_pays_for_it() {
     award(&mut house, 0, 200).expect("awarded");
     let before = house.pay(0, UNIT, 0, 4_000, true).expect("paid");
     assert_eq!(has(&house, "pa_harvest", ISSUER), 3_800);
-    house.fill_at_issuance(UNIT, 1_000_000, "pa_franchise", BreakageTo::Issuer).expect("set");
+    house.fill_at_issuance(UNIT, 1_000_000, BreakageTo::Issuer).expect("set");
     award(&mut house, 0, 100).expect("awarded");
     let after = house.pay(0, UNIT, 0, 2_000, true).expect("paid");
     assert_eq!(
@@ -312,7 +324,7 @@ fn exchange(house: &mut House, from: &str, to: &str, source: u64) -> ExchangeId 
 fn exchanges_draw_on_the_one_reserve_and_fill_the_other() {
     let mut house = scene(80);
     house.award("POLAR", 0, 1_000);
-    house.fill_at_issuance(UNIT, 1_000_000, "pa_franchise", BreakageTo::Operator).expect("set");
+    house.fill_at_issuance(UNIT, 1_000_000, BreakageTo::Operator).expect("set");
     let mut watch = Watch::new(&house, unit(), 1_000_000, BreakageTo::Operator);
     award(&mut house, 0, 1_000).expect("awarded");
     // 210 of 1,000: worth 3,990, which its holder owes for the issuer, and 190 points of the other.
@@ -339,7 +351,7 @@ fn exchanges_draw_on_the_one_reserve_and_fill_the_other() {
 #[test]
 fn nobody_owes_more_for_points_than_stands_behind_it() {
     let mut house = scene(81);
-    house.fill_at_issuance(UNIT, 1_000_000, "pa_franchise", BreakageTo::Issuer).expect("set");
+    house.fill_at_issuance(UNIT, 1_000_000, BreakageTo::Issuer).expect("set");
     house.fund(ISSUER, Some(1_900), 0).expect("set");
     award(&mut house, 0, 60).expect("awarded");
     assert_eq!(
@@ -370,7 +382,7 @@ fn nobody_owes_more_for_points_than_stands_behind_it() {
 #[test]
 fn books_show_the_reserve_as_what_it_is() {
     let mut house = scene(82);
-    house.fill_at_issuance(UNIT, 1_000_000, "pa_franchise", BreakageTo::Operator).expect("set");
+    house.fill_at_issuance(UNIT, 1_000_000, BreakageTo::Operator).expect("set");
     award(&mut house, 0, 1_000).expect("awarded");
     let paid = house.pay(0, UNIT, 0, 4_010, true).expect("paid");
     refund(&mut house, 0, paid, 1_111).expect("refunded");

@@ -68,7 +68,7 @@ fn everybody_sees_and_proves_what_is_theirs_and_nothing_else() {
     let mut readers = vec![];
     for brand in &world.brands {
         let reader = entries.known().brand(&brand.id).expect("read").expect("registered");
-        assert_eq!(reader, brand_reader(brand), "as state says");
+        assert_eq!(reader, brand_reader(world, brand), "as state says");
         readers.push(reader);
     }
     let holders: Vec<AccountId> = trade.accounts();
@@ -132,7 +132,7 @@ fn everybody_sees_and_proves_what_is_theirs_and_nothing_else() {
 fn an_erased_part_is_shown_as_gone_and_proofs_hold_without_it() {
     let (trade, place, log) = day(6);
     let paid = trade.payments.first().expect("paid").0.seq;
-    let shop = brand_reader(&trade.world.brands[trade.payments[0].1]);
+    let shop = brand_reader(&trade.world, &trade.world.brands[trade.payments[0].1]);
     let before = entries(&place, &log).entry(paid, &Reader::Operator).expect("read").expect("there");
     let What::Whole(consent) = &before.parts[1].what else { panic!("whole") };
     let mut stores = place.home.open().expect("opens");

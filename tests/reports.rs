@@ -60,11 +60,7 @@ fn what_would_be_borne_is_what_then_is() {
 
         house.now = house.now.plus_seconds(9 * 86_400);
         house.ask("cycle.move", &step(cycle, Move::Shortfall)).expect("late");
-        let args = MoveCycle {
-            operator: Some(id("pa_franchise")),
-            tranche: Some(tranche),
-            ..step(cycle, Move::Cover)
-        };
+        let args = MoveCycle { tranche: Some(tranche), ..step(cycle, Move::Cover) };
         house.agreed("cycle.move", &args).expect("covered");
         let borne: BTreeMap<ParticipantId, u64> = ["pa_harvest", "pa_kino", "pa_polar"]
             .into_iter()

@@ -207,7 +207,7 @@ fn who_bore_a_default_is_repaid_by_the_next_cycle_and_then_nobody_has_anything_l
     house.now = house.now.plus_seconds(9 * 86_400);
     house.ask("cycle.move", &step(cycle, Move::Shortfall)).expect("late");
     let tranche = Some(money(500));
-    let args = MoveCycle { operator: Some(id("pa_franchise")), tranche, ..step(cycle, Move::Cover) };
+    let args = MoveCycle { tranche, ..step(cycle, Move::Cover) };
     house.agreed("cycle.move", &args).expect("covered");
     house.deposit(100_000);
     settle(&mut house, cycle);

@@ -220,7 +220,7 @@ fn points_that_are_paid_for_fill_a_reserve() {
     let (mut house, key, holders) = scene(3);
     house.now = house.now.plus_seconds(600 * 86_400);
     house.node.tick(house.now);
-    house.fill_at_issuance(UNIT, 1_000_000, "pa_franchise", BreakageTo::Issuer).expect("set");
+    house.fill_at_issuance(UNIT, 1_000_000, BreakageTo::Issuer).expect("set");
     house.sponsor(1, UNIT, &key, &[1]).expect("granted");
     award(&mut house, &key, holders[0], 100).expect("awarded");
     assert_eq!(

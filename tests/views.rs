@@ -260,7 +260,7 @@ fn check_concerns(trade: &Trade, reader: &Reader) {
     let opened: Vec<Vec<PartBody>> = trade.node.entries.iter().map(open).collect();
     let mut total = 0;
     for brand in &trade.world.brands {
-        let reads = brand_reader(brand);
+        let reads = brand_reader(&trade.world, brand);
         let own = |parts: &Vec<PartBody>| {
             parts.iter().filter_map(|part| part.done.as_ref()).any(|done| {
                 let Ok(may) = may_read(&concerned_by(done), &reads, &book);

@@ -205,7 +205,8 @@ pub async fn get(
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Approve {
-    /// Approvals of the registration (`approval+jwt`), by the operator's roots.
+    /// Approvals of the registration (`approval+jwt`), by the operator's roots; for a further brand of a participant by the
+    /// root of the brand that speaks for it, too.
     #[serde(default)]
     #[schema(example = json!(["eyJhbGciOiJFZERTQSIs…"]))]
     approvals: Vec<String>,

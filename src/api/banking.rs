@@ -26,7 +26,7 @@ const XML: &str = "application/xml";
 /// Set bank details
 ///
 /// A commitment to a participant's account in a currency: BLAKE3 of the canonical JSON of salt and details. By the
-/// root of the participant's brand, with the approvals of two of its approvers: send it as `application/jose`. It counts from the next
+/// root of the brand that speaks for the participant, with the approvals of two of its approvers: send it as `application/jose`. It counts from the next
 /// cycle on, once an analyst has confirmed it by calling back. The details themselves go to `/v1/bank-details:keep`; they
 /// stand in no entry.
 #[utoipa::path(post, path = "/v1/bank-details", tag = "clearing", operation_id = "setBankDetails",

@@ -56,7 +56,7 @@ pub struct ScheduleShown {
 pub async fn schedule(caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
     service.wait_for(min_seq(request.headers())?).await?;
-    sight(&service, &caller)?;
+    looks(&caller)?;
     let seq = shown(&service);
     let record = service.record(&Name::Schedule)?;
     let schedule = record.as_deref().and_then(Record::schedule).cloned();
@@ -93,7 +93,7 @@ pub struct PeriodShown {
 pub async fn period(caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
     service.wait_for(min_seq(request.headers())?).await?;
-    sight(&service, &caller)?;
+    looks(&caller)?;
     let seq = shown(&service);
     let record = service.record(&Name::Period)?;
     let period = record.as_deref().and_then(Record::period).cloned();
@@ -246,17 +246,25 @@ pub(super) fn overdue(service: &Service) -> Result<u64, Problem> {
     Ok(due.map_or(0, |(_, due)| now.seconds().saturating_sub(due.seconds())))
 }
 
-/// Who reads settlement: the participants that they may see, `None` for all.
-pub(super) fn sight(service: &Service, caller: &Caller) -> Result<Option<ParticipantId>, Problem> {
+/// Who reads what all of the clearing house may know: whether they see everybody's.
+pub(super) fn looks(caller: &Caller) -> Result<bool, Problem> {
     match &caller.whom {
-        Whom::Operator => Ok(None),
-        Whom::Brand(brand) => {
-            let record = service.record(&Name::Brand(brand.clone()))?;
-            let brand = record.as_deref().and_then(Record::brand).ok_or(Code::NotYours)?;
-            Ok(Some(brand.participant.clone()))
-        }
+        Whom::Operator => Ok(true),
+        Whom::Brand(_) => Ok(false),
         _ => Err(Code::NotYours.into()),
     }
+}
+
+/// Who reads settlement: the participant that they may see, `None` for all. Of brands it is the one that speaks for it.
+pub(super) fn sight(service: &Service, caller: &Caller) -> Result<Option<ParticipantId>, Problem> {
+    let Whom::Brand(id) = &caller.whom else { return looks(caller).map(|_| None) };
+    let record = service.record(&Name::Brand(id.clone()))?;
+    let who = &record.as_deref().and_then(Record::brand).ok_or(Code::NotYours)?.participant;
+    let record = service.record(&Name::Participant(who.clone()))?;
+    if record.as_deref().and_then(Record::participant).is_some_and(|one| one.is_spoken_for_by(id)) {
+        return Ok(Some(who.clone()));
+    }
+    Err(Problem::about(Code::NotYours, format!("another brand speaks for {who}, and reads this")))
 }
 
 /// The last entry that state shows, read before the records: what is shown is that entry or a later one.
@@ -287,7 +295,7 @@ pub async fn list(
     let service = service(&request)?;
     let (limit, before) = (query.limit()?, query.place::<u64>("cycles")?);
     service.wait_for(min_seq(request.headers())?).await?;
-    let all = sight(&service, &caller)?.is_none();
+    let all = looks(&caller)?;
     let (seq, from) = (shown(&service), service.clone());
     let found = web::block(move || {
         let record = from.record(&Name::Cycle)?;
@@ -319,7 +327,7 @@ pub async fn get(
     let cycle: u64 = cycle.parse().map_err(|_| nothing())?;
     let service = service(&request)?;
     service.wait_for(min_seq(request.headers())?).await?;
-    let all = sight(&service, &caller)?.is_none();
+    let all = looks(&caller)?;
     let seq = shown(&service);
     let closing = service.closing(cycle)?.ok_or_else(nothing)?;
     Ok(json(seq, &Cycle::of(cycle, closing, all)))

@@ -1,7 +1,7 @@
 //! Participants that do not accept the clearing house as their counterparty: who they are, set-off, what is due.
 
 use super::call::{Caller, service};
-use super::cycles::{shown, sight};
+use super::cycles::{looks, shown, sight};
 use super::problem::Problem;
 use super::query::Query;
 use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// Declare how a participant is settled
 ///
 /// By one net with the clearing house, or with each other participant by itself, after set-off. It counts from the cycle
-/// after the open one on. Refused while the participant is over its limit or did not pay in time. By the root of its brand with the approvals of two of the brand's approvers: send it as
+/// after the open one on. Refused while the participant is over its limit or did not pay in time. By the root of the brand that speaks for it, with the approvals of two of its approvers: send it as
 /// `application/jose`.
 #[utoipa::path(post, path = "/v1/netting", tag = "clearing", operation_id = "setNetting", request_body = SetNetting,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
@@ -51,7 +51,7 @@ pub async fn claim(incoming: Incoming) -> Result<HttpResponse, Problem> {
 
 /// Confirm what was due
 ///
-/// A creditor says that it was paid, all or in part: so much less is owed to it. A reference counts once between the two. By a key of its brand; for a creditor
+/// A creditor says that it was paid, all or in part: so much less is owed to it. A reference counts once between the two. By a key of the brand that speaks for it; for a creditor
 /// without a brand by an analyst with the approvals of two of the operator's approvers: send that as `application/jose`.
 #[utoipa::path(post, path = "/v1/dues/confirmations", tag = "clearing", operation_id = "confirmDue",
     request_body = ConfirmDue,
@@ -95,7 +95,7 @@ pub struct Nettings {
 pub async fn get(caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
     service.wait_for(min_seq(request.headers())?).await?;
-    sight(&service, &caller)?;
+    looks(&caller)?;
     let seq = shown(&service);
     let record = service.record(&Name::Netting)?;
     let netting = record.as_deref().and_then(Record::netting).cloned().unwrap_or_default();

@@ -4,7 +4,8 @@ use super::call::{Caller, Via, Whom, service};
 use super::document::codes;
 use super::problem::Problem;
 use super::reply::json;
-use crate::types::{Currency, Hash, Time};
+use crate::book::{Name, Record};
+use crate::types::{Currency, Hash, ParticipantId, Time};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
@@ -46,6 +47,9 @@ pub struct Network {
     threshold: u8,
     /// Its currencies.
     currencies: Vec<Money>,
+    /// The operator's own participant, which bears what is written off and holds reserves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operator: Option<ParticipantId>,
     /// Entries of the log.
     #[schema(example = 15754)]
     entries: u64,
@@ -60,6 +64,7 @@ pub async fn get(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
     let genesis = &service.genesis;
     let entries = service.engine().progress().committed;
+    let record = service.record(&Name::Network)?;
     let money = |c: &crate::machine::CurrencySetting| Money { code: c.code, minor: c.minor, scale: c.scale };
     let network = Network {
         net: service.net(),
@@ -71,6 +76,7 @@ pub async fn get(request: HttpRequest) -> Result<HttpResponse, Problem> {
         time: service.log_time()?,
         threshold: genesis.threshold,
         currencies: genesis.currencies.iter().map(money).collect(),
+        operator: record.as_deref().and_then(Record::network).and_then(|network| network.operator.clone()),
         entries,
     };
     Ok(json(entries.checked_sub(1), &network))

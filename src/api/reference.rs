@@ -98,11 +98,14 @@ pub struct Participant {
     participant: ParticipantId,
     /// The currency that it settles in.
     currency: Currency,
+    /// The brand that speaks for it: the first that was registered for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speaker: Option<BrandId>,
 }
 
 fn participant(name: Name, record: Record) -> Option<Participant> {
     let (Name::Participant(id), Record::Participant(record)) = (name, record) else { return None };
-    Some(Participant { participant: id, currency: record.currency })
+    Some(Participant { participant: id, currency: record.currency, speaker: record.speaker })
 }
 
 /// List participants

@@ -1,10 +1,11 @@
 //! Settlement: what participants owe each other, and what became of a unit's points.
 
 use super::call::{Caller, Whom, service};
+use super::cycles::sight;
 use super::problem::{Code, Problem};
 use super::query::Query;
 use super::reply::{Page, json, min_seq};
-use crate::book::{Name, Service, TaxCategory};
+use crate::book::{Service, TaxCategory};
 use crate::types::{BrandId, Currency, Date, ParticipantId, UnitCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -63,7 +64,7 @@ pub struct Cycle {
 
 /// List obligations
 ///
-/// What payments made participants owe each other, and which tax stands in it. A brand sees those of its own participant; the operator, analysts
+/// What payments made participants owe each other, and which tax stands in it. The brand that speaks for a participant sees its own; the operator, analysts
 /// and auditors see all.
 #[utoipa::path(get, path = "/v1/obligations", tag = "settlement", operation_id = "listObligations", params(Cycle),
     responses((status = 200, description = "The obligations.", body = Page<Obligation>)))]
@@ -74,15 +75,7 @@ pub async fn obligations(
 ) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
     service.wait_for(min_seq(request.headers())?).await?;
-    let own = match &caller.whom {
-        Whom::Operator => None,
-        Whom::Brand(brand) => {
-            let record = service.record(&Name::Brand(brand.clone()))?;
-            let brand = record.as_deref().and_then(crate::book::Record::brand).ok_or(Code::NotYours)?;
-            Some(brand.participant.clone())
-        }
-        _ => return Err(Code::NotYours.into()),
-    };
+    let own = sight(&service, &caller)?;
     let cycle = query.cycle;
     let listed = web::block(move || {
         let listed = service.views.obligations(cycle)?;

@@ -98,6 +98,13 @@ impl Operator {
         Some(pen.approved(statement, &signing.collect::<Vec<_>>()))
     }
 
+    fn entity(&self, pen: &Pen, participant: &ParticipantId, currency: Currency) -> Result<Request, Failure> {
+        let args = RegisterParticipant { participant: participant.clone(), currency, operator: false };
+        let cid = id_of(&["participant", participant.as_str()]);
+        let made = self.command(pen, &cid, Kind::ParticipantRegistered, &args);
+        made.ok_or_else(|| Failure::Unavailable("an operator without roots".into()))
+    }
+
     /// Lets a brand join: participant, brand, issuing key, unit, prices and budget, in this order.
     /// Returns how many commands that took.
     pub fn admit(
@@ -109,10 +116,7 @@ impl Operator {
         at: Time,
     ) -> Result<u64, Failure> {
         let Joining { brand, participant, currency, unit, prices, budget } = joining;
-        let entity = RegisterParticipant { participant: participant.clone(), currency: *currency };
-        let no_roots = || Failure::Unavailable("an operator without roots".into());
-        let cid = id_of(&["participant", participant.as_str()]);
-        let entity = self.command(pen, &cid, Kind::ParticipantRegistered, &entity).ok_or_else(no_roots)?;
+        let entity = self.entity(pen, participant, *currency)?;
         let args = RegisterBrand {
             brand: brand.clone(),
             participant: participant.clone(),

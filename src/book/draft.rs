@@ -15,7 +15,7 @@ use super::record::{self, Record};
 use super::sums::{account_changes, balance, check_sums, pair_total};
 use crate::types::{
     AccountId, Asset, BrandId, CauseId, ComplaintId, ConsentId, Currency, DisputeId, Ident, InstructionId,
-    MAX_INT, ObjectionId, OfferId, ParticipantId, PaymentId, Refusal, Refused, Time, UnitCode,
+    MAX_INT, Money, ObjectionId, OfferId, ParticipantId, PaymentId, Refusal, Refused, Time, UnitCode,
 };
 use hashbrown::DefaultHashBuilder;
 use indexmap::IndexMap;
@@ -106,6 +106,8 @@ pub struct Draft<'a> {
     /// Where the part of the current line stands, and what to undo if the line is refused.
     line: Option<usize>,
     undo: Vec<Undo>,
+    /// Units whose issuers are asked when the entry ends, and what is paid for their points.
+    asked: Vec<(UnitCode, Currency, Money)>,
 }
 
 macro_rules! getters {
@@ -122,7 +124,8 @@ macro_rules! getters {
 impl<'a> Draft<'a> {
     /// An empty draft over committed state.
     pub fn new(source: &'a dyn Source, seq: u64, at: Time) -> Self {
-        Self { source, at, seq, now: IndexMap::default(), parts: vec![], line: None, undo: vec![] }
+        let (now, parts, line, undo, asked) = (IndexMap::default(), vec![], None, vec![], vec![]);
+        Self { source, at, seq, now, parts, line, undo, asked }
     }
 
     /// The record as of `at`: what is due on it is booked first.
@@ -239,6 +242,17 @@ impl<'a> Draft<'a> {
         units.sort_unstable();
         units.dedup();
         Ok(units)
+    }
+
+    /// Has a unit's issuer asked, when the entry ends, whether it may owe so much more for points of it, and what else they make
+    /// it owe.
+    pub fn ask_issuer(&mut self, unit: UnitCode, currency: Currency, amount: Money) {
+        self.asked.push((unit, currency, amount));
+    }
+
+    /// Units whose issuers are asked, with what is paid for their points.
+    pub fn asked_issuers(&self) -> Vec<(UnitCode, Currency, Money)> {
+        self.asked.clone()
     }
 
     /// Stores a record's value after, in the part of those who may read it.

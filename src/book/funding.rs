@@ -118,6 +118,17 @@ pub struct FundingTerms {
     pub covered: bool,
 }
 
+/// Headroom of an issuer that is kept while a payment is open: what its reserve may fail to free for the points.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pledge {
+    /// How much.
+    pub amount: Money,
+    /// Whether it counts for the cap of the pair of issuer and holder of the reserve, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paired: bool,
+}
+
 /// What happened to a participant's cover, or to a reserve.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]

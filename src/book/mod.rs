@@ -40,7 +40,7 @@ pub use fees::{
     Tax, TaxCategory, TaxTable, TaxVersion,
 };
 pub use funding::{
-    AtIssuance, BreakageTo, CoverChange, CoverStep, Funding, FundingTerms, MarginCall, Reserve,
+    AtIssuance, BreakageTo, CoverChange, CoverStep, Funding, FundingTerms, MarginCall, Pledge, Reserve,
 };
 pub use limit::{Asserted, Draw, Limit, Measure};
 pub use name::{Name, Principal};

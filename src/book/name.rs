@@ -120,6 +120,8 @@ pub enum Name {
     Netting,
     /// The network: genesis' content.
     Network,
+    /// How many objections of a participant to a cycle wait for an answer.
+    Objecting(u64, ParticipantId),
     /// An objection to a cycle.
     Objection(ObjectionId),
     /// An offer, as whoever made it knows it.
@@ -233,6 +235,7 @@ impl fmt::Display for Name {
             Self::Net(cycle, who, currency) => write!(f, "net/{cycle}/{who}/{currency}"),
             Self::Netting => f.write_str("netting"),
             Self::Network => f.write_str("network"),
+            Self::Objecting(cycle, who) => write!(f, "objecting/{cycle}/{who}"),
             Self::Objection(objection) => write!(f, "objection/{objection}"),
             Self::Offer(offer) => write!(f, "offer/{offer}"),
             Self::Pair(cycle, a, b, currency) => write!(f, "pair/{cycle}/{a}:{b}/{currency}"),
@@ -331,6 +334,7 @@ impl FromStr for Name {
             }
             ["netting"] => Self::Netting,
             ["network"] => Self::Network,
+            ["objecting", cycle, who] => Self::Objecting(number(cycle).ok_or_else(no)?, who.parse()?),
             ["objection", objection] => Self::Objection(objection.parse()?),
             ["offer", offer] => Self::Offer(offer.parse()?),
             ["pair", cycle, pair, currency] => {

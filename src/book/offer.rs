@@ -65,6 +65,9 @@ pub struct ExchangeTerms {
     /// Whether headroom of the debtor is held for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub firm: bool,
+    /// What is held of the debtor's headroom for what its reserve may fail to free, if it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pledge: Option<Money>,
 }
 
 impl ExchangeTerms {
@@ -99,6 +102,9 @@ pub struct OfferedShare {
     /// Whether headroom of who owes it is held for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub firm: bool,
+    /// What is held of the issuer's headroom for what its reserve may fail to free, if it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pledge: Option<Money>,
 }
 
 impl OfferedShare {

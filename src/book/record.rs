@@ -6,7 +6,7 @@ use super::clearing::{Bank, Closing, Complaint, Cycle, Instruction, Line, Object
 use super::details::{Details, DetailsVersion};
 use super::dispute::Dispute;
 use super::fees::{FeeTerms, FeeVersions, Fees, Tax, TaxTable};
-use super::funding::{CoverStep, Funding, Reserve};
+use super::funding::{CoverStep, Funding, Pledge, Reserve};
 use super::limit::Limit;
 use super::name::Name;
 use super::offer::{ClawedBack, Exchange, Offer, Sponsored};
@@ -47,6 +47,9 @@ pub struct Network {
     /// Whether some unit's reserve is filled when points are issued: entries look then, and not before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub funded: bool,
+    /// The operator's own participant, once it is registered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<ParticipantId>,
     /// Whether commands bring their own time.
     pub driven: bool,
     /// Nothing new while true.
@@ -76,6 +79,16 @@ impl Network {
 pub struct Participant {
     /// The currency it settles in.
     pub currency: Currency,
+    /// The brand that speaks for it: the first that was registered for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<BrandId>,
+}
+
+impl Participant {
+    /// Whether this brand speaks for it.
+    pub fn is_spoken_for_by(&self, brand: &BrandId) -> bool {
+        self.speaker.as_ref() == Some(brand)
+    }
 }
 
 /// A brand's root key and, if it named one, its recovery key.
@@ -297,6 +310,9 @@ pub struct ShareTerms {
     /// Whether it counts for the cap of the pair, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paired: bool,
+    /// What is kept of the issuer's headroom beside that while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pledge: Option<Pledge>,
     /// How much of the obligation was charged back by a dispute that is open or won.
     #[serde(default, skip_serializing_if = "nothing")]
     pub charged: Money,
@@ -543,7 +559,7 @@ records! {
     Tax(TaxTable) = Name::Tax(_), tax;
     Term(Term) = Name::Term, term;
     Tick(Tick) = Name::Tick, tick;
-    Total(i64) = Name::Disputed(..) | Name::Net(..) | Name::Shared(..) | Name::Pair(..), total;
+    Total(i64) = Name::Disputed(..) | Name::Net(..) | Name::Objecting(..) | Name::Shared(..) | Name::Pair(..), total;
     Unit(Unit) = Name::Unit(_), unit;
     Used(Used) = Name::UsedEntry(..) | Name::UsedDue(..) | Name::UsedToken(..) | Name::UsedRef(..) | Name::UsedConsent(..), used;
 }

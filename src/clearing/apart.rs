@@ -35,9 +35,9 @@ const MOST_DECLARED: usize = 300;
 /// Most pairs that are taken out at once: each has three parts, of which an entry has 10,010. The rest comes the next time.
 const MOST_PAIRS: usize = 3_300;
 
-/// `netting.set`, signed by the root of the participant's brand and approved by two of its approvers; for a participant
-/// whose brand never did, a franchisee without a brand say, by an analyst and two of the operator's approvers. It counts from
-/// the cycle after the open one on.
+/// `netting.set`, signed by the root of the brand that speaks for the participant and approved by two of its approvers; for a
+/// participant without a brand, a franchisee say, by an analyst and two of the operator's approvers. It counts from the cycle
+/// after the open one on.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetNetting {
@@ -77,10 +77,6 @@ pub fn set_netting(draft: &mut Draft, asked: &Asked, args: &SetNetting) -> Resul
     let mut netting = netting(draft)?;
     let place = netting.declared.partition_point(|one| one.participant < *who);
     let before = netting.declared.get(place).filter(|one| one.participant == *who).cloned();
-    if !own && before.as_ref().is_some_and(|before| !before.house) {
-        let about = format!("{who} declares it itself: two approvers of its brand sign");
-        return Err(Refused::about(Refusal::KeyOwner, about).into());
-    }
     let next = before.as_ref().map_or(0, |before| before.version).saturating_add(1);
     if args.version != next {
         return Err(Refused::about(Refusal::SerialStale, format!("the next version is {next}")).into());

@@ -11,7 +11,7 @@ use crate::book::{
     AtIssuance, Booking, BreakageTo, CoverChange, CoverStep, Draft, Exception, Funding, MarginCall, Name,
     Network, PartKey, Record, Reserve, Statement, Stop, Way,
 };
-use crate::network::Asked;
+use crate::network::{Asked, consents, operators_own};
 use crate::prices::{
     WHOLE, end_met_call, exposure, funding, limit, needed, points_outstanding, price_now, reserve_of,
 };
@@ -21,7 +21,9 @@ use serde::{Deserialize, Serialize};
 /// Most that a reserve may have to be of what points are worth, in parts per million: ten times.
 pub const MOST_RATIO: u32 = 10_000_000;
 
-/// `reserve.set`, signed by an analyst, approved by two approvers: how much must stand behind a unit's points.
+/// `reserve.set`, signed by an analyst, approved by two approvers: how much must stand behind a unit's points. With
+/// `issuance` the unit's issuer agrees, too: the root or an approver key of the brand that speaks for its participant signs an
+/// approval.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetReserve {
@@ -32,8 +34,9 @@ pub struct SetReserve {
     /// How much of what outstanding points are worth must be held, in parts per million; 0: nothing.
     #[schema(maximum = 10_000_000, example = 1_000_000)]
     pub ratio: u32,
-    /// If the reserve is filled when points are issued, and not topped up: by whom it is held, and whose the rest is. Only
-    /// while none are outstanding, and with a ratio of at least 1,000,000; set, changed and ended so.
+    /// If the reserve is filled when points are issued, and not topped up: the operator's participant holds it and pays for
+    /// the points where they are spent. Only while none are outstanding, and with a ratio of at least 1,000,000; set, changed
+    /// and ended so.
     #[serde(
         skip_serializing_if = "Option::is_none",
         default,
@@ -46,9 +49,6 @@ pub struct SetReserve {
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilledAtIssuance {
-    /// The participant that holds the reserve and pays for the points where they are spent: the operator's; never the
-    /// issuer's own.
-    pub keeper: ParticipantId,
     /// Who gets what points free that expire or are forfeited.
     pub breakage_to: BreakageTo,
 }
@@ -130,7 +130,7 @@ pub fn set_reserve(draft: &mut Draft, asked: &Asked, args: &SetReserve) -> Resul
         rate = Some(price_now(draft, args.unit, args.currency)?.dearest());
     }
     let before = reserve_of(draft, args.unit)?;
-    let issuance = filled_at_issuance(draft, args, before.as_ref(), rate)?;
+    let issuance = filled_at_issuance(draft, asked, args, before.as_ref(), rate)?;
     let held = match before {
         Some(before) if before.currency != args.currency && !before.held.is_zero() => {
             let held = draft.network()?.told(before.currency, before.held.get());
@@ -147,6 +147,7 @@ pub fn set_reserve(draft: &mut Draft, asked: &Asked, args: &SetReserve) -> Resul
 /// issued under, so they are set, changed and ended while nothing is.
 fn filled_at_issuance(
     draft: &mut Draft,
+    asked: &Asked,
     args: &SetReserve,
     before: Option<&Reserve>,
     rate: Option<Rate>,
@@ -163,12 +164,14 @@ fn filled_at_issuance(
     let (Some(terms), held) = (&args.issuance, before.map_or(Money::ZERO, |before| before.held)) else {
         return Ok(None);
     };
-    draft.participant(&terms.keeper)?;
+    let keeper = operators_own(draft)?;
     let brand = draft.unit(args.unit)?.brand.clone();
-    let own = draft.brand(&brand)?.participant == terms.keeper;
-    let Some(rate) = rate.filter(|_| args.ratio >= WHOLE && held.is_zero() && !own) else {
+    let issuer = draft.brand(&brand)?.participant.clone();
+    // It comes to owe for points that it issues, and to somebody else than who takes them.
+    consents(draft, asked, &issuer)?;
+    let Some(rate) = rate.filter(|_| args.ratio >= WHOLE && held.is_zero() && issuer != keeper) else {
         let about =
-            "issuance: a ratio of 1,000,000 or more, another holder than the issuer, nothing held yet";
+            "issuance: a ratio of 1,000,000 or more, of another issuer than the operator, nothing held yet";
         return Err(Refused::about(Refusal::SettingInvalid, about).into());
     };
     let network = draft.network()?;
@@ -176,7 +179,7 @@ fn filled_at_issuance(
         let network = Network { funded: true, ..(*network).clone() };
         draft.put(PartKey::Public, Name::Network, Some(Record::Network(network)))?;
     }
-    Ok(Some(AtIssuance { keeper: terms.keeper.clone(), breakage_to: terms.breakage_to, rate }))
+    Ok(Some(AtIssuance { keeper, breakage_to: terms.breakage_to, rate }))
 }
 
 /// Tops cover or a reserve up, or takes some of it back.

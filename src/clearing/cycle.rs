@@ -62,7 +62,8 @@ pub enum Move {
     PayIn,
     /// Says that not everybody paid.
     Shortfall,
-    /// Covers what is missing, in a `currency` or in all; at most `tranche` of each by `operator`. Two approvers sign.
+    /// Covers what is missing, in a `currency` or in all; at most `tranche` of each by the operator's
+    /// participant. Two approvers sign.
     Cover,
     /// Lets the payment orders of a `currency` leave in a `file` of this SHA-256. Two approvers sign.
     PayOut,
@@ -95,10 +96,7 @@ pub struct MoveCycle {
     /// To pay out: SHA-256 of the file of payment orders.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub file: Option<Hash>,
-    /// To cover: the operator's participant.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub operator: Option<ParticipantId>,
-    /// To cover: most that the operator bears.
+    /// To cover: most that the operator's participant bears.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tranche: Option<Money>,
 }
@@ -114,7 +112,6 @@ impl MoveCycle {
             reason: None,
             currency: None,
             file: None,
-            operator: None,
             tranche: None,
         }
     }

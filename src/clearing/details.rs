@@ -10,7 +10,7 @@ use super::bank::{Bic, Iban};
 use super::cycle::now;
 use super::people::{analyst, two_people};
 use crate::book::{Details, DetailsVersion, Draft, Name, PartKey, Principal, Record, Stop};
-use crate::network::{Asked, person, signer, two_approvers};
+use crate::network::{Asked, person, signer, spoken_for, two_approvers, unspoken};
 use crate::sign::Purpose;
 use crate::types::{
     Currency, Date, Hash, Ident, Malformed, ParticipantId, Refusal, Refused, b64_decode, encode,
@@ -100,8 +100,8 @@ impl SaltedDetails {
     }
 }
 
-/// `details.set`, signed by the root of the participant's brand and approved by two of its approvers. For a participant that never
-/// set any, a franchisee without a brand say, by an analyst and two of the operator's approvers.
+/// `details.set`, signed by the root of the brand that speaks for the participant and approved by two of its approvers. For a
+/// participant without a brand, a franchisee say, by an analyst and two of the operator's approvers.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetDetails {
@@ -158,21 +158,21 @@ fn put(
     draft.put(part, name, Some(Record::DetailsVersion(one)))
 }
 
-/// Whether the participant's own brand asks; else it is the house.
+/// Whether the brand that speaks for the participant asks; else it is the house, for one that has no brand.
 pub(super) fn own_brand(draft: &mut Draft, asked: &Asked, who: &ParticipantId) -> Result<bool, Stop> {
     let purposes = [Purpose::BrandRoot, Purpose::Operations];
     let key = signer(draft, asked.kid, &purposes)?;
-    match &key.owner {
-        Principal::Operator => {
-            two_people(draft, asked)?;
-            Ok(false)
-        }
-        Principal::Brand(brand) if draft.brand(brand)?.participant == *who => {
-            two_approvers(draft, asked, &key.owner)?;
-            Ok(true)
-        }
-        _ => Err(Refused::about(Refusal::KeyOwner, asked.kid).into()),
+    if key.owner == Principal::Operator {
+        unspoken(draft, who)?;
+        two_people(draft, asked)?;
+        return Ok(false);
     }
+    let own = spoken_for(draft, &key)?;
+    if own != *who {
+        return Err(Refused::about(Refusal::KeyOwner, format!("{own} is not {who}")).into());
+    }
+    two_approvers(draft, asked, &key.owner)?;
+    Ok(true)
 }
 
 /// Takes the commitment to a new version of bank details; it does not count yet.
@@ -184,10 +184,6 @@ pub fn set_details(draft: &mut Draft, asked: &Asked, args: &SetDetails) -> Resul
         return Err(Refused::about(Refusal::SettingInvalid, format!("currency {currency}")).into());
     }
     let mut have = head(draft, who, currency)?;
-    if !own && have.newest > 0 && !version(draft, who, currency, have.newest)?.house {
-        let about = format!("{who} sets its own bank details: two approvers of its brand sign");
-        return Err(Refused::about(Refusal::KeyOwner, about).into());
-    }
     let next = have.newest.saturating_add(1);
     if args.version != next {
         return Err(Refused::about(Refusal::SerialStale, format!("the next version is {next}")).into());

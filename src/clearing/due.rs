@@ -9,7 +9,7 @@ use super::cycle::now;
 use super::people::{analyst, speaks_for, two_people};
 use super::wrong::Unsound;
 use crate::book::{Draft, Due, DueClaim, Name, PartKey, Principal, Record, Stop, Used};
-use crate::network::{Asked, signer};
+use crate::network::{Asked, signer, unspoken};
 use crate::sign::Purpose;
 use crate::types::{Currency, Fingerprint, Ident, Money, ParticipantId, Refusal, Refused};
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// Most claims that wait for their creditor's word, of what is due between two.
 const MOST_CLAIMS: usize = 20;
 
-/// `due.claim`, signed by a key of the debtor's brand: it paid. For a debtor without a brand by an analyst, with the
+/// `due.claim`, signed by a key of the brand that speaks for the debtor: it paid. For a debtor without a brand by an analyst, with the
 /// approvals of two of the operator's approvers.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -34,7 +34,7 @@ pub struct ClaimDue {
     pub reference: Ident,
 }
 
-/// `due.confirm`, signed by a key of the creditor's brand: it was paid. For a creditor without a brand by an analyst, with
+/// `due.confirm`, signed by a key of the brand that speaks for the creditor: it was paid. For a creditor without a brand by an analyst, with
 /// the approvals of two of the operator's approvers.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -67,6 +67,7 @@ fn by(draft: &mut Draft, asked: &Asked, who: &ParticipantId, is: &str) -> Result
     let by = match &key.owner {
         Principal::Operator => {
             analyst(draft, asked.kid)?;
+            unspoken(draft, who)?;
             two_people(draft, asked)?;
             who.clone()
         }

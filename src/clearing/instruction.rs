@@ -11,7 +11,7 @@ use super::stage::{InstructionStep, instruction_stage};
 use super::write_off::write_off;
 use crate::book::{Draft, Fate, Instruction, Name, PartKey, Record, Stop, Way};
 use crate::network::Asked;
-use crate::types::{Hash, InstructionId, Money, ParticipantId, Refusal, Refused};
+use crate::types::{Hash, InstructionId, Money, Refusal, Refused};
 use serde::{Deserialize, Serialize};
 
 /// `instruction.move`, signed by an analyst.
@@ -25,15 +25,12 @@ pub struct MoveInstruction {
     /// To send a payment order that was issued again: SHA-256 of the file that it leaves in.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub file: Option<Hash>,
-    /// To write off: the operator's participant, which bears what is missing and has what is too much.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub operator: Option<ParticipantId>,
 }
 
 impl MoveInstruction {
     /// A step with nothing but its name.
     pub fn bare(instruction: InstructionId, step: InstructionStep) -> Self {
-        Self { instruction, step, file: None, operator: None }
+        Self { instruction, step, file: None }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Objections: a participant does not agree with what a cycle says that it owes or is owed.
 //!
 //! Owns: filing and answering them, and carrying what was accepted to the open cycle.
-//! Promises: what is carried leaves one cycle and enters another in one entry; silence accepts the cycle.
+//! Promises: what is carried leaves one cycle and enters another in one entry; silence accepts the cycle. No participant has
+//! more than a handful of objections to a cycle waiting.
 //! Refuses to know: who is right; a dispute decides about the payment itself.
 
 use super::cycle::store;
@@ -14,8 +15,11 @@ use serde::{Deserialize, Serialize};
 
 /// Most objections to one cycle that wait for an answer.
 const MOST_OPEN: u32 = 10_000;
+/// Most of them of one participant: so that none takes the others' time, and the cycle with it.
+const MOST_OF_ONE: i64 = 50;
 
-/// `objection.file`, signed by a key of the debtor's or the creditor's brand, while the cycle is reviewed.
+/// `objection.file`, signed by a key of the brand that speaks for the debtor or for the creditor, while the cycle is
+/// reviewed. At most 50 of one participant wait for an answer.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileObjection {
@@ -68,6 +72,7 @@ pub fn file_objection(draft: &mut Draft, asked: &Asked, args: &FileObjection) ->
     if args.amount.is_zero() || args.amount.get() > most {
         return Err(Refused::about(Refusal::ObjectionInvalid, format!("amount: 1 to {most}")).into());
     }
+    waiting(draft, args.cycle, &by, 1)?;
     closing.objections =
         closing.objections.checked_add(1).filter(|n| *n <= MOST_OPEN).ok_or(Refusal::TooLarge)?;
     let objection = Objection {
@@ -84,6 +89,20 @@ pub fn file_objection(draft: &mut Draft, asked: &Asked, args: &FileObjection) ->
     };
     put(draft, ObjectionId { seq: draft.seq, part: 0 }, objection)?;
     store(draft, args.cycle, closing)
+}
+
+/// Counts the objections of a participant to a cycle that wait for an answer.
+fn waiting(draft: &mut Draft, cycle: u64, who: &ParticipantId, change: i64) -> Result<(), Stop> {
+    let name = Name::Objecting(cycle, who.clone());
+    let after = draft.total(&name)?.saturating_add(change);
+    if after > MOST_OF_ONE {
+        let about = format!(
+            "{who} has {MOST_OF_ONE} objections to cycle {cycle} that wait, the most there may be: wait for answers, or \
+             object once to what is owed on balance"
+        );
+        return Err(Refused::about(Refusal::ObjectionInvalid, about).into());
+    }
+    draft.put(PartKey::Participant(who.clone()), name, Some(Record::Total(after)))
 }
 
 fn put(draft: &mut Draft, id: ObjectionId, objection: Objection) -> Result<(), Stop> {
@@ -129,6 +148,7 @@ pub fn answer_objection(draft: &mut Draft, asked: &Asked, args: &AnswerObjection
     }
     objection.answer = Some((args.answer, args.reason.clone()));
     closing.objections = closing.objections.saturating_sub(1);
+    waiting(draft, cycle, &objection.by, -1)?;
     if args.answer == Answered::Accepted {
         // Others may have been accepted since it was filed, and a payment may be of another cycle: what is put off is never
         // more than is owed in this one, so nobody who owes comes to be owed.

@@ -7,34 +7,23 @@
 pub(super) use crate::network::analyst;
 
 use crate::book::{Draft, Principal, Stop};
-use crate::network::{Asked, signer, two_approvers, unless_refused};
+use crate::network::{Asked, consents, signer, speaker, spoken_for, two_approvers};
 use crate::sign::Purpose;
-use crate::types::{Kid, ParticipantId, Refusal, Refused};
+use crate::types::{Kid, ParticipantId};
 
 /// Requires the approvals of two of the operator's approvers, of whom neither is who asks.
 pub(super) fn two_people(draft: &mut Draft, asked: &Asked) -> Result<(), Stop> {
     two_approvers(draft, asked, &Principal::Operator).map(drop)
 }
 
-/// The participant for which a brand's key speaks.
+/// The participant for which a key speaks: one of the brand that speaks for it.
 pub(super) fn speaks_for(draft: &mut Draft, kid: Kid) -> Result<ParticipantId, Stop> {
     let key = signer(draft, kid, &[Purpose::Issuing, Purpose::Approver, Purpose::BrandRoot])?;
-    match &key.owner {
-        Principal::Brand(brand) => Ok(draft.brand(brand)?.participant.clone()),
-        _ => Err(Refused::about(Refusal::KeyOwner, kid).into()),
-    }
+    spoken_for(draft, &key)
 }
 
-/// Requires the consent of whose money it is: an approval by the root or an approver of its brand. For a participant
-/// without a brand the operator's two people stand.
+/// Requires the consent of whose money it is: an approval by the root or an approver of the brand that speaks for it. For a
+/// participant without a brand the operator's two people stand.
 pub(super) fn consented(draft: &mut Draft, asked: &Asked, who: &ParticipantId) -> Result<(), Stop> {
-    for kid in &asked.approvals {
-        let key = unless_refused(signer(draft, *kid, &[Purpose::BrandRoot, Purpose::Approver]))?;
-        let Some(Principal::Brand(brand)) = key.map(|key| key.owner.clone()) else { continue };
-        if draft.brand(&brand)?.participant == *who {
-            return Ok(());
-        }
-    }
-    let about = format!("{who} consents: its brand's root or an approver of it signs, too");
-    Err(Refused::about(Refusal::EvidenceMissing, about).into())
+    if speaker(draft, who)?.is_none() { Ok(()) } else { consents(draft, asked, who) }
 }

@@ -12,6 +12,7 @@ use super::stage::{Stage, side};
 use crate::book::{
     Closing, CoverChange, CoverStep, Draft, Fate, Funding, Line, Name, PartKey, Record, Stop, Sums, Tag,
 };
+use crate::network::operators_own;
 use crate::prices::funding;
 use crate::types::{CauseId, Currency, InstructionId, Kid, Money, ParticipantId, Refusal, Refused};
 use std::collections::BTreeMap;
@@ -123,12 +124,10 @@ pub(super) fn cover(
     closing: &mut Closing,
     args: &MoveCycle,
 ) -> Result<(), Stop> {
-    if args.operator.is_some() != args.tranche.is_some() {
-        return Err(Refused::about(Refusal::TokenPayload, "operator, tranche: together").into());
-    }
-    if let Some(operator) = &args.operator {
-        draft.participant(operator)?;
-    }
+    let operator = match args.tranche {
+        Some(_) => Some(operators_own(draft)?),
+        None => None,
+    };
     if let Some(currency) = args.currency
         && !closing.sums.iter().any(|s| s.currency == currency && side(closing, s) == Stage::Shortfall)
     {
@@ -142,7 +141,7 @@ pub(super) fn cover(
         let wanted = args.currency.is_none_or(|wanted| wanted == currency);
         if wanted && closing.sums.iter().any(short) {
             let tranche = args.tranche.unwrap_or_default().get();
-            let mut fall = Fall { by, cycle, currency, unit, args, tranche };
+            let mut fall = Fall { by, cycle, currency, unit, operator: operator.clone(), tranche };
             fall.cover(draft, closing, &who)?;
         }
     }
@@ -150,18 +149,19 @@ pub(super) fn cover(
 }
 
 /// The waterfall of one currency.
-struct Fall<'a> {
+struct Fall {
     /// The key that asked for it.
     by: Kid,
     cycle: u64,
     currency: Currency,
     unit: u64,
-    args: &'a MoveCycle,
+    /// The operator's participant, if it bears something.
+    operator: Option<ParticipantId>,
     /// What the operator still bears.
     tranche: u64,
 }
 
-impl Fall<'_> {
+impl Fall {
     fn cover(&mut self, draft: &mut Draft, closing: &mut Closing, who: &[ParticipantId]) -> Result<(), Stop> {
         let (cycle, currency) = (self.cycle, self.currency);
         let name = |who: &ParticipantId| Name::Line(cycle, who.clone(), currency);
@@ -194,11 +194,11 @@ impl Fall<'_> {
         let id = line.instruction.ok_or_else(|| Stop::Bug("a payer without an instruction".into()))?;
         let hole = line.open();
         let funding = funding(draft, defaulter, self.currency)?.unwrap_or_default();
-        let operator = self.args.operator.as_ref().filter(|operator| *operator != defaulter);
+        let operator = self.operator.clone().filter(|operator| operator != defaulter);
         let has = Tranches {
             cover: funding.cover.get(),
             fund: funding.fund.get(),
-            operator: operator.map_or(0, |_| self.tranche),
+            operator: operator.as_ref().map_or(0, |_| self.tranche),
         };
         // Whose orders left is paid in full, whatever came back of what was paid in.
         let left = sums_of(closing, self.currency)?.file.is_some();
@@ -217,7 +217,7 @@ impl Fall<'_> {
             return Err(Refused::about(Refusal::CycleOpenWork, about).into());
         }
         self.draw_own(draft, defaulter, &borne)?;
-        if let Some(operator) = operator {
+        if let Some(operator) = &operator {
             self.tranche = self.tranche.saturating_sub(borne.operator);
             self.owe(draft, id, defaulter, operator, borne.operator)?;
         }

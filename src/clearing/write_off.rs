@@ -10,6 +10,7 @@ use super::import::{change_line, sums_of};
 use super::instruction::MoveInstruction;
 use super::schedule::tolerance;
 use crate::book::{Closing, Draft, Instruction, Stop, Tag, Way};
+use crate::network::operators_own;
 use crate::types::{CauseId, InstructionId, Money, ParticipantId, Refusal, Refused};
 
 /// Writes off what is missing of a pay-in, or too much.
@@ -18,11 +19,7 @@ pub(super) fn write_off(
     args: &MoveInstruction,
     one: &mut Instruction,
 ) -> Result<(), Stop> {
-    let bearer = args
-        .operator
-        .clone()
-        .ok_or_else(|| Refused::about(Refusal::TokenPayload, "operator: who bears it; this step needs it"))?;
-    draft.participant(&bearer)?;
+    let bearer = operators_own(draft)?;
     if one.way == Way::Out || bearer == one.participant {
         let about = "only what a payer is off by is written off, and another bears it";
         return Err(Refused::about(Refusal::InstructionStage, about).into());

@@ -80,7 +80,7 @@ struct Show {
 #[command(after_help = "Examples:
   tallyhouse keys certify br_harvest issuing --purpose issuing
   tallyhouse keys certify br_harvest till-7 --purpose till --store s12 --till t7 --participant pa_harvest
-  tallyhouse keys certify operator desk --purpose operations --by root-1 --by root-2
+  tallyhouse keys certify operator desk --purpose operations --person ana --by root-1 --by root-2
   tallyhouse keys certify br_harvest --public @held.json --purpose issuing --held-per-account-day 5000 --held-per-day 200000
 Prints the certificate and the approval by the new key as lines, or as a request with --json. Of a key that the network
 holds (/v1/held-keys) only the public half is known here: the network adds the approval when it is sent to /v1/keys.")]
@@ -364,6 +364,12 @@ impl By {
 
 fn certify(args: Certify, keys: &KeyFolder, context: &mut Context<'_>) -> Result<(), CliError> {
     let now = context.now()?;
+    let somebodys = matches!(args.purpose, Purpose::Approver | Purpose::Operations);
+    if somebodys != args.person.is_some() {
+        let about =
+            "the certificate of an approver or operations key, and no other, says whose it is: --person";
+        return Err(CliError::usage(about));
+    }
     let (key, own) = match &args.public {
         Some(public) => (public_key(&context.text(public)?)?, None),
         None => {

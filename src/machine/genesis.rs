@@ -117,6 +117,7 @@ impl Genesis {
             fees: false,
             taxed: false,
             funded: false,
+            operator: None,
             driven: self.driven,
             frozen: false,
         };

@@ -24,7 +24,7 @@ pub enum Concerned {
     Unit(UnitCode),
     /// The holder of this account, and the brand of its unit.
     Account(AccountId),
-    /// The brands that this participant answers for.
+    /// The brand that speaks for this participant.
     Participant(ParticipantId),
     /// The owner of this key.
     Key(Kid),
@@ -39,13 +39,13 @@ pub enum Concerned {
 pub enum Reader {
     /// The operator, or an auditor under contract: everything.
     Operator,
-    /// A brand: what concerns it, its units or its participant.
+    /// A brand: what concerns it, its units or the participant that it speaks for.
     Brand {
         /// The brand.
         brand: BrandId,
         /// Its units.
         units: Vec<UnitCode>,
-        /// The participants that it belongs to.
+        /// The participant that it speaks for, if it does for one.
         participants: Vec<ParticipantId>,
     },
     /// The holder of these accounts.
@@ -230,7 +230,8 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
         | Name::DetailsVersion(participant, ..)
         | Name::Funding(participant, _)
         | Name::Line(_, participant, _)
-        | Name::Net(_, participant, _) => all.push(Concerned::Participant(participant.clone())),
+        | Name::Net(_, participant, _)
+        | Name::Objecting(_, participant) => all.push(Concerned::Participant(participant.clone())),
         Name::Dispute(_) => {
             let both = record.and_then(Record::dispute).map(|one| [&one.filer, &one.target]);
             all.extend(both.into_iter().flatten().map(|one| Concerned::Participant(one.clone())));

@@ -2,6 +2,7 @@
 
 use super::register::put_key;
 use super::signer::{Asked, brand_root, operator, unless_refused};
+use super::speaking::speakers_root;
 use super::sponsors;
 use crate::book::{Budget, Draft, KeyRecord, KeyState, Name, PartKey, Principal, Record, Stop, TillTerms};
 use crate::sign::{HeldCaps, KeyBudget, KeyCert, Purpose};
@@ -53,9 +54,10 @@ pub fn certify(draft: &mut Draft, asked: &Asked, cert: &KeyCert) -> Result<(), S
     }
     if let (Some(till), Principal::Brand(brand)) = (&cert.till, &owner) {
         draft.participant(&till.participant)?;
-        // What a till takes is owed to its legal entity, which owes what it gives back. That another than the
-        // brand's own (a franchisee, say) agreed is the operator's to confirm.
-        if draft.brand(brand)?.participant != till.participant {
+        // What a till takes is owed to its legal entity, which owes what it gives back. Another than the brand's own
+        // agrees by its own brand; for one without a brand (a franchisee, say) it is the operator's to confirm.
+        let other = draft.brand(brand)?.participant != till.participant;
+        if other && speakers_root(draft, asked, &till.participant)?.is_none() {
             operator(draft, asked)?;
         }
         if let Some(limits) = &till.limits
@@ -69,8 +71,11 @@ pub fn certify(draft: &mut Draft, asked: &Asked, cert: &KeyCert) -> Result<(), S
     if let Some(held) = &cert.held {
         check_held(cert, held)?;
     }
-    if cert.person.is_some() && !matches!(cert.purpose, Purpose::Approver | Purpose::Operations) {
-        return Err(Refused::about(Refusal::TokenPayload, "person: of approver and operations keys").into());
+    // Where two people are needed, a key that says of nobody whose it is could be anybody's.
+    if cert.person.is_some() != matches!(cert.purpose, Purpose::Approver | Purpose::Operations) {
+        let about =
+            "person: whose key it is, in certificates of approver and operations keys, and only there";
+        return Err(Refused::about(Refusal::TokenPayload, about).into());
     }
     let till = cert.till.clone().map(|t| TillTerms {
         store: t.store,

@@ -1,6 +1,6 @@
 //! The network: participants, brands, keys, budgets, units, accounts' opening, freezing.
 //!
-//! Owns: who is in the network, which key may sign what, and the public settings of units.
+//! Owns: who is in the network, which key may sign what, who speaks for whom, and the public settings of units.
 //! Promises: a key's validity is judged at the entry's own time, here and nowhere else.
 //! Refuses to know: what points are worth and how they are paid with.
 
@@ -9,6 +9,7 @@ mod freeze;
 mod keys;
 mod register;
 mod signer;
+mod speaking;
 mod sponsors;
 mod tier;
 mod units;
@@ -24,5 +25,6 @@ pub use register::{
     register_participant,
 };
 pub use signer::{Asked, analyst, is_active, operator, person, signer, two_approvers, unless_refused};
+pub use speaking::{consents, operators_own, speaker, speakers_root, spoken_for, unspoken};
 pub use tier::{SetTier, set_tier};
 pub use units::{DefineUnit, define_unit};

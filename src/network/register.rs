@@ -1,9 +1,10 @@
 //! Participants, brands and accounts come into the network.
 
 use super::signer::{Asked, operator, signer, unless_refused};
+use super::speaking::speakers_root;
 use crate::book::{
-    Account, Brand, Draft, KeyRecord, KeyState, Name, PartKey, Participant, Principal, Record, Roll, Root,
-    Stop,
+    Account, Brand, Draft, KeyRecord, KeyState, Name, Network, PartKey, Participant, Principal, Record, Roll,
+    Root, Stop,
 };
 use crate::sign::{PublicKey, Purpose};
 use crate::types::{AccountId, BrandId, Currency, ParticipantId, Refusal, Refused, UnitCode};
@@ -17,6 +18,10 @@ pub struct RegisterParticipant {
     pub participant: ParticipantId,
     /// The currency it settles in.
     pub currency: Currency,
+    /// It is the operator's own: it bears what is written off and the operator's part of a shortfall, and holds reserves.
+    /// At most one is, and stays so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub operator: bool,
 }
 
 /// Registers a legal entity.
@@ -36,11 +41,21 @@ pub fn register_participant(
     draft.put(PartKey::Public, Name::Roll, Some(Record::Roll(Roll { participants })))?;
     let enrolled = Record::Enrolled(args.participant.clone());
     draft.put(PartKey::Public, Name::Enrolled(number), Some(enrolled))?;
-    let record = Record::Participant(Participant { currency: args.currency });
+    if args.operator {
+        let network = (*draft.network()?).clone();
+        if let Some(have) = &network.operator {
+            let about = format!("operator: {have} is the operator's participant, and stays so");
+            return Err(Refused::about(Refusal::AlreadyExists, about).into());
+        }
+        let network = Network { operator: Some(args.participant.clone()), ..network };
+        draft.put(PartKey::Public, Name::Network, Some(Record::Network(network)))?;
+    }
+    let record = Record::Participant(Participant { currency: args.currency, speaker: None });
     draft.put(PartKey::Public, Name::Participant(args.participant.clone()), Some(record))
 }
 
-/// `brand.register`, signed by the brand's own root, approved by the operator.
+/// `brand.register`, signed by the brand's own root, approved by the operator. The first brand that is registered for a
+/// participant speaks for it; a further one needs an approval by the root of that brand, and does not.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterBrand {
@@ -69,6 +84,12 @@ pub fn register_brand(draft: &mut Draft, asked: &Asked, args: &RegisterBrand) ->
     let recovery = args.recovery.map(|key| key.kid());
     if recovery.is_some_and(|kid| !asked.approvals.contains(&kid)) {
         return Err(Refused::about(Refusal::EvidenceMissing, "the recovery key signs an approval").into());
+    }
+    if speakers_root(draft, asked, &args.participant)?.is_none() {
+        let before = (*draft.participant(&args.participant)?).clone();
+        let spoken = Participant { speaker: Some(args.brand.clone()), ..before };
+        let name = Name::Participant(args.participant.clone());
+        draft.put(PartKey::Public, name, Some(Record::Participant(spoken)))?;
     }
     let brand = Brand { participant: args.participant.clone(), root: Root { root, recovery }, frozen: false };
     draft.put(PartKey::Public, Name::Brand(args.brand.clone()), Some(Record::Brand(brand)))?;

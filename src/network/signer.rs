@@ -92,7 +92,8 @@ pub fn two_approvers(draft: &mut Draft, asked: &Asked, owner: &Principal) -> Res
     let (mut keys, mut people) = (vec![], vec![person(&*draft.key(asked.kid)?)?]);
     for kid in &asked.approvals {
         let key = unless_refused(signer(draft, *kid, &[Purpose::Approver]))?;
-        let Some(key) = key.filter(|key| key.owner == *owner) else { continue };
+        // Whose key names nobody counts as nobody.
+        let Some(key) = key.filter(|key| key.owner == *owner && key.person.is_some()) else { continue };
         let person = person(&key)?;
         if !people.contains(&person) {
             keys.push(*kid);
@@ -102,7 +103,10 @@ pub fn two_approvers(draft: &mut Draft, asked: &Asked, owner: &Principal) -> Res
     if keys.len() >= 2 {
         return Ok(keys);
     }
-    let about = format!("two approvers of {owner}, {} signed", keys.len());
+    let about = format!(
+        "two approver keys of {owner} sign, of two persons by their certificates, neither of them who asks: {} did",
+        keys.len()
+    );
     Err(Refused::about(Refusal::PeopleMissing, about).into())
 }
 

@@ -1,11 +1,13 @@
 //! Sponsors' budgets: what both brands agree to when another brand's key may award a unit's points.
 //!
 //! Owns: who must agree to such a budget, and which of them are live in a unit.
-//! Promises: nothing is granted or raised unless the issuer's root and the sponsor's both stand behind it; each of them alone
+//! Promises: nothing is granted or raised unless the issuer's root and the sponsor's both stand behind it, and the root of the
+//! brand that speaks for who pays, if that is another; each of the two alone
 //! may lower or close it. Whose budget is live is named in the unit's list until it is closed or has ended.
 //! Refuses to know: what points cost.
 
 use super::signer::{Asked, brand_root, unless_refused};
+use super::speaking::speakers_root;
 use crate::book::{Budget, Draft, KeyRecord, Name, PartKey, Principal, Record, Sponsor, Stop};
 use crate::sign::{KeyBudget, Purpose, SponsorTerms};
 use crate::types::{BrandId, Kid, Money, Refusal, Refused};
@@ -69,7 +71,9 @@ pub(super) fn check(
     }
     for approval in &asked.approvals {
         if unless_refused(brand_root(draft, *approval))?.as_ref() == Some(sponsor) {
-            return Ok(());
+            // Its participant comes to owe for another's points: that is for the brand to say which speaks for it.
+            let pays = draft.brand(sponsor)?.participant.clone();
+            return speakers_root(draft, asked, &pays).map(drop);
         }
     }
     let about = format!("sponsored: the root of {sponsor} approves what is granted or raised");

@@ -11,7 +11,8 @@ use crate::book::{
 };
 use crate::network::Asked;
 use crate::prices::{
-    Reserved, accept, end_firm, keeper_of, payment_fees, price_now, reserve, tax_now, voluntary,
+    Reserved, Spend, accept, end_firm, end_pledge, keep_pledge, keeper_of, payment_fees, pledge, price_now,
+    reserve, tax_now, voluntary,
 };
 use crate::sign::{Sale, optional_objects};
 use crate::types::{
@@ -128,6 +129,9 @@ pub fn authorise(
     };
     if args.capture {
         step(draft, bill.id, &mut payment, Step::Capture { amount: args.amount, last: true })?;
+        for share in &mut payment.shares {
+            (share.reserved, share.paired) = (false, false);
+        }
     }
     let id = bill.id;
     draft.put(PartKey::Brand(brand), Name::Payment(id), Some(Record::Payment(payment)))?;
@@ -201,8 +205,8 @@ pub(super) fn share_of(
         true => None,
         false => keeper_of(draft, code, participant)?,
     };
-    let (amount, price, firm) = (sale.amount, price.version, false);
-    Ok(OfferedShare { unit: code, amount, points, obligation, issuer, keeper, price, tax, firm })
+    let (amount, price, firm, pledge) = (sale.amount, price.version, false, None);
+    Ok(OfferedShare { unit: code, amount, points, obligation, issuer, keeper, price, tax, firm, pledge })
 }
 
 /// Holds the points of one share at today's prices.
@@ -247,26 +251,35 @@ fn hold_points(
     firm_until: Option<Time>,
 ) -> Result<ShareTerms, Stop> {
     let payer = terms.payer().clone();
-    let OfferedShare { unit, amount, points, obligation, issuer, keeper, price, tax, firm } = terms;
+    let OfferedShare { unit, amount, points, obligation, issuer, keeper, price, tax, firm, pledge: held } =
+        terms;
     if points > agreed.points {
         return Err(Refused::about(Refusal::ConsentExceeded, format!("{points} {unit} are needed")).into());
     }
     if let Some(id) = agreed.open {
         draw(draft, bill.brand, id, points)?;
     }
-    // What is captured in the same entry is a debt at once, and reserves nothing.
-    let deadline = (!args.capture).then_some(bill.deadline);
-    let shop = &bill.till.participant;
+    let (shop, currency, deadline) = (&bill.till.participant, args.currency, bill.deadline);
+    let until = (!args.capture).then_some(deadline);
+    let spend = Spend { unit, points, issuer: &issuer, currency, owed: obligation, until };
+    let backed = match firm_until.zip(held) {
+        Some((until, held)) => end_pledge(draft, &spend, held, until)?,
+        None => pledge(draft, &spend)?,
+    };
+    let kept = match &backed {
+        Some((holder, amount)) => keep_pledge(draft, &spend, holder, *amount)?,
+        None => None,
+    };
+    // What is captured in the same entry is reserved until then, so that no other share takes the same headroom.
     let Reserved { any: reserved, paired } = match firm_until.filter(|_| firm) {
         // Headroom was held for it, so it is not asked for again.
         Some(until) => {
-            end_firm(draft, &payer, shop, args.currency, obligation, until)?;
-            match deadline {
-                Some(deadline) => reserve(draft, &payer, Some(shop), args.currency, deadline, obligation)?,
-                None => Reserved::default(),
-            }
+            end_firm(draft, &payer, shop, currency, obligation, until)?;
+            reserve(draft, &payer, Some(shop), currency, deadline, obligation)?
         }
-        None => voluntary(draft, &payer, shop, args.currency, obligation, deadline)?,
+        // The issuer itself, to who holds its reserve: the reserve pays, and what it lacks was asked for.
+        None if backed.is_some() && payer == issuer => Reserved::default(),
+        None => voluntary(draft, &payer, shop, currency, obligation, Some(deadline))?,
     };
     draft.hold(agreed.account, bill.id, bill.deadline, points)?;
     let share = Record::Share(Share { account: agreed.account, taken: vec![] });
@@ -284,6 +297,7 @@ fn hold_points(
         tax,
         reserved,
         paired,
+        pledge: kept,
         charged,
         disputes: vec![],
         won,

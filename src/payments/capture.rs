@@ -1,6 +1,7 @@
 //! Capture, void, refund: three ways to move a payment's n = captured − refunded.
 
 use super::fees::{Reached, book_fees};
+use super::headroom::give_back as give_headroom_back;
 use super::limits::{Way, draw_held, draw_till};
 use super::own_payment;
 use crate::book::{
@@ -8,7 +9,7 @@ use crate::book::{
     TillTerms,
 };
 use crate::network::Asked;
-use crate::prices::{Sides, owe_for_points, release};
+use crate::prices::{Sides, owe_for_points};
 use crate::sign::{HeldCaps, Sale};
 use crate::types::{Kid, Money, PaymentId, Points, Refusal, Refused, Time};
 use serde::{Deserialize, Serialize};
@@ -144,12 +145,12 @@ fn book_by(
 }
 
 /// points(n) = ceil(P·n/X).
-fn points_at(share: &ShareTerms, n: Money, of: Money) -> Result<Points, Stop> {
+pub(super) fn points_at(share: &ShareTerms, n: Money, of: Money) -> Result<Points, Stop> {
     Ok(share.points.share_ceil(n.get(), of.get()).ok_or(Refusal::AmountTooLarge)?)
 }
 
 /// obligation(n) = floor(O·n/X).
-fn obligation_at(share: &ShareTerms, n: Money, of: Money) -> Result<Money, Stop> {
+pub(super) fn obligation_at(share: &ShareTerms, n: Money, of: Money) -> Result<Money, Stop> {
     Ok(share.obligation.share_floor(n.get(), of.get()).ok_or(Refusal::AmountTooLarge)?)
 }
 
@@ -192,6 +193,7 @@ pub(super) fn step(draft: &mut Draft, id: PaymentId, payment: &mut Payment, what
     if matches!(what, Step::Refund { .. }) {
         beside_charge_backs(draft, payment, before, after)?;
     }
+    let mut pledges = vec![];
     for terms in &payment.shares {
         let mut share = (*draft.share(id, terms.unit)?).clone();
         let (had, has) =
@@ -211,10 +213,13 @@ pub(super) fn step(draft: &mut Draft, id: PaymentId, payment: &mut Payment, what
         }
         let key = PartKey::Holder(share.account);
         draft.put(key, Name::Share(id, terms.unit), Some(Record::Share(share)))?;
-        if terms.reserved && open {
-            give_headroom_back(draft, payment, terms, before, after)?;
+        if open {
+            pledges.push(give_headroom_back(draft, payment, terms, before, after)?);
         }
         book_obligation(draft, id, payment, terms, before, after)?;
+    }
+    for (terms, pledge) in payment.shares.iter_mut().zip(pledges) {
+        terms.pledge = pledge;
     }
     book_fees(draft, id, payment, reached)
 }
@@ -246,22 +251,6 @@ fn beside_charge_backs(
         }
     }
     Err(Refused::about(Refusal::RefundExceeded, about).into())
-}
-
-/// What was reserved for a share is a debt once it is captured; what never will be is given back.
-fn give_headroom_back(
-    draft: &mut Draft,
-    payment: &Payment,
-    terms: &ShareTerms,
-    before: Money,
-    after: Money,
-) -> Result<(), Stop> {
-    let x = payment.amount;
-    let kept = if payment.closed { x } else { after.max(before) };
-    let (had, has) = (obligation_at(terms, before, x)?, obligation_at(terms, kept, x)?);
-    let amount = has.minus(had).unwrap_or_default();
-    let creditor = terms.paired.then_some(&payment.participant);
-    release(draft, terms.payer(), creditor, payment.currency, payment.deadline, amount)
 }
 
 /// Adds a lot at the end; joined with the last one if they are alike, which keeps the order.
@@ -380,6 +369,7 @@ mod tests {
             tax: None,
             reserved: false,
             paired: false,
+            pledge: None,
             charged: Money::ZERO,
             disputes: vec![],
             won: Money::ZERO,

@@ -7,14 +7,14 @@
 //! Refuses to know: prices; the offer has the amounts.
 
 use super::authorise::spendable;
-use super::offer::{close, obtainable, own_offer};
+use super::offer::{close, obtainable, of_exchange, own_offer};
 use crate::book::{
     Draft, Exchange, ExchangeFeeTerms, Name, OfferState, OfferTerms, PartKey, Principal, Record, Service,
     Shared, Stop, Supply,
 };
 use crate::network::{Asked, signer};
 use crate::points::issue_exchanged;
-use crate::prices::{Sides, draw_exchange, end_firm, owe_for_points, voluntary};
+use crate::prices::{Sides, draw_exchange, end_firm, end_pledge, owe_for_points, pledge, voluntary};
 use crate::sign::{Purpose, Sale};
 use crate::types::{AccountId, ExchangeId, Hash, Money, OfferId, Refusal, Refused, UnitCode};
 use serde::{Deserialize, Serialize};
@@ -58,11 +58,18 @@ pub fn exchange(draft: &mut Draft, asked: &Asked, args: &AgreeExchange) -> Resul
     let record =
         Exchange { offer: args.offer, account, terms: terms.clone(), charged, disputes: vec![], won };
     draft.put(PartKey::Holder(account), Name::Exchange(id), Some(Record::Exchange(record)))?;
+    let spend = of_exchange(&terms, None);
+    let backed = match terms.pledge {
+        Some(held) => end_pledge(draft, &spend, held, until)?,
+        None => pledge(draft, &spend)?,
+    };
     if terms.debtor != terms.creditor {
         let owed = terms.worth.signed();
         let payer = terms.payer();
         match terms.firm {
             true => end_firm(draft, payer, &terms.creditor, terms.currency, terms.worth, until)?,
+            // The issuer itself, to who holds its reserve: the reserve pays, and what it lacks is asked for.
+            false if backed.is_some() && *payer == terms.debtor => {}
             false => voluntary(draft, payer, &terms.creditor, terms.currency, terms.worth, None).map(drop)?,
         }
         let supply = match terms.tax {

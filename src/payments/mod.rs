@@ -11,6 +11,7 @@ mod chargeback;
 mod consent;
 mod exchange;
 mod fees;
+mod headroom;
 mod limits;
 mod offer;
 

@@ -10,13 +10,14 @@ use super::authorise::{Authorise, LONGEST_HOLD, MOST_SHARES, share_of, spendable
 use super::consent::Consent;
 use super::till;
 use crate::book::{
-    BillTerms, Draft, Draw, ExchangeTerms, Measure, Name, Offer, OfferState, OfferTerms, PartKey, Principal,
-    Record, Service, Stop, TillTerms,
+    BillTerms, Draft, Draw, ExchangeTerms, Measure, Name, Offer, OfferState, OfferTerms, OfferedShare,
+    PartKey, Principal, Record, Service, Stop, TillTerms,
 };
 use crate::network::{Asked, signer};
 use crate::prices::{
-    Exchanged, Fixed, accepts, end_firm, exchange_fee, exchange_fee_terms, exchange_prices, exchange_terms,
-    exchanged_less, fees_now, hold_firm, keeper_of, payment_fees, tax_now, with_fee,
+    Exchanged, Fixed, Spend, accepts, end_firm, end_pledge, exchange_fee, exchange_fee_terms,
+    exchange_prices, exchange_terms, exchanged_less, fees_now, hold_firm, keeper_of, payment_fees,
+    pledge_firm, tax_now, with_fee,
 };
 use crate::sign::{Purpose, Sale, objects, optional_object};
 use crate::types::{
@@ -146,8 +147,12 @@ pub fn make_offer(draft: &mut Draft, asked: &Asked, args: &MakeOffer) -> Result<
         (Some(wanted), None, Principal::Account(account)) => {
             let mut terms = offer_exchange(draft, *account, wanted)?;
             if args.firm {
-                let ExchangeTerms { creditor, currency, worth, .. } = &terms;
-                terms.firm = hold_firm(draft, terms.payer(), creditor, *currency, *worth, until)?;
+                let ExchangeTerms { debtor, creditor, currency, worth, .. } = &terms;
+                let pledged = pledge_firm(draft, &of_exchange(&terms, Some(until)), until)?;
+                if pledged.is_none() || terms.payer() != debtor {
+                    terms.firm = hold_firm(draft, terms.payer(), creditor, *currency, *worth, until)?;
+                }
+                terms.pledge = pledged;
             }
             draft.hold(*account, id, until, terms.source)?;
             OfferTerms::Exchange(terms)
@@ -158,7 +163,12 @@ pub fn make_offer(draft: &mut Draft, asked: &Asked, args: &MakeOffer) -> Result<
             let mut bill = offer_bill(draft, brand, till, wanted)?;
             for share in bill.shares.iter_mut().filter(|_| args.firm) {
                 let (shop, currency) = (&bill.participant, bill.currency);
-                share.firm = hold_firm(draft, share.payer(), shop, currency, share.obligation, until)?;
+                let last = Time::from_seconds(bill.deadline).filter(|_| !bill.capture);
+                let last = last.map_or(until, |last| last.max(until));
+                share.pledge = pledge_firm(draft, &of_share(share, currency, last), until)?;
+                if share.pledge.is_none() || *share.payer() != share.issuer {
+                    share.firm = hold_firm(draft, share.payer(), shop, currency, share.obligation, until)?;
+                }
             }
             OfferTerms::Payment(bill)
         }
@@ -189,18 +199,43 @@ pub fn cancel_offer(draft: &mut Draft, asked: &Asked, args: &CancelOffer) -> Res
 /// Gives back the headroom that is held for an offer.
 fn end_firm_of(draft: &mut Draft, offer: &Offer) -> Result<(), Stop> {
     match &offer.terms {
-        OfferTerms::Exchange(terms) if terms.firm => {
-            end_firm(draft, terms.payer(), &terms.creditor, terms.currency, terms.worth, offer.until)
+        OfferTerms::Exchange(terms) => {
+            if let Some(held) = terms.pledge {
+                end_pledge(draft, &of_exchange(terms, None), held, offer.until)?;
+            }
+            match terms.firm {
+                true => {
+                    end_firm(draft, terms.payer(), &terms.creditor, terms.currency, terms.worth, offer.until)
+                }
+                false => Ok(()),
+            }
         }
-        OfferTerms::Exchange(_) => Ok(()),
         OfferTerms::Payment(bill) => {
-            for share in bill.shares.iter().filter(|share| share.firm) {
+            for share in &bill.shares {
                 let (shop, currency) = (&bill.participant, bill.currency);
-                end_firm(draft, share.payer(), shop, currency, share.obligation, offer.until)?;
+                if let Some(held) = share.pledge {
+                    end_pledge(draft, &of_share(share, currency, offer.until), held, offer.until)?;
+                }
+                if share.firm {
+                    end_firm(draft, share.payer(), shop, currency, share.obligation, offer.until)?;
+                }
             }
             Ok(())
         }
     }
+}
+
+/// What an exchange spends, and what is owed for it.
+pub(super) fn of_exchange(terms: &ExchangeTerms, until: Option<Time>) -> Spend<'_> {
+    let owed = if terms.debtor == terms.creditor { Money::ZERO } else { terms.worth };
+    let (unit, points, issuer, currency) = (terms.from, terms.source, &terms.debtor, terms.currency);
+    Spend { unit, points, issuer, currency, owed, until }
+}
+
+/// What a share of a bill spends, and what is owed for it.
+fn of_share(share: &OfferedShare, currency: Currency, until: Time) -> Spend<'_> {
+    let OfferedShare { unit, points, obligation, issuer, .. } = share;
+    Spend { unit: *unit, points: *points, issuer, currency, owed: *obligation, until: Some(until) }
 }
 
 /// Whether points of a unit may come into being now, for an exchange: neither they nor their brand are frozen.
@@ -284,6 +319,7 @@ fn offer_exchange(
         fee,
         tax,
         firm: false,
+        pledge: None,
     })
 }
 

@@ -239,6 +239,19 @@ pub fn may_owe(
     }
 }
 
+/// Whether what a debtor owes, and may come to owe, is within what stands behind it, and within the pair's cap.
+pub(super) fn within(
+    draft: &mut Draft,
+    debtor: &ParticipantId,
+    creditor: &ParticipantId,
+    currency: Currency,
+) -> Result<(), Stop> {
+    match funding(draft, debtor, currency)? {
+        Some(have) => ask(draft, &have, debtor, creditor, currency, Money::ZERO),
+        None => Ok(()),
+    }
+}
+
 /// Whether so much more is within what stands behind the debtor, and within the pair's cap; what may come to be owed
 /// counts as owed, for a pair if its cap says so.
 fn ask(

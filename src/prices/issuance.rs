@@ -11,7 +11,7 @@
 //! else than the issuer, the holder keeps f(n + b) − f(n) of what is freed, and the issuer owes f(n + b) − H in all.
 
 use super::backing::{points_outstanding, reserve_of};
-use super::exposure::{funding, may_owe};
+use super::exposure::{funding, may_owe, within};
 use super::price_now;
 use crate::book::{
     AtIssuance, BreakageTo, Draft, Funding, Name, PartKey, Record, Reserve, Service, Shared, Stop, Supply,
@@ -21,6 +21,7 @@ use crate::network::unless_refused;
 use crate::types::{
     CauseId, Currency, Money, ParticipantId, Points, Rate, Refusal, Refused, ReserveId, UnitCode,
 };
+use std::collections::BTreeMap;
 
 /// Between whom a unit's points are paid for.
 #[derive(Clone, Copy)]
@@ -129,10 +130,14 @@ pub(super) fn may_fill(draft: &mut Draft, unit: UnitCode, reserve: &Reserve, rat
     may_owe(draft, &issuer, &terms.keeper, reserve.currency, amount)
 }
 
-/// Brings every reserve that is filled when points are issued to what it comes to now. The last thing that an entry does:
-/// nothing may move points after it.
+/// Brings every reserve that is filled when points are issued to what it comes to now, if points of it moved or its issuer is
+/// asked. The last thing that an entry does: nothing may move points after it. Refused if what was done of somebody's own will
+/// leaves an issuer owing more, and more than it may.
 pub fn restate(draft: &mut Draft) -> Result<(), Stop> {
-    let units = draft.moved_units()?;
+    let (mut units, asked) = (draft.moved_units()?, draft.asked_issuers());
+    units.extend(asked.iter().map(|(unit, ..)| *unit));
+    units.sort_unstable();
+    units.dedup();
     if units.is_empty() {
         return Ok(());
     }
@@ -140,15 +145,31 @@ pub fn restate(draft: &mut Draft) -> Result<(), Stop> {
     if !network.as_deref().and_then(Record::network).is_some_and(|network| network.funded) {
         return Ok(());
     }
+    let mut grown = BTreeMap::<(ParticipantId, ParticipantId, Currency), i64>::new();
     for unit in units {
         let Some(reserve) = reserve_of(draft, unit)? else { continue };
         let Some(terms) = reserve.issuance.clone() else { continue };
-        book(draft, unit, reserve, terms)?;
+        let (currency, keeper) = (reserve.currency, terms.keeper.clone());
+        let owes = book(draft, unit, reserve, terms)?;
+        let paid: Vec<_> = asked.iter().filter(|(of, ..)| *of == unit).collect();
+        if paid.is_empty() {
+            continue;
+        }
+        let issuer = issuer_of(draft, unit)?;
+        let paid = paid.into_iter().map(|(_, currency, amount)| (*currency, amount.signed()));
+        for (currency, more) in paid.chain([(currency, owes)]) {
+            let sum = grown.entry((issuer.clone(), keeper.clone(), currency)).or_default();
+            *sum = sum.saturating_add(more);
+        }
+    }
+    for ((issuer, keeper, currency), _) in grown.into_iter().filter(|(_, more)| *more > 0) {
+        within(draft, &issuer, &keeper, currency)?;
     }
     Ok(())
 }
 
-fn book(draft: &mut Draft, unit: UnitCode, reserve: Reserve, terms: AtIssuance) -> Result<(), Stop> {
+/// Says what the issuer owes more for it.
+fn book(draft: &mut Draft, unit: UnitCode, reserve: Reserve, terms: AtIssuance) -> Result<i64, Stop> {
     let Due { rate, held, owes, kept } = due(draft, unit, &reserve, &terms)?;
     let (issuer, currency) = (issuer_of(draft, unit)?, reserve.currency);
     let cause = CauseId::Reserve(ReserveId(unit));
@@ -167,5 +188,6 @@ fn book(draft: &mut Draft, unit: UnitCode, reserve: Reserve, terms: AtIssuance) 
     }
     let brand = draft.unit(unit)?.brand.clone();
     let after = Reserve { held, issuance: Some(AtIssuance { rate, ..terms }), ..reserve };
-    draft.put(PartKey::Brand(brand), Name::Reserve(unit), Some(Record::Reserve(after)))
+    draft.put(PartKey::Brand(brand), Name::Reserve(unit), Some(Record::Reserve(after)))?;
+    Ok(owes)
 }

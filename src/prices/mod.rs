@@ -12,6 +12,7 @@ mod exchange;
 mod exposure;
 mod fees;
 mod issuance;
+mod pledge;
 mod rules;
 mod tax;
 
@@ -30,6 +31,7 @@ pub use fees::{
     publish_fees, with_fee,
 };
 pub use issuance::{Sides, keeper_of, owe_for_points, restate};
+pub use pledge::{Spend, end_pledge, keep_pledge, pledge, pledge_firm, pledged};
 pub use tax::{PublishTax, publish_tax, tax_now};
 
 use crate::book::{Dated, Draft, Name, PartKey, Price, PriceFor, Prices, Principal, Published, Record, Stop};

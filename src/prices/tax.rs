@@ -5,8 +5,8 @@
 //! keeps the tax that it was fixed with.
 //! Refuses to know: fees, whose tax is published with them.
 
-use crate::book::{Draft, Name, PartKey, Principal, Record, Service, Stop, Tax, TaxVersion};
-use crate::network::{Asked, signer};
+use crate::book::{Draft, Name, PartKey, Record, Service, Stop, Tax, TaxVersion};
+use crate::network::{Asked, signer, spoken_for};
 use crate::sign::{Purpose, object};
 use crate::types::{ParticipantId, Refusal, Refused};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// Most versions that are kept: in force and announced.
 const MOST_VERSIONS: usize = 16;
 
-/// `tax.publish`, signed by the root of a brand of the participant: how what it supplies to other participants is taxed.
+/// `tax.publish`, signed by the root of the brand that speaks for the participant: how what it supplies to other participants is taxed.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PublishTax {
@@ -37,11 +37,7 @@ pub struct PublishTax {
 pub fn publish_tax(draft: &mut Draft, asked: &Asked, args: &PublishTax) -> Result<(), Stop> {
     let key = signer(draft, asked.kid, &[Purpose::BrandRoot])?;
     draft.participant(&args.participant)?;
-    let own = match &key.owner {
-        Principal::Brand(brand) => draft.brand(brand)?.participant == args.participant,
-        _ => false,
-    };
-    if !own {
+    if spoken_for(draft, &key)? != args.participant {
         return Err(Refused::about(Refusal::KeyOwner, asked.kid).into());
     }
     if !args.service.is_taxable() || !args.tax.is_sound() {

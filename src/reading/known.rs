@@ -41,7 +41,7 @@ impl Known {
         row.transpose().map_err(|e| Fault::Damaged(format!("{name}: {e}")))
     }
 
-    /// A brand as it reads: with its units and its participant as they are now. `None`: no such brand.
+    /// A brand as it reads: with its units, and its participant if it speaks for it, as they are now. `None`: no such brand.
     pub fn brand(&self, id: &BrandId) -> Result<Option<Reader>, Fault> {
         let Some(Record::Brand(record)) = self.record(&Name::Brand(id.clone()))? else { return Ok(None) };
         let (mut units, mut after) = (vec![], String::new());
@@ -56,7 +56,10 @@ impl Known {
                 None => break,
             }
         }
-        let participants = vec![record.participant];
+        // What a participant owes and is owed is for the brand that speaks for it.
+        let answering = self.record(&Name::Participant(record.participant.clone()))?;
+        let speaks = matches!(answering, Some(Record::Participant(one)) if one.is_spoken_for_by(id));
+        let participants = if speaks { vec![record.participant] } else { vec![] };
         Ok(Some(Reader::Brand { brand: id.clone(), units, participants }))
     }
 }

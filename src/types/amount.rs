@@ -281,6 +281,13 @@ impl Rate {
         u64::try_from(product.div_ceil(whole)).ok().and_then(Money::new)
     }
 
+    /// The same, rounded down once.
+    pub fn money_ppm_floor(self, points: Points, ppm: u32) -> Option<Money> {
+        let product = u128::from(points.0).checked_mul(u128::from(self.num))?.checked_mul(u128::from(ppm))?;
+        let whole = u128::from(self.den).checked_mul(1_000_000)?;
+        u64::try_from(product.checked_div(whole)?).ok().and_then(Money::new)
+    }
+
     /// Whether this price is above another.
     pub fn is_above(self, other: Self) -> bool {
         u128::from(self.num).saturating_mul(u128::from(other.den))

@@ -37,7 +37,7 @@ diesel::table! {
 /// The number that stands for all brands.
 const EVERYBODY: i64 = 0;
 
-/// A brand's number, and who answers for it, once that is known.
+/// A brand's number, and the participant that it speaks for, if it does for one.
 #[derive(Clone)]
 pub(super) struct Listed {
     number: i64,
@@ -106,10 +106,15 @@ impl<'a> Run<'a> {
 
     fn learn(&mut self, event: &Event) {
         for (name, record) in event.effects.iter().flat_map(|effect| effect.done.puts()) {
-            if let (Name::Brand(brand), Some(Record::Brand(record))) = (name, record) {
-                let number = self.number(brand);
-                let participant = Some(record.participant.clone());
-                self.new.insert(brand.clone(), Listed { number, participant });
+            match (name, record.and_then(Record::participant)) {
+                (Name::Brand(brand), _) => drop(self.number(brand)),
+                (Name::Participant(who), Some(one)) => {
+                    if let Some(brand) = &one.speaker {
+                        let (number, participant) = (self.number(brand), Some(who.clone()));
+                        self.new.insert(brand.clone(), Listed { number, participant });
+                    }
+                }
+                _ => {}
             }
         }
     }

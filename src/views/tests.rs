@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::book::{
-    Brand, Done, KeyRecord, KeyState, Leg, Name, Payment, Place as Of, Principal, Record, Root, Service,
-    Share, ShareTerms, Shared, Supply, Tag, Tax, Unit,
+    Brand, Done, KeyRecord, KeyState, Leg, Name, Participant, Payment, Place as Of, Principal, Record, Root,
+    Service, Share, ShareTerms, Shared, Supply, Tag, Tax, Unit,
 };
 use crate::machine::{Effect, Event, Kind};
 use crate::sign::{Purpose, SecretKey};
@@ -60,13 +60,15 @@ impl Story {
 /// A brand with its root key.
 fn joined(brand: &str, participant: &str) -> Effect {
     let key = SecretKey::from_seed([7; 32]).public();
-    let (root, owner) = (Root { root: key.kid(), recovery: None }, Principal::Brand(id(brand)));
-    let record = Brand { participant: id(participant), root, frozen: false };
-    let (purpose, state, until) = (Purpose::BrandRoot, KeyState::Active, None);
-    let root = KeyRecord { key, purpose, owner, state, from: 0, until, till: None, held: None, person: None };
+    let (purpose, owner, until) = (Purpose::BrandRoot, Principal::Brand(id(brand)), None);
+    let (state, root) = (KeyState::Active, Root { root: key.kid(), recovery: None });
+    let own = KeyRecord { key, purpose, owner, state, from: 0, until, till: None, held: None, person: None };
+    let spoken = Participant { currency: id("EUR"), speaker: Some(id(brand)) };
     let mut done = Done::default();
-    done.put(Name::Brand(id(brand)), Some(Arc::new(Record::Brand(record))));
-    done.put(Name::Key(key.kid()), Some(Arc::new(Record::Key(root))));
+    let mut put = |name, record| done.put(name, Some(Arc::new(record)));
+    put(Name::Participant(id(participant)), Record::Participant(spoken));
+    put(Name::Brand(id(brand)), Record::Brand(Brand { participant: id(participant), root, frozen: false }));
+    put(Name::Key(key.kid()), Record::Key(own));
     Effect { tag: None, done }
 }
 
@@ -106,6 +108,7 @@ fn shop(payment: PaymentId, amounts: [u64; 3], closed: bool) -> Effect {
         tax: None,
         reserved: false,
         paired: false,
+        pledge: None,
         charged: Money::ZERO,
         disputes: vec![],
         won: Money::ZERO,
@@ -134,10 +137,8 @@ fn shop(payment: PaymentId, amounts: [u64; 3], closed: bool) -> Effect {
 
 /// What pa_harvest owes pa_kino more, 7 of it tax.
 fn owed(payment: PaymentId, cycle: u64, amount: i64) -> Effect {
-    let leg = |a, b, amount| {
-        let (place, asset) = (Of::Pair(id(a), id(b)), Asset::Money(id("EUR")));
-        Leg { place, asset, amount, after: None }
-    };
+    let asset = Asset::Money(id("EUR"));
+    let leg = |a, b, amount| Leg { place: Of::Pair(id(a), id(b)), asset, amount, after: None };
     let legs = vec![leg("pa_kino", "pa_harvest", amount), leg("pa_harvest", "pa_kino", -amount)];
     let supply = Supply { service: Service::Redemption, tax: Tax::default(), net: amount - 7, amount: 7 };
     let tag = Some(Tag { cause: payment.into(), cycle, supply: Some(supply) });
@@ -595,6 +596,5 @@ fn an_index_that_lies_is_found() {
     assert!(pair.run(hide) && pair.run("UPDATE payments SET at = at - 1"));
     assert_eq!(pair.difference().as_deref(), Some("the schema"), "without its index");
     assert!(pair.run(show));
-    let place = pair.difference().unwrap();
-    assert!(place.starts_with("payments, row 1 missing from index payments_brand"), "{place}");
+    assert!(pair.difference().unwrap().starts_with("payments, row 1 missing from index payments_brand"));
 }

@@ -112,7 +112,7 @@ fn signers(server: &Server) -> Vec<(Key, Role)> {
         until: None,
         till: None,
         held: None,
-        person: None,
+        person: Some(id("bo")),
     };
     server.submit("/v1/keys", &world.certify(&brand.root, &approver, &cert)).expect(201);
     vec![

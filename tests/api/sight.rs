@@ -2,7 +2,7 @@
 
 use super::scene::{award_json, award_message, harvest, held_issuing, open, token};
 use crate::common::http::{Ask, Reply, Server};
-use crate::common::world::{Holder, beginning, id, money};
+use crate::common::world::{Holder, beginning, id, money, points};
 use serde_json::{Value, json};
 use tallyhouse::machine::Role;
 use tallyhouse::payments::OpenConsent;
@@ -136,4 +136,59 @@ fn a_holder_sees_the_consent_that_their_code_opened() {
     server.get_signed(&other.key, &path).refused(404, "not_found");
     // The unit's brand as such does not see in which shop a code was shown.
     server.get_signed(&server.world.brands[0].root, &path).refused(404, "not_found");
+}
+
+#[test]
+fn a_further_brand_reads_its_own_and_not_what_its_participant_owes() {
+    let server = Server::founded(44);
+    let finance = |brand: &str| server.api_key(Whom::Brand(id(brand)), Role::BrandFinance);
+    let (first, further) = (finance("br_harvest"), finance("br_twin"));
+    let (_, holder) = member(&server, 0);
+    give(&server, &holder, 50_000).expect(201);
+    // Kino's shop takes points of harvest: an obligation, of which the entry has a part for each side.
+    let claims = tallyhouse::sign::PaymentConsent {
+        aud: server.world.net,
+        jti: id("consent-1"),
+        account: holder.account,
+        payee: id("br_kino"),
+        payment: id("pay-1"),
+        till: None,
+        amount: money(20_000),
+        currency: id("EUR"),
+        points: points(9_000),
+        deadline: beginning().seconds() + 600,
+        offer: None,
+        iat: None,
+        exp: beginning().seconds() + 200,
+    };
+    let args = tallyhouse::payments::Authorise {
+        amount: money(20_000),
+        currency: id("EUR"),
+        deadline: claims.deadline,
+        reference: None,
+        capture: true,
+        offer: None,
+        under: None,
+    };
+    let (till, consent) = (&server.world.brands[1].tills[0].key, server.world.consent(&holder.key, &claims));
+    let paid =
+        server.submit("/v1/payments", &server.world.authorise(till, "pay-1", &args, vec![consent])).seq();
+    let reads =
+        |secret: &str, path: &str| server.ask(&Ask::get(path).key(secret).with("min-seq", paid.to_string()));
+    let owed = parts(&reads(&first, &format!("/v1/entries/{paid}")).expect(200)).join("\n");
+    assert!(owed.contains("pa_harvest:pa_kino"), "{owed}");
+    let owed = parts(&reads(&further, &format!("/v1/entries/{paid}")).expect(200));
+    assert_eq!(owed, Vec::<String>::new());
+    for path in ["/v1/obligations", "/v1/dues", "/v1/participants/pa_harvest/bank-details/EUR"] {
+        let told = reads(&further, path);
+        told.refused(403, "not_yours");
+        assert!(told.text().contains("another brand speaks for pa_harvest"), "{}", told.text());
+        assert_ne!(reads(&first, path).status, 403, "{path}");
+    }
+    for path in ["/v1/cycles", "/v1/netting", "/v1/brands/br_twin", "/v1/units/TWIN/flows"] {
+        reads(&further, path).expect(200);
+    }
+    // What everybody sees.
+    assert_eq!(server.get("/v1/participants/pa_harvest").expect(200)["speaker"], "br_harvest");
+    assert_eq!(server.get("/v1/network").expect(200)["operator"], "pa_franchise");
 }

@@ -7,7 +7,7 @@ use tallyhouse::book::{BreakageTo, Name, Record, Tolerance};
 use tallyhouse::clearing::{ConfirmDetails, FilledAtIssuance, SetDetails, SetReserve, SetSchedule};
 use tallyhouse::machine::{Answer, Request};
 use tallyhouse::sign::{KeyBudget, KeyCert, Purpose, SponsorTerms, Typ};
-use tallyhouse::types::{Currency, Hash, ParticipantId, Refused};
+use tallyhouse::types::{Currency, Hash, Kid, ParticipantId, Refused};
 
 /// Another analyst: whoever sets bank details does not confirm them.
 pub fn caller(world: &World) -> Key {
@@ -141,16 +141,35 @@ impl House {
         self.send(request)
     }
 
-    /// A unit's reserve is filled when points are issued, and held by this participant.
+    /// A unit's reserve is filled when points are issued, and held by the operator's participant; the issuer agrees.
     pub fn fill_at_issuance(
         &mut self,
         unit: &str,
         ratio: u32,
-        keeper: &str,
         breakage_to: BreakageTo,
     ) -> Result<Answer, Refused> {
-        let issuance = Some(FilledAtIssuance { keeper: id(keeper), breakage_to });
-        self.agreed("reserve.set", &SetReserve { unit: id(unit), currency: eur(), ratio, issuance })
+        let issuer = &self.world.brand_of(id(unit)).0.participant;
+        let root = self.world.speaker(issuer).expect("a brand").root.kid;
+        self.fill_approved(unit, ratio, breakage_to, Some(root))
+    }
+
+    /// The same, approved by this key of a brand beside the operator's two.
+    pub fn fill_approved(
+        &mut self,
+        unit: &str,
+        ratio: u32,
+        breakage_to: BreakageTo,
+        by: Option<Kid>,
+    ) -> Result<Answer, Refused> {
+        let issuance = Some(FilledAtIssuance { breakage_to });
+        let args = SetReserve { unit: id(unit), currency: eur(), ratio, issuance };
+        let cid = self.cid();
+        let first = self.world.command(&self.analyst, &cid, "reserve.set", &args);
+        let brands = self.world.brands.iter();
+        let keys = brands.flat_map(|b| [&b.root].into_iter().chain(&b.approvers).chain(&b.issuing));
+        let consent = keys.filter(|key| Some(key.kid) == by);
+        let request = approved(&self.world, first, self.approvers.iter().take(2).chain(consent));
+        self.send(request)
     }
 
     /// By how much payments in EUR may be off: a schedule that seals nothing.

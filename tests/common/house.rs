@@ -490,8 +490,7 @@ impl House {
         let way = self.instruction(instruction).way;
         let orders = step == InstructionStep::Reissue && way == Way::Out;
         let file = orders.then(|| Hash::sha256(instruction.to_string().as_bytes()));
-        let operator = (step == InstructionStep::WriteOff).then(|| id("pa_franchise"));
-        self.agreed("instruction.move", &MoveInstruction { instruction, step, file, operator })
+        self.agreed("instruction.move", &MoveInstruction { instruction, step, file })
     }
 
     /// A cap, and so much cover as statements did not bring yet.

@@ -10,6 +10,7 @@ pub mod dispute;
 pub mod funds;
 pub mod house;
 pub mod http;
+pub mod joining;
 pub mod load;
 pub mod month;
 pub mod node;

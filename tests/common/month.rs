@@ -117,7 +117,7 @@ fn backed(house: &mut House) {
 
 /// A reserve that is filled when points are issued; some are spent, some come back, the rest will end unspent.
 fn filled(house: &mut House) {
-    house.fill_at_issuance("KINOPLUS", 1_000_000, "pa_franchise", BreakageTo::Fund).expect("set");
+    house.fill_at_issuance("KINOPLUS", 1_000_000, BreakageTo::Fund).expect("set");
     let cid = house.cid();
     let (brand, at) = house.world.brand_of(id("KINOPLUS"));
     let sub = house.world.holder(id("KINOPLUS"), 7).account;
@@ -471,11 +471,7 @@ fn paid(house: &mut House, cycle: u64) {
     assert_eq!(house.statement(vec![back]).exceptions, vec![]);
     house.now = house.now.plus_seconds(5 * 86_400);
     house.ask("cycle.move", &step(cycle, Move::Shortfall)).expect("late");
-    let args = MoveCycle {
-        operator: Some(id("pa_franchise")),
-        tranche: Some(money(500)),
-        ..step(cycle, Move::Cover)
-    };
+    let args = MoveCycle { tranche: Some(money(500)), ..step(cycle, Move::Cover) };
     house.agreed("cycle.move", &args).expect("covered");
     assert_eq!(house.stage(cycle), Stage::Funded);
     house.pay_out(cycle).expect("orders leave");

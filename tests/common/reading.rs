@@ -1,7 +1,7 @@
 //! Readers of a node's log: what is looked up for them, and the brands as readers.
 
 use super::node::State;
-use super::world::Brand;
+use super::world::{Brand, World};
 use std::convert::Infallible;
 use tallyhouse::book::{Name, Principal, Record};
 use tallyhouse::machine::{Reader, Resolve};
@@ -22,8 +22,10 @@ impl Resolve for Book<'_> {
     }
 }
 
-/// A brand as it reads.
-pub fn brand_reader(brand: &Brand) -> Reader {
+/// A brand as it reads: what a participant owes and is owed, if it speaks for it.
+pub fn brand_reader(world: &World, brand: &Brand) -> Reader {
     let units = brand.units.iter().map(|unit| unit.unit).collect();
-    Reader::Brand { brand: brand.id.clone(), units, participants: vec![brand.participant.clone()] }
+    let speaks = world.speaker(&brand.participant).is_some_and(|speaker| speaker.id == brand.id);
+    let participants = speaks.then(|| brand.participant.clone()).into_iter().collect();
+    Reader::Brand { brand: brand.id.clone(), units, participants }
 }

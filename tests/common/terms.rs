@@ -1,6 +1,6 @@
 //! Requests about terms: offers, exchanges, and prices that people approve.
 
-use super::world::{Brand, Key, World, beginning};
+use super::world::{Brand, Key, World, beginning, id};
 use tallyhouse::machine::Request;
 use tallyhouse::payments::{AgreeExchange, CancelOffer, MakeOffer};
 use tallyhouse::prices::{PublishBreakage, PublishPrices};
@@ -27,11 +27,12 @@ impl World {
     pub fn approving(&self) -> Vec<Request> {
         let now = beginning().seconds();
         let of = |brand: &Brand| -> Vec<Request> {
-            let certify = |key: &Key| {
-                let cert = KeyCert { purpose: Purpose::Approver, ..self.issuing_cert(brand, key, now, None) };
+            let certify = |(n, key): (usize, &Key)| {
+                let (purpose, person) = (Purpose::Approver, Some(id(&format!("{}-{n}", brand.id))));
+                let cert = KeyCert { purpose, person, ..self.issuing_cert(brand, key, now, None) };
                 self.certify(&brand.root, key, &cert)
             };
-            brand.approvers.iter().map(certify).collect()
+            brand.approvers.iter().enumerate().map(certify).collect()
         };
         self.brands.iter().flat_map(of).collect()
     }

@@ -12,8 +12,7 @@ use tallyhouse::book::{AcceptedUnit, ExchangeAccepted, Expiry, KeyState, Notice}
 use tallyhouse::log::{leaf_hash, root_of};
 use tallyhouse::machine::{CurrencySetting, Genesis, Request};
 use tallyhouse::network::{
-    DefineUnit, EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount,
-    RegisterBrand, RegisterParticipant, RevokeKey,
+    DefineUnit, EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount, RevokeKey,
 };
 use tallyhouse::payments::{Authorise, Capture, OpenConsent, Refund, Void};
 use tallyhouse::prices::{PublishAcceptance, PublishPrices};
@@ -104,6 +103,8 @@ pub struct World {
     pub roots: Vec<Key>,
     pub log: Key,
     pub brands: Vec<Brand>,
+    /// The operator's own participant, among those that founding registers.
+    pub operator: ParticipantId,
     /// Whether statements are really signed; if not they carry 64 zero bytes, for
     /// `Command::read_unsigned`.
     pub signing: bool,
@@ -187,7 +188,8 @@ impl World {
                 units,
             }
         });
-        Self { seed, net: genesis.net(), genesis, roots, log, brands: brands.collect(), signing: true }
+        let (brands, operator, net) = (brands.collect(), id("pa_franchise"), genesis.net());
+        Self { seed, net, genesis, roots, log, brands, operator, signing: true }
     }
 
     /// The same cast in a network on real time.
@@ -262,45 +264,6 @@ impl World {
     }
 
     // One function for each kind of command.
-
-    pub fn register_participant(
-        &self,
-        cid: &str,
-        participant: &ParticipantId,
-        currency: Currency,
-    ) -> Request {
-        let args = RegisterParticipant { participant: participant.clone(), currency };
-        self.by_operator(cid, "participant.register", &args)
-    }
-
-    pub fn register_brand(&self, cid: &str, brand: &Brand) -> Request {
-        let args = RegisterBrand {
-            brand: brand.id.clone(),
-            participant: brand.participant.clone(),
-            root: brand.root.public,
-            recovery: None,
-        };
-        let first = self.command(&brand.root, cid, "brand.register", &args);
-        let approvals = [self.approve(&self.roots[0], &first), self.approve(&self.roots[1], &first)];
-        Request::of([vec![first], approvals.to_vec()].concat())
-    }
-
-    /// A certificate signed by `root`, with the new key's proof of possession.
-    pub fn certify(&self, root: &Key, new: &Key, cert: &KeyCert) -> Request {
-        let first = self.statement(root, Typ::KeyCert, cert);
-        let mut jws = vec![self.approve(new, &first)];
-        if self.of_another(cert) {
-            jws.extend(self.roots.iter().take(2).map(|root| self.approve(root, &first)));
-        }
-        jws.insert(0, first);
-        Request::of(jws)
-    }
-
-    /// Whether a till's certificate names another legal entity than its brand's: the operator confirms it.
-    pub fn of_another(&self, cert: &KeyCert) -> bool {
-        let brand = self.brands.iter().find(|brand| brand.id.as_str() == cert.owner);
-        cert.till.as_ref().zip(brand).is_some_and(|(till, brand)| till.participant != brand.participant)
-    }
 
     pub fn issuing_cert(&self, brand: &Brand, key: &Key, from: u64, until: Option<u64>) -> KeyCert {
         let (aud, owner) = (self.net, brand.id.to_string());

@@ -369,7 +369,7 @@ impl History {
             Try::Shortfall => self.house.ask("cycle.move", &bare(Move::Shortfall)),
             Try::Cover => {
                 let tranche = Some(money(self.rng.below(9_000)));
-                let args = MoveCycle { operator: Some(id("pa_franchise")), tranche, ..bare(Move::Cover) };
+                let args = MoveCycle { tranche, ..bare(Move::Cover) };
                 self.house.agreed("cycle.move", &args)
             }
             Try::PayOut => self.house.pay_out(cycle),

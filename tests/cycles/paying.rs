@@ -81,10 +81,7 @@ fn what_is_off_by_a_little_is_written_off_and_somebody_bears_it() {
     let closing = house.closing(cycle);
     let sums = of(&closing, "EUR");
     assert_eq!((sums.paid_in, sums.surplus), (money(18_800 + 4_700), money(200)));
-    let args = MoveInstruction {
-        operator: Some(id("pa_franchise")),
-        ..MoveInstruction::bare(kino, InstructionStep::WriteOff)
-    };
+    let args = MoveInstruction::bare(kino, InstructionStep::WriteOff);
     assert_eq!(code(house.with(&[0], "instruction.move", &args)), Refusal::PeopleMissing);
     house.agreed("instruction.move", &args).expect("written off");
     assert_eq!(code(house.agreed("instruction.move", &args)), Refusal::InstructionStage);
@@ -276,11 +273,7 @@ fn what_comes_back_after_the_orders_left_is_borne_without_those_who_were_paid() 
     house.statement(vec![StatementLine { booking: Booking::Returned, way: Way::Out, ..back }]);
     house.now = house.now.plus_seconds(5 * 86_400);
     house.ask("cycle.move", &step(cycle, Move::Shortfall)).expect("late");
-    let covered = |tranche| MoveCycle {
-        operator: Some(id("pa_franchise")),
-        tranche: Some(money(tranche)),
-        ..step(cycle, Move::Cover)
-    };
+    let covered = |tranche| MoveCycle { tranche: Some(money(tranche)), ..step(cycle, Move::Cover) };
     assert_eq!(code(house.agreed("cycle.move", &covered(13_900))), Refusal::CycleOpenWork);
     house.agreed("cycle.move", &covered(14_000)).expect("covered");
     let closing = house.closing(cycle);

@@ -30,12 +30,12 @@ fn people(world: &World) -> &'static (Key, Vec<Key>) {
 pub fn may_speak(kind: Kind, role: Role) -> bool {
     use Role::{Approver, Issuing, Root};
     match kind {
-        // br_twin is of br_harvest's participant.
+        // br_twin is of br_harvest's participant, and does not speak for it.
         Kind::ObjectionFiled | Kind::DisputeFiled | Kind::DisputeMoved | Kind::ComplaintMoved => matches!(
             role,
-            Root("br_harvest" | "br_twin" | "br_kino")
-                | Issuing("br_harvest" | "br_twin" | "br_kino")
-                | Approver("br_harvest" | "br_twin" | "br_kino")
+            Root("br_harvest" | "br_kino")
+                | Issuing("br_harvest" | "br_kino")
+                | Approver("br_harvest" | "br_kino")
         ),
         Kind::DueClaimed => matches!(
             role,

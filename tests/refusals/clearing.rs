@@ -46,7 +46,6 @@ impl Table {
                     reason,
                     currency: row.get("currency").map(id),
                     file: row.get("file").map(|_| Hash::default()),
-                    operator: row.get("operator").map(id),
                     tranche: row.get("tranche").map(|n| money(number(n))),
                     ..step(number(row.word(1)), word(row.word(2)))
                 };
@@ -74,7 +73,6 @@ impl Table {
                     instruction: self.instruction(row.word(1)),
                     step: word(row.word(2)),
                     file: row.get("file").map(|_| Hash::default()),
-                    operator: row.get("operator").map(id),
                 };
                 self.command(row, "analyst", "instruction.move", &args)
             }
@@ -121,10 +119,7 @@ impl Table {
                     unit: id(row.word(1)),
                     currency: id(row.or("currency", "EUR")),
                     ratio: number(row.word(2)) as u32,
-                    issuance: row.get("keeper").map(|keeper| FilledAtIssuance {
-                        keeper: id(keeper),
-                        breakage_to: word(row.or("breakage", "issuer")),
-                    }),
+                    issuance: row.get("breakage").map(|to| FilledAtIssuance { breakage_to: word(to) }),
                 };
                 self.command(row, "analyst", "reserve.set", &args)
             }

@@ -24,7 +24,11 @@ impl Table {
         match row.word(0) {
             "raw" => self.raw(row),
             "participant" => {
-                let args = RegisterParticipant { participant: id(row.word(1)), currency: id(row.word(2)) };
+                let args = RegisterParticipant {
+                    participant: id(row.word(1)),
+                    currency: id(row.word(2)),
+                    operator: row.has("operator"),
+                };
                 self.command(row, "op", "participant.register", &args)
             }
             "brand" => self.brand(row),
@@ -147,6 +151,12 @@ impl Table {
                 day: None,
             }),
         };
+        // A key of somebody's is somebody's, if the row does not say otherwise.
+        let somebodys = matches!(purpose, Purpose::Approver | Purpose::Operations);
+        let person = row.get("person").map_or_else(
+            || somebodys.then(|| id(&row.word(1).replace(':', "-"))),
+            |person| Some(person).filter(|person| *person != "-").map(id),
+        );
         let with_till = row.get("till").map_or(purpose == Purpose::Till, |yes| yes == "yes");
         let cert = KeyCert {
             aud: self.world.net,
@@ -160,7 +170,7 @@ impl Table {
                 let (account, day) = caps.split_once(':').expect("for an account, in all");
                 HeldCaps { per_account_day: number(account), per_day: number(day) }
             }),
-            person: row.get("person").map(id),
+            person,
         };
         let by = row.or("by", "root:br_kino");
         let first = self.world.statement(&self.key(by), Typ::KeyCert, &cert);

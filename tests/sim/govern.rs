@@ -144,7 +144,7 @@ impl<'w> Generator<'w> {
         let mut request = self.world.certify(root, new, &cert);
         let mut approvals = vec![new.kid];
         if self.world.of_another(&cert) {
-            approvals.extend(self.world.roots.iter().take(2).map(|root| root.kid));
+            approvals.extend(self.world.agreeing(&cert).iter().map(|root| root.kid));
         }
         if self.rng.chance(8) {
             let left = self.rng.index(approvals.len());
@@ -366,7 +366,8 @@ impl<'w> Generator<'w> {
         let cid = self.fresh("register");
         let name = if self.rng.chance(30) { "pa_kino".to_owned() } else { self.fresh("pa_new") };
         let currency = id(["EUR", "CHF", "USD"][self.rng.index(3)]);
-        let args = RegisterParticipant { participant: id(&name), currency };
+        let operator = self.rng.chance(20);
+        let args = RegisterParticipant { participant: id(&name), currency, operator };
         self.operator(&cid, "participant.register", &args.clone(), What::Participant(args))
     }
 }

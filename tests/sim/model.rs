@@ -209,6 +209,10 @@ pub struct Model {
     pub currencies: Vec<Currency>,
     pub network_frozen: bool,
     pub participants: BTreeSet<ParticipantId>,
+    /// The first brand of each.
+    pub speakers: BTreeMap<ParticipantId, BrandId>,
+    /// Whether one is the operator's own.
+    pub operator: bool,
     pub brands: BTreeMap<BrandId, MBrand>,
     pub keys: BTreeMap<Kid, MKey>,
     pub budgets: BTreeMap<Kid, KeyBudget>,
@@ -256,6 +260,8 @@ impl Model {
             currencies: genesis.currencies.iter().map(|c| c.code).collect(),
             network_frozen: false,
             participants: BTreeSet::new(),
+            speakers: BTreeMap::new(),
+            operator: false,
             brands: BTreeMap::new(),
             keys,
             budgets: BTreeMap::new(),

@@ -161,6 +161,7 @@ impl Model {
             fee: None,
             tax: None,
             firm: false,
+            pledge: None,
         })
     }
 
@@ -212,6 +213,7 @@ impl Model {
                 price: price.version,
                 tax: None,
                 firm: false,
+                pledge: None,
             });
         }
         Ok(BillTerms {

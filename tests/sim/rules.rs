@@ -182,7 +182,17 @@ impl Model {
     fn participant(&mut self, ask: &Ask, args: &RegisterParticipant) -> Done {
         self.operator(ask)?;
         check(self.currencies.contains(&args.currency), Refusal::SettingInvalid)?;
-        check(self.participants.insert(args.participant.clone()), Refusal::AlreadyExists)
+        check(!self.participants.contains(&args.participant), Refusal::AlreadyExists)?;
+        check(!(args.operator && self.operator), Refusal::AlreadyExists)?;
+        self.operator |= args.operator;
+        self.participants.insert(args.participant.clone());
+        Ok(())
+    }
+
+    /// The root of this brand approves.
+    fn by_root(&self, ask: &Ask, brand: &BrandId) -> Done {
+        let roots = ask.approvals.iter().filter_map(|kid| self.root(*kid).ok());
+        check(roots.into_iter().any(|of| of == *brand), Refusal::EvidenceMissing)
     }
 
     fn brand(&mut self, ask: &Ask, args: &RegisterBrand) -> Done {
@@ -191,6 +201,10 @@ impl Model {
         self.operator(ask)?;
         check(self.participants.contains(&args.participant), Refusal::ParticipantUnknown)?;
         check(!self.brands.contains_key(&args.brand), Refusal::AlreadyExists)?;
+        match self.speakers.get(&args.participant).cloned() {
+            Some(first) => self.by_root(ask, &first)?,
+            None => drop(self.speakers.insert(args.participant.clone(), args.brand.clone())),
+        }
         self.new_key(root, self.plain_key(Owner::Brand(args.brand.clone()), Purpose::BrandRoot))?;
         let brand = MBrand { participant: args.participant.clone(), frozen: false };
         self.brands.insert(args.brand.clone(), brand);
@@ -208,9 +222,14 @@ impl Model {
         if let Some(till) = &cert.till {
             check(self.participants.contains(&till.participant), Refusal::ParticipantUnknown)?;
             if self.brands[&brand].participant != till.participant {
-                self.operator(ask)?;
+                match self.speakers.get(&till.participant).cloned() {
+                    Some(first) => self.by_root(ask, &first)?,
+                    None => self.operator(ask)?,
+                }
             }
         }
+        let somebodys = cert.purpose == Purpose::Approver;
+        check(cert.person.is_some() == somebodys, Refusal::TokenPayload)?;
         let plain = self.plain_key(Owner::Brand(brand), cert.purpose);
         let key = MKey { from: cert.from, until: cert.until, till: cert.till.clone(), ..plain };
         self.new_key(cert.key.kid(), key)

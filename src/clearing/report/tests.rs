@@ -30,12 +30,13 @@ fn books(now: Time) -> Books {
             fees: false,
             taxed: false,
             funded: false,
+            operator: None,
             driven: false,
             frozen: false,
         }),
     );
     for who in [&a, &b, &c] {
-        let record = Participant { currency: eur() };
+        let record = Participant { currency: eur(), speaker: None };
         put(Name::Participant(ParticipantId::clone(who)), Record::Participant(record));
     }
     put(Name::Cycle, Record::Cycle(Cycle { open: 2, live: vec![1] }));

@@ -195,7 +195,8 @@ impl House<'_> {
         units: &[UnitCode],
         at: Time,
     ) -> Result<(), String> {
-        let args = RegisterParticipant { participant: fees.supplier.clone(), currency: self.currency };
+        let (participant, currency) = (fees.supplier.clone(), self.currency);
+        let args = RegisterParticipant { participant, currency, operator: true };
         let cid = id_of(&["participant", fees.supplier.as_str()]);
         let request = operator.command(&self.pen, &cid, Kind::ParticipantRegistered, &args);
         self.send(&request.ok_or("an operator without roots")?, at)?;

@@ -157,6 +157,9 @@ fn several_operator_roots_stand_behind_a_certificate() {
         ok(data, &format!("keys new operator {name}"));
     }
     let line = format!("keys certify operator desk --purpose operations --by root-1 --by root-2 --net {NET}");
+    let (exit, _, err) = tallyhouse(data, &line, "");
+    assert!(exit == Exit::Usage && err.contains("says whose it is: --person"), "{err}");
+    let line = format!("{line} --person ana");
     assert_eq!(read(data, &ok(data, &line)).asked.signers().len(), 3);
 }
 

@@ -29,7 +29,7 @@ pub(super) fn made(scene: &Scene) -> Result<Vec<Guess>, Broken> {
             let (to, currency) = (terms.to, terms.currency);
             let sides = [(Some(terms.source), None), (None, Some(terms.target))];
             let exchange = sides.map(|(source, target)| WantedExchange { to, currency, source, target });
-            let firm = terms.firm;
+            let firm = terms.firm || terms.pledge.is_some();
             exchange.map(|exchange| MakeOffer { exchange: Some(exchange), payment: None, firm }).to_vec()
         }
         OfferTerms::Payment(bill) => {
@@ -43,7 +43,7 @@ pub(super) fn made(scene: &Scene) -> Result<Vec<Guess>, Broken> {
                 capture: bill.capture,
                 shares: bill.shares.iter().map(share).collect(),
             };
-            let firm = bill.shares.iter().any(|share| share.firm);
+            let firm = bill.shares.iter().any(|share| share.firm || share.pledge.is_some());
             vec![MakeOffer { exchange: None, payment: Some(payment), firm }]
         }
     };
