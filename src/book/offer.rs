@@ -143,7 +143,7 @@ pub struct BillTerms {
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum OfferTerms {
     /// Points of one unit for points of another.
-    Exchange(ExchangeTerms),
+    Exchange(Box<ExchangeTerms>),
     /// Points for a bill.
     Payment(BillTerms),
 }

@@ -40,6 +40,7 @@ pub fn exchange(draft: &mut Draft, asked: &Asked, args: &AgreeExchange) -> Resul
     let OfferTerms::Exchange(terms) = offer.terms.clone() else {
         return Err(Refused::about(Refusal::OfferMismatch, "a payment is offered").into());
     };
+    let terms = *terms;
     if offer.hash(args.offer) != args.hash {
         return Err(Refused::about(Refusal::OfferMismatch, "hash").into());
     }

@@ -155,7 +155,7 @@ pub fn make_offer(draft: &mut Draft, asked: &Asked, args: &MakeOffer) -> Result<
                 terms.pledge = pledged;
             }
             draft.hold(*account, id, until, terms.source)?;
-            OfferTerms::Exchange(terms)
+            OfferTerms::Exchange(Box::new(terms))
         }
         (None, Some(wanted), Principal::Brand(brand)) => {
             let (key, _) = till(draft, asked)?;

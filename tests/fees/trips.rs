@@ -184,7 +184,7 @@ fn trips_through_the_exchange_never_create_value() {
                 trips.state.get(&Name::Offer(offer)).and_then(Record::offer).expect("an offer").clone()
             };
             let terms = |offer: &tallyhouse::book::Offer| match &offer.terms {
-                tallyhouse::book::OfferTerms::Exchange(terms) => terms.clone(),
+                tallyhouse::book::OfferTerms::Exchange(terms) => (**terms).clone(),
                 tallyhouse::book::OfferTerms::Payment(_) => panic!("a bill"),
             };
             let made = of(&trips, offer);

@@ -75,7 +75,7 @@ impl Model {
                 let terms = self.offer_exchange(*account, wanted)?;
                 let (n, at) = (u128::from(terms.source.get()), self.now);
                 self.books.own(*account, at).hold(id.into(), until, n, at)?;
-                OfferTerms::Exchange(terms)
+                OfferTerms::Exchange(Box::new(terms))
             }
             (None, Some(wanted), Owner::Brand(brand)) => {
                 let till = key.till.clone().expect("a till");
