@@ -166,9 +166,9 @@ impl<'a> Draft<'a> {
 
     getters! {
         /// The network.
-        network() = Name::Network, record::Network, Stop::Bug("no network".into());
+        network() = Name::Network, super::network::Network, Stop::Bug("no network".into());
         /// A participant.
-        participant(id: &ParticipantId) = Name::Participant(id.clone()), record::Participant, Refused::about(Refusal::ParticipantUnknown, id);
+        participant(id: &ParticipantId) = Name::Participant(id.clone()), super::network::Participant, Refused::about(Refusal::ParticipantUnknown, id);
         /// A brand.
         brand(id: &BrandId) = Name::Brand(id.clone()), record::Brand, Refused::about(Refusal::BrandUnknown, id);
         /// A key.

@@ -18,6 +18,7 @@ mod funding;
 mod limit;
 mod moves;
 mod name;
+mod network;
 mod offer;
 mod part;
 mod record;
@@ -44,13 +45,14 @@ pub use funding::{
 };
 pub use limit::{Asserted, Draw, Limit, Measure};
 pub use name::{Name, Principal};
+pub use network::{Network, Participant};
 pub use offer::{
     BillTerms, ClawedBack, Exchange, ExchangeTerms, Offer, OfferState, OfferTerms, OfferedShare, Sponsored,
 };
 pub use part::{Effects, PartKey, PartOut, Tag};
 pub use record::{
-    Brand, Budget, Command, Consent, Erased, Expiry, KeyRecord, KeyState, Network, Participant, Payment,
-    Record, Root, Share, ShareTerms, Shown, Term, Tick, TillTerms, Unit, Used,
+    Brand, Budget, Command, Consent, Erased, Expiry, KeyRecord, KeyState, Payment, Record, Root, Share,
+    ShareTerms, Shown, Term, Tick, TillTerms, Unit, Used,
 };
 pub use schedule::{DayOfMonth, DayOfWeek, Every, Period, Schedule, Tolerance};
 pub use terms::{
