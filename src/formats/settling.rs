@@ -277,7 +277,7 @@ impl Settling {
         let (cover, fund) = (less(after.0, before.0)?, less(after.1, before.1)?);
         let (of_cover, of_fund) = match kind {
             Kind::CycleMoved => (Book::House, Book::House),
-            Kind::CoverMoved | Kind::FundingSet => (Book::Bank, Book::Bank),
+            Kind::CoverMoved => (Book::Bank, Book::Bank),
             // Points that end unspent make the fund larger, by what their issuer owes for that.
             _ => (Book::Bank, keeper.cloned().map_or(Book::Bank, Book::Breakage)),
         };
