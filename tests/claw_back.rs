@@ -8,12 +8,13 @@
 mod common;
 
 use common::dispute::about;
+use common::funds::has;
 use common::house::{House, code};
 use common::node::{How, Replay, award_text, replay_by_applying, replay_by_checking};
 use common::rng::Rng;
 use common::world::{Key, id, points};
 use std::collections::BTreeMap;
-use tallyhouse::book::{BreakageTo, Name, PROVISIONAL, Record, Shared};
+use tallyhouse::book::{BreakageTo, Name, Record, Shared};
 use tallyhouse::clearing::{DisputeStep, FileDispute};
 use tallyhouse::log::{Envelope, Slot};
 use tallyhouse::machine::{Event, Sealed};
@@ -30,17 +31,6 @@ fn verified(house: &House) {
     let mut erased = Replay::new(How::Erased);
     erased.follow(&house.node.entries).unwrap_or_else(|e| panic!("{e}"));
     erased.same(&house.node.state).expect("the same without evidence");
-}
-
-/// What one has from another, in all cycles.
-fn has(house: &House, a: &str, b: &str) -> i64 {
-    let of = |(name, record): (&Name, &std::sync::Arc<Record>)| match name {
-        Name::Pair(cycle, ..) if *cycle == PROVISIONAL => 0,
-        Name::Pair(_, x, y, _) if x.as_str() == a && y.as_str() == b => *record.total().expect("a total"),
-        Name::Pair(_, x, y, _) if x.as_str() == b && y.as_str() == a => -*record.total().expect("a total"),
-        _ => 0,
-    };
-    house.node.state.0.iter().map(of).sum()
 }
 
 fn shared(house: &House, unit: &str, place: Shared) -> i64 {

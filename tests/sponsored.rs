@@ -11,13 +11,12 @@ mod agreed;
 mod common;
 
 use common::dispute::about;
+use common::funds::has;
 use common::house::{House, code, eur};
 use common::node::{How, Replay, replay_by_applying, replay_by_checking};
 use common::rng::Rng;
 use common::world::{Key, id, money, rate};
-use tallyhouse::book::{
-    BreakageTo, DisputeStage, KeyState, Name, Origin, PROVISIONAL, PointsEffect, Record, Sponsored,
-};
+use tallyhouse::book::{BreakageTo, DisputeStage, KeyState, Name, Origin, PointsEffect, Record, Sponsored};
 use tallyhouse::clearing::{DisputeStep, FileDispute};
 use tallyhouse::points::Verdict;
 use tallyhouse::prices::PublishPrices;
@@ -25,17 +24,6 @@ use tallyhouse::sign::{Award, KeyBudget, SponsorTerms};
 use tallyhouse::types::{AccountId, AwardId, Refusal, Refused, encode};
 
 const UNIT: &str = "HARVEST";
-
-/// What one has from another, in all cycles.
-fn has(house: &House, a: &str, b: &str) -> i64 {
-    let of = |(name, record): (&Name, &std::sync::Arc<Record>)| match name {
-        Name::Pair(cycle, ..) if *cycle == PROVISIONAL => 0,
-        Name::Pair(_, x, y, _) if x.as_str() == a && y.as_str() == b => *record.total().expect("a total"),
-        Name::Pair(_, x, y, _) if x.as_str() == b && y.as_str() == a => -*record.total().expect("a total"),
-        _ => 0,
-    };
-    house.node.state.0.iter().map(of).sum()
-}
 
 fn verified(house: &House) {
     assert_eq!(replay_by_applying(&house.node.entries).bytes(), house.node.state.bytes());

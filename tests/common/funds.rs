@@ -3,11 +3,22 @@
 
 use super::house::{House, approved, certify, eur, keys};
 use super::world::{Brand, Key, World, beginning, id, money, rate};
-use tallyhouse::book::{BreakageTo, Name, Record, Tolerance};
+use tallyhouse::book::{BreakageTo, Name, PROVISIONAL, Record, Tolerance};
 use tallyhouse::clearing::{ConfirmDetails, FilledAtIssuance, SetDetails, SetReserve, SetSchedule};
 use tallyhouse::machine::{Answer, Request};
 use tallyhouse::sign::{KeyBudget, KeyCert, Purpose, SponsorTerms, Typ};
 use tallyhouse::types::{Currency, Hash, Kid, ParticipantId, Refused};
+
+/// What one has from another, in all cycles.
+pub fn has(house: &House, a: &str, b: &str) -> i64 {
+    let of = |(name, record): (&Name, &std::sync::Arc<Record>)| match name {
+        Name::Pair(cycle, ..) if *cycle == PROVISIONAL => 0,
+        Name::Pair(_, x, y, _) if x.as_str() == a && y.as_str() == b => *record.total().expect("a total"),
+        Name::Pair(_, x, y, _) if x.as_str() == b && y.as_str() == a => -*record.total().expect("a total"),
+        _ => 0,
+    };
+    house.node.state.0.iter().map(of).sum()
+}
 
 /// Another analyst: whoever sets bank details does not confirm them.
 pub fn caller(world: &World) -> Key {
