@@ -93,7 +93,7 @@ fn every_step_at_every_stage() {
     let open: &[(usize, &[T])] = &[
         (0, &[T::ChargeBack, T::Close, T::Withdraw]),
         (1, &[T::Accept, T::Represent, T::Withdraw]),
-        (2, &[T::Review, T::Concede, T::Withdraw]),
+        (2, &[T::Review, T::Concede, T::Escalate, T::Withdraw]),
         (3, &[T::Close, T::Concede, T::Escalate, T::Withdraw]),
         (4, &[T::Concede, T::Escalate, T::Withdraw]),
         (5, &[T::RuleForFiler, T::RuleForTarget, T::Concede]),
@@ -122,6 +122,54 @@ fn every_step_at_every_stage() {
                 }
                 assert_eq!(dispute(&house, dispute_id), after);
             }
+        }
+    }
+    verified(&house);
+}
+
+/// Silence decides against whoever is silent; if that is the house, its target ends the dispute as if it had not been filed.
+#[test]
+fn silence_decides_at_every_stage() {
+    use DisputeStep as T;
+    // The way, who says that the time has passed, and for whom it ends; nothing is silent before a charge-back.
+    let ways: &[(&[T], Option<usize>, Option<bool>)] = &[
+        (&[], None, None),
+        (&[T::ChargeBack], None, Some(true)),
+        (&[T::ChargeBack, T::Represent], Some(1), Some(false)),
+        (&[T::ChargeBack, T::Represent, T::Review], None, Some(false)),
+        (&[T::ChargeBack, T::Represent, T::Review, T::Escalate], None, Some(true)),
+        (&[T::ChargeBack, T::Represent, T::Escalate], None, Some(true)),
+        (&[T::ChargeBack, T::Represent, T::Escalate, T::Escalate], Some(1), Some(false)),
+    ];
+    let mut house = House::new(6, false);
+    house.award("HARVEST", 0, 1_000_000);
+    publish(&mut house, 1, 70, 30).expect("published");
+    house.now = house.now.plus_seconds(32 * 86_400);
+    for (way, by, ends) in ways {
+        let bill = house.pay(1, "HARVEST", 0, 1_000, true).expect("paid");
+        let before = owes(&house, 1);
+        let id = file(&mut house, bill, 100, "fraud").expect("filed");
+        for step in *way {
+            take(&mut house, id, *step).unwrap_or_else(|no| panic!("{way:?}: {no}"));
+        }
+        house.now = Time::from_seconds(dispute(&house, id).until - 9).expect("a time");
+        for who in [None, Some(0), Some(1)] {
+            assert!(house.argue(who, id, T::Lapse).is_err(), "{way:?}: too early, by {who:?}");
+        }
+        house.now = house.now.plus_seconds(9);
+        for who in [None, Some(0), Some(1)].into_iter().filter(|who| ends.is_none() || who != by) {
+            assert!(house.argue(who, id, T::Lapse).is_err(), "{way:?}: not by {who:?}");
+        }
+        let Some(for_filer) = ends else { continue };
+        house.argue(*by, id, T::Lapse).unwrap_or_else(|no| panic!("{way:?}: {no}"));
+        let outcome = dispute(&house, id).outcome.expect("an end");
+        assert_eq!(outcome.for_filer, *for_filer, "{way:?}");
+        if *by == Some(1) {
+            assert_eq!(
+                (outcome.fees, owes(&house, 1)),
+                (Money::ZERO, before),
+                "{way:?}: the house was silent"
+            );
         }
     }
     verified(&house);

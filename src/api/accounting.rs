@@ -13,13 +13,15 @@ use super::query::Query;
 use super::reply::{SEQ, json, min_seq};
 use super::reports::{is_csv, turn};
 use super::service::Service;
+use super::write::Incoming;
 use crate::book::Name;
 use crate::formats::{
-    self, Balances, Journal, Ledger, liability_table, write_beancount, write_hledger, write_journal_csv,
+    self, Balances, Chart, ChartRow, Journal, Ledger, liability_table, write_beancount, write_hledger,
+    write_journal_csv,
 };
 use crate::machine::Reader;
 use crate::reading::{LiabilityOf, LiabilityReport, cut, liability, past};
-use crate::types::{Currency, Date, ParticipantId, UnitCode};
+use crate::types::{Currency, Date, Malformed, ParticipantId, UnitCode};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -130,6 +132,25 @@ pub struct JournalShown {
     documents: Vec<JournalDocument>,
     /// Balances after the last document.
     closing: Vec<JournalAmount>,
+}
+
+/// Which journal, and whose accounts it is written with.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JournalWanted {
+    /// One participant's own books instead of the network's. A brand gets its own participant's.
+    #[serde(default)]
+    participant: Option<ParticipantId>,
+    /// The first entry that is told. 0 if absent.
+    #[serde(default)]
+    from: Option<u64>,
+    /// The last entry that is told; the newest if absent.
+    #[serde(default)]
+    to: Option<u64>,
+    /// Where the postings of an account, and of all below it, go: a row for each account that the journal has, or for one
+    /// above it.
+    #[schema(max_items = 10_000)]
+    chart: Vec<ChartRow>,
 }
 
 fn amounts(balances: Balances) -> Vec<JournalAmount> {
@@ -275,29 +296,10 @@ pub async fn journal(
 ) -> Result<HttpResponse, Problem> {
     let service = service(&request)?;
     service.wait_for(min_seq(request.headers())?).await?;
-    let own = sight(&service, &caller)?;
-    if let (Some(own), Some(wanted)) = (&own, &query.participant)
-        && own != wanted
-    {
-        return Err(Code::NotYours.into());
-    }
-    let whose = own.or_else(|| query.participant.clone());
-    if let Some(whose) = &whose {
-        service.known(&Name::Participant(whose.clone()), "participant")?;
-    }
-    let (first, to, program) = (query.from.unwrap_or(0), query.to, query.program);
-    let (_turn, of) = (turn().await?, service.clone());
-    let made = web::block(move || {
-        let cut = of.cut(first, to)?;
-        let scales = of.genesis.currencies.iter().map(|one| (one.code, one.scale));
-        let mut ledger = Ledger::new(whose, first, scales);
-        let engine = of.engine();
-        past(&**engine.read(), cut.seq, &mut |_| {}, &mut |event| ledger.take(event))?;
-        ledger.journal(cut).map_err(Problem::fault)
-    });
-    let journal = made.await.map_err(Problem::fault)??;
+    let whose = whose(&service, &caller, query.participant.as_ref())?;
+    let journal = told(service, whose, query.from, query.to).await?;
     let (seq, batch) = (journal.cut.seq, journal.cut.batch());
-    Ok(match program {
+    Ok(match query.program {
         Some(Program::Hledger) => {
             file(seq, TEXT, &format!("{batch}.journal"), write_hledger(&journal).into_bytes())
         }
@@ -310,4 +312,64 @@ pub async fn journal(
         }
         None => json(Some(seq), &JournalShown::from(journal)),
     })
+}
+
+/// Export the journal in a chart of accounts
+///
+/// The journal as a table, as `GET /v1/reports/journal` gives it, with `account`, `cost_centre` and `tax_code` out of the
+/// company's own chart; `ledger` is the journal's own account. An account that the chart lacks is refused and named.
+/// Nothing is written.
+#[utoipa::path(post, path = "/v1/reports/journal", tag = "clearing", operation_id = "exportJournalInChart",
+    request_body = JournalWanted,
+    responses((status = 200, description = "The journal.", body = String, content_type = "text/csv")))]
+pub async fn charted(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    let caller = incoming.caller().await?;
+    let wanted: JournalWanted = incoming.json()?;
+    let wrong = |e: Malformed| Problem::about(Code::BodyInvalid, e);
+    let chart = Chart::of_rows(wanted.chart).map_err(wrong)?;
+    let service = incoming.service.clone();
+    service.wait_for(min_seq(incoming.request.headers())?).await?;
+    let whose = whose(&service, &caller, wanted.participant.as_ref())?;
+    let journal = told(service, whose, wanted.from, wanted.to).await?;
+    let bytes = write_journal_csv(&journal, Some(&chart)).map_err(wrong)?;
+    Ok(file(journal.cut.seq, CSV, &format!("{}.csv", journal.cut.batch()), bytes))
+}
+
+/// Whose journal a caller gets: a brand its own participant's, whoever works for the operator the network's or the one that
+/// is asked for.
+fn whose(
+    service: &Service,
+    caller: &Caller,
+    wanted: Option<&ParticipantId>,
+) -> Result<Option<ParticipantId>, Problem> {
+    let own = sight(service, caller)?;
+    if let (Some(own), Some(wanted)) = (&own, wanted)
+        && own != wanted
+    {
+        return Err(Code::NotYours.into());
+    }
+    let whose = own.or_else(|| wanted.cloned());
+    if let Some(whose) = &whose {
+        service.known(&Name::Participant(whose.clone()), "participant")?;
+    }
+    Ok(whose)
+}
+
+/// Makes a journal, on a thread that may wait.
+async fn told(
+    service: web::Data<Service>,
+    whose: Option<ParticipantId>,
+    from: Option<u64>,
+    to: Option<u64>,
+) -> Result<Journal, Problem> {
+    let (first, _turn) = (from.unwrap_or(0), turn().await?);
+    let made = web::block(move || {
+        let cut = service.cut(first, to)?;
+        let scales = service.genesis.currencies.iter().map(|one| (one.code, one.scale));
+        let mut ledger = Ledger::new(whose, first, scales);
+        let engine = service.engine();
+        past(&**engine.read(), cut.seq, &mut |_| {}, &mut |event| ledger.take(event))?;
+        ledger.journal(cut).map_err(Problem::fault)
+    });
+    made.await.map_err(Problem::fault)?
 }

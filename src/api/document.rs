@@ -201,6 +201,7 @@ codes stand at `/v1/refusals`.";
         super::clearing::objections,
         super::accounting::owed,
         super::accounting::journal,
+        super::accounting::charted,
         super::reports::age,
         super::reports::exposure,
         super::reports::default,

@@ -61,7 +61,7 @@ pub struct Fees {
     /// First instant after it.
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<u64>,
-    /// Who is owed the fees: the operator's participant.
+    /// Who is owed the fees, as whose service they are taxed: the operator's participant, or another of its companies.
     supplier: ParticipantId,
     /// From the participant whose shop takes points.
     acceptor: Fee,

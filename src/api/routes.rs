@@ -174,6 +174,7 @@ fn kept(config: &mut web::ServiceConfig) {
         .route("/v1/documents/{matter}", web::post().to(documents::add))
         .route("/v1/documents/{matter}/{sha256}", web::delete().to(documents::erase))
         .route("/v1/accounts:resolve", web::post().to(wallets::resolve))
+        .route("/v1/reports/journal", web::post().to(accounting::charted))
         .route("/v1/reconciliations", web::post().to(reconciliations::compare))
         .route("/v1/bank-details:keep", web::post().to(banking::keep_details))
         .route("/v1/bank-statements:match", web::post().to(banking::match_statement))

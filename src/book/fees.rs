@@ -231,7 +231,7 @@ pub struct Fees {
     /// First instant after it, in Unix seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<u64>,
-    /// Who is owed the fees: the operator's participant.
+    /// Who is owed the fees, as whose service they are taxed: the operator's participant, or another of its companies.
     pub supplier: ParticipantId,
     /// From the participant whose shop takes points, for what others' points pay of a bill.
     pub acceptor: Fee,

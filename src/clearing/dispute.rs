@@ -106,7 +106,8 @@ pub enum DisputeStep {
     Escalate,
     /// The target gives in after it has answered, whoever is to answer now: so it can always let a refund pass.
     Concede,
-    /// An analyst finds that whoever was to answer did not in time.
+    /// Whoever was to answer did not in time: an analyst finds it of a side, the target of the house, which ends the dispute
+    /// as if it had not been filed.
     Lapse,
     /// Decided for the filer: two approvers sign.
     RuleForFiler,
@@ -154,6 +155,8 @@ enum Side {
     Analyst,
     /// An analyst, once the time to answer has passed.
     Clock,
+    /// The target, once the house's time has passed.
+    Stalled,
     /// An analyst, with two approvers.
     Bench,
 }
@@ -172,6 +175,8 @@ const TABLE: &[(DisputeStage, DisputeStep, Side, DisputeStage)] = {
         (S::ChargedBack, T::Withdraw, Side::Filer, S::Withdrawn),
         (S::Represented, T::Review, Side::Analyst, S::Review),
         (S::Represented, T::Concede, Side::Target, S::Conceded),
+        (S::Represented, T::Escalate, Side::Filer, S::PreArbitration),
+        (S::Represented, T::Lapse, Side::Stalled, S::Closed),
         (S::Represented, T::Withdraw, Side::Filer, S::Withdrawn),
         (S::Review, T::Close, Side::Analyst, S::Closed),
         (S::Review, T::Concede, Side::Target, S::Conceded),
@@ -185,6 +190,7 @@ const TABLE: &[(DisputeStage, DisputeStep, Side, DisputeStage)] = {
         (S::Arbitration, T::RuleForFiler, Side::Bench, S::RuledForFiler),
         (S::Arbitration, T::RuleForTarget, Side::Bench, S::RuledForTarget),
         (S::Arbitration, T::Concede, Side::Target, S::Conceded),
+        (S::Arbitration, T::Lapse, Side::Stalled, S::Closed),
     ]
 };
 
@@ -309,7 +315,8 @@ pub fn move_dispute(draft: &mut Draft, asked: &Asked, args: &MoveDispute) -> Res
     }
     if let Some(for_filer) = end(to) {
         let charged_back = from != DisputeStage::Filed;
-        finish(draft, args.dispute, &mut dispute, for_filer, charged_back, losing_costs(from))?;
+        let costs = losing_costs(from) && side != Side::Stalled;
+        finish(draft, args.dispute, &mut dispute, for_filer, charged_back, costs)?;
     }
     put(draft, args.dispute, dispute)
 }
@@ -337,6 +344,10 @@ fn allowed(
     let wanted = match side {
         Side::Filer => &dispute.filer,
         Side::Target => &dispute.target,
+        Side::Stalled => {
+            late(draft, dispute)?;
+            &dispute.target
+        }
         Side::Analyst => return analyst(draft, asked.kid).map(|_| None),
         Side::Bench => {
             analyst(draft, asked.kid)?;
@@ -344,15 +355,20 @@ fn allowed(
         }
         Side::Clock => {
             analyst(draft, asked.kid)?;
-            if draft.at.seconds() < dispute.until {
-                let about = format!("there is time to answer until {}", dispute.until);
-                return Err(Refused::about(Refusal::DisputeStage, about).into());
-            }
-            return Ok(None);
+            return late(draft, dispute).map(|()| None);
         }
     };
     let by = speaks_for(draft, asked.kid)?;
     if by == *wanted { Ok(Some(by)) } else { Err(Refused::about(Refusal::KeyOwner, by).into()) }
+}
+
+/// Refused while whoever is to take the next step has time for it.
+fn late(draft: &Draft, dispute: &Dispute) -> Result<(), Stop> {
+    if draft.at.seconds() >= dispute.until {
+        return Ok(());
+    }
+    let about = format!("there is time to answer until {}", dispute.until);
+    Err(Refused::about(Refusal::DisputeStage, about).into())
 }
 
 /// Whether a dispute waits for somebody at an instant.
@@ -368,10 +384,10 @@ mod tests {
     const DISPUTES: &str = "
         Filed          ChargeBack:Analyst:ChargedBack Close:Analyst:Closed Withdraw:Filer:Withdrawn
         ChargedBack    Accept:Target:Accepted Represent:Target:Represented Lapse:Clock:Accepted Withdraw:Filer:Withdrawn
-        Represented    Review:Analyst:Review Concede:Target:Conceded Withdraw:Filer:Withdrawn
+        Represented    Review:Analyst:Review Concede:Target:Conceded Escalate:Filer:PreArbitration Lapse:Stalled:Closed Withdraw:Filer:Withdrawn
         Review         Close:Analyst:Closed Concede:Target:Conceded Escalate:Filer:PreArbitration Lapse:Clock:Closed Withdraw:Filer:Withdrawn
         PreArbitration Escalate:Filer:Arbitration Concede:Target:Conceded Lapse:Clock:Conceded Withdraw:Filer:Withdrawn
-        Arbitration    RuleForFiler:Bench:RuledForFiler RuleForTarget:Bench:RuledForTarget Concede:Target:Conceded
+        Arbitration    RuleForFiler:Bench:RuledForFiler RuleForTarget:Bench:RuledForTarget Concede:Target:Conceded Lapse:Stalled:Closed
         Accepted
         Closed
         Conceded

@@ -8,15 +8,17 @@
 use super::journal::Journal;
 use crate::types::Malformed;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Most rows of a chart.
 const MOST_ROWS: usize = 10_000;
 
 /// Where the postings of an account, and of all accounts below it, go.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChartRow {
     /// The journal's account, such as `Liabilities:Points`.
+    #[schema(example = "Liabilities:Points")]
     pub ledger: String,
     /// The company's account.
     pub account: String,
@@ -31,37 +33,49 @@ pub struct ChartRow {
 /// A company's chart of accounts.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Chart {
-    rows: Vec<ChartRow>,
+    rows: BTreeMap<String, ChartRow>,
 }
 
 impl Chart {
     /// Reads a chart: CSV with the columns ledger, account, cost_centre and tax_code.
     pub fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut rows: Vec<ChartRow> = vec![];
+        let mut chart = Self::default();
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
         for (row, number) in reader.deserialize::<ChartRow>().zip(2u64..) {
-            let row = row.map_err(|e| Malformed(format!("row {number} of the chart: {e}")))?;
-            if row.ledger.is_empty() || row.account.is_empty() {
-                return Err(Malformed(format!("row {number} of the chart: ledger and account are needed")));
-            }
-            if rows.iter().any(|have| have.ledger == row.ledger) || rows.len() >= MOST_ROWS {
-                return Err(Malformed(format!(
-                    "row {number} of the chart: {} is twice there, or too many rows",
-                    row.ledger
-                )));
-            }
-            rows.push(row);
+            let wrong = |e: String| Malformed(format!("row {number} of the chart: {e}"));
+            chart.add(row.map_err(|e| wrong(e.to_string()))?).map_err(|e| wrong(e.0))?;
         }
-        Ok(Self { rows })
+        Ok(chart)
+    }
+
+    /// A chart of these rows.
+    pub fn of_rows(rows: Vec<ChartRow>) -> Result<Self, Malformed> {
+        let mut chart = Self::default();
+        for (row, number) in rows.into_iter().zip(1u64..) {
+            chart.add(row).map_err(|e| Malformed(format!("row {number} of the chart: {}", e.0)))?;
+        }
+        Ok(chart)
+    }
+
+    fn add(&mut self, row: ChartRow) -> Result<(), Malformed> {
+        if row.ledger.is_empty() || row.account.is_empty() {
+            return Err(Malformed("ledger and account are needed".into()));
+        }
+        if self.rows.len() >= MOST_ROWS {
+            return Err(Malformed(format!("at most {MOST_ROWS} rows")));
+        }
+        match self.rows.insert(row.ledger.clone(), row) {
+            Some(had) => Err(Malformed(format!("{} stands in an earlier row", had.ledger))),
+            None => Ok(()),
+        }
     }
 
     /// The row of the account itself or of the nearest account above it.
     fn of(&self, ledger: &str) -> Result<&ChartRow, Malformed> {
-        let above = |row: &&ChartRow| {
-            ledger.strip_prefix(&row.ledger).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-        };
-        let found = self.rows.iter().filter(above).max_by_key(|row| row.ledger.len());
+        let mut accounts =
+            std::iter::successors(Some(ledger), |at| at.rsplit_once(':').map(|(above, _)| above));
+        let found = accounts.find_map(|account| self.rows.get(account));
         found.ok_or_else(|| Malformed(format!("the chart has no row for {ledger}: add it, or one above it")))
     }
 }

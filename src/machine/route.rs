@@ -488,6 +488,7 @@ impl Route {
         vault("resolveAccount", Method::Post, "/v1/accounts:resolve", Some(Scope::AccountsResolve)),
         vault("createWallet", Method::Post, "/v1/wallets", Some(Scope::WalletsWrite)),
         vault("reconcile", Method::Post, "/v1/reconciliations", Some(Scope::PaymentsRead)),
+        vault("exportJournalInChart", Method::Post, "/v1/reports/journal", Some(Scope::SettlementRead)),
         vault("keepBankDetails", Method::Post, "/v1/bank-details:keep", Some(Scope::TermsWrite)),
         vault("matchStatement", Method::Post, "/v1/bank-statements:match", Some(Scope::SettlementRead)),
         vault("readStatusReport", Method::Post, "/v1/status-reports:read", Some(Scope::SettlementRead)),

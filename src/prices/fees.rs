@@ -38,7 +38,7 @@ pub struct PublishFees {
     /// First instant after it; until the next version if absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub until: Option<u64>,
-    /// Who is owed the fees: the operator's participant.
+    /// Who is owed the fees, as whose service they are taxed: the operator's participant, or another of its companies.
     pub supplier: ParticipantId,
     /// From the participant whose shop takes points, for what others' points pay of a bill.
     #[serde(deserialize_with = "object")]

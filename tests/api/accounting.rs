@@ -158,6 +158,48 @@ fn the_journal_is_each_participants_own_and_the_networks_the_analysts() {
     office.get(&office.harvest, &format!("{path}?for=paper")).refused(400, "query_invalid");
 }
 
+#[test]
+fn a_brand_gets_the_journal_in_its_own_chart_of_accounts() {
+    let office = Office::open();
+    let path = "/v1/reports/journal";
+    let chart = json!([{"ledger": "Assets", "account": "1400", "cost_centre": "c7"},
+        {"ledger": "Assets:Clearing:P-kino", "account": "1410", "tax_code": "V0"},
+        {"ledger": "Expenses", "account": "6300"}, {"ledger": "Liabilities", "account": "1700"},
+        {"ledger": "Income", "account": "4100"}]);
+    let ask = |key: &str, body: Value| office.server.ask(&Ask::post(path).key(key).json(&body));
+    let asked = ask(&office.harvest, json!({"chart": chart}));
+    assert_eq!(asked.status, 200, "{}", asked.text());
+    assert_eq!(asked.header("content-type"), Some("text/csv"));
+    let (charted, plain) = (asked.text(), office.csv(&office.harvest, path));
+    assert_eq!(charted.lines().count(), plain.lines().count());
+    for (row, own) in charted.lines().zip(plain.lines()).skip(1) {
+        let (row, own): (Vec<&str>, Vec<&str>) = (row.split(',').collect(), own.split(',').collect());
+        let (account, wanted) = (
+            &row[5..8],
+            match own[5] {
+                "Assets:Clearing:P-kino" => ["1410", "", "V0"],
+                ledger if ledger.starts_with("Assets") => ["1400", "c7", ""],
+                ledger if ledger.starts_with("Expenses") => ["6300", "", ""],
+                ledger if ledger.starts_with("Liabilities") => ["1700", "", ""],
+                _ => ["4100", "", ""],
+            },
+        );
+        assert_eq!(account, wanted, "{own:?}");
+        assert_eq!((&row[..5], &row[8..]), (&own[..5], &own[8..]), "all else is as it was");
+    }
+    assert!(charted.contains(",1410,,V0,"), "{charted}");
+    // An account that the chart lacks is named, and nobody sees what is another's.
+    let no = ask(&office.harvest, json!({"chart": [chart[0]]})).refused(400, "body_invalid");
+    assert!(no["detail"].as_str().expect("why").contains("the chart has no row for "), "{no}");
+    let no = ask(&office.harvest, json!({"chart": [chart[0], chart[0]]})).refused(400, "body_invalid");
+    assert!(no["detail"].as_str().expect("why").contains("row 2 of the chart: Assets stands in"), "{no}");
+    ask(&office.harvest, json!({"chart": chart, "participant": "pa_kino"})).refused(403, "not_yours");
+    ask(&office.analyst, json!({"chart": chart, "participant": "pa_nobody"})).refused(404, "not_found");
+    ask(&office.analyst, json!({"chart": chart, "from": 9, "to": 3})).refused(400, "query_invalid");
+    let analysts = ask(&office.analyst, json!({"chart": chart, "participant": "pa_harvest"}));
+    assert_eq!(analysts.text(), charted);
+}
+
 fn amounts(page: &Value) -> Vec<u64> {
     let items = page["items"].as_array().expect("items").iter();
     items.map(|one| one["facts"]["amount"].as_u64().expect("an amount")).collect()
