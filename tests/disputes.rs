@@ -95,7 +95,7 @@ fn every_step_at_every_stage() {
         (1, &[T::Accept, T::Represent, T::Withdraw]),
         (2, &[T::Review, T::Concede, T::Escalate, T::Withdraw]),
         (3, &[T::Close, T::Concede, T::Escalate, T::Withdraw]),
-        (4, &[T::Concede, T::Escalate, T::Withdraw]),
+        (4, &[T::Represent, T::Concede, T::Escalate, T::Withdraw]),
         (5, &[T::RuleForFiler, T::RuleForTarget, T::Concede]),
     ];
     let mut house = House::new(1, false);
@@ -139,6 +139,7 @@ fn silence_decides_at_every_stage() {
         (&[T::ChargeBack, T::Represent, T::Review], None, Some(false)),
         (&[T::ChargeBack, T::Represent, T::Review, T::Escalate], None, Some(true)),
         (&[T::ChargeBack, T::Represent, T::Escalate], None, Some(true)),
+        (&[T::ChargeBack, T::Represent, T::Review, T::Escalate, T::Represent], Some(1), Some(false)),
         (&[T::ChargeBack, T::Represent, T::Escalate, T::Escalate], Some(1), Some(false)),
     ];
     let mut house = House::new(6, false);
@@ -227,7 +228,7 @@ fn an_end_gives_the_lots_back_or_none() {
     }
 }
 
-/// Publishes what losing costs, to polar and to whoever wins, and waits until that is in force.
+/// Publishes what losing costs, to the house and to whoever wins, and waits until that is in force.
 fn publish(house: &mut House, version: u64, network: u64, winner: u64) -> Result<u64, Refused> {
     let free = Fee { ppm: 0, min: Money::ZERO, max: None, refundable: true };
     let from = house.now.seconds() + 31 * 86_400;
@@ -236,7 +237,7 @@ fn publish(house: &mut House, version: u64, network: u64, winner: u64) -> Result
         currency: eur(),
         from,
         until: None,
-        supplier: id("pa_polar"),
+        supplier: id("pa_franchise"),
         acceptor: free,
         issuer: free,
         exchange: None,
@@ -250,7 +251,7 @@ fn publish(house: &mut House, version: u64, network: u64, winner: u64) -> Result
 #[test]
 fn losing_costs_whoever_goes_on_and_loses() {
     use DisputeStep as T;
-    // The way, then what harvest and kino owe polar, and kino harvest, for losing it.
+    // The way, then what harvest and kino owe the house, and kino harvest, for losing it.
     let ways: &[(&[T], i64, i64, i64)] = &[
         (&[T::ChargeBack, T::Accept], 0, 0, 0),
         (&[T::ChargeBack, T::Withdraw], 0, 0, 0),
@@ -265,17 +266,18 @@ fn losing_costs_whoever_goes_on_and_loses() {
     house.award("HARVEST", 0, 1_000_000);
     publish(&mut house, 1, 70, 30).expect("published");
     house.now = house.now.plus_seconds(32 * 86_400);
-    let to_polar = |house: &House, who: &str| -total(house, &Name::Pair(1, id(who), id("pa_polar"), eur()));
+    let to_house =
+        |house: &House, who: &str| total(house, &Name::Pair(1, id("pa_franchise"), id(who), eur()));
     for (way, harvest, kino, between) in ways {
         let bill = house.pay(1, "HARVEST", 0, 1_000, true).expect("paid");
-        let before = (to_polar(&house, "pa_harvest"), to_polar(&house, "pa_kino"), owes(&house, 1));
+        let before = (to_house(&house, "pa_harvest"), to_house(&house, "pa_kino"), owes(&house, 1));
         let id = file(&mut house, bill, 100, "fraud").expect("filed");
         for step in *way {
             take(&mut house, id, *step).unwrap_or_else(|no| panic!("{way:?}: {no}"));
         }
         let outcome = dispute(&house, id).outcome.expect("an end");
         let back = if outcome.for_filer { 100 } else { 0 };
-        let after = (to_polar(&house, "pa_harvest"), to_polar(&house, "pa_kino"), owes(&house, 1));
+        let after = (to_house(&house, "pa_harvest"), to_house(&house, "pa_kino"), owes(&house, 1));
         let wanted = (before.0 + harvest, before.1 + kino, before.2 - back - between);
         assert_eq!(after, wanted, "{way:?}");
         assert_eq!(outcome.fees.signed(), harvest + kino + between.abs(), "{way:?}");

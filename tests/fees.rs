@@ -11,7 +11,7 @@ mod disputed;
 #[path = "fees/trips.rs"]
 mod trips;
 
-use common::house::{House, eur};
+use common::house::{House, code, eur};
 use common::rng::Rng;
 use common::world::{Holder, id, money, points};
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ use tallyhouse::log::open;
 use tallyhouse::machine::PartBody;
 use tallyhouse::payments::{AgreeExchange, MakeOffer, WantedExchange, WantedPayment, WantedShare};
 use tallyhouse::prices::{PublishFees, PublishTax};
-use tallyhouse::types::{Asset, OfferId, ParticipantId, PaymentId, Points, Time, decode};
+use tallyhouse::types::{Asset, OfferId, ParticipantId, PaymentId, Points, Refusal, Time, decode};
 
 const DAY: u64 = 86_400;
 
@@ -60,6 +60,29 @@ fn charging(seed: u64, acceptor: Fee, issuer: Fee, rate: u32) -> House {
     house.agreed("fees.publish", &fees(1, from, acceptor, issuer, rate)).expect("published");
     house.now = house.now.plus_seconds(32 * DAY);
     house
+}
+
+#[test]
+fn what_ends_begins_anew_with_the_longer_notice() {
+    let mut house = House::new(9, false);
+    let cid = house.cid();
+    let request = house.world.register_participant(&cid, &id("pa_op"), eur());
+    house.send(request).expect("registered");
+    let start = house.now.seconds();
+    let some = fee(1_000, 0, None, true);
+    let version = |number, from: u64, until: Option<u64>| PublishFees {
+        until: until.map(|days| start + days * DAY),
+        ..fees(number, start + from * DAY, some, some, 0)
+    };
+    let publish = |house: &mut House, args: &PublishFees| house.agreed("fees.publish", args).map(drop);
+    publish(&mut house, &version(1, 31, Some(60))).expect("published");
+    house.now = house.now.plus_seconds(45 * DAY);
+    // Nothing is asked from day 60 on: who announces something for then, from an earlier day on too, takes 30 days.
+    for until in [None, Some(61)] {
+        assert_eq!(code(publish(&mut house, &version(2, 53, until))), Refusal::NoticeTooShort, "{until:?}");
+    }
+    publish(&mut house, &version(2, 53, Some(60))).expect("as much, and no longer than before");
+    publish(&mut house, &version(3, 76, None)).expect("in 31 days");
 }
 
 /// What one participant owes another by everything that was booked for good, over all cycles.

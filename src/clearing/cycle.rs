@@ -22,6 +22,9 @@ use serde::{Deserialize, Serialize};
 const MOST_LIVE: usize = 12;
 /// Most lines of a cycle: each stands in a part of its own, of which an entry has 10,010.
 const MOST_LINES: usize = 10_000;
+/// Shortest time ahead for a deadline, for whoever is to object or to pay: a day, less what passes until it is signed and
+/// sent. Where commands bring their own time, nobody waits.
+const LEAST_AHEAD: u64 = 23 * 3_600;
 /// Longest time ahead for a deadline.
 const MOST_AHEAD: u64 = 90 * 86_400;
 /// How long after the due date a payer is in default.
@@ -425,13 +428,18 @@ pub fn move_cycle(draft: &mut Draft, asked: &Asked, args: &MoveCycle) -> Result<
     store(draft, cycle, closing)
 }
 
-fn ahead(draft: &Draft, args: &MoveCycle) -> Result<u64, Stop> {
+fn ahead(draft: &mut Draft, args: &MoveCycle) -> Result<u64, Stop> {
     let until = args.until.ok_or_else(|| missing("until"))?;
     let now = draft.at.seconds();
-    if until > now && until <= now.saturating_add(MOST_AHEAD) {
+    let least = if draft.network()?.driven { 1 } else { LEAST_AHEAD };
+    if (now.saturating_add(least)..=now.saturating_add(MOST_AHEAD)).contains(&until) {
         return Ok(until);
     }
-    Err(Refused::about(Refusal::SettingInvalid, "until: ahead, and at most 90 days").into())
+    Err(Refused::about(
+        Refusal::SettingInvalid,
+        "until: 23 hours ahead at the least, and 90 days at the most",
+    )
+    .into())
 }
 
 fn approvable(draft: &mut Draft, cycle: u64, closing: &Closing, args: &MoveCycle) -> Result<(), Stop> {

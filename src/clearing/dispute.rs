@@ -9,7 +9,7 @@
 //! Refuses to know: who is right, and documents: the log has their hashes, the vault what stands in them.
 
 use super::chargeback::{end, finish, losing_costs, provide};
-use super::people::{analyst, speaks_for, two_people};
+use super::people::{acts_for, analyst, speaks_for, two_people};
 use super::stage::misplaced;
 use super::subject::{Subject, charge, note};
 use crate::book::{
@@ -17,6 +17,7 @@ use crate::book::{
 };
 use crate::network::Asked;
 use crate::prices::fees_now;
+use crate::sign::Purpose;
 use crate::types::{
     AwardId, Currency, DisputeId, ExchangeId, Hash, Ident, Money, ParticipantId, PaymentId, Refusal, Refused,
     Time, UnitCode,
@@ -94,11 +95,12 @@ pub struct FileDispute {
 pub enum DisputeStep {
     /// An analyst lets it through: its target has 30 days.
     ChargeBack,
-    /// An analyst ends it without effect.
+    /// It has no ground: an analyst ends it, and two approvers sign. Once the target has answered, losing it so costs what
+    /// losing costs.
     Close,
     /// The target accepts it.
     Accept,
-    /// The target brings evidence against it.
+    /// The target brings evidence against it; before arbitration it says so that it goes on.
     Represent,
     /// An analyst looks at both sides: the filer has 30 days.
     Review,
@@ -134,7 +136,8 @@ impl DisputeStep {
     ];
 }
 
-/// `dispute.move`, signed by whoever takes the step.
+/// `dispute.move`, signed by whoever takes the step: for a side that has no brand an analyst, with two of the operator's
+/// approvers; to accept or concede an approver key or the root of the side's brand.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MoveDispute {
@@ -167,7 +170,7 @@ const TABLE: &[(DisputeStage, DisputeStep, Side, DisputeStage)] = {
     use DisputeStep as T;
     &[
         (S::Filed, T::ChargeBack, Side::Analyst, S::ChargedBack),
-        (S::Filed, T::Close, Side::Analyst, S::Closed),
+        (S::Filed, T::Close, Side::Bench, S::Closed),
         (S::Filed, T::Withdraw, Side::Filer, S::Withdrawn),
         (S::ChargedBack, T::Accept, Side::Target, S::Accepted),
         (S::ChargedBack, T::Lapse, Side::Clock, S::Accepted),
@@ -178,13 +181,14 @@ const TABLE: &[(DisputeStage, DisputeStep, Side, DisputeStage)] = {
         (S::Represented, T::Escalate, Side::Filer, S::PreArbitration),
         (S::Represented, T::Lapse, Side::Stalled, S::Closed),
         (S::Represented, T::Withdraw, Side::Filer, S::Withdrawn),
-        (S::Review, T::Close, Side::Analyst, S::Closed),
+        (S::Review, T::Close, Side::Bench, S::Closed),
         (S::Review, T::Concede, Side::Target, S::Conceded),
         (S::Review, T::Escalate, Side::Filer, S::PreArbitration),
         (S::Review, T::Withdraw, Side::Filer, S::Withdrawn),
         (S::Review, T::Lapse, Side::Clock, S::Closed),
         (S::PreArbitration, T::Concede, Side::Target, S::Conceded),
         (S::PreArbitration, T::Lapse, Side::Clock, S::Conceded),
+        (S::PreArbitration, T::Represent, Side::Target, S::Arbitration),
         (S::PreArbitration, T::Escalate, Side::Filer, S::Arbitration),
         (S::PreArbitration, T::Withdraw, Side::Filer, S::Withdrawn),
         (S::Arbitration, T::RuleForFiler, Side::Bench, S::RuledForFiler),
@@ -299,7 +303,7 @@ pub fn move_dispute(draft: &mut Draft, asked: &Asked, args: &MoveDispute) -> Res
         let about = misplaced(&args.dispute, &from, &args.step, may);
         return Err(Refused::about(Refusal::DisputeStage, about).into());
     };
-    let by = allowed(draft, asked, &dispute, side)?;
+    let by = allowed(draft, asked, &dispute, side, args.step)?;
     if dispute.evidence.len().saturating_add(args.evidence.len()) > MOST_EVIDENCE {
         return Err(Refused::about(Refusal::TooLarge, format!("at most {MOST_EVIDENCE} documents")).into());
     }
@@ -340,13 +344,14 @@ fn allowed(
     asked: &Asked,
     dispute: &Dispute,
     side: Side,
+    step: DisputeStep,
 ) -> Result<Option<ParticipantId>, Stop> {
     let wanted = match side {
-        Side::Filer => &dispute.filer,
-        Side::Target => &dispute.target,
+        Side::Filer => (&dispute.filer, "files"),
+        Side::Target => (&dispute.target, "answers"),
         Side::Stalled => {
             late(draft, dispute)?;
-            &dispute.target
+            (&dispute.target, "answers")
         }
         Side::Analyst => return analyst(draft, asked.kid).map(|_| None),
         Side::Bench => {
@@ -358,8 +363,13 @@ fn allowed(
             return late(draft, dispute).map(|()| None);
         }
     };
-    let by = speaks_for(draft, asked.kid)?;
-    if by == *wanted { Ok(Some(by)) } else { Err(Refused::about(Refusal::KeyOwner, by).into()) }
+    let purposes: &[Purpose] = match step {
+        // Whoever gives in gives money away: no key that lies at a till's or a shop's server does that.
+        DisputeStep::Accept | DisputeStep::Concede => &[Purpose::Approver, Purpose::BrandRoot],
+        _ => &[Purpose::Issuing, Purpose::Approver, Purpose::BrandRoot],
+    };
+    acts_for(draft, asked, wanted, purposes)?;
+    Ok(Some(wanted.0.clone()))
 }
 
 /// Refused while whoever is to take the next step has time for it.
@@ -382,11 +392,11 @@ mod tests {
 
     /// A row for each stage: the steps that it allows, each with who takes it and where it leads.
     const DISPUTES: &str = "
-        Filed          ChargeBack:Analyst:ChargedBack Close:Analyst:Closed Withdraw:Filer:Withdrawn
+        Filed          ChargeBack:Analyst:ChargedBack Close:Bench:Closed Withdraw:Filer:Withdrawn
         ChargedBack    Accept:Target:Accepted Represent:Target:Represented Lapse:Clock:Accepted Withdraw:Filer:Withdrawn
         Represented    Review:Analyst:Review Concede:Target:Conceded Escalate:Filer:PreArbitration Lapse:Stalled:Closed Withdraw:Filer:Withdrawn
-        Review         Close:Analyst:Closed Concede:Target:Conceded Escalate:Filer:PreArbitration Lapse:Clock:Closed Withdraw:Filer:Withdrawn
-        PreArbitration Escalate:Filer:Arbitration Concede:Target:Conceded Lapse:Clock:Conceded Withdraw:Filer:Withdrawn
+        Review         Close:Bench:Closed Concede:Target:Conceded Escalate:Filer:PreArbitration Lapse:Clock:Closed Withdraw:Filer:Withdrawn
+        PreArbitration Represent:Target:Arbitration Escalate:Filer:Arbitration Concede:Target:Conceded Lapse:Clock:Conceded Withdraw:Filer:Withdrawn
         Arbitration    RuleForFiler:Bench:RuledForFiler RuleForTarget:Bench:RuledForTarget Concede:Target:Conceded Lapse:Stalled:Closed
         Accepted
         Closed

@@ -6,14 +6,16 @@
 //! Refuses to know: how they pay each other, and what is due.
 
 use super::cycle::now;
-use super::people::{analyst, speaks_for, two_people};
+use super::people::acts_for;
 use super::wrong::Unsound;
-use crate::book::{Draft, Due, DueClaim, Name, PartKey, Principal, Record, Stop, Used};
-use crate::network::{Asked, signer, unspoken};
+use crate::book::{Draft, Due, DueClaim, Name, PartKey, Record, Stop, Used};
+use crate::network::Asked;
 use crate::sign::Purpose;
 use crate::types::{Currency, Fingerprint, Ident, Money, ParticipantId, Refusal, Refused};
 use serde::{Deserialize, Serialize};
 
+/// Whose keys say so.
+const PURPOSES: [Purpose; 3] = [Purpose::Issuing, Purpose::Approver, Purpose::BrandRoot];
 /// Most claims that wait for their creditor's word, of what is due between two.
 const MOST_CLAIMS: usize = 20;
 
@@ -60,25 +62,6 @@ struct Between {
     used: Name,
 }
 
-/// Requires that a participant's own brand asks, or for it two of the operator's people.
-fn by(draft: &mut Draft, asked: &Asked, who: &ParticipantId, is: &str) -> Result<(), Stop> {
-    let purposes = [Purpose::Issuing, Purpose::Approver, Purpose::BrandRoot, Purpose::Operations];
-    let key = signer(draft, asked.kid, &purposes)?;
-    let by = match &key.owner {
-        Principal::Operator => {
-            analyst(draft, asked.kid)?;
-            unspoken(draft, who)?;
-            two_people(draft, asked)?;
-            who.clone()
-        }
-        _ => speaks_for(draft, asked.kid)?,
-    };
-    if by == *who {
-        return Ok(());
-    }
-    Err(Refused::about(Refusal::KeyOwner, format!("{by} is not who {is}")).into())
-}
-
 /// What is due of a debtor to a creditor, if it is so much at least and the payment was not confirmed before.
 fn between(
     draft: &mut Draft,
@@ -114,7 +97,7 @@ fn between(
 
 /// Takes a debtor's word that it paid: its creditor looks for the payment.
 pub fn claim_due(draft: &mut Draft, asked: &Asked, args: &ClaimDue) -> Result<(), Stop> {
-    by(draft, asked, &args.debtor, "pays")?;
+    acts_for(draft, asked, (&args.debtor, "pays"), &PURPOSES)?;
     let pair = (&args.debtor, &args.creditor);
     let Between { part, name, mut due, .. } =
         between(draft, pair, args.currency, args.amount, &args.reference)?;
@@ -133,7 +116,7 @@ pub fn claim_due(draft: &mut Draft, asked: &Asked, args: &ClaimDue) -> Result<()
 
 /// Takes what a creditor was paid off what is owed to it.
 pub fn confirm_due(draft: &mut Draft, asked: &Asked, args: &ConfirmDue) -> Result<(), Stop> {
-    by(draft, asked, &args.creditor, "is paid")?;
+    acts_for(draft, asked, (&args.creditor, "is paid"), &PURPOSES)?;
     let pair = (&args.debtor, &args.creditor);
     let Between { part, name, mut due, used } =
         between(draft, pair, args.currency, args.amount, &args.reference)?;

@@ -8,7 +8,7 @@
 use super::cycle::store;
 use super::people::{analyst, speaks_for};
 use super::stage::{Step, allowed};
-use crate::book::{Answered, Draft, Name, Objection, PartKey, Record, Stop, Tag};
+use crate::book::{Answered, Draft, Name, Objection, PartKey, Principal, Record, Stop, Tag};
 use crate::network::Asked;
 use crate::types::{Currency, Ident, Money, ObjectionId, ParticipantId, PaymentId, Refusal, Refused};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,8 @@ const MOST_OPEN: u32 = 10_000;
 const MOST_OF_ONE: i64 = 50;
 
 /// `objection.file`, signed by a key of the brand that speaks for the debtor or for the creditor, while the cycle is
-/// reviewed. At most 50 of one participant wait for an answer.
+/// reviewed. At most 50 of one participant wait for an answer. For the debtor of a participant that has no bank details by an
+/// analyst: what is owed to it waits for the next cycle, and everybody else is paid.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileObjection {
@@ -54,7 +55,10 @@ pub struct AnswerObjection {
 
 /// Files an objection.
 pub fn file_objection(draft: &mut Draft, asked: &Asked, args: &FileObjection) -> Result<(), Stop> {
-    let by = speaks_for(draft, asked.kid)?;
+    let by = match draft.key(asked.kid)?.owner {
+        Principal::Operator => for_debtor(draft, asked, args)?,
+        _ => speaks_for(draft, asked.kid)?,
+    };
     if by != args.debtor && by != args.creditor {
         return Err(Refused::about(Refusal::KeyOwner, format!("{by} is on neither side")).into());
     }
@@ -89,6 +93,16 @@ pub fn file_objection(draft: &mut Draft, asked: &Asked, args: &FileObjection) ->
     };
     put(draft, ObjectionId { seq: draft.seq, part: 0 }, objection)?;
     store(draft, args.cycle, closing)
+}
+
+/// The house objects for a debtor whose creditor cannot be paid: so nobody stops everybody's cycle by having no account.
+fn for_debtor(draft: &mut Draft, asked: &Asked, args: &FileObjection) -> Result<ParticipantId, Stop> {
+    analyst(draft, asked.kid)?;
+    if super::details::in_force(draft, &args.creditor, args.currency, args.cycle)?.is_none() {
+        return Ok(args.debtor.clone());
+    }
+    let about = format!("{} has bank details: its debtors object themselves, or {0} does", args.creditor);
+    Err(Refused::about(Refusal::KeyOwner, about).into())
 }
 
 /// Counts the objections of a participant to a cycle that wait for an answer.

@@ -7,9 +7,9 @@
 pub(super) use crate::network::analyst;
 
 use crate::book::{Draft, Principal, Stop};
-use crate::network::{Asked, consents, signer, speaker, spoken_for, two_approvers};
+use crate::network::{Asked, consents, signer, speaker, spoken_for, two_approvers, unspoken};
 use crate::sign::Purpose;
-use crate::types::{Kid, ParticipantId};
+use crate::types::{Kid, ParticipantId, Refusal, Refused};
 
 /// Requires the approvals of two of the operator's approvers, of whom neither is who asks.
 pub(super) fn two_people(draft: &mut Draft, asked: &Asked) -> Result<(), Stop> {
@@ -20,6 +20,27 @@ pub(super) fn two_people(draft: &mut Draft, asked: &Asked) -> Result<(), Stop> {
 pub(super) fn speaks_for(draft: &mut Draft, kid: Kid) -> Result<ParticipantId, Stop> {
     let key = signer(draft, kid, &[Purpose::Issuing, Purpose::Approver, Purpose::BrandRoot])?;
     spoken_for(draft, &key)
+}
+
+/// Requires that a participant's own brand asks, with a key of one of these purposes; or for a participant without a brand an
+/// analyst, with two of the operator's people. `is` says what it is asked as: `pays`.
+pub(super) fn acts_for(
+    draft: &mut Draft,
+    asked: &Asked,
+    (who, is): (&ParticipantId, &str),
+    purposes: &[Purpose],
+) -> Result<(), Stop> {
+    if draft.key(asked.kid)?.owner == Principal::Operator {
+        analyst(draft, asked.kid)?;
+        unspoken(draft, who)?;
+        return two_people(draft, asked);
+    }
+    let key = signer(draft, asked.kid, purposes)?;
+    let by = spoken_for(draft, &key)?;
+    if by == *who {
+        return Ok(());
+    }
+    Err(Refused::about(Refusal::KeyOwner, format!("{by} is not who {is}")).into())
 }
 
 /// Requires the consent of whose money it is: an approval by the root or an approver of the brand that speaks for it. For a

@@ -11,7 +11,7 @@ use crate::book::{
     Draft, ExchangeFee, ExchangeFeeTerms, Fee, FeeTerms, FeeVersions, Fees, LosingFees, Name, Notice,
     PartKey, Principal, Published, Record, Service, Stop, Tax,
 };
-use crate::network::{Asked, analyst, two_approvers};
+use crate::network::{Asked, analyst, consents, speaker, two_approvers};
 use crate::sign::{object, optional_object, optional_objects};
 use crate::types::{
     Currency, Ident, MAX_INT, Money, ParticipantId, Points, Rate, Refusal, Refused, UnitCode,
@@ -38,7 +38,8 @@ pub struct PublishFees {
     /// First instant after it; until the next version if absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub until: Option<u64>,
-    /// Who is owed the fees, as whose service they are taxed: the operator's participant, or another of its companies.
+    /// Who is owed the fees, as whose service they are taxed: the operator's participant, or another of its companies. A
+    /// participant that has a brand of its own agrees: its brand's root or an approver key signs an approval.
     pub supplier: ParticipantId,
     /// From the participant whose shop takes points, for what others' points pay of a bill.
     #[serde(deserialize_with = "object")]
@@ -72,7 +73,7 @@ pub fn publish_fees(draft: &mut Draft, asked: &Asked, args: &PublishFees) -> Res
     if !network.currencies.contains(&args.currency) {
         return Err(invalid(&format!("currency {}", args.currency)));
     }
-    draft.participant(&args.supplier)?;
+    supplies(draft, asked, &args.supplier)?;
     let before = draft.get(&Name::Fees)?;
     let mut all = before.as_deref().and_then(Record::fees).cloned().unwrap_or_default();
     let next = all.versions.last().map_or(1, |last| last.version.saturating_add(1));
@@ -120,6 +121,12 @@ pub fn publish_fees(draft: &mut Draft, asked: &Asked, args: &PublishFees) -> Res
     Ok(())
 }
 
+/// Whoever has a brand of its own agrees to be owed the network's fees, and so to be who disputes over them are about.
+fn supplies(draft: &mut Draft, asked: &Asked, who: &ParticipantId) -> Result<(), Stop> {
+    let own = draft.network()?.operator.as_ref() == Some(who);
+    if own || speaker(draft, who)?.is_none() { Ok(()) } else { consents(draft, asked, who) }
+}
+
 /// A version is in itself in order.
 fn check(draft: &mut Draft, fees: &Fees) -> Result<(), Stop> {
     if !fees.acceptor.is_sound() || !fees.issuer.is_sound() {
@@ -164,10 +171,15 @@ fn check_notice(draft: &mut Draft, all: &FeeVersions, fees: &Fees) -> Result<(),
         .versions
         .iter()
         .filter(|old| old.currency == fees.currency && can_apply(*old, &all.versions, now));
-    // Before the first version, and where versions end, nothing is asked.
-    let gap = in_force(&all.versions, fees.currency, fees.from).is_none();
-    let dearer = (gap && asks(fees)) || before.any(|old| is_dearer(old, fees));
     let Notice { change_days, cut_days } = Notice::DEFAULT;
+    // Before the first version, and where versions end, nothing is asked.
+    let ends = all.versions.iter().filter_map(|old| old.until).filter(|end| {
+        let span = fees.from..fees.until.unwrap_or(u64::MAX);
+        span.contains(end) && *end < rules::after(now, cut_days)
+    });
+    let mut begins = std::iter::once(fees.from).chain(ends);
+    let gap = begins.any(|at| in_force(&all.versions, fees.currency, at).is_none());
+    let dearer = (gap && asks(fees)) || before.any(|old| is_dearer(old, fees));
     let (what, days) = if dearer { ("fees go up", cut_days) } else { ("a change", change_days) };
     Ok(rules::in_time(what, days, fees.from, now)?)
 }

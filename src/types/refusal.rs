@@ -113,7 +113,7 @@ refusals! {
     DisputeUnknown "dispute_unknown" FixRequest false "There is no such dispute."
     ComplaintUnknown "complaint_unknown" FixRequest false "There is no such complaint."
     AwardUnknown "award_unknown" FixRequest false "No key of the brand made an award with this text. Send the batch's line, the token or the request's body as it was taken in, to the byte; it has a receipt's number, or is a token."
-    DetailsUnknown "details_unknown" FixRequest false "The participant has no bank details in this currency. It sets them, then they are confirmed."
+    DetailsUnknown "details_unknown" FixRequest false "The participant has no bank details in this currency. It sets them, then they are confirmed; or an analyst objects for those who owe it, and it waits for the next cycle."
     StatementUnknown "statement_unknown" FixRequest false "There is no such bank statement."
     TargetUnknown "target_unknown" FixRequest false "There is no such key."
     AlreadyExists "already_exists" FixRequest true "Something of this name is there already, with other content."

@@ -40,11 +40,13 @@ impl House {
         self.by_brand(filer, "dispute.file", args).map(|answer| DisputeId { seq: answer.seq, part: 0 })
     }
 
-    /// A step by a brand, or else by the analyst: with two approvers if it is a ruling.
+    /// A step by a brand, with its root if it gives in; or else by the analyst, with two approvers if that ends it.
     pub fn argue(&mut self, by: Option<usize>, dispute: DisputeId, next: DisputeStep) -> Result<(), Refused> {
         let (kind, args) = ("dispute.move", step(dispute, next));
-        let ruling = matches!(next, DisputeStep::RuleForFiler | DisputeStep::RuleForTarget);
+        use DisputeStep as T;
+        let ruling = matches!(next, T::RuleForFiler | T::RuleForTarget | T::Close);
         let done = match by {
+            Some(brand) if matches!(next, T::Accept | T::Concede) => self.by_root(brand, kind, &args),
             Some(brand) => self.by_brand(brand, kind, &args),
             None if ruling => self.agreed(kind, &args),
             None => self.ask(kind, &args),

@@ -123,6 +123,18 @@ impl House {
         self.send(Request::of(vec![first]))
     }
 
+    /// A command by a brand's root.
+    pub fn by_root(
+        &mut self,
+        brand: usize,
+        kind: &str,
+        args: &impl serde::Serialize,
+    ) -> Result<Answer, Refused> {
+        let cid = self.cid();
+        let first = self.world.command(&self.world.brands[brand].root, &cid, kind, args);
+        self.send(Request::of(vec![first]))
+    }
+
     /// A command by the analyst that these approvers approve.
     pub fn with(
         &mut self,

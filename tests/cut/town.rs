@@ -312,10 +312,12 @@ impl<'a> Trader<'a> {
     fn end(&mut self) {
         let Some((dispute, filer, target)) = self.disputes.pop() else { return self.pay() };
         let accepts = self.rng.chance(60);
-        let (end, by) = if accepts { (DisputeStep::Accept, target) } else { (DisputeStep::Withdraw, filer) };
-        let args = step(dispute, end);
-        let town = self.town;
-        let answer = town.ask(&town.world.brands[by].issuing[0], &[], "dispute.move", &args);
+        let (town, brands) = (self.town, &self.town.world.brands);
+        let (end, by) = match accepts {
+            true => (DisputeStep::Accept, &brands[target].root),
+            false => (DisputeStep::Withdraw, &brands[filer].issuing[0]),
+        };
+        let answer = town.ask(by, &[], "dispute.move", &step(dispute, end));
         // A franchisee has no brand that could accept for it.
         self.hear(answer);
     }

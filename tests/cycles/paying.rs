@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::common::house::cover;
+use crate::common::node::PureNode;
+use crate::common::world::{World, beginning};
 use std::sync::Arc;
 use tallyhouse::book::{Closing, Sums};
 use tallyhouse::clearing::{
@@ -479,4 +481,72 @@ fn a_line_that_fitted_nothing_is_somebodys_after_all() {
     assert_eq!(house.stage(cycle), Stage::Funded);
     conserved(&house);
     verified(&house);
+}
+
+#[test]
+fn who_has_no_account_stops_nobody_else() {
+    let mut house = House::new(35, true);
+    for request in house.world.approving() {
+        house.send(request).expect("certified");
+    }
+    trade(&mut house);
+    let cycle = house.seal();
+    house.details(1, 1, Hash([1; 32]));
+    house.compute(cycle).expect("computed");
+    let review = |house: &mut House| {
+        let until = Some(house.now.seconds() + 3_600);
+        house.ask("cycle.move", &MoveCycle { until, ..step(cycle, Move::Review) }).expect("in review");
+    };
+    review(&mut house);
+    let approve = |house: &mut House| {
+        house.now = house.now.plus_seconds(3_601);
+        let args = MoveCycle { version: Some(house.closing(cycle).version), ..step(cycle, Move::Approve) };
+        house.agreed("cycle.move", &args)
+    };
+    let objection = |debtor: &str, creditor: &str, amount: u64| FileObjection {
+        cycle,
+        debtor: id(debtor),
+        creditor: id(creditor),
+        currency: eur(),
+        amount: money(amount),
+        payment: None,
+        reason: id("no-account"),
+    };
+    // For nobody else's debtor does the house object.
+    let no = house.ask("objection.file", &objection("pa_harvest", "pa_kino", 1));
+    assert_eq!(code(no), Refusal::KeyOwner);
+    let filed = house.ask("objection.file", &objection("pa_kino", "pa_polar", 28_500)).expect("filed");
+    let filed = tallyhouse::types::ObjectionId { seq: filed.seq, part: 0 };
+    assert_eq!(code(approve(&mut house)), Refusal::CycleOpenWork);
+    house.answer(filed, Answered::Accepted).expect("answered");
+    house.compute(cycle).expect("computed again");
+    review(&mut house);
+    approve(&mut house).expect("everybody else is paid");
+    let pair = Name::Pair(cycle + 1, id("pa_kino"), id("pa_polar"), eur());
+    let waits = house.node.state.get(&pair).and_then(Record::total).copied();
+    assert_eq!(waits, Some(-28_500), "what it is owed waits");
+    conserved(&house);
+    verified(&house);
+}
+
+#[test]
+fn where_time_is_real_nobody_objects_or_pays_in_a_moment() {
+    let world = World { signing: false, ..World::real(36) };
+    let node = PureNode::founded(&world);
+    let mut house = House::adopt(world, node, beginning().plus_seconds(60));
+    trade(&mut house);
+    let cycle = house.seal();
+    house.compute(cycle).expect("computed");
+    let go = |house: &mut House, what, hours: u64| {
+        let until = Some(house.now.seconds() + hours * 3_600);
+        house.ask("cycle.move", &MoveCycle { until, ..step(cycle, what) })
+    };
+    assert_eq!(code(go(&mut house, Move::Review, 22)), Refusal::SettingInvalid);
+    go(&mut house, Move::Review, 24).expect("in review");
+    house.now = house.now.plus_seconds(86_401);
+    let args = MoveCycle { version: Some(1), ..step(cycle, Move::Approve) };
+    house.bank(cycle);
+    house.agreed("cycle.move", &args).expect("approved");
+    assert_eq!(code(go(&mut house, Move::PayIn, 22)), Refusal::SettingInvalid);
+    go(&mut house, Move::PayIn, 24).expect("asked to pay");
 }

@@ -67,7 +67,7 @@ moved() { sign POST /v1/disputes/moves "$1" --body "{\"dispute\":\"$DISPUTE\",\"
 WRONG=$(moved operator/analyst review 2> /dev/null || true)
 step "what cannot be done yet says so: $(field detail <<< "$WRONG")"
 step "charged back: $(moved operator/analyst charge_back | field kind); pa_cleaver has 30 days"
-SEQ=$(moved br_cleaver/issuing accept | field seq)
+SEQ=$(moved br_cleaver/root accept | field seq)
 ENDED=$(sign GET '/v1/disputes?open=false' br_cleaver/root --header "min-seq: $SEQ")
 step "br_cleaver accepts, entry $SEQ: $(field dispute <<< "$ENDED") is $(field stage <<< "$ENDED"), the points are $(
     grep -o '"outcome":{[^}]*' <<< "$ENDED" | field points)d"

@@ -54,7 +54,7 @@ impl Table {
                     currency: id(row.or("currency", "EUR")),
                     from: self.seconds(row.or("from", "+30d")),
                     until: row.get("until").map(|until| self.seconds(until)),
-                    supplier: id(row.or("supplier", "pa_twin")),
+                    supplier: id(row.or("supplier", "pa_franchise")),
                     acceptor: fee(row.or("acceptor", "4000:10")),
                     issuer: fee(row.or("issuer", "2000")),
                     exchange,
