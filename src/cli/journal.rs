@@ -24,7 +24,8 @@ and what it is owed and owes, with counter-accounts in its income and expenses. 
 as Liabilities:Tax:Standard-190000: category, and rate in parts per million.
 
 Once payers are asked to pay, what is owed in that cycle is owed to and by the clearing house: Assets:Clearing:House.
-What banks confirm is at Assets:Bank:House, what was paid too much at Assets:Overpaid:House; what is left with the house
+What banks confirm is at Assets:Bank:House, what was paid too much at Assets:Overpaid:House, what the operator bears of a
+write-off or a default, and has to bring to the house's account, at Assets:Borne:House; what is left with the house
 at Assets:Cover:House, Assets:Fund:House and Assets:Reserve:UNIT; what is paid between two at Assets:Bank:P-other.
 Money that a statement brings and that is nobody's is booked once it becomes cover or a reserve.
 So all accounts below Assets:Clearing come to what is not settled, and less than a cent that the last cycle carried on.

@@ -272,6 +272,7 @@ impl Ledger {
                 Book::Cover => ("Cover", "House".into()),
                 Book::Fund => ("Fund", "House".into()),
                 Book::Overpaid => ("Overpaid", "House".into()),
+                Book::Borne => ("Borne", "House".into()),
                 Book::Reserve(unit) => ("Reserve", unit.to_string()),
                 Book::Breakage(keeper) => ("Breakage", part(keeper.as_str())),
             };

@@ -29,6 +29,8 @@ pub(super) enum Book {
     Fund,
     /// What it paid beyond what it was asked for, and nobody wrote off.
     Overpaid,
+    /// What it bears for others and no statement says that it brought: the operator, of what is written off and of a default.
+    Borne,
     /// What it left with the house as the reserve of a unit.
     Reserve(UnitCode),
     /// What it owed another for points that end unspent.
@@ -173,9 +175,9 @@ impl Settling {
                 }
             }
         }
-        // What somebody bears and was not to be paid itself is brought: the operator's tranche.
+        // What somebody bears and was not to be paid itself it is to bring: the operator's tranche.
         for ((who, currency), amount) in bears {
-            self.go(&who, Book::Bank, Book::House, currency, amount);
+            self.go(&who, Book::Borne, Book::House, currency, amount);
         }
         Ok(std::mem::take(&mut self.out))
     }
@@ -248,7 +250,7 @@ impl Settling {
         let (missing, kept) = (less(after.missing, before.missing)?, less(after.kept, before.kept)?);
         self.go(who, Book::Overpaid, Book::House, currency, kept);
         if let Some(bearer) = &one.bearer {
-            self.go(bearer, Book::Bank, Book::House, currency, less(missing, kept)?);
+            self.go(bearer, Book::Borne, Book::House, currency, less(missing, kept)?);
         }
         Ok(())
     }
