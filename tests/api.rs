@@ -28,6 +28,8 @@ mod fees;
 mod funding;
 #[path = "api/leaks.rs"]
 mod leaks;
+#[path = "api/leaving.rs"]
+mod leaving;
 #[path = "api/linking.rs"]
 mod linking;
 #[path = "api/lists.rs"]

@@ -25,10 +25,11 @@ const XML: &str = "application/xml";
 
 /// Set bank details
 ///
-/// A commitment to a participant's account in a currency: BLAKE3 of the canonical JSON of salt and details. By the
-/// root of the brand that speaks for the participant, with the approvals of two of its approvers: send it as `application/jose`. It counts from the next
-/// cycle on, once an analyst has confirmed it by calling back. The details themselves go to `/v1/bank-details:keep`; they
-/// stand in no entry.
+/// A commitment to a participant's account in a currency: BLAKE3 of the canonical JSON of salt and details. Signed by the
+/// root of the brand that speaks for the participant, approved by two of that brand's approvers; for a participant without a
+/// brand signed by an analyst, approved by two of the operator's. Send it as `application/jose`, which `tallyhouse sign` prints
+/// with `--approve` for each of them. It counts from the next cycle on, once an analyst has confirmed it by calling back. The
+/// details themselves go to `/v1/bank-details:keep`; they stand in no entry.
 #[utoipa::path(post, path = "/v1/bank-details", tag = "clearing", operation_id = "setBankDetails",
     request_body = SetDetails,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
@@ -152,7 +153,7 @@ pub struct WhichFile {
     instruction: Option<InstructionId>,
 }
 
-fn desk(service: &Service) -> Desk<'_> {
+pub(super) fn desk(service: &Service) -> Desk<'_> {
     Desk {
         read: &*service.read,
         vault: Some(&service.vault),

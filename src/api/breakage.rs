@@ -11,8 +11,9 @@ use serde::Serialize;
 
 /// Publish a breakage curve
 ///
-/// By the brand's root, with the approvals of two of its approvers: send it as `application/jose`. Liabilities on the basis
-/// of deferred revenue are measured by it; nothing that is owed or spent depends on it.
+/// Signed by the brand's root, approved by two of the brand's approvers: send it as `application/jose`, which `tallyhouse
+/// sign` prints with `--approve` for each of them. Liabilities on the basis of deferred revenue are measured by it; nothing
+/// that is owed or spent depends on it.
 #[utoipa::path(post, path = "/v1/breakage", tag = "units", operation_id = "publishBreakage",
     request_body = PublishBreakage,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]

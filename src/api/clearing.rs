@@ -21,8 +21,10 @@ use serde::{Deserialize, Serialize};
 
 /// Move an instruction on
 ///
-/// The bank acknowledged or rejected it; it is issued again; a small difference is written off. By an analyst; the last
-/// two carry the approvals of two of the operator's approvers: send them as `application/jose`.
+/// The bank acknowledged or rejected it; it is issued again, and sent; a small difference is written off. Signed by an
+/// analyst. `reissue`, `send` and `write_off` are approved by two of the operator's approvers: send them as
+/// `application/jose`, which `tallyhouse sign` prints with `--approve` for each of them. The `file` of `send` is the `sha256`
+/// that `GET /v1/cycles/{cycle}/orders/{currency}?instruction=…` says: another is refused with `file_mismatch`.
 #[utoipa::path(post, path = "/v1/instructions/moves", tag = "clearing", operation_id = "moveInstruction",
     request_body = MoveInstruction,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
@@ -53,8 +55,8 @@ pub async fn accept(incoming: Incoming) -> Result<HttpResponse, Problem> {
 /// Say what a line of a bank statement was about
 ///
 /// A line that fitted nothing when its statement was accepted: it paid an instruction, or it took back another such line,
-/// money that was nobody's and went back to whoever sent it. With the approvals of two of the operator's approvers: send it
-/// as `application/jose`.
+/// money that was nobody's and went back to whoever sent it. Signed by an analyst, approved by two of the operator's
+/// approvers: send it as `application/jose`, which `tallyhouse sign` prints with `--approve` for each of them.
 #[utoipa::path(post, path = "/v1/bank-statements/assignments", tag = "clearing", operation_id = "assignLine",
     request_body = AssignLine,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
@@ -64,9 +66,9 @@ pub async fn assign(incoming: Incoming) -> Result<HttpResponse, Problem> {
 
 /// Set on what terms a participant may owe
 ///
-/// Caps, and whether its debts must be covered, with the approvals of two of the operator's approvers: send it as
-/// `application/jose`. It replaces what was set before, and stays in the history of the cover; no cap is cut below what is
-/// in use. It brings no money: that is `POST /v1/cover`.
+/// Caps, and whether its debts must be covered. Signed by an analyst, approved by two of the operator's approvers: send it
+/// as `application/jose`, which `tallyhouse sign` prints with `--approve` for each of them. It replaces what was set before,
+/// and stays in the history of the cover; no cap is cut below what is in use. It brings no money: that is `POST /v1/cover`.
 #[utoipa::path(post, path = "/v1/funding", tag = "clearing", operation_id = "setFunding", request_body = SetFunding,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn set_funding(incoming: Incoming) -> Result<HttpResponse, Problem> {

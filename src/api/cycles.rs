@@ -30,8 +30,8 @@ pub async fn seal(incoming: Incoming) -> Result<HttpResponse, Problem> {
 /// Set when cycles are sealed
 ///
 /// On which days and at which hour the open cycle is sealed without anybody asking; never, if no day is named. And by how
-/// much what payers pay may be off and be written off by two people. With the
-/// approvals of two of the operator's approvers: send it as `application/jose`.
+/// much what payers pay may be off and be written off by two people. Signed by an analyst, approved by two of the
+/// operator's approvers: send it as `application/jose`, which `tallyhouse sign` prints with `--approve` for each of them.
 #[utoipa::path(post, path = "/v1/schedule", tag = "clearing", operation_id = "setSchedule", request_body = SetSchedule,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn set_schedule(incoming: Incoming) -> Result<HttpResponse, Problem> {
@@ -68,8 +68,8 @@ pub async fn schedule(caller: Caller, request: HttpRequest) -> Result<HttpRespon
 /// Close a month
 ///
 /// Nothing more is expected for it: what is earned in it and comes later is told as prior-period by the reports. Months are
-/// closed in order, after they ended. With the approvals of two of the operator's approvers: send it as
-/// `application/jose`.
+/// closed in order, after they ended. Signed by an analyst, approved by two of the operator's approvers: send it as
+/// `application/jose`, which `tallyhouse sign` prints with `--approve` for each of them.
 #[utoipa::path(post, path = "/v1/periods", tag = "clearing", operation_id = "closePeriod", request_body = ClosePeriod,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn close_period(incoming: Incoming) -> Result<HttpResponse, Problem> {
@@ -118,8 +118,11 @@ pub async fn compute(incoming: Incoming) -> Result<HttpResponse, Problem> {
 
 /// Move a cycle on
 ///
-/// Review, return, approve, ask for payment, find and cover a shortfall, let payment orders leave, settle, void. By an
-/// analyst; what needs two people carries the approvals of two of the operator's approvers: send it as `application/jose`.
+/// Review, return, approve, ask for payment, find and cover a shortfall, let payment orders leave, settle, void. Signed by
+/// an analyst. `approve`, `cover`, `pay_out` and `void` are approved by two of the operator's approvers: send them as
+/// `application/jose`, which `tallyhouse sign` prints with `--approve` for each of them. The `file` of `pay_out` is the
+/// `sha256` that `GET /v1/cycles/{cycle}/orders/{currency}` says, also for another day (`on`): one that this node would not
+/// make is refused with `file_mismatch`.
 #[utoipa::path(post, path = "/v1/cycles/moves", tag = "clearing", operation_id = "moveCycle", request_body = MoveCycle,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn advance(incoming: Incoming) -> Result<HttpResponse, Problem> {
@@ -139,7 +142,7 @@ pub async fn object(incoming: Incoming) -> Result<HttpResponse, Problem> {
 
 /// Answer an objection
 ///
-/// By an analyst.
+/// By an analyst: `accepted`, its obligations go on to the open cycle and this one is computed again, or `rejected`.
 #[utoipa::path(post, path = "/v1/objections/answers", tag = "clearing", operation_id = "answerObjection",
     request_body = AnswerObjection,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]

@@ -28,8 +28,9 @@ pub async fn file_dispute(incoming: Incoming) -> Result<HttpResponse, Problem> {
 
 /// Move a dispute on
 ///
-/// The filer, the target or an analyst takes a step; a ruling carries the approvals of two of the operator's approvers:
-/// send them as `application/jose`. A charge-back is of what is owed then, so what was refunded first is not charged back
+/// The filer, the target or an analyst takes a step. `rule_for_filer`, `rule_for_target` and `close` are signed by an
+/// analyst and approved by two of the operator's approvers: send them as `application/jose`, which `tallyhouse sign` prints
+/// with `--approve` for each of them. A charge-back is of what is owed then, so what was refunded first is not charged back
 /// as well; it stands in cycle 0, beside all cycles, costs its target headroom, and is not refunded while it stands. The
 /// target may give in at any time. An end takes that away, and takes the obligation and the points back or leaves them, in
 /// the same entry; who loses after the target has answered owes the fees.

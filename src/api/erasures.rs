@@ -7,7 +7,8 @@ use actix_web::HttpResponse;
 
 /// Have a part of evidence erased
 ///
-/// By the operator's roots. The part is one that holds evidence and nothing else; what it caused stays. `leaf` is
+/// By the operator's roots, as many as the network asks for: send it as `application/jose`, which `tallyhouse sign` prints
+/// with `--approve` for each further one. The part is one that holds evidence and nothing else; what it caused stays. `leaf` is
 /// the SHA-256 of a zero byte and the part's bytes.
 #[utoipa::path(post, path = "/v1/erasures", tag = "network", operation_id = "eraseEvidence",
     request_body = EraseEvidence,

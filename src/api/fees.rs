@@ -19,7 +19,8 @@ use serde::Serialize;
 /// A version of the network's fees in one currency: from who takes points, from who issued them, from who exchanges
 /// them, from who loses a dispute. It begins 7 days later at the earliest, 30 if anybody is to pay more; what was offered or held before keeps the
 /// fees that it was fixed with. Signed by an analyst, approved by two of the operator's approvers: three statements
-/// (`command+jwt`, `approval+jwt`).
+/// (`command+jwt`, `approval+jwt`), sent as `application/jose`, which `tallyhouse sign` prints with `--approve` for each of
+/// them.
 #[utoipa::path(post, path = "/v1/fees", tag = "settlement", operation_id = "publishFees",
     request_body = PublishFees,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]

@@ -24,10 +24,12 @@ use serde::Serialize;
 
 /// Set how much must stand behind a unit's points
 ///
-/// The reserve ratio, with the approvals of two of the operator's approvers: send it as `application/jose`. From then on
-/// points are awarded, and got by exchange, only as far as the reserve stands for all that are outstanding. With `issuance`
-/// the reserve is filled when points are issued instead: their issuer then owes its holder what they need, its holder pays
-/// for them where they are spent, and what is freed by points that end unspent goes where `breakage_to` says.
+/// The reserve ratio. Signed by an analyst, approved by two of the operator's approvers: send it as `application/jose`, which
+/// `tallyhouse sign` prints with `--approve` for each of them. With `issuance`, the root or an approver of the issuer's
+/// brand approves it, too. From then on points are awarded, and got by exchange, only as far as the reserve stands for all
+/// that are outstanding. With `issuance` the reserve is filled when points are issued instead: their issuer then owes its
+/// holder what they need, its holder pays for them where they are spent, and what is freed by points that end unspent goes
+/// where `breakage_to` says.
 #[utoipa::path(post, path = "/v1/reserves", tag = "clearing", operation_id = "setReserve", request_body = SetReserve,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn set_reserve(incoming: Incoming) -> Result<HttpResponse, Problem> {
@@ -36,8 +38,9 @@ pub async fn set_reserve(incoming: Incoming) -> Result<HttpResponse, Problem> {
 
 /// Top cover up, or take some back
 ///
-/// A participant's cover, its share of the common fund, or the reserve of a unit of its own, with the approvals of two of
-/// the operator's approvers: send it as `application/jose`. A top-up names the line of an accepted bank statement by which
+/// A participant's cover, its share of the common fund, or the reserve of a unit of its own. Signed by an analyst, approved
+/// by two of the operator's approvers: send it as `application/jose`, which `tallyhouse sign` prints with `--approve` for
+/// each of them. A top-up names the line of an accepted bank statement by which
 /// the money came. A withdrawal names the reference of the order, and carries the approval of the root or an approver of the
 /// brand whose participant's money it is; nothing is taken back that is needed now.
 #[utoipa::path(post, path = "/v1/cover", tag = "clearing", operation_id = "moveCover", request_body = MoveCover,

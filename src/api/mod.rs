@@ -18,6 +18,7 @@ mod documents;
 mod fees;
 mod forward;
 mod gate;
+mod leaving;
 mod limit;
 mod lookup;
 mod metrics;

@@ -17,8 +17,9 @@ use std::sync::Arc;
 /// Declare how a participant is settled
 ///
 /// By one net with the clearing house, or with each other participant by itself, after set-off. It counts from the cycle
-/// after the open one on. Refused while the participant is over its limit or did not pay in time. By the root of the brand that speaks for it, with the approvals of two of its approvers: send it as
-/// `application/jose`.
+/// after the open one on. Refused while the participant is over its limit or did not pay in time. Signed by the root of the
+/// brand that speaks for it, approved by two of its approvers; for a participant without a brand signed by an analyst, approved
+/// by two of the operator's. Send it as `application/jose`, which `tallyhouse sign` prints with `--approve` for each of them.
 #[utoipa::path(post, path = "/v1/netting", tag = "clearing", operation_id = "setNetting", request_body = SetNetting,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn set(incoming: Incoming) -> Result<HttpResponse, Problem> {
@@ -41,8 +42,9 @@ pub async fn set_off(incoming: Incoming) -> Result<HttpResponse, Problem> {
 /// Claim to have paid what was due
 ///
 /// A debtor says that it paid, and under which reference: its creditor sees that and looks for the payment. Nothing is owed
-/// less until the creditor confirms it. By a key of the debtor's brand; for a debtor without a brand by an analyst with the
-/// approvals of two of the operator's approvers: send that as `application/jose`.
+/// less until the creditor confirms it. By a key of the debtor's brand; for a debtor without a brand by an analyst, approved
+/// by two of the operator's approvers: send that as `application/jose`, which `tallyhouse sign` prints with `--approve` for
+/// each of them.
 #[utoipa::path(post, path = "/v1/dues/claims", tag = "clearing", operation_id = "claimDue", request_body = ClaimDue,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn claim(incoming: Incoming) -> Result<HttpResponse, Problem> {
@@ -51,8 +53,9 @@ pub async fn claim(incoming: Incoming) -> Result<HttpResponse, Problem> {
 
 /// Confirm what was due
 ///
-/// A creditor says that it was paid, all or in part: so much less is owed to it. A reference counts once between the two. By a key of the brand that speaks for it; for a creditor
-/// without a brand by an analyst with the approvals of two of the operator's approvers: send that as `application/jose`.
+/// A creditor says that it was paid, all or in part: so much less is owed to it. A reference counts once between the two. By
+/// a key of the brand that speaks for it; for a creditor without a brand by an analyst, approved by two of the operator's
+/// approvers: send that as `application/jose`, which `tallyhouse sign` prints with `--approve` for each of them.
 #[utoipa::path(post, path = "/v1/dues/confirmations", tag = "clearing", operation_id = "confirmDue",
     request_body = ConfirmDue,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]

@@ -86,7 +86,9 @@ async fn of<T: Send + 'static>(
     make: impl FnOnce(&Kept) -> Result<T, Problem> + Send + 'static,
 ) -> Result<(Cut, T), Problem> {
     if caller.whom != Whom::Operator {
-        return Err(Code::NotYours.into());
+        let about = "for those who work for the operator: a brand reads what its participant owes and may still come to \
+                     owe at /v1/participants/{participant}/exposure";
+        return Err(Problem::about(Code::NotYours, about));
     }
     let service = service(request)?;
     service.wait_for(min_seq(request.headers())?).await?;

@@ -19,7 +19,9 @@ pub async fn define(incoming: Incoming) -> Result<HttpResponse, Problem> {
 
 /// Publish prices
 ///
-/// A version of a unit's prices in one currency. Signed by the brand's root.
+/// A version of a unit's prices in one currency. Signed by the brand's root; from the second in a currency on it is approved
+/// by two of the brand's approvers, too: send it as `application/jose`, which `tallyhouse sign` prints with `--approve` for
+/// each of them.
 #[utoipa::path(post, path = "/v1/prices", tag = "units", operation_id = "publishPrices",
     request_body = PublishPrices,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]

@@ -4,10 +4,12 @@
 //! id, dry runs, `Prefer: return=proof`.
 //! Promises: one way for all writes to the log; what is answered was committed; a repeat gets the same answer. What a
 //! body is follows from the request alone: see [`Incoming::statements`].
-//! Refuses to know: what commands mean.
+//! Refuses to know: what commands mean; but a file of orders is compared with what this node would make (`leaving`), since
+//! the machine knows no files.
 
 use super::call::{Caller, Whom, body, header, route, service, too_large};
 use super::gate::{self, IDEMPOTENCY_KEY, SIGNATURE_INPUT, by_change, read_signed};
+use super::leaving::Leaving;
 use super::limit::Who;
 use super::nonce;
 use super::problem::{Code, Problem};
@@ -340,10 +342,31 @@ impl Incoming {
             let about = "tallyhouse-time: for commands with an id of their own";
             return Err(Problem::about(Code::HeaderInvalid, about));
         };
+        Ok((!self.is_known(key.owner, cid).await?).then_some(at))
+    }
+
+    /// Whether a command of this id was decided before: then it gets the same answer.
+    async fn is_known(&self, owner: Principal, cid: Ident) -> Result<bool, Problem> {
         let service = self.service.clone();
-        let known = web::block(move || service.engine().record(&Name::Command(key.owner, cid)));
-        let known = known.await.map_err(Problem::fault)??.record.is_some();
-        Ok((!known).then_some(at))
+        let known = web::block(move || service.engine().record(&Name::Command(owner, cid)));
+        Ok(known.await.map_err(Problem::fault)??.record.is_some())
+    }
+
+    /// What speaks against a file of orders that the command lets leave. Only who works for the operator is told: to all
+    /// others the machine says that it is not theirs.
+    async fn looked_at(&self, command: &Command) -> Result<(), Problem> {
+        let Some(leaving) = Leaving::by(&command.body) else { return Ok(()) };
+        let owner = self.service.key_now(command.asked.kid)?.0.owner;
+        if owner != Principal::Operator {
+            return Ok(());
+        }
+        if let Some(cid) = command.asked.cid.clone()
+            && self.is_known(owner, cid).await?
+        {
+            return Ok(());
+        }
+        let service = self.service.clone();
+        web::block(move || leaving.check(&service)).await.map_err(Problem::fault)?
     }
 
     /// Says what would happen.
@@ -355,6 +378,7 @@ impl Incoming {
         }
         let dry = service.engine().check_dry(&request).map_err(|no| refused(no, &request))?;
         self.fits(dry.command())?;
+        self.looked_at(dry.command()).await?;
         let at = self.at(&dry.command().asked).await?;
         let run = web::block(move || service.engine().dry_run(dry.command(), at));
         let run = run.await.map_err(Problem::fault)??;
@@ -409,6 +433,7 @@ impl Incoming {
             let who = if own { gate::stranger(&self.request) } else { Who::Key(signer.to_string()) };
             gate::draw(&self.service, &self.request, &who)?;
         }
+        self.looked_at(&command).await?;
         let at = self.at(&command.asked).await?;
         let ticket = self.service.engine().handle().submit(command, at).await;
         let answer = ticket.await?;

@@ -10,7 +10,7 @@ use crate::engine::open_entry;
 use crate::log::{Slot, open};
 use crate::machine::{PartBody, SupplyLine};
 use crate::store::Read;
-use crate::types::{Asset, CauseId, Currency, Malformed, ParticipantId, PaymentId, Time, decode};
+use crate::types::{Asset, CauseId, Currency, ExchangeId, Malformed, ParticipantId, PaymentId, Time, decode};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,12 +38,43 @@ pub struct Effect {
     /// The payment, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payment: Option<PaymentId>,
-    /// What it is for, if it is none.
+    /// The exchange, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<ExchangeId>,
+    /// What it is for, if it is neither.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<CauseId>,
     /// What was supplied for it, and its tax, if that was published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub supply: Option<SupplyLine>,
+}
+
+/// What losing a dispute costs, as it is written among what is supplied.
+const DISPUTE_FEE: &str = "dispute_fee";
+
+impl Effect {
+    /// The id of what it is for.
+    pub fn what(&self) -> String {
+        let payment = self.payment.map(|id| id.to_string());
+        let exchange = || self.exchange.map(|id| id.to_string());
+        payment.or_else(exchange).or_else(|| self.cause.map(|id| id.to_string())).unwrap_or_default()
+    }
+
+    /// What was supplied for it, as it is written. What a dispute takes back is below 0; what losing it costs is not, and
+    /// nothing is supplied for that.
+    pub fn service(&self) -> Option<&'static str> {
+        match (&self.supply, self.cause) {
+            (Some(supply), _) => Some(supply.service.code()),
+            (None, Some(CauseId::Dispute(_))) if self.amount > 0 => Some(DISPUTE_FEE),
+            _ => None,
+        }
+    }
+
+    /// The same, if it is a fee: two lines of one payment or dispute are told apart by it.
+    pub fn fee(&self) -> Option<&'static str> {
+        let is_fee = self.supply.as_ref().is_none_or(|supply| supply.service.is_fee());
+        self.service().filter(|_| is_fee)
+    }
 }
 
 /// Calls `each` with every obligation that the log says from entry `from` up to and without `to`, in order.
@@ -82,6 +113,7 @@ pub fn effects(
                         currency,
                         amount: leg.amount,
                         payment: body.payment,
+                        exchange: body.exchange,
                         cause: body.cause,
                         supply: body.supply.clone(),
                     })?;
@@ -148,4 +180,54 @@ impl Pairs {
 /// it until then.
 pub(super) fn end(closing: &Closing) -> u64 {
     closing.approved.or(closing.voided).map_or(u64::MAX, |mark| mark.seq)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::book::{Service, TaxCategory};
+
+    fn effect(amount: i64) -> Effect {
+        Effect {
+            seq: 7,
+            at: Time::default(),
+            cycle: 1,
+            debtor: "pa_harvest".parse().expect("an id"),
+            creditor: "pa_kino".parse().expect("an id"),
+            currency: "EUR".parse().expect("a currency"),
+            amount,
+            payment: None,
+            exchange: None,
+            cause: None,
+            supply: None,
+        }
+    }
+
+    #[test]
+    fn every_obligation_says_what_it_is_for() {
+        let payment = Effect { payment: "pay_3.0".parse().ok(), ..effect(5) };
+        assert_eq!((payment.what().as_str(), payment.service()), ("pay_3.0", None));
+        let exchange = Effect { exchange: "exc_4.0".parse().ok(), ..effect(5) };
+        assert_eq!((exchange.what().as_str(), exchange.fee()), ("exc_4.0", None));
+        let cause = "dsp_5.0".parse().ok().map(CauseId::Dispute);
+        // What is taken back and what losing costs are of one dispute.
+        let back = Effect { cause, ..effect(-5) };
+        assert_eq!((back.what().as_str(), back.service()), ("dsp_5.0", None));
+        let costs = Effect { cause, ..effect(5) };
+        assert_eq!((costs.what().as_str(), costs.fee()), ("dsp_5.0", Some("dispute_fee")));
+        let supply = |service| SupplyLine {
+            service,
+            supplier: effect(0).creditor,
+            customer: effect(0).debtor,
+            net: -4,
+            category: TaxCategory::Standard,
+            rate: 250_000,
+            tax: -1,
+            gross: -5,
+        };
+        let taxed = Effect { supply: Some(supply(Service::Redemption)), ..back };
+        assert_eq!((taxed.service(), taxed.fee()), (Some("redemption"), None));
+        let fee = Effect { supply: Some(supply(Service::AcceptorFee)), ..payment };
+        assert_eq!((fee.service(), fee.fee()), (Some("acceptor_fee"), Some("acceptor_fee")));
+    }
 }

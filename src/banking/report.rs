@@ -13,7 +13,8 @@ use crate::clearing::{
     CycleDocument, Figures, InstructionStage, Matrix, Stage, Unsound, cycle_documents, instruction_stage,
     stage,
 };
-use crate::types::{Currency, Hash, InstructionId, Money, ParticipantId, Time};
+use crate::machine::SupplyLine;
+use crate::types::{Currency, Hash, InstructionId, Money, ParticipantId, Time, word};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -64,6 +65,9 @@ pub struct ReportLine {
     /// Where that stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<InstructionStage>,
+    /// Who bears what was missing and written off, or has what was too much.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bearer: Option<ParticipantId>,
 }
 
 /// The report.
@@ -235,10 +239,13 @@ impl Desk<'_> {
     fn report_lines(&self, cycle: u64, closing: &Closing, now: Time) -> Result<Vec<ReportLine>, Fault> {
         let mut lines = vec![];
         for (participant, currency, line) in self.lines(cycle)? {
-            let stage = match line.instruction {
-                Some(id) => Some(instruction_stage(&self.instruction(id)?, closing, now.seconds())),
-                None => None,
-            };
+            let (mut next, mut stage, mut bearer) = (line.instruction, None, None);
+            // What was written off of one that was issued again since stands with the one before.
+            while let (Some(id), None) = (next, &bearer) {
+                let one = self.instruction(id)?;
+                stage = stage.or_else(|| Some(instruction_stage(&one, closing, now.seconds())));
+                (next, bearer) = (one.replaces, one.bearer);
+            }
             let carried = line.carried();
             let Line { net, carry, amount, instruction, paid, drawn, lost, written_off, kept, .. } = line;
             lines.push(ReportLine {
@@ -255,6 +262,7 @@ impl Desk<'_> {
                 kept,
                 instruction,
                 stage,
+                bearer,
             });
         }
         Ok(lines)
@@ -302,6 +310,12 @@ impl CycleReport {
             "entry",
             "at",
             "what",
+            "service",
+            "taxable",
+            "tax_category",
+            "tax_rate",
+            "tax",
+            "bearer",
             "checkpoint",
         ];
         out.write_record(header).map_err(wrong)?;
@@ -382,10 +396,11 @@ impl CycleReport {
                 ("kept", n(&line.kept)),
                 ("instruction", line.instruction.map_or(String::new(), |id| id.to_string())),
                 ("stage", line.stage.map_or(String::new(), |stage| stage.to_string())),
+                ("bearer", line.bearer.as_ref().map_or(String::new(), |bearer| bearer.to_string())),
             ])?;
         }
         for one in &self.entries {
-            let cause = one.cause.map(|cause| cause.to_string());
+            let of = |text: &dyn Fn(&SupplyLine) -> String| one.supply.as_ref().map_or(String::new(), text);
             row(&[
                 ("record", "entry".into()),
                 ("cycle", cycle.clone()),
@@ -395,7 +410,12 @@ impl CycleReport {
                 ("amount", n(&one.amount)),
                 ("entry", n(&one.seq)),
                 ("at", n(&one.at)),
-                ("what", one.payment.map(|id| id.to_string()).or(cause).unwrap_or_default()),
+                ("what", one.what()),
+                ("service", one.service().unwrap_or_default().into()),
+                ("taxable", of(&|supply| n(&supply.net))),
+                ("tax_category", of(&|supply| word(&supply.category))),
+                ("tax_rate", of(&|supply| n(&supply.rate))),
+                ("tax", of(&|supply| n(&supply.tax))),
             ])?;
         }
         out.into_inner().map_err(|e| Fault::No(e.to_string()))

@@ -7,7 +7,7 @@
 
 use super::import::change_line;
 use super::people::{analyst, two_people};
-use super::stage::{InstructionStep, instruction_stage};
+use super::stage::{InstructionStep, instruction_stage, misplaced};
 use super::write_off::write_off;
 use crate::book::{Draft, Fate, Instruction, Name, PartKey, Record, Stop, Way};
 use crate::network::Asked;
@@ -41,7 +41,9 @@ pub fn move_instruction(draft: &mut Draft, asked: &Asked, args: &MoveInstruction
     let closing = draft.closing(one.cycle)?;
     let at = instruction_stage(&one, &closing, draft.at.seconds());
     if !at.allows(args.step) || super::stage(&closing).is_final() {
-        let about = format!("{} is {at}: no {}", args.instruction, args.step);
+        let ended = super::stage(&closing).is_final();
+        let may = InstructionStep::ALL.iter().copied().filter(|step| !ended && at.allows(*step));
+        let about = misplaced(&args.instruction, &at, &args.step, may);
         return Err(Refused::about(Refusal::InstructionStage, about).into());
     }
     match args.step {

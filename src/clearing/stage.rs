@@ -230,12 +230,17 @@ impl Stage {
 /// Refuses a step that a cycle's stage does not allow; a step of one currency, if it is allowed in none.
 pub(super) fn allowed(cycle: u64, closing: &Closing, step: Step) -> Result<(), Refused> {
     let at = stage(closing);
-    let of_side = matches!(step, Step::Shortfall | Step::Cover | Step::PayOut);
-    let asked = of_side && closing.due.is_some() && !at.is_final();
-    if at.allows(step) || (asked && closing.sums.iter().any(|sums| side(closing, sums).allows(step))) {
+    let asked = closing.due.is_some() && !at.is_final();
+    let may = |step: Step| {
+        let of_side = asked && matches!(step, Step::Shortfall | Step::Cover | Step::PayOut);
+        at.allows(step) || (of_side && closing.sums.iter().any(|sums| side(closing, sums).allows(step)))
+    };
+    if may(step) {
         return Ok(());
     }
-    Err(Refused::about(Refusal::CycleStage, format!("cycle {cycle} is {at}: no {step}")))
+    let all = Step::ALL.iter().copied().filter(|step| may(*step));
+    let about = misplaced(&format_args!("cycle {cycle}"), &at, &step, all);
+    Err(Refused::about(Refusal::CycleStage, about))
 }
 
 /// Where an instruction stands, at an instant in Unix seconds; `closing` is its cycle.
@@ -379,6 +384,24 @@ mod tests {
             surplus: zero,
             file: None,
         }
+    }
+
+    #[test]
+    fn a_refused_step_says_which_may_be_taken() {
+        let mut closing = Closing::opened(1);
+        closing.sealed = Some(mark());
+        let said = |closing: &Closing, step| allowed(3, closing, step).expect_err("refused").about;
+        let sealed = "cycle 3 is sealed: no approve; now: set_off, compute, answer, void";
+        assert_eq!(said(&closing, Step::Approve), sealed);
+        closing.voided = Some(mark());
+        assert_eq!(said(&closing, Step::Seal), "cycle 3 is voided: no seal; it has ended");
+        // What may be done in one currency while another is behind is named, too.
+        closing.voided = None;
+        (closing.approved, closing.due) = (Some(mark()), Some(20));
+        closing.computed = Some(Computed { mark: mark(), digest: Hash::default(), after: None });
+        closing.sums = vec![sums(100), Sums { paid_in: Money::new(100).expect("fits"), ..sums(100) }];
+        let both = "cycle 3 is pay_in: no settle; now: confirm, shortfall, pay_out";
+        assert_eq!(said(&closing, Step::Settle), both);
     }
 
     #[test]

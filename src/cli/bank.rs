@@ -32,8 +32,9 @@ use std::path::PathBuf;
   tallyhouse bank statement camt053.xml        what was paid, as commands to sign; what a person has to look at
   tallyhouse bank unmatched --currency EUR     lines that are nobody's, and what each may be about
 
-The house's own accounts stand in the file that `api.settlement_accounts` of the configuration names. A network that
-is served has its vault open: ask the server then, at /v1/cycles/3/orders/EUR and the addresses beside it.")]
+The house's own accounts stand in the file that `api.settlement_accounts` of the configuration names. All of this works
+beside a node that serves the same network, too; that node answers the same at /v1/cycles/3/orders/EUR and the addresses
+beside it.")]
 pub struct Args {
     #[command(subcommand)]
     action: Action,
@@ -42,33 +43,61 @@ pub struct Args {
 #[derive(Subcommand, Debug)]
 enum Action {
     /// Show a cycle's pay-outs, and write them for the bank (pain.001) once they may leave
+    #[command(after_help = "Examples:
+  tallyhouse bank orders 3 --currency EUR      what is paid out, and the hash that two approvers sign for
+  tallyhouse bank orders 3 --currency EUR --out cycle-3.xml
+  tallyhouse bank orders 3 --currency EUR --on 2026-12-07
+  tallyhouse bank orders 3 --currency EUR --instruction ins_42.0     a payment that was issued again")]
     Orders(OrdersArgs),
     /// Write what payers are asked for, as CSV
+    #[command(after_help = "Examples:
+  tallyhouse bank notices 3 --currency EUR --out notices.csv
+  tallyhouse bank notices 3 --currency EUR --json")]
     Notices(Of),
     /// Write the direct debits of those who gave a mandate (pain.008)
+    #[command(after_help = "Examples:
+  tallyhouse bank debits 3 --currency EUR --out debits.xml
+  tallyhouse bank debits 3 --currency EUR --scheme core --on 2026-12-07 --out core.xml")]
     Debits(DebitsArgs),
     /// Read what a bank says of orders (pain.002)
+    #[command(after_help = "Examples:
+  tallyhouse bank status pain002.xml           what it says, and the steps to sign for POST /v1/instructions/moves
+  tallyhouse bank status pain002.xml --json")]
     Status {
         /// The report
         file: PathBuf,
     },
     /// Read a statement (camt.053, camt.054, CSV) and match it with what is open
+    #[command(after_help = "Examples:
+  tallyhouse bank statement camt053.xml        what was matched, what a person looks at, what to sign
+  tallyhouse bank statement camt054.xml        what the bank says early; the statement repeats it
+  tallyhouse bank statement statement.csv --json")]
     Statement {
         /// The document as the bank sent it
         file: PathBuf,
     },
     /// List lines of accepted statements that are nobody's, and what each may be about
+    #[command(after_help = "Examples:
+  tallyhouse bank unmatched --currency EUR
+  tallyhouse bank unmatched --currency EUR --json")]
     Unmatched {
         /// In which currency
         #[arg(long)]
         currency: Currency,
     },
     /// Seal a participant's bank details in the vault
+    #[command(after_help = "Examples:
+  tallyhouse bank keep harvest.json
+
+harvest.json is, for example, {\"participant\":\"pa_harvest\",\"currency\":\"EUR\",\"name\":\"Harvest\",\"iban\":\"DE89370400440532013000\"}.
+What is printed are the arguments of details.set, which the participant's people sign for POST /v1/bank-details.")]
     Keep {
         /// JSON: participant, currency, name, iban, and bic or mandate if there are; with a salt, exactly as it was signed for
         file: PathBuf,
     },
     /// Show a participant's bank details, and what the log says of them
+    #[command(after_help = "Examples:
+  tallyhouse bank details pa_harvest --currency EUR      read out over the telephone before they are confirmed")]
     Details {
         /// Whose
         participant: ParticipantId,

@@ -1,7 +1,7 @@
 //! `claw-back`: what to sign so that an award's points are taken back.
 //!
 //! Owns: finding the award's own text in the log.
-//! Promises: what is printed names that award and no other; nothing is signed or sent from here.
+//! Promises: what is printed names that award and no other, and can be taken in; nothing is signed or sent from here.
 //! Refuses to know: how many of the points are left.
 
 use super::context::{CliError, Context, Exit};
@@ -23,7 +23,10 @@ use crate::types::{AccountId, Ident, Month, Points};
 
 What is printed are the arguments: the award's own text, as it stands in the log, and what shall be taken back of it. The
 brand whose key awarded the points signs them with an issuing key. Spent points stay spent: the entry says how many were
-taken.")]
+taken.
+
+An award is known again by its receipt's number (`ref`), or as a token by its id. One that has neither cannot be taken
+back: its holder may pay the points in at one of the brand's tills. Give each award a ref.")]
 pub struct Args {
     /// The entry that took the award in
     #[arg(value_name = "SEQ")]
@@ -50,6 +53,14 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let envelope = Envelope::decode(&stored.bytes).map_err(CliError::fault)?;
     let text = text(&args, &folder, &envelope)?;
     let account = sub(&text).ok_or_else(|| CliError::usage(format!("entry {} is no award", args.seq)))?;
+    if !is_known_again(&text) {
+        return Err(CliError::Refused(format!(
+            "the award in entry {} has no receipt's number (`ref`) and is no token: nothing tells it from another of the \
+             same text, so it cannot be taken back (award_unknown). Its holder may pay the points in at one of the brand's \
+             tills; give each award a ref from now on",
+            args.seq
+        )));
+    }
     let points = match args.points.map(Points::new) {
         Some(None) => return Err(CliError::usage("--points: too many")),
         some => some.flatten(),
@@ -95,6 +106,13 @@ fn sub(text: &str) -> Option<AccountId> {
     let order = || read_object::<AwardOrder>(text.as_bytes()).map(|order| order.sub);
     let token = || Jws::parse(text).and_then(|jws| jws.payload::<PointToken>()).map(|token| token.sub);
     line.or_else(|_| order()).or_else(|_| token()).ok()
+}
+
+/// Whether the log keeps under which name the award was taken in: by its receipt's number, or by the id of a token.
+fn is_known_again(text: &str) -> bool {
+    let line = read_object::<Award>(text.as_bytes()).map(|award| award.reference.is_some());
+    let order = || read_object::<AwardOrder>(text.as_bytes()).map(|order| order.reference.is_some());
+    line.or_else(|_| order()).unwrap_or(true)
 }
 
 /// The month of the entry, on the account's own calendar.

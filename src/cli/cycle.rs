@@ -16,7 +16,7 @@ use crate::clearing::{
 };
 use crate::engine::open_entry;
 use crate::log::root_at;
-use crate::types::{Currency, Hash, ParticipantId, Time, encode};
+use crate::types::{Currency, Hash, Ident, Money, ParticipantId, Time, encode};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -35,7 +35,8 @@ const PAGE_BYTES: usize = 8 << 20;
   tallyhouse cycle 3 --report --out cycle-3.csv
   tallyhouse proof --seq 14485 --parts all     the proof of one of those entries
 
-+ is owed to the participant, - is owed by it. JSON gives amounts in the network's smallest unit.")]
++ is owed to the participant, - is owed by it. Paid is what bank statements confirmed; drawn, lost, written off and kept
+(what was too much) are shown where a line has any, and TABLES.md says what they are. JSON gives amounts in the network's smallest unit.")]
 pub struct Args {
     /// A cycle's number; all if left out
     cycle: Option<u64>,
@@ -58,6 +59,9 @@ struct Listed {
     sealed: Option<u64>,
     at: Option<Time>,
     version: u32,
+    /// Why that version does not count, if it was sent back and is not computed again yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    returned: Option<Ident>,
     with_loss: bool,
 }
 
@@ -69,6 +73,9 @@ struct Row {
     #[serde(flatten)]
     line: Line,
     stage: Option<InstructionStage>,
+    /// Who bears what was missing and written off, or has what was too much.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bearer: Option<ParticipantId>,
 }
 
 /// Gross, bilateral and multilateral of a currency.
@@ -136,6 +143,7 @@ fn listed(cycle: u64, closing: &Closing) -> Listed {
         sealed: closing.sealed.map(|mark| mark.seq),
         at: closing.sealed.map(|mark| mark.at),
         version: closing.version,
+        returned: closing.returned.clone(),
         with_loss: closing.shortfall.is_some(),
     }
 }
@@ -235,13 +243,16 @@ fn rows(folder: &Folder, cycle: u64, closing: &Closing) -> Result<Vec<Row>, CliE
         let name: Name = row.key.parse().map_err(CliError::fault)?;
         let found = Record::decode(&name, &row.value).map_err(CliError::fault)?;
         let (Name::Line(_, participant, currency), Record::Line(line)) = (name, found) else { continue };
-        let instruction = match line.instruction {
-            Some(id) => record(folder, &Name::Instruction(id))?,
-            None => None,
-        };
-        let stage = instruction.as_ref().and_then(Record::instruction);
-        let stage = stage.map(|one| instruction_stage(one, closing, now));
-        rows.push(Row { participant, currency, line, stage });
+        let (mut next, mut stage, mut bearer) = (line.instruction, None, None);
+        // What was written off of one that was issued again since stands with the one before.
+        while let (Some(id), None) = (next, &bearer) {
+            let found = record(folder, &Name::Instruction(id))?;
+            let one = found.as_ref().and_then(Record::instruction);
+            stage = stage.or(one.map(|one| instruction_stage(one, closing, now)));
+            bearer = one.and_then(|one| one.bearer.clone());
+            next = one.and_then(|one| one.replaces);
+        }
+        rows.push(Row { participant, currency, line, stage, bearer });
     }
     Ok(rows)
 }
@@ -312,20 +323,56 @@ fn one(folder: &Folder, cycle: u64, context: &mut Context<'_>) -> Result<(), Cli
     for (number, line) in digests(&shown, &closing).iter().enumerate() {
         context.say(format!("{}{line}", if number == 0 { "\n" } else { "" }))?;
     }
-    if shown.lines.is_empty() {
-        return Ok(());
+    if shown.lines.is_empty() { Ok(()) } else { table(folder, &shown, &closing, context) }
+}
+
+/// A column of a line: its head, and what stands there.
+type Column = (&'static str, fn(&Line) -> Money);
+
+/// The lines of a cycle: what is to be paid, and what became of it. What no line has anything of is no column.
+fn table(
+    folder: &Folder,
+    shown: &Shown,
+    closing: &Closing,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
+    if let Some(why) = &closing.returned {
+        let (version, next) = (closing.version, closing.version.saturating_add(1));
+        context.say(format!(
+            "\nversion {version} was sent back ({why}): these are its lines, and they do not count; version {next} is \
+             computed next"
+        ))?;
     }
+    let all: [Column; 5] = [
+        ("paid", |line| line.paid),
+        ("drawn", |line| line.drawn),
+        ("lost", |line| line.lost),
+        ("written off", |line| line.written_off),
+        ("kept", |line| line.kept),
+    ];
+    let has = |of: fn(&Line) -> Money| shown.lines.iter().any(|row| !of(&row.line).is_zero());
+    let columns: Vec<Column> = all.into_iter().filter(|(_, of)| has(*of)).collect();
+    let heads: String = columns.iter().map(|(head, _)| format!("{head:>14}")).collect();
     context.say(format!(
-        "\n  {:<20}{:>18}{:>10}{:>18}{:>10}  instruction",
+        "\n  {:<20}{:>18}{:>10}{:>18}{heads}{:>10}  instruction",
         "participant", "net", "carry", "pays (-), gets", "carried"
     ))?;
     for row in &shown.lines {
         let scale = scale(folder, row.currency);
         let line = &row.line;
-        let stage = row.stage.map_or("", InstructionStage::code);
-        let id = line.instruction.map_or(String::new(), |id| id.to_string());
+        let cells: String =
+            columns.iter().map(|(_, of)| format!("{:>14}", decimal(of(line).get(), scale))).collect();
+        let mut what = line.instruction.map_or(String::new(), |id| id.to_string());
+        if line.version != closing.version || closing.returned.is_some() {
+            what = format!("{what} of version {}", line.version);
+        } else if let Some(stage) = row.stage {
+            what = format!("{what} {stage}");
+        }
+        if let Some(bearer) = &row.bearer {
+            what = format!("{what}, borne by {bearer}");
+        }
         context.say(format!(
-            "  {:<20}{:>18}{:>10}{:>18}{:>10}  {id} {stage}",
+            "  {:<20}{:>18}{:>10}{:>18}{cells}{:>10}  {what}",
             row.participant.to_string(),
             money(line.net, scale),
             money(line.carry, scale),
@@ -386,10 +433,9 @@ fn behind(
         };
         sum = sum.saturating_add(amount);
         let scale = scale(folder, effect.currency);
-        let cause = effect.cause.map(|cause| cause.to_string());
-        let mut what = effect.payment.map(|payment| payment.to_string()).or(cause).unwrap_or_default();
-        if let Some(supply) = effect.supply.as_ref().filter(|supply| supply.service.is_fee()) {
-            what = format!("{what} {}", supply.service.code());
+        let mut what = effect.what();
+        if let Some(fee) = effect.fee() {
+            what = format!("{what} {fee}");
         }
         context.say(format!(
             "{:>10}  {:<28}{:<20}{:>18}{:>18}  {what}",

@@ -7,7 +7,7 @@ use super::context::{CliError, Context, Exit};
 use super::demo::page::decimal;
 use super::folder::Folder;
 use super::prices::now;
-use crate::book::{Answered, Dispute, Objection, Record};
+use crate::book::{Answered, Dispute, DisputeStage, Objection, Record};
 use crate::clearing::is_overdue;
 use crate::reading::{Sort, newest};
 use crate::types::{Currency, DisputeId, ObjectionId, Time, word};
@@ -21,8 +21,9 @@ use serde::Serialize;
   tallyhouse disputes --objections --open      objections to cycles that nobody answered
   tallyhouse disputes --json
 
-A dispute is of what was paid long ago; an objection is to a cycle in review. JSON gives amounts in the network's smallest
-unit. The API lists the same at /v1/disputes and /v1/objections, page by page.")]
+A dispute is of what was paid long ago; an objection is to a cycle in review. Awaited is whose next step the time runs
+for; others may take steps meanwhile, and README has the table of all of them (\"A dispute, step by step\"). JSON gives
+amounts in the network's smallest unit. The API lists the same at /v1/disputes and /v1/objections, page by page.")]
 pub struct Args {
     /// Objections to cycles instead
     #[arg(long)]
@@ -38,6 +39,9 @@ pub struct Args {
 #[derive(Serialize)]
 struct Disputed {
     dispute: DisputeId,
+    /// Whose next step the time runs for; nobody's once it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    awaited: Option<String>,
     overdue: bool,
     facts: Dispute,
 }
@@ -63,6 +67,17 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     Ok(Exit::Ok)
 }
 
+/// Whose next step the time runs for: a participant's, or the house's.
+fn awaited(dispute: &Dispute) -> Option<String> {
+    use DisputeStage as S;
+    match dispute.stage {
+        S::Filed | S::Represented | S::Arbitration => Some("house".to_owned()),
+        S::ChargedBack | S::PreArbitration => Some(dispute.target.to_string()),
+        S::Review => Some(dispute.filer.to_string()),
+        S::Accepted | S::Closed | S::Conceded | S::RuledForFiler | S::RuledForTarget | S::Withdrawn => None,
+    }
+}
+
 fn disputes(
     folder: &Folder,
     args: &Args,
@@ -74,15 +89,16 @@ fn disputes(
     let (mut all, at) = (vec![], now(folder)?);
     for ((seq, part), record) in rows {
         if let Record::Dispute(facts) = record {
-            all.push(Disputed { dispute: DisputeId { seq, part }, overdue: is_overdue(&facts, at), facts });
+            let (awaited, overdue) = (awaited(&facts), is_overdue(&facts, at));
+            all.push(Disputed { dispute: DisputeId { seq, part }, awaited, overdue, facts });
         }
     }
     if context.json {
         return context.say_json(&all);
     }
     context.say(format!(
-        "  {:<14}{:<18}{:<18}{:>16}  {:<14}until",
-        "dispute", "filer", "target", "amount", "stage"
+        "  {:<14}{:<18}{:<18}{:>16}  {:<18}{:<18}until",
+        "dispute", "filer", "target", "amount", "stage", "awaited"
     ))?;
     for one in &all {
         let facts = &one.facts;
@@ -94,11 +110,12 @@ fn disputes(
         };
         let late = if one.overdue { ", overdue" } else { "" };
         context.say(format!(
-            "  {:<14}{:<18}{:<18}{amount:>16}  {:<14}{until}{late}",
+            "  {:<14}{:<18}{:<18}{amount:>16}  {:<18}{:<18}{until}{late}",
             one.dispute.to_string(),
             facts.filer.to_string(),
             facts.target.to_string(),
             word(&facts.stage),
+            one.awaited.as_deref().unwrap_or("-"),
         ))?;
     }
     say_more(more, context)

@@ -269,6 +269,26 @@ pub(crate) mod tests {
         }
     }
 
+    /// Calls `each` with every verb that has none below it, by its words.
+    fn leaves(command: &clap::Command, words: &str, each: &mut dyn FnMut(&str, &clap::Command)) {
+        let words = format!("{words} {}", command.get_name());
+        if !command.has_subcommands() {
+            return each(words.trim(), command);
+        }
+        command.get_subcommands().for_each(|below| leaves(below, &words, each));
+    }
+
+    #[test]
+    fn every_verb_and_every_verb_below_one_shows_itself_at_work() {
+        let mut seen = 0;
+        leaves(&Cli::command(), "", &mut |words, command| {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Examples") && help.contains(words), "{words}: {help}");
+            seen += 1;
+        });
+        assert!(seen > 40, "{seen}");
+    }
+
     #[test]
     fn a_wrong_command_line_ends_with_2() {
         let dir = tempfile::tempdir().expect("a folder");

@@ -79,7 +79,8 @@ struct Common {
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
-  tallyhouse sign GET /v1/accounts/ac_0123456789abcdefghjkmnpqrs --as br_harvest/issuing | sh")]
+  tallyhouse sign GET /v1/accounts/ac_0123456789abcdefghjkmnpqrs --as br_harvest/issuing | sh
+  tallyhouse sign DELETE /v1/api-keys/ak_0123456789abcdefghjkmnpqrs --as br_harvest/root | sh")]
 struct Read {
     #[command(flatten)]
     common: Common,

@@ -197,9 +197,21 @@ pub fn set_budget(draft: &mut Draft, asked: &Asked, claims: &KeyBudget) -> Resul
             || claims.unit != have.unit
             || claims.sponsored.is_some() != have.sponsored.is_some())
     {
-        return Err(
-            Refused::about(Refusal::SerialStale, format!("serial {} is in force", have.serial)).into()
-        );
+        let about = if claims.unit != have.unit {
+            format!(
+                "the key has a budget of {}, serial {}: a key has one, of one unit; certify another key for {}",
+                have.unit, have.serial, claims.unit
+            )
+        } else if claims.sponsored.is_some() != have.sponsored.is_some() {
+            format!(
+                "serial {} is in force, and {} sponsored: that does not change; a sponsored budget needs a key of its own",
+                have.serial,
+                if have.sponsored.is_some() { "is" } else { "is not" }
+            )
+        } else {
+            format!("serial {} is in force", have.serial)
+        };
+        return Err(Refused::about(Refusal::SerialStale, about).into());
     }
     let budget = Budget {
         unit: claims.unit,

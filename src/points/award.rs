@@ -154,14 +154,15 @@ impl Issuer {
     }
 
     /// What the draws would be after this award; nothing changes yet.
-    fn draw(&self, points: u64, backfill: bool, at: Time) -> Result<Drawn, Refusal> {
+    fn draw(&self, points: u64, backfill: bool, at: Time) -> Result<Drawn, Refused> {
         let Drawn { issued, hour, asserted, room } = self.drawn;
         let issued = issued.draw(0, points, self.budget.ceiling.get()).ok_or(Refusal::BudgetExceeded)?;
         let hour = if backfill {
             hour
         } else {
             let window = Measure::IssuedHour.window(at, 0);
-            hour.draw(window, points, self.budget.hourly.get()).ok_or(Refusal::HourlyCeilingExceeded)?
+            hour.draw(window, points, self.budget.hourly.get())
+                .ok_or_else(|| self.above_the_hour(points, at))?
         };
         let room = match room {
             Some(room) => Some(room.checked_sub(points).ok_or(Refusal::IssueCapExceeded)?),
@@ -175,6 +176,21 @@ impl Issuer {
             None => asserted,
         };
         Ok(Drawn { issued, hour, asserted, room })
+    }
+
+    /// That an award is above what is left of the key's hour, or above any hour's.
+    fn above_the_hour(&self, points: u64, at: Time) -> Refused {
+        let (hourly, window) = (self.budget.hourly.get(), Measure::IssuedHour.window(at, 0));
+        let issued = if self.drawn.hour.window == window { self.drawn.hour.used } else { 0 };
+        let about = if points > hourly {
+            format!(
+                "{points} of the unit's smallest, and the key may issue {hourly} in an hour: no hour is long enough, the \
+                 brand's root signs a budget with a higher hourly ceiling"
+            )
+        } else {
+            format!("{points} of the unit's smallest, and {issued} of {hourly} were issued in this hour")
+        };
+        Refused::about(Refusal::HourlyCeilingExceeded, about)
     }
 
     /// Books the award, in the current line's part or the holder's.

@@ -182,8 +182,10 @@ fn refusal(code: Refusal, text: &str, error: &serde_json::Error) -> Refused {
         // Complaints about the last member may come when the bracket behind it is taken in already.
         None => members_at(text, taken_in.saturating_sub(1)),
     };
+    let words = wanted(&message);
     let why = match [DEEP, LARGE, NAME, TWICE].into_iter().find(|own| message.starts_with(own)) {
         Some(own) => own,
+        None if words.is_some() => words.as_deref().unwrap_or_default(),
         None if missing.is_some() => "missing",
         None if message.starts_with("unknown field") => "unknown member",
         None if message.starts_with("duplicate field") => TWICE,
@@ -193,6 +195,13 @@ fn refusal(code: Refusal, text: &str, error: &serde_json::Error) -> Refused {
     let place = place.join(".");
     let colon = if place.is_empty() { "" } else { ": " };
     Refused::about(code, format_args!("{place}{colon}{why}"))
+}
+
+/// Where one of some words is wanted, which: ours, as the reader lists them behind what stands there.
+fn wanted(message: &str) -> Option<String> {
+    let (_, ours) = message.strip_prefix("unknown variant `")?.rsplit_once(", expected ")?;
+    let words: Vec<&str> = ours.split('`').skip(1).step_by(2).collect();
+    (!words.is_empty()).then(|| format!("not of the documented form: {}", words.join(" or ")))
 }
 
 /// How many bytes the reader had taken in. Its columns count bytes, and so do we.
@@ -321,6 +330,15 @@ mod tests {
         inner: Inner,
         #[serde(default)]
         list: Vec<Inner>,
+        #[serde(default)]
+        word: Option<Word>,
+    }
+
+    #[derive(Deserialize, Debug)]
+    #[serde(rename_all = "snake_case")]
+    enum Word {
+        Accepted,
+        Rejected,
     }
 
     #[derive(Deserialize, Debug, Default)]
@@ -332,13 +350,16 @@ mod tests {
     #[test]
     fn a_refusal_names_the_member_and_no_value() {
         let rows = [
-            (r#"{"n":1,"unit":"HARVEST","inner":{"m":2},"list":[{"m":3}]}"#, "ok"),
+            (r#"{"n":1,"unit":"HARVEST","inner":{"m":2},"list":[{"m":3}],"word":"rejected"}"#, "ok"),
             (r#"{}"#, "n: missing"),
             (r#"{"n":"secret"}"#, "n: not of the documented form"),
             (r#"{"n":null}"#, "n: not of the documented form"),
             (r#"{"n":{"m":1}}"#, "n: not of the documented form"),
             (r#"{"n":1,"unit":"secret"}"#, "unit: not of the documented form"),
             (r#"{"n":1,"secret":1}"#, "secret: unknown member"),
+            (r#"{"n":1,"word":"secret"}"#, "word: not of the documented form: accepted or rejected"),
+            (r#"{"n":1,"word":"x`, expected `y"}"#, "word: not of the documented form: accepted or rejected"),
+            (r#"{"n":1,"word":7}"#, "word: not of the documented form"),
             (r#"{"n":1,"inner":{}}"#, "inner.m: missing"),
             (r#"{"n":1,"inner":{"m":1,"x":1}}"#, "inner.x: unknown member"),
             (r#"{"n":1,"inner":[1]}"#, "inner: not of the documented form"),
@@ -350,6 +371,7 @@ mod tests {
                 Ok(outer) => {
                     assert_eq!(wanted, "ok", "{json}");
                     let unit = outer.unit.map(|u| u.to_string());
+                    assert!(matches!(outer.word, Some(Word::Rejected)));
                     assert_eq!((outer.n, unit.as_deref()), (1, Some("HARVEST")));
                     assert_eq!((outer.inner.m, outer.list.iter().map(|i| i.m).sum()), (2, 3u64));
                 }

@@ -140,7 +140,7 @@ refusals! {
     BudgetMissing "budget_missing" CallIssuer true "The key has no budget: the brand's root must sign one."
     BudgetExpired "budget_expired" CallIssuer true "The key's budget has ended."
     BudgetExceeded "budget_exceeded" CallIssuer true "The key's budget is used up. The brand's root can sign a larger one with the next serial."
-    HourlyCeilingExceeded "hourly_ceiling_exceeded" Retry true "The key issued as much as it may within one hour. Try again in the next hour."
+    HourlyCeilingExceeded "hourly_ceiling_exceeded" Retry true "The key would issue more within this hour than its budget lets it. Try again in the next hour; what is above the ceiling by itself needs a budget with a higher one. The detail says the amounts."
     SponsorPriceExceeded "sponsor_price_exceeded" CallIssuer true "The unit's issue price is above what the sponsor agreed to pay. Both brands' roots can sign a budget with a dearer one, with the next serial."
     IssueCapExceeded "issue_cap_exceeded" CallIssuer true "The unit's issue cap is reached."
     IssuanceCoverExceeded "issuance_cover_exceeded" CallIssuer true "The unit's reserve does not stand for more points than are outstanding. The participant behind them can top it up. The detail says what is needed and what is there."

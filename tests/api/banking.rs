@@ -20,12 +20,12 @@ const HOUSE: &str = "DE89370400440532013000";
 const IBANS: [&str; 3] = ["GB29NWBK60161331926819", "FR1420041010050500013M02606", "AT611904300234573201"];
 
 /// A network in which a cycle asks payers to pay, served; who works there.
-struct Office {
-    server: Server,
-    analyst: Key,
-    approvers: Vec<Key>,
+pub struct Office {
+    pub server: Server,
+    pub analyst: Key,
+    pub approvers: Vec<Key>,
     /// An analyst's API key.
-    reads: String,
+    pub reads: String,
     folder: tempfile::TempDir,
 }
 
@@ -36,7 +36,7 @@ fn salted(n: usize, participant: &str) -> SaltedDetails {
 
 impl Office {
     /// Who is paid gave details that the vault has, if `all`; else it has none.
-    fn open(all: bool) -> Self {
+    pub fn open(all: bool) -> Self {
         let mut house = House::new(17, true);
         for request in house.world.approving() {
             house.send(request).expect("certified");
@@ -67,7 +67,7 @@ impl Office {
         Self { server, analyst, approvers, reads, folder }
     }
 
-    fn get(&self, target: &str) -> Reply {
+    pub fn get(&self, target: &str) -> Reply {
         self.server.get_as(&self.reads, target)
     }
 
@@ -76,7 +76,7 @@ impl Office {
     }
 
     /// Keeps what the log has commitments to.
-    fn keep(&self) {
+    pub fn keep(&self) {
         for (n, who) in ["pa_harvest", "pa_kino", "pa_polar"].into_iter().enumerate() {
             let (salted, root) = (salted(n, who), &self.server.world.brands[n].root);
             let body = serde_json::to_value(&salted).expect("JSON");
@@ -87,7 +87,14 @@ impl Office {
         }
     }
 
-    fn command(&self, key: &Key, by: &[Key], kind: &str, path: &str, args: &impl serde::Serialize) -> Reply {
+    pub fn command(
+        &self,
+        key: &Key,
+        by: &[Key],
+        kind: &str,
+        path: &str,
+        args: &impl serde::Serialize,
+    ) -> Reply {
         let world = &self.server.world;
         let first = world.command(key, &self.server.fresh("bank"), kind, args);
         let approvals = by.iter().map(|key| world.approve(key, &first));
@@ -97,17 +104,17 @@ impl Office {
         reply
     }
 
-    fn sent(&self, kind: &str, path: &str, args: &impl serde::Serialize) -> Reply {
+    pub fn sent(&self, kind: &str, path: &str, args: &impl serde::Serialize) -> Reply {
         self.command(&self.analyst, &[], kind, path, args)
     }
 
-    fn pay_out(&self, sha256: &str) -> Reply {
+    pub fn pay_out(&self, sha256: &str) -> Reply {
         let file = Some(Hash::parse(sha256).expect("a hash"));
         let args = MoveCycle { currency: Some(eur()), file, ..step(1, Move::PayOut) };
         self.command(&self.analyst, &self.approvers[..2], "cycle.move", "/v1/cycles/moves", &args)
     }
 
-    fn file(&self) -> Reply {
+    pub fn file(&self) -> Reply {
         let ask = Ask::get("/v1/cycles/1/orders/EUR").key(&self.reads);
         self.server.ask(&ask.with("accept", "application/xml"))
     }
@@ -179,7 +186,7 @@ fn line(entry: &str, amount: i64, end_to_end: Option<&str>, reference: Option<&s
     }
 }
 
-fn sha256(reply: &Reply) -> String {
+pub fn sha256(reply: &Reply) -> String {
     Hash::sha256(&reply.body).to_string()
 }
 
@@ -188,7 +195,7 @@ fn cents(text: &Value) -> i64 {
 }
 
 /// Pays what the notices ask for, by their references.
-fn pay_in(office: &Office) -> i64 {
+pub fn pay_in(office: &Office) -> i64 {
     let notices = office.get("/v1/cycles/1/notices/EUR").expect(200);
     let notices = notices["items"].as_array().expect("notices").clone();
     assert_eq!(notices.len(), 2, "{notices:?}");

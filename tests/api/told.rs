@@ -2,10 +2,11 @@
 
 use super::scene::{award, award_json, award_message, harvest, open, token};
 use crate::common::http::{Ask, Server};
-use crate::common::world::id;
+use crate::common::world::{id, points};
 use serde_json::{Value, json};
 use tallyhouse::api;
 use tallyhouse::machine::{Carrier, Role, Route, Scope};
+use tallyhouse::sign::KeyBudget;
 use tallyhouse::vault::Whom;
 
 fn detail(problem: &Value) -> &str {
@@ -108,6 +109,47 @@ fn the_operator_names_whose_held_keys_it_reads() {
     server.get_as(&auditor, "/v1/held-keys").refused(400, "query_invalid");
     let admin = server.api_key(Whom::Brand(id("br_twin")), Role::BrandAdmin);
     server.get_as(&admin, "/v1/held-keys?brand=br_harvest").refused(403, "not_yours");
+}
+
+#[test]
+fn a_budget_that_does_not_fit_says_what_would() {
+    let server = Server::founded(58);
+    open(&server, harvest(), 0);
+    let (brand, at) = server.world.brand_of(harvest());
+    let set =
+        |budget: &KeyBudget| server.submit("/v1/budgets", &server.world.set_budget(&brand.root, budget));
+    let of = |unit, serial| server.world.budget(brand.issuing[at].kid, unit, serial);
+    set(&KeyBudget { hourly: points(100), ..of(harvest(), 2) }).expect(201);
+    award(&server, harvest(), 0, 60);
+    let above = |amount: u64| {
+        let reply = server.submit("/v1/tokens", &token(&server, harvest(), 0, amount));
+        detail(&reply.refused(422, "hourly_ceiling_exceeded")).to_owned()
+    };
+    assert!(above(41).ends_with("and 60 of 100 were issued in this hour"), "{}", above(41));
+    assert!(above(101).contains("may issue 100 in an hour: no hour is long enough"), "{}", above(101));
+    assert_eq!(
+        detail(&set(&of(harvest(), 2)).refused(409, "serial_stale")),
+        "serial 2 is in force",
+        "the next is taken"
+    );
+    // A key has a budget of one unit, whatever the number.
+    let (kino, at) = server.world.brand_of(id("KINO"));
+    let other = server.world.budget(kino.issuing[at].kid, id("KINOPLUS"), 2);
+    let reply = server.submit("/v1/budgets", &server.world.set_budget(&kino.root, &other));
+    let problem = reply.refused(409, "serial_stale");
+    assert!(detail(&problem).contains("has a budget of KINO, serial 1"), "{problem}");
+    assert!(detail(&problem).contains("another key for KINOPLUS"), "{problem}");
+}
+
+#[test]
+fn a_brand_is_told_where_its_own_exposure_is() {
+    let server = Server::founded(59);
+    let finance = server.api_key(Whom::Brand(id("br_harvest")), Role::BrandFinance);
+    for path in ["/v1/reports/aging", "/v1/reports/exposure"] {
+        let problem = server.get_as(&finance, path).refused(403, "not_yours");
+        assert!(detail(&problem).contains("/v1/participants/{participant}/exposure"), "{problem}");
+    }
+    server.get_as(&finance, "/v1/participants/pa_harvest/exposure").expect(200);
 }
 
 #[test]
