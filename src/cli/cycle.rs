@@ -36,7 +36,8 @@ const PAGE_BYTES: usize = 8 << 20;
   tallyhouse proof --seq 14485 --parts all     the proof of one of those entries
 
 + is owed to the participant, - is owed by it. Paid is what bank statements confirmed; drawn, lost, written off and kept
-(what was too much) are shown where a line has any, and TABLES.md says what they are. JSON gives amounts in the network's smallest unit.")]
+(what was too much) are shown where a line has any, and TABLES.md says what they are. JSON gives amounts in the network's
+smallest unit.")]
 pub struct Args {
     /// A cycle's number; all if left out
     cycle: Option<u64>,

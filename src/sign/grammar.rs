@@ -359,7 +359,6 @@ mod tests {
             (r#"{"n":1,"secret":1}"#, "secret: unknown member"),
             (r#"{"n":1,"word":"secret"}"#, "word: not of the documented form: accepted or rejected"),
             (r#"{"n":1,"word":"x`, expected `y"}"#, "word: not of the documented form: accepted or rejected"),
-            (r#"{"n":1,"word":7}"#, "word: not of the documented form"),
             (r#"{"n":1,"inner":{}}"#, "inner.m: missing"),
             (r#"{"n":1,"inner":{"m":1,"x":1}}"#, "inner.x: unknown member"),
             (r#"{"n":1,"inner":[1]}"#, "inner: not of the documented form"),
