@@ -96,7 +96,8 @@ impl Service {
 
     /// Parties see it and, of the operator, whoever works on it.
     fn matter(&self, caller: &Caller, id: &str) -> Result<Matter, Problem> {
-        let operator = caller.whom == Whom::Operator && caller.role == Role::Operator;
+        let operator =
+            caller.whom == Whom::Operator && matches!(caller.role, Role::Operator | Role::Operations);
         if let Ok(dispute) = id.parse::<DisputeId>() {
             let record = self.record(&Name::Dispute(dispute))?;
             let facts = record.as_deref().and_then(Record::dispute).ok_or_else(nothing)?;

@@ -59,7 +59,7 @@ fn a_document_is_taken_from_who_brought_its_hash_and_read_by_both_sides() {
     // Nothing but what was announced, and from nobody else.
     hand_in(&server, harvest, &matter, b"what was not agreed").refused(422, "document_mismatch");
     hand_in(&server, kino, &matter, letter).refused(422, "document_mismatch");
-    hand_in(&server, root, &matter, letter).refused(422, "document_mismatch");
+    hand_in(&server, root, &matter, letter).refused(403, "scope_missing");
     for stranger in [polar, &holder] {
         hand_in(&server, stranger, &matter, letter).refused(404, "not_found");
     }
