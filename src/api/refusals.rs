@@ -56,12 +56,19 @@ pub fn of_way(route: &Route) -> Vec<Code> {
     }
     if matches!(
         route.id,
-        "getCycleReport" | "getOrders" | "listNotices" | "matchStatement" | "readStatusReport"
+        "getCycleReport"
+            | "getOrders"
+            | "listNotices"
+            | "matchStatement"
+            | "readStatusReport"
+            | "eraseDocument"
     ) {
         codes.push(Code::NotReady);
     }
-    if route.id == "addDocument" {
-        codes.push(Code::DocumentMismatch);
+    match route.id {
+        "addDocument" => codes.push(Code::DocumentMismatch),
+        "getDocument" => codes.push(Code::DocumentErased),
+        _ => {}
     }
     if route.carrier == Carrier::Command {
         codes.extend([Code::IdempotencyKeyMissing, Code::IdempotencyKeyMismatch, Code::HeldKeyMissing]);

@@ -22,7 +22,7 @@ pub fn vault_problem(fault: Fault) -> Problem {
             Problem::about(Code::NotFound, fault)
         }
         Fault::AliasTaken(_) => Problem::about(Code::AlreadyTaken, "this alias belongs to somebody else"),
-        Fault::TooManyOpen(_) | Fault::Decided(_) | Fault::DocumentErased => {
+        Fault::TooManyOpen(_) | Fault::Decided(_) | Fault::DocumentErased(_) => {
             Problem::about(Code::AlreadyTaken, fault)
         }
         fault => Problem::fault(fault),
