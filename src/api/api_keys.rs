@@ -24,7 +24,7 @@ pub struct Wanted {
     #[schema(example = "web shop, read only", max_length = 100)]
     name: String,
     /// Its role: of a brand `brand_admin`, `brand_finance` or `till`; of the operator `operator`, `analyst` or
-    /// `auditor`; of a wallet `consumer`.
+    /// `auditor`.
     #[schema(value_type = String, example = "till")]
     role: Role,
     /// What of the role it may; all that an API key can if absent.
@@ -34,13 +34,9 @@ pub struct Wanted {
     /// From when on it counts no more; in a year at the latest, and if absent.
     #[serde(default)]
     expires: Option<Time>,
-    /// Whose, if the operator makes it: a brand.
+    /// Your own brand, if you want to say so: nobody makes a key of somebody else.
     #[serde(default)]
     brand: Option<BrandId>,
-    /// Whose, if the operator makes it: a person.
-    #[serde(default)]
-    #[schema(value_type = Option<String>, example = "wa_2vtb9m0e3d5w7q9x1z4k6p8r0c")]
-    wallet: Option<WalletId>,
 }
 
 /// An API key.
@@ -122,7 +118,24 @@ pub fn counts(service: &Service, id: &str) -> Result<bool, Problem> {
     Ok(key.is_some_and(|key| key.revoked.is_none() && service.clock.now() < key.expires))
 }
 
-/// Whose keys somebody deals with: their own; the operator also a brand's or a person's.
+/// Whose key somebody makes: their own. The operator makes none of a brand or a person: it would write with the key that
+/// the vault holds for them, and the log would not show that it was another.
+fn own(caller: &Caller, named: Option<&BrandId>) -> Result<vault::Whom, Problem> {
+    match (&caller.whom, named) {
+        (Whom::Operator, None) => Ok(vault::Whom::Operator),
+        (Whom::Operator, Some(brand)) => {
+            let sign = format!("`tallyhouse sign POST /v1/api-keys --as {brand}/root …`");
+            let about = format!("brand: only the root of {brand} makes its keys: {sign}");
+            Err(Problem::about(Code::NotYours, about))
+        }
+        (Whom::Brand(own), named) if named.is_none_or(|named| named == own) => {
+            Ok(vault::Whom::Brand(own.clone()))
+        }
+        _ => Err(Code::NotYours.into()),
+    }
+}
+
+/// Whose keys somebody looks at: their own; the operator also a brand's or a person's.
 fn owner(caller: &Caller, brand: Option<BrandId>, wallet: Option<WalletId>) -> Result<vault::Whom, Problem> {
     Ok(match (&caller.whom, brand, wallet) {
         (_, Some(_), Some(_)) => return Err(Problem::about(Code::BodyInvalid, "brand, wallet: one of them")),
@@ -151,14 +164,15 @@ fn roles(whom: &vault::Whom) -> &'static [Role] {
 /// Make an API key
 ///
 /// The key is told once. It reads, and writes with keys that the network holds for its owner; it never approves,
-/// certifies, raises limits or makes keys, so this request is signed, by the brand's root or the operator.
+/// certifies, raises limits or makes keys, so this request is signed: by the brand's root for the brand, by a root of the
+/// operator for the operator. Nobody makes a key of somebody else.
 #[utoipa::path(post, path = "/v1/api-keys", tag = "access", operation_id = "createApiKey", request_body = Wanted,
     responses((status = 201, description = "The key, with its secret.", body = Shown)))]
 pub async fn create(incoming: Incoming) -> Result<HttpResponse, Problem> {
     let caller = incoming.caller().await?;
     let wanted: Wanted = incoming.json()?;
     let service = &incoming.service;
-    let whom = owner(&caller, wanted.brand, wanted.wallet)?;
+    let whom = own(&caller, wanted.brand.as_ref())?;
     if !roles(&whom).contains(&wanted.role) {
         let roles = roles(&whom).iter().map(|role| role.code()).collect::<Vec<_>>().join(", ");
         return Err(Problem::about(Code::BodyInvalid, format!("role: a key of {whom} is one of {roles}")));
@@ -257,7 +271,9 @@ pub async fn get(
 
 /// Revoke an API key
 ///
-/// It counts no more from this answer on. Revoking again changes nothing.
+/// It counts no more from this answer on. Revoking again changes nothing. By its owner's root; a root of the operator may
+/// revoke anybody's, as an emergency stop for a key that got into the wrong hands: nothing that it wrote is taken away, and
+/// its owner makes another.
 #[utoipa::path(delete, path = "/v1/api-keys/{api_key}", tag = "access", operation_id = "revokeApiKey",
     params(("api_key" = String, Path, description = "Its id.", example = "ak_2vtb9m0e3d5w7q9x1z4k6p8r0c")),
     responses((status = 200, description = "The key, revoked.", body = Shown)))]

@@ -69,6 +69,7 @@ pub struct Caller {
 fn signer(role: &Role) -> Option<&'static str> {
     match role {
         Role::Operator => Some("a root of the operator"),
+        Role::Operations => Some("an analyst's key"),
         Role::BrandAdmin => Some("the brand's root"),
         Role::Consumer => Some("the account's key"),
         Role::Approver => Some("an approver's key"),
@@ -94,9 +95,9 @@ impl Caller {
         Err(Problem::about(Code::ScopeMissing, format!("needed: {scope}; role: {role}")))
     }
 
-    /// Whether they may see what everybody's accounts hold: the operator and its auditors.
+    /// Whether they may see what everybody's accounts hold: the operator, whoever works on its disputes, its auditors.
     pub fn sees_all(&self) -> bool {
-        self.whom == Whom::Operator && matches!(self.role, Role::Operator | Role::Auditor)
+        self.whom == Whom::Operator && matches!(self.role, Role::Operator | Role::Operations | Role::Auditor)
     }
 
     /// The brand that they act for.

@@ -1,17 +1,18 @@
 //! Documents: the evidence that is brought in disputes and complaints. The log has hashes, the vault what stands behind
 //! them.
 
-use super::call::{Caller, Whom, service};
+use super::call::{Caller, Via, Whom, service};
 use super::cycles::sight;
 use super::problem::{Code, Problem};
+use super::query::Query;
 use super::reply::{json, min_seq};
 use super::service::Service;
 use super::wallets::vault_problem;
 use super::write::Incoming;
-use crate::book::{Name, Record};
+use crate::book::{ComplaintStage, Name, Record};
 use crate::machine::Role;
-use crate::types::{AccountId, ComplaintId, DisputeId, Hash, Time, b64, b64_decode};
-use crate::vault::{DOCUMENT_TYPES, Document, Found};
+use crate::types::{AccountId, ComplaintId, DisputeId, Hash, Ident, Time, b64, b64_decode};
+use crate::vault::{DOCUMENT_TYPES, Document, Erased, Found};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +65,18 @@ pub struct ErasedDocument {
     /// Whether the network keeps it: no more.
     #[schema(example = false)]
     kept: bool,
+    /// How it was erased: when, signed by which key, why. Whoever asks for the document is told so.
+    erased: Erased,
+}
+
+/// Why it is erased.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Why {
+    /// A word for it, which is kept beside the erasure.
+    #[param(value_type = Option<String>)]
+    reason: Option<Ident>,
 }
 
 /// A dispute or complaint, as somebody who may look into it sees it.
@@ -76,6 +89,15 @@ struct Matter {
     who: String,
     /// Whose account a complaint is about.
     account: Option<AccountId>,
+    /// While somebody may go on with it: how it stands.
+    open: Option<String>,
+}
+
+/// How something stands that is open, and when that changes by itself, if it does.
+fn standing(stage: &impl Serialize, until: u64) -> String {
+    let until = Time::from_seconds(until).map(|until| format!(", until {until}"));
+    let stage = serde_json::to_value(stage).unwrap_or_default();
+    format!("{}{}", stage.as_str().unwrap_or_default(), until.unwrap_or_default())
 }
 
 fn nothing() -> Problem {
@@ -96,7 +118,8 @@ impl Service {
 
     /// Parties see it and, of the operator, whoever works on it.
     fn matter(&self, caller: &Caller, id: &str) -> Result<Matter, Problem> {
-        let operator = caller.whom == Whom::Operator && caller.role == Role::Operator;
+        let operator =
+            caller.whom == Whom::Operator && matches!(caller.role, Role::Operator | Role::Operations);
         if let Ok(dispute) = id.parse::<DisputeId>() {
             let record = self.record(&Name::Dispute(dispute))?;
             let facts = record.as_deref().and_then(Record::dispute).ok_or_else(nothing)?;
@@ -106,7 +129,8 @@ impl Service {
                 _ => return Err(nothing()),
             };
             let hashes = facts.evidence.iter().map(|(by, hash)| (Some(by.to_string()), *hash)).collect();
-            return Ok(Matter { id: id.to_owned(), hashes, who, account: None });
+            let open = facts.outcome.is_none().then(|| standing(&facts.stage, facts.until));
+            return Ok(Matter { id: id.to_owned(), hashes, who, account: None, open });
         }
         let complaint: ComplaintId = id.parse().map_err(|_| nothing())?;
         let record = self.record(&Name::Complaint(complaint))?;
@@ -122,7 +146,17 @@ impl Service {
             }
         };
         let hashes = facts.evidence.iter().map(|hash| (None, *hash)).collect();
-        Ok(Matter { id: id.to_owned(), hashes, who, account: Some(facts.account) })
+        // What was rejected may be appealed for a time.
+        let open = match facts.stage {
+            ComplaintStage::Filed | ComplaintStage::Appealed => true,
+            ComplaintStage::Rejected => self.log_time()?.seconds() < facts.until,
+            ComplaintStage::Upheld
+            | ComplaintStage::AppealUpheld
+            | ComplaintStage::AppealRejected
+            | ComplaintStage::Withdrawn => false,
+        };
+        let open = open.then(|| standing(&facts.stage, facts.until));
+        Ok(Matter { id: id.to_owned(), hashes, who, account: Some(facts.account), open })
     }
 }
 
@@ -221,34 +255,47 @@ pub async fn get(
             };
             Ok(json(None, &shown))
         }
-        Some(Found::Erased(at)) => Err(Problem::about(Code::NotFound, format!("it was erased at {at}"))),
+        Some(Found::Erased(how)) => Err(Problem::about(Code::DocumentErased, how)),
         None => Err(Problem::about(Code::NotFound, "it was not handed in yet")),
     }
 }
 
 /// Erase a document
 ///
-/// By the operator. Its hash stays in the log; what it said is gone, and is not taken again. What a statement in the log
-/// says is erased at `/v1/erasures`.
+/// By a root of the operator, once the dispute or complaint has ended. Its hash stays in the log; what it said is gone, and
+/// is not taken again. When that was, which key signed for it and why is kept, and told to whoever asks for it. What a
+/// statement in the log says is erased at `/v1/erasures`.
 #[utoipa::path(delete, path = "/v1/documents/{matter}/{sha256}", tag = "clearing", operation_id = "eraseDocument",
     params(("matter" = String, Path, description = "The id of the dispute or complaint.",
         example = "dsp_15740.0"),
         ("sha256" = Hash, Path, description = "SHA-256 of the document.",
-            example = "cec4abf15319d79a283bc0bf94df63c97707d7fc748fab1bde4ebf728eb8dcab")),
+            example = "cec4abf15319d79a283bc0bf94df63c97707d7fc748fab1bde4ebf728eb8dcab"), Why),
     responses((status = 200, description = "The network does not keep it.", body = ErasedDocument)))]
-pub async fn erase(incoming: Incoming, place: web::Path<(String, String)>) -> Result<HttpResponse, Problem> {
+pub async fn erase(
+    incoming: Incoming,
+    place: web::Path<(String, String)>,
+    why: Query<Why>,
+) -> Result<HttpResponse, Problem> {
     let caller = incoming.caller().await?;
     let (matter, sha256) = place.into_inner();
     let service = incoming.service.clone();
-    service.wait_for_matter(&matter).await?;
+    // Its parties' newest step counts: one may have gone on a moment ago.
+    service.wait_for(service.engine().progress().committed.checked_sub(1)).await?;
     let matter = service.matter(&caller, &matter)?;
     let sha256 = hash(&sha256)?;
     matter.has(sha256)?;
-    let (id, now) = (matter.id.clone(), service.clock.now());
+    if let Some(stage) = matter.open {
+        let about = format!("{} is open ({stage}): its documents may be erased once it has ended", matter.id);
+        return Err(Problem::about(Code::NotReady, about));
+    }
+    // The scope is a root's, and no API key has it.
+    let Via::Signature(root) = caller.via else { return Err(Code::ScopeMissing.into()) };
+    let how = Erased { at: service.clock.now(), by: Some(root), reason: why.into_inner().reason };
+    let id = matter.id.clone();
     // Old bytes of it are waited for, until no reader needs them.
-    let erased = web::block(move || service.vault.erase_document(&id, sha256, now));
+    let erased = web::block(move || service.vault.erase_document(&id, sha256, &how));
     match erased.await.map_err(Problem::fault)?.map_err(vault_problem)? {
-        true => Ok(json(None, &ErasedDocument { matter: matter.id, sha256, kept: false })),
-        false => Err(Problem::about(Code::NotFound, "it was not handed in yet")),
+        Some(erased) => Ok(json(None, &ErasedDocument { matter: matter.id, sha256, kept: false, erased })),
+        None => Err(Problem::about(Code::NotFound, "it was not handed in yet")),
     }
 }

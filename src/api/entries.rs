@@ -7,7 +7,7 @@ use super::query::Query;
 use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
 use super::service::Service;
 use super::streams;
-use crate::machine::{Reader, Role, Scope};
+use crate::machine::{Reader, Scope};
 use crate::reading::{Events, Seen, What};
 use crate::types::MAX_INT;
 use actix_web::http::header::CACHE_CONTROL;
@@ -77,16 +77,16 @@ fn reader(service: &Service, request: &HttpRequest) -> Result<Reader, Problem> {
     }
 }
 
-/// As whom somebody reads entries. Who may not read them at all reads what is everybody's, and so does an analyst, who
-/// sees settlement data elsewhere and no holder's parts.
+/// As whom somebody reads entries. Who may not read them at all reads what is everybody's, and so does an analyst with an
+/// API key, who sees settlement data elsewhere and no holder's parts; one who signs works on disputes, with all of them.
 pub fn as_reader(service: &Service, caller: &Caller) -> Result<Reader, Problem> {
     if !caller.scopes.contains(&Scope::EntriesRead) {
         return Ok(NOBODY);
     }
-    match (&caller.whom, caller.role) {
-        (Whom::Operator, Role::Operator | Role::Auditor) => Ok(Reader::Operator),
-        (Whom::Operator, _) => Ok(NOBODY),
-        (whom, _) => service.reader(whom),
+    match &caller.whom {
+        Whom::Operator if caller.sees_all() => Ok(Reader::Operator),
+        Whom::Operator => Ok(NOBODY),
+        whom => service.reader(whom),
     }
 }
 

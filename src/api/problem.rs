@@ -60,6 +60,7 @@ codes! {
     AlreadyTaken "already_taken" CONFLICT FixRequest "This is taken, or decided, already."
     DocumentMismatch "document_mismatch" UNPROCESSABLE_ENTITY FixRequest "The document's SHA-256 is none that you brought in this dispute or complaint. Bring the hash first, in a statement; then hand in exactly those bytes."
     FileMismatch "file_mismatch" UNPROCESSABLE_ENTITY FixRequest "The SHA-256 is not that of the file of payment orders that would leave, so under it nothing could. The detail says where the file is looked at: approve the hash that stands there."
+    DocumentErased "document_erased" GONE FixRequest "This document was erased by the operator's root. Its hash stays in the log. The detail says when, and which key signed for it."
     NotFound "not_found" NOT_FOUND FixRequest "There is nothing here."
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED FixRequest "This address does not take this method. The header Allow names those that it takes."
     MediaTypeUnsupported "media_type_unsupported" UNSUPPORTED_MEDIA_TYPE FixRequest "The body is not of a media type that this operation takes. The detail names them."

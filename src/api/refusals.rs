@@ -56,16 +56,21 @@ pub fn of_way(route: &Route) -> Vec<Code> {
     }
     if matches!(
         route.id,
-        "getCycleReport" | "getOrders" | "listNotices" | "matchStatement" | "readStatusReport"
+        "getCycleReport"
+            | "getOrders"
+            | "listNotices"
+            | "matchStatement"
+            | "readStatusReport"
+            | "eraseDocument"
     ) {
         codes.push(Code::NotReady);
     }
-    if matches!(route.id, "moveCycle" | "moveInstruction") {
+    match route.id {
         // A file of orders that leaves is compared with what this node would make.
-        codes.extend([Code::NotReady, Code::FileMismatch]);
-    }
-    if route.id == "addDocument" {
-        codes.push(Code::DocumentMismatch);
+        "moveCycle" | "moveInstruction" => codes.extend([Code::NotReady, Code::FileMismatch]),
+        "addDocument" => codes.push(Code::DocumentMismatch),
+        "getDocument" => codes.push(Code::DocumentErased),
+        _ => {}
     }
     if route.carrier == Carrier::Command {
         codes.extend([Code::IdempotencyKeyMissing, Code::IdempotencyKeyMismatch, Code::HeldKeyMissing]);

@@ -22,7 +22,7 @@ pub fn vault_problem(fault: Fault) -> Problem {
             Problem::about(Code::NotFound, fault)
         }
         Fault::AliasTaken(_) => Problem::about(Code::AlreadyTaken, "this alias belongs to somebody else"),
-        Fault::TooManyOpen(_) | Fault::Decided(_) | Fault::DocumentErased => {
+        Fault::TooManyOpen(_) | Fault::Decided(_) | Fault::DocumentErased(_) => {
             Problem::about(Code::AlreadyTaken, fault)
         }
         fault => Problem::fault(fault),
@@ -105,8 +105,9 @@ pub struct Valued {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewWallet {
-    /// A name that finds it everywhere in the network: a member number, an e-mail address. Sealed in the vault; it
-    /// stands in no entry of the log.
+    /// A name that finds it everywhere in the network, such as an e-mail address. A brand finds it by that only where it
+    /// asks for names that hold everywhere: its own numbers are its own. Sealed in the vault; it stands in no entry of
+    /// the log.
     #[serde(default)]
     #[schema(example = "h1058", max_length = 256)]
     alias: Option<String>,
@@ -196,7 +197,8 @@ pub async fn aliases(
 /// Give a wallet an alias
 ///
 /// An alias that it has already changes nothing; one of somebody else is refused. Only the operator's consumer
-/// service does this, after it made sure that the name is the person's.
+/// service does this, after it made sure that the name is the person's. It takes nothing from a brand's own numbers: see
+/// `/v1/accounts:resolve`.
 #[utoipa::path(post, path = "/v1/wallets/{wallet}/aliases", tag = "wallets", operation_id = "addAlias",
     request_body = Alias,
     params(("wallet" = String, Path, description = "Its id.", example = "wa_2vtb9m0e3d5w7q9x1z4k6p8r0c")),
@@ -282,20 +284,25 @@ pub struct Member {
     alias: String,
     /// One of your own units.
     unit: UnitCode,
+    /// Whether it is a name that holds everywhere, such as an e-mail address, and not a number of your own: then, unless
+    /// you know somebody by it, the wallet is meant to which the operator's consumer service gave that name.
+    #[serde(default)]
+    everywhere: bool,
 }
 
 /// Find a member's account
 ///
 /// The account, in one of the brand's own units, of the person whom the brand knows by a number. There is always an
 /// answer: for a number that nobody has, an account's id is drawn and remembered. So the answer does not tell
-/// whether somebody is a member anywhere.
+/// whether somebody is a member anywhere. A brand's numbers are its own; whoever has the same text as a name that holds
+/// everywhere is meant only if it asks for that, with `everywhere`.
 #[utoipa::path(post, path = "/v1/accounts:resolve", tag = "accounts", operation_id = "resolveAccount",
     request_body = Member,
     responses((status = 200, description = "The account.", body = NamedAccount)))]
 pub async fn resolve(incoming: Incoming) -> Result<HttpResponse, Problem> {
     let caller = incoming.caller().await?;
     gate::draw_resolve(&incoming.service, &incoming.request, &caller)?;
-    let Member { alias, unit } = incoming.json()?;
+    let Member { alias, unit, everywhere } = incoming.json()?;
     let brand = caller.brand().ok_or(Code::NotYours)?.clone();
     let service = &incoming.service;
     unit_there(service, unit)?;
@@ -304,7 +311,7 @@ pub async fn resolve(incoming: Incoming) -> Result<HttpResponse, Problem> {
     }
     // Each is a durable write; the threads that serve everybody do not wait for it.
     let shared = incoming.service.clone();
-    let found = web::block(move || shared.vault.resolve(&brand, &alias, unit)).await;
+    let found = web::block(move || shared.vault.resolve_one(&brand, &alias, unit, everywhere)).await;
     let account = found.map_err(Problem::fault)?.map_err(vault_problem)?;
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(NamedAccount { unit, account }))
 }

@@ -93,7 +93,8 @@ texts! { Scope "scope" "What may be asked for."
 }
 
 texts! { Role "role" "Who asks, by what they do."
-    Operator "operator" "Operates the network."
+    Operator "operator" "Operates the network: its roots, and API keys of its own services."
+    Operations "operations" "Works in the clearing house day by day: cycles, funding, disputes."
     BrandAdmin "brand_admin" "Runs a brand: its units, keys and budgets."
     BrandFinance "brand_finance" "Issues a brand's points and reads what it owes and is owed."
     Till "till" "Sells in a shop: takes payments and awards points."
@@ -149,8 +150,6 @@ impl Role {
                 PaymentsRead,
                 EntriesRead,
                 SettlementRead,
-                SettlementWrite,
-                DisputesWrite,
                 DocumentsRead,
                 BudgetsRead,
                 KeysWrite,
@@ -161,9 +160,19 @@ impl Role {
                 ApiKeysRead,
                 ApiKeysWrite,
                 HeldKeysRead,
-                HeldKeysWrite,
                 WalletsRead,
                 WalletsWrite,
+            ],
+            // One person at a desk, with a key that is used all day: no keys, no wallets, nothing that outlives it.
+            Self::Operations => &[
+                AccountsRead,
+                PaymentsRead,
+                EntriesRead,
+                SettlementRead,
+                SettlementWrite,
+                DisputesWrite,
+                DocumentsRead,
+                BudgetsRead,
             ],
             Self::BrandAdmin => &[
                 AccountsRead,
@@ -240,11 +249,12 @@ impl Role {
     }
 
     /// The role in which a registered key signs requests, by its purpose and owner; `None` for keys that sign
-    /// none. An issuing key is hot and works in the role of finance: it makes no keys, so that nothing which a
-    /// thief does with it outlives its revocation.
+    /// none. An issuing key is hot and works in the role of finance, an analyst's in one of its own: neither makes
+    /// keys, so that nothing which a thief does with it outlives its revocation.
     pub fn of_key(purpose: Purpose, owner: &Principal) -> Option<Self> {
         match (purpose, owner) {
-            (Purpose::OperatorRoot | Purpose::Operations, Principal::Operator) => Some(Self::Operator),
+            (Purpose::OperatorRoot, Principal::Operator) => Some(Self::Operator),
+            (Purpose::Operations, Principal::Operator) => Some(Self::Operations),
             (Purpose::BrandRoot, Principal::Brand(_)) => Some(Self::BrandAdmin),
             (Purpose::Issuing, Principal::Brand(_)) => Some(Self::BrandFinance),
             (Purpose::Till, Principal::Brand(_)) => Some(Self::Till),
@@ -299,13 +309,27 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_at_a_desk_makes_no_keys_and_no_wallets() {
+        let roots =
+            ["keys", "api_keys", "held_keys", "wallets", "network", "applications", "freezes", "budgets"];
+        let writes = |role: Role| role.scopes().iter().filter(|scope| !scope.code().ends_with(":read"));
+        for scope in writes(Role::Operations) {
+            assert!(!roots.iter().any(|root| scope.code().split(':').next() == Some(root)), "{scope}");
+            assert!(!writes(Role::Operator).any(|root| root == scope), "{scope}");
+        }
+        // Names of people are not for everybody at the operator.
+        assert!(!Role::Operations.scopes().contains(&Scope::WalletsRead));
+        assert!(!Role::Operations.scopes().contains(&Scope::AccountsResolve));
+    }
+
+    #[test]
     fn keys_work_in_the_role_of_their_purpose() {
         let (operator, brand) = (Principal::Operator, Principal::Brand("br_a".parse().expect("a brand")));
         let account = Principal::Account("ac_00000000000000000000000000".parse().expect("an account"));
         let roles = |owner: &Principal| Purpose::ALL.map(|purpose| Role::of_key(purpose, owner));
         let (none, approver) = (None, Some(Role::Approver));
-        let root = Some(Role::Operator);
-        assert_eq!(roles(&operator), [root, none, none, none, root, none, none, none, approver]);
+        let (root, desk) = (Some(Role::Operator), Some(Role::Operations));
+        assert_eq!(roles(&operator), [root, none, none, none, desk, none, none, none, approver]);
         let (admin, finance, till) = (Some(Role::BrandAdmin), Some(Role::BrandFinance), Some(Role::Till));
         assert_eq!(roles(&brand), [none, admin, none, none, none, finance, till, none, approver]);
         let consumer = Some(Role::Consumer);

@@ -2,7 +2,8 @@
 //!
 //! Owns: their bytes, sealed; of which matter each is, what it is, who brought it.
 //! Promises: what is kept under a hash has that hash. A document of a person who has a wallet here is sealed under the
-//! key of that person and goes with it. An erased one is gone, and its name stays, so that it does not come back.
+//! key of that person and goes with it. An erased one is gone; its name stays, so that it does not come back, and so does
+//! who had it erased and when.
 //! Refuses to know: who may bring or read one; the log says whose a matter is.
 
 use super::file::Stop;
@@ -10,8 +11,9 @@ use super::record::holder_of;
 use super::room::{self, Kept};
 use super::seal::What;
 use super::{Fault, Inner, Vault};
-use crate::types::{AccountId, Hash, Time, b64, b64_decode};
+use crate::types::{AccountId, Hash, Ident, Kid, Time, b64, b64_decode};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Most bytes of a document.
 pub const MAX_DOCUMENT: usize = 1 << 20;
@@ -40,7 +42,32 @@ pub enum Found {
     /// It is there.
     Whole(Document),
     /// It was erased.
-    Erased(Time),
+    Erased(Erased),
+}
+
+/// How a document was erased.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Erasure)]
+pub struct Erased {
+    /// When.
+    pub at: Time,
+    /// The key that signed for it: a root of the operator; absent if that was before such keys were remembered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Kid>,
+    /// Why, as whoever signed said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "holder-asked")]
+    pub reason: Option<Ident>,
+}
+
+impl fmt::Display for Erased {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it was erased at {}", self.at)?;
+        if let Some(by) = self.by {
+            write!(f, ", signed by the operator's key {by}")?;
+        }
+        self.reason.as_ref().map_or(Ok(()), |reason| write!(f, ", reason: {reason}"))
+    }
 }
 
 /// As it is kept.
@@ -56,6 +83,16 @@ struct KeptDocument {
     added: Time,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     erased: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    erased_by: Option<Kid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<Ident>,
+}
+
+impl KeptDocument {
+    fn erasure(&self) -> Option<Erased> {
+        self.erased.map(|at| Erased { at, by: self.erased_by, reason: self.reason.clone() })
+    }
 }
 
 impl Kept for KeptDocument {
@@ -89,12 +126,16 @@ impl Vault {
             by: document.by.clone(),
             added: document.added,
             erased: None,
+            erased_by: None,
+            reason: None,
         };
         file.write("keep a document", |tables| {
             let by = room::by_name::<KeptDocument>(master, &kept.name());
             match room::one::<KeptDocument>(tables, master, by)? {
-                Some(before) if before.record.erased.is_some() => Err(Stop::Fault(Fault::DocumentErased)),
-                Some(_) => Ok(()),
+                Some(before) => match before.record.erasure() {
+                    Some(erased) => Err(Stop::Fault(Fault::DocumentErased(erased))),
+                    None => Ok(()),
+                },
                 None => {
                     let holder = of.map(|account| holder_of(tables, master, account)).transpose()?.flatten();
                     let person = holder.as_ref().map(|(_, person)| person);
@@ -111,8 +152,8 @@ impl Vault {
         let by = room::by_name::<KeptDocument>(master, &name(matter, sha256));
         let found = file.read("read a document", |tables| room::one::<KeptDocument>(tables, master, by))?;
         let Some(kept) = found.map(|found| found.record) else { return Ok(None) };
-        if let Some(at) = kept.erased {
-            return Ok(Some(Found::Erased(at)));
+        if let Some(erased) = kept.erasure() {
+            return Ok(Some(Found::Erased(erased)));
         }
         let damaged = || Fault::Damaged { path: file.path.clone(), what: What::Document.text() };
         let content = b64_decode(&kept.content).map_err(|_| damaged())?;
@@ -123,22 +164,24 @@ impl Vault {
         Ok(Some(Found::Whole(Document { matter, media_type, content, by, added })))
     }
 
-    /// Erases a document; whether there was one. Erasing again changes nothing.
+    /// Erases a document; how it was erased, `None` if there was none. Erasing again changes nothing.
     ///
     /// An error that says that a reader is in the way means that it is gone, but old bytes of it may still stand in the
     /// write-ahead file: erase it again.
-    pub fn erase_document(&self, matter: &str, sha256: Hash, now: Time) -> Result<bool, Fault> {
+    pub fn erase_document(&self, matter: &str, sha256: Hash, how: &Erased) -> Result<Option<Erased>, Fault> {
         let mut inner = self.inner();
         let Inner { file, master, salts, .. } = &mut *inner;
         let there = file.write("erase a document", |tables| {
             let by = room::by_name::<KeptDocument>(master, &name(matter, sha256));
-            let Some(mut found) = room::one::<KeptDocument>(tables, master, by)? else { return Ok(false) };
+            let Some(mut found) = room::one::<KeptDocument>(tables, master, by)? else { return Ok(None) };
             if found.record.erased.is_none() {
-                found.record.content.clear();
-                found.record.erased = Some(now);
+                let Erased { at, by, reason } = how.clone();
+                let record = &mut found.record;
+                record.content.clear();
+                (record.erased, record.erased_by, record.reason) = (Some(at), by, reason);
                 room::replace(tables, master, salts, &found)?;
             }
-            Ok(true)
+            Ok(found.record.erasure())
         })?;
         file.flush()?;
         Ok(there)
@@ -174,12 +217,17 @@ mod tests {
             assert_eq!(vault.keep_document(&one, None).expect("the same"), hash);
             assert_eq!(vault.document("dsp_7.0", hash).expect("read"), Some(Found::Whole(one.clone())));
             assert_eq!(vault.document("dsp_8.0", hash).expect("read"), None, "of another matter");
-            assert!(!vault.erase_document("dsp_8.0", hash, at(5)).expect("nothing"));
-            for _ in 0..2 {
-                assert!(vault.erase_document("dsp_7.0", hash, at(5)).expect("erased"));
+            let reason = Some("asked".parse().expect("an id"));
+            let how = Erased { at: at(5), by: Some(Kid(hash)), reason };
+            assert_eq!(vault.erase_document("dsp_8.0", hash, &how).expect("nothing"), None);
+            for later in [how.clone(), Erased { at: at(6), by: None, reason: None }] {
+                assert_eq!(vault.erase_document("dsp_7.0", hash, &later).expect("erased"), Some(how.clone()));
             }
-            assert_eq!(vault.document("dsp_7.0", hash).expect("read"), Some(Found::Erased(at(5))));
-            assert!(matches!(vault.keep_document(&one, None), Err(Fault::DocumentErased)));
+            // The same is told of it for ever, by whoever opens the vault.
+            let again = Vault::open(home).expect("opened again");
+            assert_eq!(again.document("dsp_7.0", hash).expect("read"), Some(Found::Erased(how.clone())));
+            let no = vault.keep_document(&one, None);
+            assert!(matches!(no, Err(Fault::DocumentErased(said)) if said == how));
             for size in [0, MAX_DOCUMENT + 1] {
                 let content = vec![b'x'; size];
                 let no = vault.keep_document(&Document { content, ..one.clone() }, None);

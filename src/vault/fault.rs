@@ -3,7 +3,7 @@
 //! Owns: the faults. Promises: none repeats a secret, an alias or key material.
 //! Refuses to know: what to do about it.
 
-use super::{ApplicationId, WalletId};
+use super::{ApplicationId, Erased, WalletId};
 use crate::types::{AccountId, BrandId, Malformed};
 use std::io;
 use std::path::PathBuf;
@@ -114,8 +114,8 @@ pub enum Fault {
     #[error("too many applications are open, for {0} or in all: wait until some are decided")]
     TooManyOpen(BrandId),
     /// The document was erased, and stays so.
-    #[error("this document was erased, and is not taken again")]
-    DocumentErased,
+    #[error("a document is not taken again: {0}")]
+    DocumentErased(Erased),
     /// The application was decided or withdrawn before.
     #[error("the application {0} is not open any more")]
     Decided(ApplicationId),

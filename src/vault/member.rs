@@ -2,7 +2,8 @@
 //!
 //! Owns: aliases that hold at one brand only, each brand's in a namespace of its own.
 //! Promises: [`Vault::resolve`] answers every number with an account and writes as much for one that it
-//! knows as for one that it does not, so neither the answer nor its time says which it was.
+//! knows as for one that it does not, so neither the answer nor its time says which it was. Of names that hold everywhere
+//! a brand gets the wallet only if it asks for that: nobody else's word decides who has one of its cards.
 //! Refuses to know: whose a unit is; the caller lets a brand ask about its own unit only.
 
 use super::file::{Stop, Tables};
@@ -18,26 +19,40 @@ use hashbrown::{HashMap, HashSet};
 
 /// A member that is asked for.
 struct Asked {
-    /// The index of the number at the brand, and of the same text as an alias that holds everywhere.
+    /// The index of the number at the brand, and, if that was asked for, of the same text as an alias that holds
+    /// everywhere.
     at_brand: Blind,
-    everywhere: Blind,
+    everywhere: Option<Blind>,
     text: Vec<u8>,
     unit: UnitCode,
 }
 
 impl Vault {
-    /// The account, for a unit, of a brand's member: of the wallet that the brand's number names, else of
-    /// the one that has it as an alias everywhere, else of a new wallet under the brand's number.
+    /// The account, for a unit, of a brand's member: of the wallet that the brand's number names, else of a new wallet
+    /// under the brand's number.
     pub fn resolve(&self, brand: &BrandId, alias: &str, unit: UnitCode) -> Result<AccountId, Fault> {
-        let found = self.resolve_all(brand, &[(alias, unit)])?;
+        self.resolve_one(brand, alias, unit, false)
+    }
+
+    /// [`Vault::resolve`]; with `everywhere`, before there is a new wallet, of the one that has the text as an alias
+    /// everywhere.
+    pub fn resolve_one(
+        &self,
+        brand: &BrandId,
+        alias: &str,
+        unit: UnitCode,
+        everywhere: bool,
+    ) -> Result<AccountId, Fault> {
+        let found = self.resolve_all(brand, &[(alias, unit)], everywhere)?;
         found.first().copied().ok_or(Fault::Alias(alias.len()))
     }
 
-    /// [`Vault::resolve`] for many, in their order and in one transaction.
+    /// [`Vault::resolve_one`] for many, in their order and in one transaction.
     pub fn resolve_all<A: AsRef<str>>(
         &self,
         brand: &BrandId,
         members: &[(A, UnitCode)],
+        everywhere: bool,
     ) -> Result<Vec<AccountId>, Fault> {
         let mut inner = self.inner();
         let Inner { file, master, salts, .. } = &mut *inner;
@@ -45,10 +60,10 @@ impl Vault {
         for (alias, unit) in members {
             check_alias(alias.as_ref())?;
             let text = at_brand(brand, alias.as_ref());
-            let everywhere = master.blind(What::Alias, alias.as_ref().as_bytes());
+            let wide = everywhere.then(|| master.blind(What::Alias, alias.as_ref().as_bytes()));
             asked.push(Asked {
                 at_brand: master.blind(What::BrandAlias, &text),
-                everywhere,
+                everywhere: wide,
                 text,
                 unit: *unit,
             });
@@ -87,17 +102,14 @@ fn resolve(
 ) -> Result<Vec<(WalletId, UnitCode, AccountId)>, Stop> {
     // Both are looked for, whether the first is there or not.
     let own: Vec<Blind> = asked.iter().map(|one| one.at_brand).collect();
-    let wide: Vec<Blind> = asked.iter().map(|one| one.everywhere).collect();
+    let wide: Vec<Blind> = asked.iter().filter_map(|one| one.everywhere).collect();
     let own = open_aliases(tables, master, What::BrandAlias, &own)?;
     let wide = open_aliases(tables, master, What::Alias, &wide)?;
     let mut known = HashMap::with_capacity(asked.len());
     let mut again = HashSet::new();
     for one in asked {
-        let found = match (own.get(&one.at_brand), wide.get(&one.everywhere)) {
-            (Some(found), _) => Some((What::BrandAlias, one.at_brand, found)),
-            (None, Some(found)) => Some((What::Alias, one.everywhere, found)),
-            (None, None) => None,
-        };
+        let wide = one.everywhere.and_then(|blind| Some((What::Alias, blind, wide.get(&blind)?)));
+        let found = own.get(&one.at_brand).map(|found| (What::BrandAlias, one.at_brand, found)).or(wide);
         let Some((what, blind, found)) = found else { continue };
         known.insert(one.at_brand, found.wallet);
         if again.insert(blind) {
@@ -172,20 +184,26 @@ mod tests {
     }
 
     #[test]
-    fn an_alias_that_holds_everywhere_holds_at_a_brand_that_does_not_have_it() {
+    fn an_alias_that_holds_everywhere_holds_at_a_brand_that_asks_for_it_and_does_not_have_it() {
         on_each(|home| {
             let (harvest, grain) = (brand("br_harvest"), unit("HARVEST"));
             let vault = Vault::open(home).expect("a vault");
             let wallet = vault.create_wallet().expect("a wallet");
             vault.add_alias(wallet, "phone 9").expect("an alias");
             let account = vault.ensure_accounts(&[(wallet, grain)]).expect("an account")[0];
-            assert_eq!(vault.resolve(&harvest, "phone 9", grain).expect("known"), account);
+            let wide = |alias: &str| vault.resolve_one(&harvest, alias, grain, true).expect("an account");
+            assert_eq!(wide("phone 9"), account);
             assert_eq!(vault.aliases(wallet).expect("known"), ["phone 9"]);
 
             // A brand's own number goes first, whoever else comes with it later.
             let own = vault.resolve(&harvest, "77", grain).expect("an account");
             vault.add_alias(wallet, "77").expect("an alias");
-            assert_eq!(vault.resolve(&harvest, "77", grain).expect("known"), own);
+            assert_eq!((wide("77"), vault.resolve(&harvest, "77", grain).expect("known")), (own, own));
+            // And where the brand does not ask for such names, one that somebody took before does not hold its card.
+            vault.add_alias(wallet, "card 9").expect("an alias");
+            let own = vault.resolve(&harvest, "card 9", grain).expect("an account");
+            assert_ne!(own, account);
+            assert_eq!(wide("card 9"), own, "nor does it from then on");
             vault.add_member(wallet, &harvest, "card 5").expect("a number");
             vault.add_member(wallet, &harvest, "card 5").expect("again");
             assert_eq!(vault.resolve(&harvest, "card 5", grain).expect("known"), account);
@@ -193,8 +211,7 @@ mod tests {
 
             vault.erase(wallet).expect("erased");
             for number in ["phone 9", "card 5"] {
-                let new = vault.resolve(&harvest, number, grain).expect("somebody new");
-                assert_ne!(new, account);
+                assert_ne!(wide(number), account, "somebody new");
             }
             assert_eq!(vault.wallet_of_account(account).expect("nobody's"), None);
         });
@@ -207,11 +224,11 @@ mod tests {
             let vault = Vault::open(home).expect("a vault");
             let known = vault.resolve(&harvest, "b", grain).expect("an account");
             let asked = [("a", grain), ("b", grain), ("a", miles), ("a", grain), ("b", grain), ("b", miles)];
-            let first = vault.resolve_all(&harvest, &asked).expect("accounts");
+            let first = vault.resolve_all(&harvest, &asked, false).expect("accounts");
             assert_eq!((first[1], first[4], first[0]), (known, known, first[3]));
             let different: HashSet<AccountId> = first.iter().copied().collect();
             assert_eq!(different.len(), 4);
-            assert_eq!(vault.resolve_all(&harvest, &asked).expect("the same"), first);
+            assert_eq!(vault.resolve_all(&harvest, &asked, false).expect("the same"), first);
             assert_eq!(
                 vault.wallet_of_account(first[0]).expect("known"),
                 vault.wallet_of_account(first[2]).expect("known")
@@ -231,7 +248,7 @@ mod tests {
         let grew = |number: &str| {
             vault.inner().file.flush().expect("emptied");
             assert_eq!(written(dir.path()), 0);
-            vault.resolve(&harvest, number, grain).expect("an account");
+            vault.resolve_one(&harvest, number, grain, true).expect("an account");
             written(dir.path())
         };
         let (known, unknown) = (grew("old 7"), grew("new"));

@@ -35,7 +35,7 @@ mod tests;
 pub use apikey::{ApiKey, NewApiKey, Presented, Whom};
 pub use application::{Application, ApplicationState, NewApplication};
 pub use copy::{Copied, copy};
-pub use document::{DOCUMENT_TYPES, Document, Found, MAX_DOCUMENT};
+pub use document::{DOCUMENT_TYPES, Document, Erased, Found, MAX_DOCUMENT};
 pub use fault::Fault;
 pub use held::{HeldKey, Holder, Signer};
 pub use id::{ApiKeyId, ApplicationId, WalletId};

@@ -1,25 +1,13 @@
 //! What a brand administers of its access: held keys that are forgotten, budgets and what was drawn, long lists.
 
-use super::scene::{award_json, award_message, harvest, held_issuing, open};
+use super::scene::{award_json, award_message, delete, harvest, held_issuing, hire, open};
 use crate::common::http::{Ask, Server, api_config};
 use crate::common::world::{Key, World, beginning, id};
 use serde_json::{Value, json};
 use tallyhouse::machine::{Request, Role};
 use tallyhouse::network::RegisterBrand;
-use tallyhouse::sign::HttpMessage;
 use tallyhouse::types::Kid;
 use tallyhouse::vault::Whom;
-
-/// A signed request without a body.
-fn delete(server: &Server, key: &Key, path: &str) -> Ask {
-    let message = HttpMessage {
-        method: "DELETE".into(),
-        target_uri: format!("{}{path}", crate::common::carried::ADDRESS),
-        idempotency_key: Some(server.fresh("delete")),
-        ..HttpMessage::default()
-    };
-    Ask::message(&server.sign(key, message))
-}
 
 /// The thumbprint of the only held key of br_harvest.
 fn held(server: &Server) -> Kid {
@@ -48,7 +36,7 @@ fn a_held_key_that_is_forgotten_signs_no_more() {
     }
     // Nobody else has it forgotten, an API key of its own brand included.
     server.ask(&delete(&server, other, &path)).refused(404, "not_found");
-    server.ask(&delete(&server, operator, &path)).refused(403, "not_yours");
+    server.ask(&delete(&server, operator, &path)).refused(403, "scope_missing");
     server.ask(&delete(&server, &server.world.brands[0].issuing[0], &path)).refused(403, "scope_missing");
     let admin = server.api_key(Whom::Brand(id("br_harvest")), Role::BrandAdmin);
     server.ask(&Ask::new("DELETE", &path).key(&admin)).refused(403, "scope_missing");
@@ -180,4 +168,57 @@ fn keys_and_applications_come_in_pages() {
         server.get_signed(key, &format!("{path}{join}cursor={next}")).refused(400, "cursor_invalid");
         server.get_signed(key, &format!("{path}{join}limit=0")).refused(400, "query_invalid");
     }
+}
+
+#[test]
+fn nobody_of_the_operator_makes_keys_of_a_brand_or_of_a_wallet() {
+    let server = Server::founded(14);
+    let (analyst, operator) = (hire(&server), &server.world.roots[0]);
+    let [own, other] = [0, 1].map(|at| &server.world.brands[at]);
+    let wallet = server.service().vault.create_wallet().expect("a wallet");
+    let make = |key: &Key, body: Value| {
+        server.ask(&server.signed_post(key, "/v1/api-keys", &server.fresh("key"), &body))
+    };
+    let admin = json!({"name": "mine", "role": "brand_admin", "brand": "br_harvest"});
+    let consumer = json!({"name": "mine", "role": "consumer", "wallet": wallet.to_string()});
+    let services = json!({"name": "service", "role": "operator"});
+    // An analyst makes none at all, and no wallets and held keys.
+    for body in [&admin, &consumer, &services] {
+        make(&analyst, body.clone()).refused(403, "scope_missing");
+    }
+    let aliases = format!("/v1/wallets/{wallet}/aliases");
+    for (path, body) in [
+        ("/v1/wallets", json!({"alias": "card-900001"})),
+        (aliases.as_str(), json!({"alias": "card-900001"})),
+        ("/v1/held-keys", json!({"purpose": "issuing"})),
+        ("/v1/accounts:resolve", json!({"alias": "card-900001", "unit": "HARVEST"})),
+    ] {
+        let ask = server.signed_post(&analyst, path, &server.fresh("tried"), &body);
+        server.ask(&ask).refused(403, "scope_missing");
+    }
+    for path in [aliases.as_str(), "/v1/api-keys", "/v1/applications"] {
+        server.get_signed(&analyst, path).refused(403, "scope_missing");
+    }
+    // A root makes those of the operator's own services.
+    let problem = make(operator, admin.clone()).refused(403, "not_yours");
+    let detail = problem["detail"].as_str().expect("a reason");
+    assert!(detail.contains("--as br_harvest/root"), "{detail}");
+    make(operator, consumer).refused(400, "body_invalid");
+    make(operator, json!({"name": "mine", "role": "consumer"})).refused(400, "body_invalid");
+    assert_eq!(make(operator, services.clone()).expect(201)["whom"], "op");
+    let service = server.api_key(Whom::Operator, Role::Operator);
+    server.ask(&Ask::post("/v1/api-keys").key(&service).json(&services)).refused(403, "scope_missing");
+    // Those of a brand its own root makes, and nobody else of it.
+    make(&other.root, admin.clone()).refused(403, "not_yours");
+    make(&own.issuing[0], admin.clone()).refused(403, "scope_missing");
+    let made = make(&own.root, admin).expect(201);
+    assert_eq!(made["whom"], "br_harvest");
+    // A root of the operator stops one in an emergency; nobody else does who is not its owner.
+    let secret = made["secret"].as_str().expect("told");
+    let path = format!("/v1/api-keys/{}", made["id"].as_str().expect("an id"));
+    server.ask(&delete(&server, &analyst, &path)).refused(403, "scope_missing");
+    server.ask(&delete(&server, &other.root, &path)).refused(404, "not_found");
+    server.get_as(secret, "/v1/me").expect(200);
+    server.ask(&delete(&server, operator, &path)).expect(200);
+    server.get_as(secret, "/v1/me").refused(401, "api_key_expired");
 }

@@ -1,14 +1,12 @@
 //! Documents of disputes and complaints: handed in by who brought their hash, read by both sides and the operator, erased.
 
-use super::scene::{award, harvest, open, pay};
-use crate::common::carried::ADDRESS;
-use crate::common::dispute::over;
+use super::scene::{award, delete, harvest, hire, open, pay};
+use crate::common::dispute::{over, step};
 use crate::common::http::{Ask, Reply, Server};
 use crate::common::world::{Key, id};
-use serde_json::{Value, json};
-use tallyhouse::clearing::{FileComplaint, FileDispute};
+use serde_json::json;
+use tallyhouse::clearing::{ComplaintStep, DisputeStep, FileComplaint, FileDispute, MoveComplaint};
 use tallyhouse::machine::{Request, Role};
-use tallyhouse::sign::HttpMessage;
 use tallyhouse::types::{Hash, b64};
 use tallyhouse::vault::{MAX_DOCUMENT, Whom};
 
@@ -27,13 +25,7 @@ fn look(server: &Server, key: &Key, matter: &str, hash: Hash) -> Reply {
 }
 
 fn erase(server: &Server, key: &Key, matter: &str, hash: Hash) -> Reply {
-    let message = HttpMessage {
-        method: "DELETE".into(),
-        target_uri: format!("{ADDRESS}/v1/documents/{matter}/{hash}"),
-        idempotency_key: Some(server.fresh("gone")),
-        ..HttpMessage::default()
-    };
-    server.ask(&Ask::message(&server.sign(key, message)))
+    server.ask(&delete(server, key, &format!("/v1/documents/{matter}/{hash}?reason=holder-asked")))
 }
 
 /// A payment of harvest's points in kino's shop, and its holder.
@@ -49,7 +41,7 @@ fn scene() -> (Server, Key, String) {
 fn a_document_is_taken_from_who_brought_its_hash_and_read_by_both_sides() {
     let (server, holder, payment) = scene();
     let [harvest, kino, polar] = [0, 1, 2].map(|at| &server.world.brands[at].issuing[0]);
-    let root = &server.world.roots[0];
+    let (analyst, root) = (hire(&server), &server.world.roots[0]);
     let letter = b"what was agreed";
     let hash = Hash::sha256(letter);
     let args = FileDispute { evidence: vec![hash], ..over(id(&payment), "HARVEST", 100, "wrong_amount") };
@@ -59,7 +51,8 @@ fn a_document_is_taken_from_who_brought_its_hash_and_read_by_both_sides() {
     // Nothing but what was announced, and from nobody else.
     hand_in(&server, harvest, &matter, b"what was not agreed").refused(422, "document_mismatch");
     hand_in(&server, kino, &matter, letter).refused(422, "document_mismatch");
-    hand_in(&server, root, &matter, letter).refused(422, "document_mismatch");
+    hand_in(&server, &analyst, &matter, letter).refused(422, "document_mismatch");
+    hand_in(&server, root, &matter, letter).refused(403, "scope_missing");
     for stranger in [polar, &holder] {
         hand_in(&server, stranger, &matter, letter).refused(404, "not_found");
     }
@@ -80,7 +73,7 @@ fn a_document_is_taken_from_who_brought_its_hash_and_read_by_both_sides() {
     assert_eq!(kept, json!({"matter": matter, "sha256": hash, "bytes": 15}));
     assert_eq!(hand_in(&server, harvest, &matter, letter).expect(201), kept, "once more is the same");
 
-    for reader in [harvest, kino, root] {
+    for reader in [harvest, kino, &analyst, root] {
         let shown = look(&server, reader, &matter, hash).expect(200);
         let of = |key: &str| shown[key].clone();
         assert_eq!(of("content"), json!(b64(letter)));
@@ -92,13 +85,48 @@ fn a_document_is_taken_from_who_brought_its_hash_and_read_by_both_sides() {
     look(&server, harvest, &matter, Hash::sha256(b"other")).refused(404, "not_found");
     let auditor = server.api_key(Whom::Operator, Role::Auditor);
     server.get_as(&auditor, &format!("/v1/documents/{matter}/{hash}")).refused(403, "scope_missing");
+}
 
-    erase(&server, harvest, &matter, hash).refused(403, "scope_missing");
-    for _ in 0..2 {
-        assert_eq!(erase(&server, root, &matter, hash).expect(200)["kept"], Value::Bool(false));
+#[test]
+fn a_document_is_erased_by_a_root_alone_and_only_when_its_dispute_has_ended() {
+    let (server, _, payment) = scene();
+    let [harvest, kino] = [0, 1].map(|at| &server.world.brands[at].issuing[0]);
+    let (analyst, root) = (hire(&server), &server.world.roots[0]);
+    let letter = b"what was agreed";
+    let hash = Hash::sha256(letter);
+    let args = FileDispute { evidence: vec![hash], ..over(id(&payment), "HARVEST", 100, "wrong_amount") };
+    let matter = format!("dsp_{}.0", file(&server, harvest, "dispute.file", "/v1/disputes", &args));
+    hand_in(&server, harvest, &matter, letter).expect(201);
+    // By nobody else, and by nobody as long as somebody may need it.
+    for key in [harvest, kino, &server.world.brands[0].root, &analyst] {
+        erase(&server, key, &matter, hash).refused(403, "scope_missing");
     }
-    look(&server, harvest, &matter, hash).refused(404, "not_found");
-    hand_in(&server, harvest, &matter, letter).refused(409, "already_taken");
+    let service = server.api_key(Whom::Operator, Role::Operator);
+    let path = format!("/v1/documents/{matter}/{hash}");
+    server.ask(&Ask::new("DELETE", &path).key(&service)).refused(403, "scope_missing");
+    let problem = erase(&server, root, &matter, hash).refused(409, "not_ready");
+    let detail = problem["detail"].as_str().expect("a reason");
+    assert!(detail.contains(&matter) && detail.contains("filed") && detail.contains("has ended"), "{detail}");
+    look(&server, kino, &matter, hash).expect(200);
+
+    file(&server, harvest, "dispute.move", "/v1/disputes/moves", &step(id(&matter), DisputeStep::Withdraw));
+    erase(&server, &analyst, &matter, hash).refused(403, "scope_missing");
+    let gone = erase(&server, root, &matter, hash).expect(200);
+    assert_eq!((&gone["kept"], &gone["erased"]["by"]), (&json!(false), &json!(root.kid)), "{gone}");
+    assert_eq!(gone["erased"]["reason"], "holder-asked", "{gone}");
+    // Once more, by another root, changes nothing: who did it first did it.
+    assert_eq!(erase(&server, &server.world.roots[1], &matter, hash).expect(200), gone);
+    // Both sides are told when, by which key and why; it does not come back.
+    let at = gone["erased"]["at"].as_str().expect("an instant").to_owned();
+    let told = [look(&server, harvest, &matter, hash), look(&server, kino, &matter, hash)]
+        .map(|reply| reply.refused(410, "document_erased"));
+    let again = hand_in(&server, harvest, &matter, letter).refused(409, "already_taken");
+    for problem in told.iter().chain([&again]) {
+        let detail = problem["detail"].as_str().expect("a reason");
+        for said in [at.as_str(), &root.kid.to_string(), "holder-asked"] {
+            assert!(detail.contains(said), "{detail}");
+        }
+    }
 }
 
 #[test]
@@ -113,11 +141,22 @@ fn a_complaints_document_is_its_holders_and_the_brands() {
     let [harvest, kino] = [0, 1].map(|at| &server.world.brands[at].issuing[0]);
     hand_in(&server, kino, &matter, receipt).refused(404, "not_found");
     hand_in(&server, &holder, &matter, receipt).expect(201);
-    let root = &server.world.roots[0];
-    for reader in [&holder, harvest, root] {
+    let (analyst, root) = (hire(&server), &server.world.roots[0]);
+    for reader in [&holder, harvest, &analyst, root] {
         assert_eq!(look(&server, reader, &matter, hash).expect(200)["by"], json!(account));
     }
     look(&server, kino, &matter, hash).refused(404, "not_found");
+    // It is needed until nobody can go on: what is rejected may be appealed, and the house decides then.
+    let open = || erase(&server, root, &matter, hash).refused(409, "not_ready");
+    open();
+    for (key, step) in [(harvest, ComplaintStep::Reject), (&holder, ComplaintStep::Appeal)] {
+        let args = MoveComplaint { complaint: id(&matter), step, evidence: vec![] };
+        file(&server, key, "complaint.move", "/v1/complaints/moves", &args);
+        open();
+    }
+    server.get_signed(&analyst, &format!("/v1/complaints/{matter}")).expect(200);
+    let args = MoveComplaint { complaint: id(&matter), step: ComplaintStep::Uphold, evidence: vec![] };
+    file(&server, &analyst, "complaint.move", "/v1/complaints/moves", &args);
     erase(&server, root, &matter, hash).expect(200);
-    look(&server, &holder, &matter, hash).refused(404, "not_found");
+    look(&server, &holder, &matter, hash).refused(410, "document_erased");
 }

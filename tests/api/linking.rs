@@ -187,8 +187,8 @@ fn looking_members_up_tells_nothing_of_other_brands() {
     let key = |brand: &str| server.api_key(Whom::Brand(id(brand)), Role::BrandFinance);
     let (a, b) = (key("br_harvest"), key("br_kino"));
     let resolve = |secret: &str, alias: &str, unit: UnitCode| {
-        server
-            .ask(&Ask::post("/v1/accounts:resolve").key(secret).json(&json!({"alias": alias, "unit": unit})))
+        let body = json!({"alias": alias, "unit": unit, "everywhere": true});
+        server.ask(&Ask::post("/v1/accounts:resolve").key(secret).json(&body))
     };
     let shape = |value: &Value| value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
     // A number that nobody has, one that only the other brand has, one that a person has: the same answers.
@@ -207,4 +207,39 @@ fn looking_members_up_tells_nothing_of_other_brands() {
         assert_eq!(names, headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>());
         resolve(&a, alias, *kino).refused(403, "not_yours");
     }
+}
+
+#[test]
+fn a_name_that_the_operator_gives_takes_no_brands_card() {
+    let server = Server::founded(9);
+    let kino: UnitCode = id("KINOPLUS");
+    let (root, service) = (&server.world.roots[0], server.api_key(Whom::Operator, Role::Operator));
+    let keys = ["br_harvest", "br_kino"].map(|brand| server.api_key(Whom::Brand(id(brand)), Role::Till));
+    let resolve = |at: usize, alias: &str, everywhere: bool| -> AccountId {
+        let unit = [harvest(), kino][at];
+        let body = json!({"alias": alias, "unit": unit, "everywhere": everywhere});
+        let found = server.ask(&Ask::post("/v1/accounts:resolve").key(&keys[at]).json(&body)).expect(200);
+        id(found["account"].as_str().expect("an account"))
+    };
+    // A card of harvest that somebody has, one that nobody has yet, and a name that is no card.
+    let known = resolve(0, "card-1", false);
+    let made = Ask::post("/v1/wallets").key(&service).json(&json!({"alias": "card-1"}));
+    let made = server.ask(&made).expect(201)["wallet"].as_str().expect("an id").to_owned();
+    let aliases = format!("/v1/wallets/{made}/aliases");
+    for alias in ["card-2", "ana@mail.example"] {
+        let ask = server.signed_post(root, &aliases, &server.fresh("alias"), &json!({"alias": alias}));
+        server.ask(&ask).expect(201);
+    }
+    let wallet = made.parse().expect("a wallet");
+    let accounts = server.service().vault.ensure_accounts(&[(wallet, harvest()), (wallet, kino)]);
+    let accounts = accounts.expect("accounts");
+    // The brands' cards are whoever's they say, each brand its own; asked for everywhere as well.
+    let cards = [resolve(0, "card-2", false), resolve(1, "card-2", false), known];
+    assert!(cards.iter().all(|card| !accounts.contains(card)), "{cards:?}");
+    assert_eq!([resolve(0, "card-2", true), resolve(1, "card-2", true), resolve(0, "card-1", true)], cards);
+    // A name holds everywhere where a brand takes the operator's word for it.
+    for (at, account) in accounts.iter().enumerate() {
+        assert_eq!(resolve(at, "ana@mail.example", true), *account);
+    }
+    assert_ne!(resolve(0, "ana@mail.example", false), accounts[0]);
 }

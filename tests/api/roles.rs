@@ -1,5 +1,6 @@
 //! Who may what: every role and every sort of key at every route.
 
+use super::scene::hire;
 use super::table::sample;
 use crate::common::http::{Ask, Server};
 use crate::common::world::{Key, beginning, id};
@@ -31,7 +32,7 @@ fn ask(document: &Value, route: &Route, number: usize) -> Ask {
 
 fn whom(server: &Server, role: Role) -> Whom {
     match role {
-        Role::Operator | Role::Analyst | Role::Auditor | Role::Approver => Whom::Operator,
+        Role::Operator | Role::Operations | Role::Analyst | Role::Auditor | Role::Approver => Whom::Operator,
         Role::BrandAdmin | Role::BrandFinance | Role::Till => Whom::Brand(id("br_harvest")),
         Role::Consumer => Whom::Wallet(server.service().vault.create_wallet().expect("a wallet")),
     }
@@ -117,6 +118,7 @@ fn signers(server: &Server) -> Vec<(Key, Role)> {
     server.submit("/v1/keys", &world.certify(&brand.root, &approver, &cert)).expect(201);
     vec![
         (copy("root 0"), Role::Operator),
+        (hire(server), Role::Operations),
         (copy("br_harvest root"), Role::BrandAdmin),
         (copy("br_harvest issuing 0"), Role::BrandFinance),
         (copy("br_harvest till 0"), Role::Till),

@@ -1,8 +1,9 @@
 //! Things that happen in the test network, over HTTP: what other files begin with.
 
 use crate::common::carried::ADDRESS;
-use crate::common::http::{Reply, Server};
-use crate::common::world::{Holder, beginning, id, money, points};
+use crate::common::house;
+use crate::common::http::{Ask, Reply, Server};
+use crate::common::world::{Holder, Key, beginning, id, money, points};
 use serde_json::{Value, json};
 use tallyhouse::machine::{Request, Role};
 use tallyhouse::payments::Authorise;
@@ -12,6 +13,25 @@ use tallyhouse::vault::Whom;
 
 pub fn harvest() -> UnitCode {
     id("HARVEST")
+}
+
+/// Hires an analyst: the operator's roots certify the key.
+pub fn hire(server: &Server) -> Key {
+    let (analyst, _) = house::keys(&server.world);
+    let request = house::certify(&server.world, &analyst, Purpose::Operations, Some("ana"));
+    server.submit("/v1/keys", &request).expect(201);
+    analyst
+}
+
+/// A signed request without a body that ends something.
+pub fn delete(server: &Server, key: &Key, path: &str) -> Ask {
+    let message = HttpMessage {
+        method: "DELETE".into(),
+        target_uri: format!("{ADDRESS}{path}"),
+        idempotency_key: Some(server.fresh("delete")),
+        ..HttpMessage::default()
+    };
+    Ask::message(&server.sign(key, message))
 }
 
 /// Opens the account of a holder, by its own key.

@@ -56,6 +56,7 @@ impl Sandbox {
         server.submit("/v1/budgets", &budget).expect(201);
         let vault = &server.service().vault;
         let wallet = vault.create_wallets(&[MEMBER]).expect("a wallet")[0];
+        vault.add_member(wallet, &brand.id, MEMBER).expect("the brand's number");
         let account = vault.resolve(&brand.id, MEMBER, brand.units[0].unit).expect("an account");
         let of_brand = Whom::Brand(brand.id.clone());
         Self {

@@ -39,7 +39,8 @@ use std::time::Instant;
   tallyhouse import receipts.csv --brand br_harvest --points-per 2/1.00
 
 Receipts are CSV with the columns receipt,brand,store,member,at,amount_minor,items; members get a wallet where
-they have none, and points by the brand's earn rule. Awards are lines of JSON:
+they have none, under a number that holds everywhere (`everywhere` at /v1/accounts:resolve), and points by the
+brand's earn rule. Awards are lines of JSON:
   {\"sub\":\"ac_…\",\"amount\":120,\"ref\":\"r-1001\",\"till\":\"s1\",\"occurred_at\":1767225600}
 Lines go in as signed batches. Start the same import again whenever you like: what is in is recognised by the
 receipt's number, and by the batch; what was refused is tried again.
