@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 
 /// Move an instruction on
 ///
-/// The bank acknowledged or rejected it; it is issued again; a small difference is written off. By an analyst; the last
-/// two carry the approvals of two of the operator's approvers: send them as `application/jose`.
+/// The bank acknowledged or rejected it; it is issued again and sent; a small difference is written off. By an analyst; all
+/// but `acknowledge` carry the approvals of two of the operator's approvers: send them as `application/jose`.
 #[utoipa::path(post, path = "/v1/instructions/moves", tag = "clearing", operation_id = "moveInstruction",
     request_body = MoveInstruction,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
