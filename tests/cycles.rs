@@ -6,6 +6,8 @@
 //! Refuses to know: disks and HTTP.
 
 mod common;
+#[path = "cycles/notified.rs"]
+mod notified;
 #[path = "cycles/paying.rs"]
 mod paying;
 
@@ -332,7 +334,7 @@ fn what_a_bank_says_is_taken_once_and_by_two_people() {
     use Exception::*;
     assert_eq!(
         statement.exceptions,
-        [(1, Duplicate), (2, TooMuch), (3, Unknown), (4, NotOpen), (5, Mismatch), (6, NotOpen)]
+        [(1, Altered), (2, TooMuch), (3, Unknown), (4, NotOpen), (5, Mismatch), (6, NotOpen)]
     );
     assert_eq!(code(house.accept("s-1", 0)), Refusal::StatementInvalid);
     // A gap: the next one begins elsewhere than the last one ended.

@@ -94,6 +94,7 @@ fn a_further_brand_has_no_word_in_what_its_participant_owes() {
         currency: eur(),
         version: known.map_or(1, |known| known.newest + 1),
         commitment: Hash::blake3(b"the thief's account"),
+        settlement: false,
     };
     let tax = PublishTax {
         participant: id("pa_harvest"),
@@ -169,7 +170,8 @@ fn the_house_says_nothing_for_who_has_a_brand() {
     for (who, allowed) in [("pa_kino", false), ("pa_franchise", true)] {
         let netting = SetNetting { participant: id(who), version: 1, mode: NettingMode::SetOff };
         let commitment = Hash::blake3(b"the house's own account");
-        let details = SetDetails { participant: id(who), currency: eur(), version: 1, commitment };
+        let details =
+            SetDetails { participant: id(who), currency: eur(), version: 1, commitment, settlement: false };
         let due = ConfirmDue {
             debtor: id("pa_harvest"),
             creditor: id(who),

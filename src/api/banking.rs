@@ -30,6 +30,8 @@ const XML: &str = "application/xml";
 /// brand signed by an analyst, approved by two of the operator's. Send it as `application/jose`, which `tallyhouse sign` prints
 /// with `--approve` for each of them. It counts from the next cycle on, once an analyst has confirmed it by calling back. The
 /// details themselves go to `/v1/bank-details:keep`; they stand in no entry.
+/// With `settlement` it is the house's own account, to which payers pay: signed by an analyst, approved by two of the
+/// operator's approvers, of the operator's participant. Notices and files then name no other account.
 #[utoipa::path(post, path = "/v1/bank-details", tag = "clearing", operation_id = "setBankDetails",
     request_body = SetDetails,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
@@ -81,6 +83,9 @@ pub async fn keep_details(incoming: Incoming) -> Result<HttpResponse, Problem> {
 pub struct BankDetailsShown {
     /// The version.
     version: u64,
+    /// It is the house's settlement account, and not where its participant is paid.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    settlement: bool,
     /// What the log says of it.
     facts: DetailsVersion,
     /// What the commitment stands for, if it was kept here.
@@ -91,7 +96,8 @@ pub struct BankDetailsShown {
 /// Show bank details
 ///
 /// The versions of a participant's bank details in a currency, the newest first, with what they stand for: so that whoever
-/// calls back reads out what was committed to. For the participant's brand and those who work for the operator.
+/// calls back reads out what was committed to. Of the operator's participant the house's settlement account, too, with
+/// `settlement`. For the participant's brand and those who work for the operator.
 #[utoipa::path(get, path = "/v1/participants/{participant}/bank-details/{currency}", tag = "clearing",
     operation_id = "getBankDetails",
     params(("participant" = ParticipantId, Path, description = "The participant."),
@@ -112,14 +118,26 @@ pub async fn get_details(
         return Err(nothing());
     }
     let seq = shown(&service);
-    let head = service.record(&Name::Details(who.clone(), currency))?;
-    let newest = head.as_deref().and_then(Record::details).ok_or_else(nothing)?.newest;
+    let newest = |name: &Name| -> Result<Option<u64>, Problem> {
+        Ok(service.record(name)?.as_deref().and_then(Record::details).map(|head| head.newest))
+    };
+    let network = service.record(&Name::Network)?;
+    let operator = network.as_deref().and_then(Record::network).and_then(|network| network.operator.clone());
+    let own = newest(&Name::Details(who.clone(), currency))?;
+    let house = if operator.as_ref() == Some(&who) { newest(&Name::House(currency))? } else { None };
+    if own.is_none() && house.is_none() {
+        return Err(nothing());
+    }
+    let versions = |newest: Option<u64>| (1..=newest.unwrap_or(0)).rev().take(100);
+    let all = versions(own).map(|version| (version, Name::DetailsVersion(who.clone(), currency, version)));
+    let all = all.chain(versions(house).map(|version| (version, Name::HouseVersion(currency, version))));
     let mut items = vec![];
-    for version in (1..=newest).rev().take(100) {
-        let record = service.record(&Name::DetailsVersion(who.clone(), currency, version))?;
+    for (version, name) in all {
+        let record = service.record(&name)?;
         let Some(facts) = record.as_deref().and_then(Record::details_version).cloned() else { continue };
         let kept = service.vault.details(facts.commitment).map_err(Problem::fault)?;
-        items.push(BankDetailsShown { version, facts, kept });
+        let settlement = matches!(name, Name::HouseVersion(..));
+        items.push(BankDetailsShown { version, settlement, facts, kept });
     }
     Ok(json(seq, &Page { items, next: None }))
 }
@@ -136,6 +154,8 @@ pub struct OrdersShown {
     approved: Option<Hash>,
     /// Whether this file may leave.
     released: bool,
+    /// Whether the log has a commitment to the house's account that two people signed and a third confirmed.
+    signed: bool,
     /// What its payments come to, in the network's smallest unit.
     sum: u64,
     /// Its payments.
@@ -218,6 +238,7 @@ pub async fn orders(
         on: prepared.on,
         approved: prepared.approved,
         released: prepared.approved == Some(prepared.sha256),
+        signed: prepared.signed,
         sum,
         payments: prepared.payments,
     };
@@ -226,8 +247,8 @@ pub async fn orders(
 
 /// List pay-in notices
 ///
-/// What participants are asked to pay for a cycle: how much, to which account, under which reference, until when. A brand
-/// gets its own participant's.
+/// What participants are asked to pay for a cycle and have not paid yet: how much, to which account, under which reference,
+/// until when. A brand gets its own participant's.
 #[utoipa::path(get, path = "/v1/cycles/{cycle}/notices/{currency}", tag = "clearing", operation_id = "listNotices",
     params(("cycle" = u64, Path, description = "Its number.", example = 3),
         ("currency" = Currency, Path, description = "The currency.")),

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 /// Move an instruction on
 ///
 /// The bank acknowledged or rejected it; it is issued again, and sent; a small difference is written off. Signed by an
-/// analyst. `reissue`, `send` and `write_off` are approved by two of the operator's approvers: send them as
+/// analyst. All but `acknowledge` are approved by two of the operator's approvers: send them as
 /// `application/jose`, which `tallyhouse sign` prints with `--approve` for each of them. The `file` of `send` is the `sha256`
 /// that `GET /v1/cycles/{cycle}/orders/{currency}?instruction=…` says: another is refused with `file_mismatch`.
 #[utoipa::path(post, path = "/v1/instructions/moves", tag = "clearing", operation_id = "moveInstruction",

@@ -5,7 +5,7 @@ use super::call::{Caller, Whom, service};
 use super::problem::{Code, Problem};
 use super::query::Query;
 use super::reply::{SEQ, json, min_seq};
-use crate::clearing::{Aged, Exposed, Hole, aging, exposures, what_if};
+use crate::clearing::{Aged, Exposed, Holding, Hole, aging, exposures, holdings, what_if};
 use crate::formats::{Table, aging_table, exposure_table, what_if_table};
 use crate::reading::{Kept, books};
 use crate::types::{Currency, Money, ParticipantId, Time};
@@ -45,6 +45,8 @@ pub struct ExposureReport {
     cut: Cut,
     /// Participant by participant.
     items: Vec<Exposed>,
+    /// The settlement accounts: what is on each by the bank's word, and what must be.
+    accounts: Vec<Holding>,
 }
 
 /// Who would bear a default.
@@ -142,18 +144,21 @@ pub async fn age(caller: Caller, request: HttpRequest) -> Result<HttpResponse, P
 
 /// Report exposures
 ///
-/// What each participant owes, what is reserved for it, and what stands behind that. With `Accept: text/csv` as a table. For
+/// What each participant owes, what is reserved for it, and what stands behind that; and of each settlement account what is on
+/// it by the newest accepted statement and what must be there for others. With `Accept: text/csv` the former as a table. For
 /// the operator and its analysts.
 #[utoipa::path(get, path = "/v1/reports/exposure", tag = "clearing", operation_id = "reportExposure",
     responses((status = 200, description = "The report.", content(
         (ExposureReport = "application/json"), (String = "text/csv")))))]
 pub async fn exposure(caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let report = |kept: &Kept| exposures(&kept.books, kept.at).map_err(Problem::fault);
-    let (cut, items) = of(&caller, &request, report).await?;
+    let report = |kept: &Kept| {
+        Ok((exposures(&kept.books, kept.at).map_err(Problem::fault)?, holdings(&kept.books, kept.at)))
+    };
+    let (cut, (items, accounts)) = of(&caller, &request, report).await?;
     if let Some(answer) = table(&request, &cut, "exposure", |scale| exposure_table(&items, scale))? {
         return Ok(answer);
     }
-    Ok(json(Some(cut.seq), &ExposureReport { cut, items }))
+    Ok(json(Some(cut.seq), &ExposureReport { cut, items, accounts }))
 }
 
 /// Who would bear a part beside covers and funds.

@@ -1,15 +1,20 @@
 //! What no rule of the log forbids, and whoever verifies it should know.
 //!
-//! Owns: cycles that the schedule sealed late or not at all; months that were closed before all of their entries were there.
+//! Owns: cycles that the schedule sealed late or not at all; months that were closed before all of their entries were there;
+//! notifications of a bank that its statements do not repeat; settlement accounts with less on them than must be there.
 //! Promises: each is named with its entry; none of it makes a log wrong.
 //! Refuses to know: why it came so.
 
-use crate::book::Period;
-use crate::types::{Month, Time};
+use crate::book::{Name, Period, Record, Told};
+use crate::clearing::{Books, NOTIFIED_WAITS, holdings};
+use crate::store::Read;
+use crate::types::{Currency, Ident, Malformed, Month, Time};
 use std::collections::BTreeMap;
 
 /// How late a scheduled seal may be, in seconds: a node that was started anew needs some.
 const SLACK: u64 = 3_600;
+/// How the names of what notifications told begin.
+const TOLD: &str = "told/";
 
 /// See the module.
 #[derive(Default)]
@@ -34,6 +39,54 @@ impl Notes {
             let (month, through) = (period.month, period.seq);
             self.said.push(format!(
                 "entry {seq} closed {month} with entry {through}, and {outside} later entries are of that month"
+            ));
+        }
+    }
+
+    /// What notifications of banks told and no accepted statement repeats, out of the state at the end.
+    pub fn told(&mut self, read: &dyn Read, now: Time) -> Result<(), String> {
+        let mut after = TOLD.to_owned();
+        loop {
+            let rows = read.scan(&after, 1_000).map_err(|e| e.to_string())?.rows;
+            for row in rows.iter().take_while(|row| row.key.starts_with(TOLD)) {
+                let name: Name = row.key.parse().map_err(|e: Malformed| e.to_string())?;
+                let record = Record::decode(&name, &row.value).map_err(|e| e.to_string())?;
+                if let (Name::Told(currency, entry), Record::Told(told)) = (name, record) {
+                    self.waits(currency, &entry, &told, now);
+                }
+            }
+            match rows.last().filter(|row| row.key.starts_with(TOLD)) {
+                Some(row) => after.clone_from(&row.key),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn waits(&mut self, currency: Currency, entry: &Ident, told: &Told, now: Time) {
+        if told.accepted.at.plus_seconds(NOTIFIED_WAITS) >= now {
+            return;
+        }
+        self.said.push(format!(
+            "notification {} counts by entry {} of {}, and no statement in {currency} has its line {entry} since: ask the \
+             bank for the account's statements",
+            told.statement, told.accepted.seq, told.accepted.at
+        ));
+    }
+
+    /// A settlement account has less than must be there.
+    pub fn accounts(&mut self, books: &Books, now: Time) {
+        let network = books.0.get(&Name::Network).and_then(|record| record.network());
+        for one in holdings(books, now).iter().filter(|one| one.short) {
+            let told = |amount: i64| match network {
+                Some(network) => network.told(one.currency, amount),
+                None => amount.to_string(),
+            };
+            self.said.push(format!(
+                "the settlement account in {} has {} by its newest accepted statement, and {} must be there: covers, \
+                 fund, reserves, cycles under way and what is nobody's",
+                one.currency,
+                told(one.balance),
+                told(one.must)
             ));
         }
     }
@@ -76,6 +129,23 @@ mod tests {
             notes.said,
             ["entry 4 closed 2026-01 with entry 0, and 2 later entries are of that month"]
         );
+    }
+
+    #[test]
+    fn a_notification_that_no_statement_repeats_is_named() {
+        let line = r#"{"entry":"BANK-9","booking":"booked","way":"in","amount":51000}"#;
+        let accepted = Mark { seq: 7, at: Time::default() };
+        let told = Told {
+            statement: "N-1".parse().expect("an id"),
+            line: serde_json::from_str(line).expect("a line"),
+            accepted,
+        };
+        let (eur, entry) = ("EUR".parse().expect("EUR"), told.line.entry.clone());
+        let (end, mut notes) = (accepted.at.plus_seconds(NOTIFIED_WAITS), Notes::default());
+        notes.waits(eur, &entry, &told, end);
+        assert_eq!(notes.said, Vec::<String>::new());
+        notes.waits(eur, &entry, &told, end.plus_seconds(1));
+        assert!(notes.said.iter().any(|said| said.contains("N-1") && said.contains("BANK-9")));
     }
 
     #[test]

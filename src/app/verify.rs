@@ -10,10 +10,11 @@ use super::notes::Notes;
 use super::report::{Finding, Options, Report};
 use super::scratch::Scratch;
 use crate::book::{Draft, Found, Name, Record, Source, Stop};
-use crate::clearing::scheduled;
+use crate::clearing::{HOLDING, scheduled};
 use crate::engine::{self, Commit, Follower, Memory, StateFollower, open_entry, state_root};
 use crate::log::{Broken as ChainBroken, Chain, Checkpoint, LogVerifier, vkey};
 use crate::machine::{self, Broken, Event, Evidence, Genesis, Hints, Kind, Snapshot};
+use crate::reading::records;
 use crate::sign::PublicKey;
 use crate::store::{Fault, Home, Read, Reader, Sqlite, StoredEntry, Stray, TipRecord};
 use crate::types::{Hash, Kid, Time, decode};
@@ -245,6 +246,8 @@ fn run(
     if let Some((open, due)) = again.scheduled(next, last)? {
         again.notes.sealed(open, due, None, now);
     }
+    again.notes.told(&*again.read, now).map_err(Halt::Fault)?;
+    again.notes.accounts(&records(&*again.read, HOLDING)?, now);
     report.notes = std::mem::take(&mut again.notes.said);
     report.unerased = engine::unerased(&*again.read, live)?.len() as u64;
     report.level = report.deep(options.signatures);

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod behind;
+mod house;
 mod nobodys;
 mod open;
 mod orders;

@@ -27,6 +27,9 @@ pub struct Nobodys {
     pub amount: Money,
     /// Why it changed nothing.
     pub why: Exception,
+    /// The instruction that it names, if it names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub names: Option<InstructionId>,
     /// Instructions of the same way of which so much is open.
     pub candidates: Vec<InstructionId>,
 }
@@ -74,7 +77,8 @@ fn of_statement(
     let one = |(line, of): (u16, &crate::book::StatementLine)| {
         let (why, amount) = (statement.unmatched(line)?, left(line, of.amount)?);
         let (statement, entry, way) = (id.clone(), of.entry.clone(), of.way);
-        Some(Nobodys { statement, line, entry, way, amount, why, candidates: fits(way, amount) })
+        let names = of.instruction;
+        Some(Nobodys { statement, line, entry, way, amount, why, names, candidates: fits(way, amount) })
     };
     (0u16..).zip(&statement.lines).filter_map(one).collect()
 }

@@ -86,6 +86,33 @@ impl Desk<'_> {
         Ok(Counted { taken, lines, entries })
     }
 
+    /// The statement with each batch taken apart that was told line by line before, so that what was told is compared with
+    /// it line by line; `None`: there is none.
+    pub(super) fn apart(&self, statement: &Statement, counted: &Counted) -> Result<Option<Statement>, Fault> {
+        let unit = self.setting(statement.currency)?.bank_unit();
+        let batch = |line: &Line| {
+            let whole = line.detail == 0 && counted.entry(&line.entry) == Some(line.amount);
+            whole && statement.lines.iter().filter(|other| other.entry == line.entry).count() == 1
+        };
+        if !statement.lines.iter().any(batch) {
+            return Ok(None);
+        }
+        let mut lines = vec![];
+        for line in &statement.lines {
+            if !batch(line) {
+                lines.push(line.clone());
+                continue;
+            }
+            // Which payment of the batch a name or a reference of the whole is about, nobody says.
+            let mut part = Line { end_to_end: None, reference: None, ..line.clone() };
+            while let Some(amount) = self.counted_line(statement.currency, &part, unit)? {
+                lines.push(Line { amount, ..part.clone() });
+                part.detail = part.detail.saturating_add(1);
+            }
+        }
+        Ok(Some(Statement { lines, ..statement.clone() }))
+    }
+
     /// What a line of this name came to, if one was counted.
     fn counted_line(&self, currency: Currency, line: &Line, unit: u64) -> Result<Option<i64>, Fault> {
         let entry = line_name(line)?;

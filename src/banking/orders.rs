@@ -7,7 +7,7 @@
 
 use super::{Accounts, Fault};
 use crate::book::{Closing, Instruction, Line, Name, Record, Way};
-use crate::clearing::{BankDetails, DebitScheme};
+use crate::clearing::{BankDetails, DebitScheme, stage};
 use crate::formats::{
     Batch, FileOf, Ordered, PayInNotice, last_day, pay_out_day, write_pain001, write_pain008,
 };
@@ -57,6 +57,8 @@ pub struct Prepared {
     pub on: Date,
     /// Its payments, in their order.
     pub payments: Vec<Paid>,
+    /// Whether people signed for the account that it is paid from.
+    pub signed: bool,
     /// The hash of the file that the log lets leave, if it does.
     pub approved: Option<Hash>,
     bytes: Vec<u8>,
@@ -181,9 +183,10 @@ impl Desk<'_> {
 
     fn batch(&self, cycle: u64, closing: &Closing, currency: Currency) -> Result<Batch, Fault> {
         let setting = self.setting(currency)?;
-        let approved = closing.approved.ok_or_else(|| {
-            Fault::No(format!("cycle {cycle} is {}: it is approved first", crate::clearing::stage(closing)))
-        })?;
+        let (house, signed) = self.house(cycle, currency)?;
+        let approved = closing
+            .approved
+            .ok_or_else(|| Fault::No(format!("cycle {cycle} is {}: it is approved first", stage(closing))))?;
         Ok(Batch {
             net: self.genesis.net(),
             cycle,
@@ -192,7 +195,8 @@ impl Desk<'_> {
             digits: setting.minor,
             unit: setting.bank_unit(),
             created: approved.at,
-            house: self.accounts.of(currency)?.clone(),
+            house,
+            signed,
         })
     }
 
@@ -233,7 +237,7 @@ impl Desk<'_> {
         let (ordered, payments) = self.ordered(all)?;
         let bytes = write_pain001(&batch.transfers(FileOf::PayOuts, on, &ordered)?)?;
         let approved = sums.and_then(|sums| sums.file);
-        Ok(Prepared { sha256: Hash::sha256(&bytes), on, payments, approved, bytes })
+        Ok(Prepared { sha256: Hash::sha256(&bytes), on, payments, signed: batch.signed, approved, bytes })
     }
 
     /// The file of one pay-out that was issued again.
@@ -249,17 +253,32 @@ impl Desk<'_> {
         let approved = one.file;
         let (ordered, payments) = self.ordered(vec![(id, one)])?;
         let bytes = write_pain001(&batch.transfers(FileOf::Again(id), on, &ordered)?)?;
-        Ok(Prepared { sha256: Hash::sha256(&bytes), on, payments, approved, bytes })
+        Ok(Prepared { sha256: Hash::sha256(&bytes), on, payments, signed: batch.signed, approved, bytes })
     }
 
-    /// The pay-ins of a cycle that are not settled: all of them once payers were asked.
-    fn pay_ins(&self, cycle: u64, currency: Currency) -> Result<Vec<(InstructionId, Instruction)>, Fault> {
+    /// The pay-ins of a cycle of which something is open still, each with what that is as its amount: who has paid is not
+    /// asked again, and no debit takes the money twice.
+    fn pay_ins(
+        &self,
+        cycle: u64,
+        closing: &Closing,
+        currency: Currency,
+    ) -> Result<Vec<(InstructionId, Instruction)>, Fault> {
+        if stage(closing).is_final() {
+            let at = stage(closing);
+            return Err(Fault::No(format!("cycle {cycle} is {at}: it asks nobody to pay any more")));
+        }
         let mut all = self.instructions(cycle, currency, false)?;
         all.retain(|(_, one)| one.way == Way::In && one.fate.is_none());
+        for (_, one) in &mut all {
+            let open = one.amount.minus(one.confirmed).and_then(|open| open.minus(one.written_off));
+            one.amount = open.unwrap_or_default();
+        }
+        all.retain(|(_, one)| !one.amount.is_zero());
         Ok(all)
     }
 
-    /// What payers are asked for; `of`: one participant's only.
+    /// What payers are asked for and is open still; `of`: one participant's only.
     pub fn notices(
         &self,
         cycle: u64,
@@ -269,7 +288,7 @@ impl Desk<'_> {
         let closing = self.closing(cycle)?;
         let (batch, due) = (self.batch(cycle, &closing, currency)?, self.due(cycle, &closing)?);
         let mut notices = vec![];
-        for (id, one) in self.pay_ins(cycle, currency)? {
+        for (id, one) in self.pay_ins(cycle, &closing, currency)? {
             if of.is_some_and(|of| *of != one.participant) {
                 continue;
             }
@@ -282,8 +301,8 @@ impl Desk<'_> {
         Ok(notices)
     }
 
-    /// The file of direct debits under mandates of a scheme (pain.008), once payers were asked; `None` if nobody of the
-    /// cycle has one.
+    /// The file of direct debits under mandates of a scheme (pain.008) for what is open, once payers were asked; `None` if
+    /// nobody has one of whom something is open.
     pub fn debits(
         &self,
         cycle: u64,
@@ -294,7 +313,7 @@ impl Desk<'_> {
         let closing = self.closing(cycle)?;
         let (batch, due) = (self.batch(cycle, &closing, currency)?, self.due(cycle, &closing)?);
         let mut all = vec![];
-        for (id, instruction) in self.pay_ins(cycle, currency)? {
+        for (id, instruction) in self.pay_ins(cycle, &closing, currency)? {
             if instruction.details.is_some() {
                 let (_, details) = self.details(id, &instruction)?;
                 all.push(Ordered { id, instruction, details });

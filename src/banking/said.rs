@@ -174,7 +174,12 @@ fn matched(desk: &Desk<'_>, statement: &Statement, document: Hash) -> Result<Sta
     let unit = desk.setting(statement.currency)?.bank_unit();
     let open = desk.open_instructions(statement.currency)?;
     let account = desk.account(statement.currency)?;
-    let counted = desk.counted(statement)?;
+    let mut counted = desk.counted(statement)?;
+    let apart = desk.apart(statement, &counted)?;
+    if let Some(apart) = &apart {
+        counted = desk.counted(apart)?;
+    }
+    let statement = apart.as_ref().unwrap_or(statement);
     let tolerance = desk.tolerance(statement.currency)?;
     let matching = match_statement(&account, statement, &open.to_match(unit)?, &counted, tolerance)?;
     let ids: Vec<InstructionId> = open.all.iter().map(|(id, _)| *id).collect();

@@ -340,8 +340,11 @@ pub struct StatementLine {
 pub enum Exception {
     /// No instruction was named, or there is none of that name.
     Unknown,
-    /// The bank's reference was taken in before.
+    /// The same was taken in before: a notification said it, or an earlier message.
     Duplicate,
+    /// The bank's reference was taken in before for something else: a notification said otherwise of it, or a statement
+    /// has it already.
+    Altered,
     /// The direction or the currency is another.
     Mismatch,
     /// More than the instruction is for.
@@ -408,6 +411,18 @@ impl Statement {
         let assigned = self.assigned.iter().any(|(at, _)| *at == line);
         why.filter(|why| *why != Exception::Duplicate && !assigned && self.closing.is_some())
     }
+}
+
+/// A line that counts by a notification, and that no accepted statement repeated yet.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Told {
+    /// The notification.
+    pub statement: Ident,
+    /// What it says.
+    pub line: StatementLine,
+    /// When it was accepted.
+    pub accepted: Mark,
 }
 
 /// The settlement account of a currency, as the last accepted statement left it.

@@ -106,6 +106,10 @@ pub enum Name {
     Fees,
     /// What stands behind a participant's debts.
     Funding(ParticipantId, Currency),
+    /// The house's settlement account of a currency.
+    House(Currency),
+    /// A version of it.
+    HouseVersion(Currency, u64),
     /// A payment that a cycle asks for.
     Instruction(InstructionId),
     /// A key.
@@ -165,6 +169,8 @@ pub enum Name {
     Term,
     /// Through when due work is swept.
     Tick,
+    /// A bank's entry that a notification told of, and no statement of the account of a currency repeated yet.
+    Told(Currency, Ident),
     /// A unit.
     Unit(UnitCode),
     /// A token or batch that took effect, by its issuer and `jti`.
@@ -228,6 +234,9 @@ impl fmt::Display for Name {
             Self::Exchange(exchange) => write!(f, "exchange/{exchange}"),
             Self::Fees => f.write_str("fees"),
             Self::Funding(participant, currency) => write!(f, "funding/{participant}/{currency}"),
+            Self::House(currency) => write!(f, "house/{currency}"),
+            // Ten digits, as of prices.
+            Self::HouseVersion(currency, version) => write!(f, "house/{currency}/{version:010}"),
             Self::Instruction(instruction) => write!(f, "instruction/{instruction}"),
             Self::Key(kid) => write!(f, "key/{kid}"),
             Self::Limit(brand, subject, measure) => write!(f, "limit/{brand}/{subject}/{measure}"),
@@ -258,6 +267,7 @@ impl fmt::Display for Name {
             Self::Tax(participant) => write!(f, "tax/{participant}"),
             Self::Term => f.write_str("term"),
             Self::Tick => f.write_str("tick"),
+            Self::Told(currency, entry) => write!(f, "told/{currency}/{entry}"),
             Self::Unit(unit) => write!(f, "unit/{unit}"),
             Self::UsedToken(brand, jti) => write!(f, "used/jti/{brand}/{jti}"),
             Self::UsedEntry(currency, entry) => write!(f, "used/entry/{currency}/{entry}"),
@@ -321,6 +331,12 @@ impl FromStr for Name {
             }
             ["fees"] => Self::Fees,
             ["funding", participant, currency] => Self::Funding(participant.parse()?, currency.parse()?),
+            ["house", currency] => Self::House(currency.parse()?),
+            ["house", currency, version] => {
+                let version = version.parse().map_err(|_| no())?;
+                let name = Self::HouseVersion(currency.parse()?, version);
+                return if name.to_string() == text { Ok(name) } else { Err(no()) };
+            }
             ["instruction", instruction] => Self::Instruction(instruction.parse()?),
             ["key", kid] => Self::Key(kid.parse()?),
             ["limit", brand, subject, measure] => {
@@ -365,6 +381,7 @@ impl FromStr for Name {
             ["tax", participant] => Self::Tax(participant.parse()?),
             ["term"] => Self::Term,
             ["tick"] => Self::Tick,
+            ["told", currency, entry] => Self::Told(currency.parse()?, entry.parse()?),
             ["unit", unit] => Self::Unit(unit.parse()?),
             ["used", "entry", currency, entry] => Self::UsedEntry(currency.parse()?, entry.parse()?),
             ["used", "due", pair, reference] => {

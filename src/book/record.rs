@@ -2,7 +2,7 @@
 
 use super::account::{Account, Lot};
 use super::apart::{Due, Netting};
-use super::clearing::{Bank, Closing, Complaint, Cycle, Instruction, Line, Objection, Roll, Statement};
+use super::clearing::{Bank, Closing, Complaint, Cycle, Instruction, Line, Objection, Roll, Statement, Told};
 use super::details::{Details, DetailsVersion};
 use super::dispute::Dispute;
 use super::fees::{FeeTerms, FeeVersions, Fees, Tax, TaxTable};
@@ -454,8 +454,8 @@ records! {
     Consent(Consent) = Name::Consent(_), consent;
     CoverStep(CoverStep) = Name::CoverStep(..), cover_step;
     Cycle(Cycle) = Name::Cycle, cycle;
-    Details(Details) = Name::Details(..), details;
-    DetailsVersion(DetailsVersion) = Name::DetailsVersion(..), details_version;
+    Details(Details) = Name::Details(..) | Name::House(_), details;
+    DetailsVersion(DetailsVersion) = Name::DetailsVersion(..) | Name::HouseVersion(..), details_version;
     Dispute(Dispute) = Name::Dispute(_), dispute;
     Due(Due) = Name::Due(..), due_between;
     Enrolled(ParticipantId) = Name::Enrolled(_), enrolled;
@@ -488,6 +488,7 @@ records! {
     Tax(TaxTable) = Name::Tax(_), tax;
     Term(Term) = Name::Term, term;
     Tick(Tick) = Name::Tick, tick;
+    Told(Told) = Name::Told(..), told;
     Total(i64) = Name::Disputed(..) | Name::Net(..) | Name::Objecting(..) | Name::Shared(..) | Name::Pair(..), total;
     Unit(Unit) = Name::Unit(_), unit;
     Used(Used) = Name::UsedEntry(..) | Name::UsedDue(..) | Name::UsedToken(..) | Name::UsedRef(..) | Name::UsedConsent(..), used;

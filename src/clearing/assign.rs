@@ -76,7 +76,7 @@ fn why_not(why: Exception) -> &'static str {
         Exception::Mismatch => "the money moved the other way, or in another currency",
         Exception::TooMuch => "that is more than is open of it",
         Exception::NotOpen => "it is not to be paid now",
-        Exception::Unknown | Exception::Duplicate => "there is none",
+        Exception::Unknown | Exception::Duplicate | Exception::Altered => "there is none",
     }
 }
 

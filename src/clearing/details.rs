@@ -1,4 +1,4 @@
-//! Bank details: where a participant is paid, and from where it pays.
+//! Bank details: where a participant is paid, and from where it pays; the house's own account, that all are paid by.
 //!
 //! Owns: what details say, the commitment that stands for them in the log, and the two steps by which they come to count.
 //! Promises: details count only once two approvers signed them and an analyst confirmed them by calling the participant
@@ -10,7 +10,7 @@ use super::bank::{Bic, Iban};
 use super::cycle::now;
 use super::people::{analyst, two_people};
 use crate::book::{Details, DetailsVersion, Draft, Name, PartKey, Principal, Record, Stop};
-use crate::network::{Asked, person, signer, spoken_for, two_approvers, unspoken};
+use crate::network::{Asked, operators_own, person, signer, spoken_for, two_approvers, unspoken};
 use crate::sign::Purpose;
 use crate::types::{
     Currency, Date, Hash, Ident, Malformed, ParticipantId, Refusal, Refused, b64_decode, encode,
@@ -101,7 +101,8 @@ impl SaltedDetails {
 }
 
 /// `details.set`, signed by the root of the brand that speaks for the participant and approved by two of its approvers. For a
-/// participant without a brand, a franchisee say, by an analyst and two of the operator's approvers.
+/// participant without a brand, a franchisee say, and for the house's own settlement account, by an analyst and two of the
+/// operator's approvers.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetDetails {
@@ -113,6 +114,10 @@ pub struct SetDetails {
     pub version: u64,
     /// BLAKE3 of the canonical JSON of salt and details.
     pub commitment: Hash,
+    /// It is the house's settlement account, to which payers pay, and not where a participant is paid; `participant` is the
+    /// operator's then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub settlement: bool,
 }
 
 /// `details.confirm`, signed by an analyst who called the participant back, at a number known from before.
@@ -125,20 +130,54 @@ pub struct ConfirmDetails {
     pub currency: Currency,
     /// The newest version.
     pub version: u64,
+    /// Of the house's settlement account.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub settlement: bool,
 }
 
-fn head(draft: &mut Draft, who: &ParticipantId, currency: Currency) -> Result<Details, Stop> {
-    let record = draft.get(&Name::Details(who.clone(), currency))?;
+/// Whose account it is.
+#[derive(Clone, Copy)]
+enum Of<'a> {
+    /// Where a participant is paid.
+    Participant(&'a ParticipantId),
+    /// Where all are paid by: the house's.
+    House,
+}
+
+impl<'a> Of<'a> {
+    fn new(who: &'a ParticipantId, settlement: bool) -> Self {
+        if settlement { Self::House } else { Self::Participant(who) }
+    }
+
+    fn head(self, currency: Currency) -> Name {
+        match self {
+            Self::Participant(who) => Name::Details(who.clone(), currency),
+            Self::House => Name::House(currency),
+        }
+    }
+
+    fn version(self, currency: Currency, version: u64) -> Name {
+        match self {
+            Self::Participant(who) => Name::DetailsVersion(who.clone(), currency, version),
+            Self::House => Name::HouseVersion(currency, version),
+        }
+    }
+
+    fn part(self) -> PartKey {
+        match self {
+            Self::Participant(who) => PartKey::Participant(who.clone()),
+            Self::House => PartKey::Public,
+        }
+    }
+}
+
+fn head(draft: &mut Draft, of: Of<'_>, currency: Currency) -> Result<Details, Stop> {
+    let record = draft.get(&of.head(currency))?;
     Ok(record.as_deref().and_then(Record::details).copied().unwrap_or_default())
 }
 
-fn version(
-    draft: &mut Draft,
-    who: &ParticipantId,
-    currency: Currency,
-    version: u64,
-) -> Result<DetailsVersion, Stop> {
-    let name = Name::DetailsVersion(who.clone(), currency, version);
+fn version(draft: &mut Draft, of: Of<'_>, currency: Currency, version: u64) -> Result<DetailsVersion, Stop> {
+    let name = of.version(currency, version);
     let record = draft.get(&name)?;
     let found = record.as_deref().and_then(Record::details_version).cloned();
     found.ok_or_else(|| Stop::Bug(format!("no {name}")))
@@ -146,16 +185,25 @@ fn version(
 
 fn put(
     draft: &mut Draft,
-    who: &ParticipantId,
+    of: Of<'_>,
     currency: Currency,
     head: Details,
     number: u64,
     one: DetailsVersion,
 ) -> Result<(), Stop> {
-    let part = PartKey::Participant(who.clone());
-    draft.put(part.clone(), Name::Details(who.clone(), currency), Some(Record::Details(head)))?;
-    let name = Name::DetailsVersion(who.clone(), currency, number);
-    draft.put(part, name, Some(Record::DetailsVersion(one)))
+    draft.put(of.part(), of.head(currency), Some(Record::Details(head)))?;
+    draft.put(of.part(), of.version(currency, number), Some(Record::DetailsVersion(one)))
+}
+
+/// The house's own account: an analyst asks, and two of the operator's approvers agree.
+fn houses_own(draft: &mut Draft, asked: &Asked, who: &ParticipantId) -> Result<(), Stop> {
+    analyst(draft, asked.kid)?;
+    let own = operators_own(draft)?;
+    if own != *who {
+        let about = format!("settlement: the house's account is {own}'s, not {who}'s");
+        return Err(Refused::about(Refusal::SettingInvalid, about).into());
+    }
+    two_people(draft, asked)
 }
 
 /// Whether the brand that speaks for the participant asks; else it is the house, for one that has no brand.
@@ -179,11 +227,17 @@ pub(super) fn own_brand(draft: &mut Draft, asked: &Asked, who: &ParticipantId) -
 pub fn set_details(draft: &mut Draft, asked: &Asked, args: &SetDetails) -> Result<(), Stop> {
     let (who, currency) = (&args.participant, args.currency);
     draft.participant(who)?;
-    let own = own_brand(draft, asked, who)?;
+    let of = Of::new(who, args.settlement);
+    let own = if args.settlement {
+        houses_own(draft, asked, who)?;
+        false
+    } else {
+        own_brand(draft, asked, who)?
+    };
     if draft.network()?.bank_unit(currency).is_none() {
         return Err(Refused::about(Refusal::SettingInvalid, format!("currency {currency}")).into());
     }
-    let mut have = head(draft, who, currency)?;
+    let mut have = head(draft, of, currency)?;
     let next = have.newest.saturating_add(1);
     if args.version != next {
         return Err(Refused::about(Refusal::SerialStale, format!("the next version is {next}")).into());
@@ -198,7 +252,7 @@ pub fn set_details(draft: &mut Draft, asked: &Asked, args: &SetDetails) -> Resul
         from: None,
         before: None,
     };
-    put(draft, who, currency, have, next, one)
+    put(draft, of, currency, have, next, one)
 }
 
 /// Confirms the newest version: it counts from the next cycle on; a participant's first, for whatever is computed from
@@ -206,7 +260,8 @@ pub fn set_details(draft: &mut Draft, asked: &Asked, args: &SetDetails) -> Resul
 pub fn confirm_details(draft: &mut Draft, asked: &Asked, args: &ConfirmDetails) -> Result<(), Stop> {
     let analyst = analyst(draft, asked.kid)?;
     let (who, currency) = (&args.participant, args.currency);
-    let mut have = head(draft, who, currency)?;
+    let of = Of::new(who, args.settlement);
+    let mut have = head(draft, of, currency)?;
     if have.newest == 0 {
         return Err(Refused::about(Refusal::DetailsUnknown, format!("{who} {currency}")).into());
     }
@@ -214,7 +269,7 @@ pub fn confirm_details(draft: &mut Draft, asked: &Asked, args: &ConfirmDetails) 
         let about = format!("the newest version is {}", have.newest);
         return Err(Refused::about(Refusal::SerialStale, about).into());
     }
-    let mut one = version(draft, who, currency, have.newest)?;
+    let mut one = version(draft, of, currency, have.newest)?;
     if one.confirmed.is_some() {
         return Err(Refused::about(Refusal::AlreadyExists, "it is confirmed").into());
     }
@@ -225,7 +280,7 @@ pub fn confirm_details(draft: &mut Draft, asked: &Asked, args: &ConfirmDetails) 
     one.confirmed = Some(now(draft));
     one.from = Some(have.confirmed.map_or(1, |_| open.saturating_add(1)));
     one.before = have.confirmed.replace(have.newest);
-    put(draft, who, currency, have, have.newest, one)
+    put(draft, of, currency, have, have.newest, one)
 }
 
 /// The version that counts for a cycle, if there is one.
@@ -235,9 +290,10 @@ pub(super) fn in_force(
     currency: Currency,
     cycle: u64,
 ) -> Result<Option<u64>, Stop> {
-    let mut at = head(draft, who, currency)?.confirmed;
+    let of = Of::Participant(who);
+    let mut at = head(draft, of, currency)?.confirmed;
     while let Some(number) = at {
-        let one = version(draft, who, currency, number)?;
+        let one = version(draft, of, currency, number)?;
         if one.from.is_some_and(|from| from <= cycle) {
             break;
         }

@@ -2,12 +2,13 @@
 //!
 //! Owns: taking statements in, once, and what each line does to the instruction that it was matched with.
 //! Promises: one person imports, another accepts; a statement begins with the balance that the last one ended with;
-//! an entry of the bank counts once, in whichever message it comes first; nothing else confirms an instruction, and no
+//! an entry of the bank counts once, in whichever message it comes first, and as the statement has it (`notified`); nothing else confirms an instruction, and no
 //! instruction is confirmed for more than its amount and, of a pay-in, the tolerance. A line that fits nothing is an exception and changes nothing: one
 //! of a notification counts when a statement repeats it.
 //! Refuses to know: the bank's formats, and how lines were matched.
 
 use super::cycle::{now, store};
+use super::notified::{came, repeats, tell, told, undo};
 use super::people::analyst;
 use super::schedule::tolerance;
 use super::stage::{Step, instruction_stage, stage};
@@ -135,13 +136,18 @@ pub fn accept_statement(draft: &mut Draft, asked: &Asked, args: &AcceptStatement
         return Err(Refused::about(Refusal::StatementInvalid, about).into());
     }
     let currency = statement.currency;
-    draft.want(statement.lines.iter().map(|line| Name::UsedEntry(currency, line.entry.clone())))?;
+    draft.want(statement.lines.iter().flat_map(|line| {
+        [Name::UsedEntry(currency, line.entry.clone()), Name::Told(currency, line.entry.clone())]
+    }))?;
     draft.want(statement.lines.iter().filter_map(|line| line.instruction).map(Name::Instruction))?;
     for (number, line) in (0u16..).zip(&statement.lines) {
         // What a notification says in vain is looked at again when the statement repeats it.
-        let told = statement.closing.is_none();
-        match book(draft, statement.currency, line, told)? {
-            Ok(()) if told => take_entry(draft, currency, line)?,
+        let early = statement.closing.is_none();
+        match book(draft, statement.currency, line, early)? {
+            Ok(()) if early => {
+                take_entry(draft, currency, line)?;
+                tell(draft, currency, &args.statement, line)?;
+            }
             Ok(()) => {}
             Err(why) => statement.exceptions.push((number, why)),
         }
@@ -162,17 +168,33 @@ fn take_entry(draft: &mut Draft, currency: Currency, line: &StatementLine) -> Re
     draft.put(PartKey::Public, Name::UsedEntry(currency, line.entry.clone()), Some(Record::Used(used)))
 }
 
-/// What one line does; or why it does nothing. `told`: by a notification.
+/// What one line does; or why it does nothing. `early`: by a notification.
 fn book(
     draft: &mut Draft,
     currency: Currency,
     line: &StatementLine,
-    told: bool,
+    early: bool,
 ) -> Result<Result<(), Exception>, Stop> {
-    if draft.get(&Name::UsedEntry(currency, line.entry.clone()))?.is_some() {
-        return Ok(Err(Exception::Duplicate));
+    let used = draft.get(&Name::UsedEntry(currency, line.entry.clone()))?.is_some();
+    let same = match told(draft, currency, &line.entry)? {
+        Some(told) => {
+            let same = repeats(line, &told.line);
+            if !early {
+                came(draft, currency, &line.entry)?;
+            }
+            if !early && !same {
+                undo(draft, &told.line)?;
+                take_entry(draft, currency, line)?;
+            }
+            same
+        }
+        // A statement has it. A later notification says nothing new; in another statement it moves the balance again.
+        None => early,
+    };
+    if used {
+        return Ok(Err(if same { Exception::Duplicate } else { Exception::Altered }));
     }
-    if !told {
+    if !early {
         take_entry(draft, currency, line)?;
     }
     let Some(id) = line.instruction else { return Ok(Err(Exception::Unknown)) };
@@ -237,7 +259,7 @@ pub(super) fn pay(
 
 /// Counts what was paid, or came back, for the participant and for the cycle: up to the amount as paid, above it apart, so
 /// that nobody's cents stand in for another's.
-fn moved(
+pub(super) fn moved(
     draft: &mut Draft,
     closing: &mut Closing,
     instruction: &Instruction,

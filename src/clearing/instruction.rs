@@ -2,7 +2,7 @@
 //!
 //! Owns: the bank's first word (pain.002), issuing again, sending what was issued again; which steps need two people.
 //! Promises: an instruction is issued again only once the bank rejected or returned it, under a new id, for what is
-//! open.
+//! open. That the bank rejected it two people say, as they do all that lets money move.
 //! Refuses to know: files and banks.
 
 use super::import::change_line;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub struct MoveInstruction {
     /// Which.
     pub instruction: InstructionId,
-    /// The step; two approvers sign to issue again, to send and to write off.
+    /// The step; two approvers sign for all but `acknowledge`.
     pub step: InstructionStep,
     /// To send a payment order that was issued again: SHA-256 of the file that it leaves in.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -48,7 +48,9 @@ pub fn move_instruction(draft: &mut Draft, asked: &Asked, args: &MoveInstruction
     }
     match args.step {
         InstructionStep::Acknowledge => one.acknowledged = true,
+        // What was sent and is rejected may be issued again: said wrongly, it is paid twice.
         InstructionStep::Reject => {
+            two_people(draft, asked)?;
             if !one.confirmed.is_zero() {
                 let about = "part of it is confirmed: the bank returns what it booked";
                 return Err(Refused::about(Refusal::InstructionStage, about).into());

@@ -22,11 +22,13 @@ mod documents;
 mod due;
 mod flow;
 mod funding;
+mod holding;
 mod import;
 mod instruct;
 mod instruction;
 mod matching;
 mod netting;
+mod notified;
 mod objection;
 mod people;
 mod period;
@@ -71,6 +73,7 @@ pub use dispute::{
 pub use documents::{CycleDocument, cycle_documents, figures_table};
 pub use due::{ClaimDue, ConfirmDue, claim_due, confirm_due};
 pub use funding::{PairCap, SetFunding, set_funding};
+pub use holding::{HOLDING, Holding, holdings};
 pub use import::{AcceptStatement, ImportStatement, accept_statement, import_statement};
 pub use instruct::{Instructed, Remaining, instruct, remaining};
 pub use instruction::{MoveInstruction, move_instruction};
@@ -78,6 +81,7 @@ pub use matching::{
     Accepted, Account, Difference, Exception, Last, Match, Matching, Open, Why, match_statement,
 };
 pub use netting::{Debt, Figure, Figures, Matrix, Nets};
+pub use notified::NOTIFIED_WAITS;
 pub use objection::{AnswerObjection, FileObjection, answer_objection, file_objection};
 pub use period::{ClosePeriod, close_period};
 pub use reconcile::{Differs, Missing, Reconciled, Takings, TillDay, reconcile};

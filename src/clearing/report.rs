@@ -21,8 +21,22 @@ use std::sync::Arc;
 const DAY: u64 = 86_400;
 
 /// How the names of the records begin that reports are made of.
-pub const BOOKS: &[&str] =
-    &["cycle", "disputed/", "funding/", "line/", "net/", "netting", "network", "pair/", "participant/"];
+pub const BOOKS: &[&str] = &[
+    "bank/",
+    "cover/",
+    "cycle",
+    "disputed/",
+    "funding/",
+    "line/",
+    "net/",
+    "netting",
+    "network",
+    "pair/",
+    "participant/",
+    "reserve/",
+    "statement/",
+    "told/",
+];
 
 /// The records that reports are made of, all of one moment.
 #[derive(Default)]
@@ -145,7 +159,7 @@ impl Books {
     }
 
     /// The network's currencies, each with how many of its smallest units are one of the bank's.
-    fn currencies(&self) -> Vec<(Currency, u64)> {
+    pub(super) fn currencies(&self) -> Vec<(Currency, u64)> {
         let network = self.0.get(&Name::Network).and_then(|record| record.network());
         let all = network.map(|network| network.currencies.iter().copied().zip(network.bank_units.clone()));
         all.into_iter().flatten().collect()

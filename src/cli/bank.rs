@@ -11,7 +11,7 @@ use super::demo::page::decimal;
 use super::folder::Folder;
 use crate::app::settlement_accounts;
 use crate::banking::{Accounts, Desk, Fault, Prepared, Unmatched, read_statements, read_status};
-use crate::book::{DetailsVersion, Name, Record, Way};
+use crate::book::{DetailsVersion, Exception, Name, Record, Way};
 use crate::clearing::{BankDetails, DebitScheme, SaltedDetails, SetDetails, StatementKind};
 use crate::clock;
 use crate::formats::write_notices_csv;
@@ -94,6 +94,9 @@ What is printed are the arguments of details.set, which the participant's people
     Keep {
         /// JSON: participant, currency, name, iban, and bic or mandate if there are; with a salt, exactly as it was signed for
         file: PathBuf,
+        /// It is the house's settlement account, of the operator's participant
+        #[arg(long)]
+        settlement: bool,
     },
     /// Show a participant's bank details, and what the log says of them
     #[command(after_help = "Examples:
@@ -104,6 +107,9 @@ What is printed are the arguments of details.set, which the participant's people
         /// In which currency
         #[arg(long)]
         currency: Currency,
+        /// The house's settlement account, and not where its participant is paid
+        #[arg(long)]
+        settlement: bool,
     },
 }
 
@@ -206,6 +212,7 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
         Action::Unmatched { .. } => {}
         Action::Orders(args) => orders(&room, args, context)?,
         Action::Notices(of) => {
+            warn(&room, of.cycle, of.currency)?;
             let notices = room.desk().notices(of.cycle, of.currency, None)?;
             if context.json {
                 context.say_json(&notices)?;
@@ -219,15 +226,20 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
                 Scheme::Core => DebitScheme::Core,
                 Scheme::B2b => DebitScheme::B2b,
             };
+            warn(&room, of.cycle, of.currency)?;
             let made = room.desk().debits(of.cycle, of.currency, scheme, on)?;
-            let none =
-                || CliError::Refused(format!("nobody who pays in cycle {} gave such a mandate", of.cycle));
+            let none = || {
+                let who = "nobody of whom something is open gave such a mandate";
+                CliError::Refused(format!("cycle {}: {who}", of.cycle))
+            };
             deliver(&made.ok_or_else(none)?, of.out.as_deref(), context)?;
         }
         Action::Status { file } => status(&room, &file, context)?,
         Action::Statement { file } => statement(&room, &file, context)?,
-        Action::Keep { file } => keep(&room, &file, context)?,
-        Action::Details { participant, currency } => details(&room, &participant, currency, context)?,
+        Action::Keep { file, settlement } => keep(&room, &file, settlement, context)?,
+        Action::Details { participant, currency, settlement } => {
+            details(&room, &participant, currency, settlement, context)?;
+        }
     }
     Ok(Exit::Ok)
 }
@@ -242,8 +254,17 @@ struct Shown<'a> {
     payments: &'a [crate::banking::Paid],
 }
 
+/// Says on standard error that nobody signed for the house's account, if that is so.
+fn warn(room: &Room, cycle: u64, currency: Currency) -> Result<(), CliError> {
+    if let Some(warning) = room.desk().unsigned(cycle, currency)? {
+        eprintln!("warning: {warning}");
+    }
+    Ok(())
+}
+
 fn orders(room: &Room, args: OrdersArgs, context: &mut Context<'_>) -> Result<(), CliError> {
     let OrdersArgs { of: Of { cycle, currency, out }, on, instruction } = args;
+    warn(room, cycle, currency)?;
     let prepared = match instruction {
         Some(id) => room.desk().again(id, on)?,
         None => room.desk().pay_outs(cycle, currency, on)?,
@@ -361,6 +382,14 @@ fn unmatched(folder: &Folder, currency: Currency, context: &mut Context<'_>) -> 
         let (why, amount) = (why.as_str().unwrap_or_default(), decimal(one.amount.get(), scale));
         context
             .say(format!("  {} line {}  {}  {sign}{amount}  {why}", one.statement, one.line, one.entry))?;
+        if let Some(id) = one.names {
+            let paid = match one.why {
+                Exception::Altered => ": a notification or a statement said otherwise of this entry",
+                Exception::NotOpen => ", which is not to be paid now: was it paid before?",
+                _ => "",
+            };
+            context.say(format!("    names {id}{paid}"))?;
+        }
         if !one.candidates.is_empty() {
             let names: Vec<String> = one.candidates.iter().map(ToString::to_string).collect();
             context.say(format!("    perhaps {}", names.join(", ")))?;
@@ -394,7 +423,12 @@ struct Kept {
     args: SetDetails,
 }
 
-fn keep(room: &Room, file: &std::path::Path, context: &mut Context<'_>) -> Result<(), CliError> {
+fn keep(
+    room: &Room,
+    file: &std::path::Path,
+    settlement: bool,
+    context: &mut Context<'_>,
+) -> Result<(), CliError> {
     let text = read(file)?;
     let wrong = |e: serde_json::Error| CliError::usage(format!("{}: {e}", file.display()));
     let salted = match serde_json::from_str::<SaltedDetails>(&text) {
@@ -407,19 +441,21 @@ fn keep(room: &Room, file: &std::path::Path, context: &mut Context<'_>) -> Resul
     salted.check().map_err(CliError::usage)?;
     let commitment = room.vault.keep_details(&salted)?;
     let (participant, currency) = (salted.details.participant.clone(), salted.details.currency);
-    let head = room.record(&Name::Details(participant.clone(), currency))?;
+    let name = if settlement { Name::House(currency) } else { Name::Details(participant.clone(), currency) };
+    let head = room.record(&name)?;
     let version = head.as_ref().and_then(Record::details).map_or(0, |head| head.newest).saturating_add(1);
     let kept = Kept {
         commitment,
         salt: salted.salt,
-        args: SetDetails { participant, currency, version, commitment },
+        args: SetDetails { participant, currency, version, commitment, settlement },
     };
     if context.json {
         return context.say_json(&kept);
     }
     context.say(format!("kept, sealed, under its commitment {commitment}"))?;
     context.say(format!("salt {}: with it and the details, anybody can check that", kept.salt))?;
-    context.say("to sign by the participant's brand and two of its approvers, for POST /v1/bank-details:")?;
+    let who = if settlement { "an analyst and two" } else { "the participant's brand and two of its" };
+    context.say(format!("to sign by {who} approvers, for POST /v1/bank-details:"))?;
     context.say_json(&kept.args)
 }
 
@@ -435,15 +471,21 @@ fn details(
     room: &Room,
     who: &ParticipantId,
     currency: Currency,
+    settlement: bool,
     context: &mut Context<'_>,
 ) -> Result<(), CliError> {
     room.folder.knows(&Name::Participant(who.clone()))?;
     room.folder.trades_in(currency)?;
-    let head = room.record(&Name::Details(who.clone(), currency))?;
+    let head = if settlement { Name::House(currency) } else { Name::Details(who.clone(), currency) };
+    let head = room.record(&head)?;
     let newest = head.as_ref().and_then(Record::details).map_or(0, |head| head.newest);
     let mut all = vec![];
     for version in (1..=newest).rev() {
-        let record = room.record(&Name::DetailsVersion(who.clone(), currency, version))?;
+        let name = match settlement {
+            true => Name::HouseVersion(currency, version),
+            false => Name::DetailsVersion(who.clone(), currency, version),
+        };
+        let record = room.record(&name)?;
         let Some(facts) = record.as_ref().and_then(Record::details_version).cloned() else { continue };
         let kept = room.vault.details(facts.commitment)?;
         all.push(Version { version, facts, kept });

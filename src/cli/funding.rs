@@ -8,11 +8,12 @@ use super::balance::decimal;
 use super::context::{CliError, Context, Exit};
 use super::folder::Folder;
 use crate::book::{BreakageTo, Draft, Found, MarginCall, Name, Record, Source, Stop};
+use crate::clearing::{HOLDING, Holding, holdings};
 use crate::machine::CurrencySetting;
 use crate::prices::{
     Standing, exposure, funding, in_force, is_short, points_outstanding, reserve_of, standing,
 };
-use crate::reading::{Sort, list};
+use crate::reading::{Sort, list, records};
 use crate::types::{Currency, Money, ParticipantId, Points, Time, UnitCode};
 use serde::Serialize;
 use std::sync::Arc;
@@ -23,16 +24,20 @@ const PAGE: usize = 500;
 /// Options of `funding`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
-  tallyhouse funding                           reserves of units; exposure, cover and headroom of participants
+  tallyhouse funding                           reserves of units; exposure, cover and headroom of participants; accounts
   tallyhouse funding --json
   tallyhouse funding --check                   ends with 1 if something is short, for an alarm to hang on
+
+A settlement account is short if the newest accepted statement leaves less on it than covers, shares of the fund and
+reserves that were brought, money of cycles under way, money that is nobody's and withdrawals on their way come to. More
+may be there: the house may leave money of its own.
 
 A unit is short if its outstanding points need more than is held for them; a reserve that is filled at issuance follows
 a price with the next entry in which points of the unit move. A participant is over its limit if what it
 owes and may come to owe is more than the smaller of its cap and its cover. Units and participants for which nothing is
 set, and nothing is owed, are left out. JSON gives amounts in the smallest unit.")]
 pub struct Args {
-    /// End with exit code 1 if a reserve is short or a participant is over its limit
+    /// End with exit code 1 if a reserve or a settlement account is short or a participant is over its limit
     #[arg(long)]
     check: bool,
 }
@@ -80,6 +85,7 @@ struct DebtRow {
 struct Report {
     units: Vec<UnitRow>,
     participants: Vec<DebtRow>,
+    accounts: Vec<Holding>,
 }
 
 /// State on disk, as a source for a draft that is never finished.
@@ -122,7 +128,8 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let state = State(&folder);
     let at = context.now()?;
     let mut draft = Draft::new(&state, 0, at);
-    let mut report = Report { units: vec![], participants: vec![] };
+    let accounts = holdings(&records(&*folder.read, HOLDING).map_err(CliError::fault)?, at);
+    let mut report = Report { units: vec![], participants: vec![], accounts };
     for name in names(&folder, Sort::Units)? {
         let Name::Unit(unit) = name else { continue };
         report.units.extend(unit_row(&mut draft, unit).map_err(unread)?);
@@ -134,7 +141,8 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
         }
     }
     let short = report.units.iter().any(|unit| unit.short)
-        || report.participants.iter().any(|one| one.state != Standing::Within);
+        || report.participants.iter().any(|one| one.state != Standing::Within)
+        || report.accounts.iter().any(|one| one.short);
     if context.json {
         context.say_json(&report)?;
     } else {
@@ -231,6 +239,17 @@ fn say(report: &Report, currencies: &[CurrencySetting], context: &mut Context<'_
         context.say(format!(
             "{who:<18}{position:>16}{in_flight:>16}{cap:>16}{cover:>16}{headroom:>16} {currency}{state}"
         ))?;
+    }
+    context.say(format!(
+        "{:<18}{:>16}{:>16}{:>16}{:>16}{:>16}",
+        "ACCOUNTS", "balance", "must hold", "of cycles", "nobody's", "on its way"
+    ))?;
+    for one in &report.accounts {
+        let all = [one.balance, one.must, one.cycles, one.nobodys, one.on_its_way];
+        let cells = all.map(|amount| format!("{:>16}", decimal(amount, scale(one.currency))));
+        let missing = decimal(one.must.saturating_sub(one.balance), scale(one.currency));
+        let short = if one.short { format!("  SHORT of {missing}") } else { String::new() };
+        context.say(format!("{:<18}{}{short}", one.currency.as_str(), cells.concat()))?;
     }
     Ok(())
 }

@@ -70,6 +70,8 @@ pub struct Batch {
     pub created: Time,
     /// The house's account.
     pub house: SettlementAccount,
+    /// Whether people signed for it.
+    pub signed: bool,
 }
 
 /// What a file is of.
@@ -197,6 +199,7 @@ impl Batch {
             reference: reference(id)?,
             until: last_day(due),
             account: self.house.clone(),
+            signed: self.signed,
             by_debit,
         })
     }
@@ -244,6 +247,9 @@ pub struct PayInNotice {
     pub until: Date,
     /// To which account.
     pub account: SettlementAccount,
+    /// Whether the log has a commitment to that account that two people signed and a third confirmed; if not, one node's
+    /// configuration alone says it.
+    pub signed: bool,
     /// Whether it is collected under the participant's mandate: then there is nothing to do.
     pub by_debit: bool,
 }
@@ -304,6 +310,7 @@ mod tests {
                 bic: None,
                 creditor_id: None,
             },
+            signed: true,
         }
     }
 

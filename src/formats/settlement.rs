@@ -8,7 +8,7 @@
 use crate::book::{Booking, Instruction, StatementLine, Way};
 use crate::clearing::{ImportStatement, Line, Matching, Open, Reference, Statement, StatementKind};
 use crate::types::{Hash, Ident, InstructionId, Malformed, Money, hex};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Most lines that one import takes.
 const PAGE: usize = 100;
@@ -53,7 +53,8 @@ pub fn open(id: InstructionId, instruction: &Instruction, unit: u64) -> Result<O
 
 /// A matched statement as arguments of `statement.import`: in pages of at most 100 lines, each with its own balances.
 /// `ids` are the instructions that were matched with; `document` is the SHA-256 of what the bank sent. Lines that were
-/// counted before come along: the house sees by their names that they were. Of a notification, which has no balances, only
+/// counted before come along with what they say that they are about: the house sees by their names that they were, and
+/// whether they say the same. Of a notification, which has no balances, only
 /// lines that were matched are imported: all others come again in a statement. None: nothing is to be imported.
 pub fn imports(
     statement: &Statement,
@@ -68,6 +69,9 @@ pub fn imports(
     let no = |what: &str| Malformed(format!("statement {}: {what}", statement.id));
     let by_name: BTreeMap<Ident, InstructionId> =
         ids.iter().map(|id| Ok((end_to_end(*id)?, *id))).collect::<Result<_, Malformed>>()?;
+    let by_reference: BTreeMap<Reference, InstructionId> =
+        ids.iter().map(|id| Ok((reference(*id)?, *id))).collect::<Result<_, Malformed>>()?;
+    let repeated: BTreeSet<_> = matching.repeated.iter().collect();
     let matched: BTreeMap<_, _> = matching.matches.iter().map(|one| (&one.line, one)).collect();
     let in_network = |minor: u64| {
         let amount = minor.checked_mul(unit).and_then(Money::new);
@@ -95,12 +99,15 @@ pub fn imports(
                 let drawn = || no(&format!("the account is overdrawn by the entry {}", line.entry));
                 balance = Some(next.ok_or_else(drawn)?);
             }
-            let of = matched.get(&line.key());
-            let booking = match of {
-                Some(one) if one.amount < 0 => Booking::Returned,
-                _ => Booking::Booked,
+            let (instruction, back) = match matched.get(&line.key()) {
+                Some(one) => (by_name.get(&one.id).copied(), one.amount < 0),
+                None if repeated.contains(&line.key()) => {
+                    let about = about(line, &by_name, &by_reference);
+                    (about, about.is_some() && (line.reversal || line.return_reason.is_some()))
+                }
+                None => (None, false),
             };
-            let instruction = of.and_then(|one| by_name.get(&one.id)).copied();
+            let booking = if back { Booking::Returned } else { Booking::Booked };
             out.push(StatementLine {
                 entry: line_name(line)?,
                 booking,
@@ -124,6 +131,21 @@ pub fn imports(
         });
     }
     Ok(pages)
+}
+
+/// The instruction that a line names, if it names one and no other.
+fn about(
+    line: &Line,
+    by_name: &BTreeMap<Ident, InstructionId>,
+    by_reference: &BTreeMap<Reference, InstructionId>,
+) -> Option<InstructionId> {
+    let name = line.end_to_end.as_deref().and_then(|name| name.parse::<Ident>().ok());
+    let named = name.and_then(|name| by_name.get(&name)).copied();
+    let referred = line.reference.as_ref().and_then(|reference| by_reference.get(reference)).copied();
+    match (named, referred) {
+        (Some(a), Some(b)) if a != b => None,
+        (named, referred) => named.or(referred),
+    }
 }
 
 /// A statement's name in the log, if it comes in one page. A notification's is another than that of a statement to which

@@ -262,6 +262,8 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
         | Name::Enrolled(_)
         | Name::Erased(..)
         | Name::Fees
+        | Name::House(_)
+        | Name::HouseVersion(..)
         | Name::Netting
         | Name::Network
         | Name::Period
@@ -271,6 +273,7 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
         | Name::Statement(..)
         | Name::Term
         | Name::Tick
+        | Name::Told(..)
         | Name::UsedEntry(..) => all.push(Concerned::Operator),
     }
 }

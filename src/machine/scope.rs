@@ -79,7 +79,7 @@ texts! { Scope "scope" "What may be asked for."
     BudgetsRead "budgets:read" "Read budgets and what was drawn on them."
     BudgetsWrite "budgets:write" "Give issuing keys their budgets."
     KeysWrite "keys:write" "Certify and revoke keys."
-    TermsWrite "terms:write" "Define units, publish prices, acceptance and tax."
+    TermsWrite "terms:write" "Define units, publish prices, acceptance and tax, set bank details."
     FreezesWrite "freezes:write" "Freeze and release accounts, units and brands."
     NetworkOperate "network:operate" "Register participants and brands, freeze the network, have evidence erased."
     ApplicationsRead "applications:read" "Read applications to join."
@@ -153,6 +153,8 @@ impl Role {
                 DocumentsRead,
                 BudgetsRead,
                 KeysWrite,
+                // Bank details of the house and of those who have no brand.
+                TermsWrite,
                 FreezesWrite,
                 NetworkOperate,
                 ApplicationsRead,

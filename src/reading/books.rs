@@ -29,10 +29,20 @@ pub struct Kept {
     pub checkpoint: String,
 }
 
+/// Records alone, those whose names begin so.
+pub fn records(read: &dyn Read, prefixes: &[&str]) -> Result<Books, Fault> {
+    for _ in 0..TRIES {
+        if let Some((books, _)) = once(read, prefixes)? {
+            return Ok(books);
+        }
+    }
+    Err(Fault::Damaged("the state goes on faster than it can be read: try again".into()))
+}
+
 /// Reads the books.
 pub fn books(read: &dyn Read, hashes: &Hashes, origin: &str) -> Result<Kept, Fault> {
     for _ in 0..TRIES {
-        if let Some((books, place)) = once(read)? {
+        if let Some((books, place)) = once(read, BOOKS)? {
             return named(read, hashes, origin, books, place);
         }
     }
@@ -40,10 +50,10 @@ pub fn books(read: &dyn Read, hashes: &Hashes, origin: &str) -> Result<Kept, Fau
 }
 
 /// All records, if state did not go on meanwhile.
-fn once(read: &dyn Read) -> Result<Option<(Books, Place)>, Fault> {
+fn once(read: &dyn Read, prefixes: &[&str]) -> Result<Option<(Books, Place)>, Fault> {
     let Some(place) = read.cursor()? else { return Err(Fault::Damaged("there is no state yet".into())) };
     let mut books = Books::default();
-    for prefix in BOOKS {
+    for prefix in prefixes {
         // A name may be the prefix itself.
         let mut loaded = read.load(&[(*prefix).to_owned()])?;
         let mut after = (*prefix).to_owned();

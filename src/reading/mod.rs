@@ -14,7 +14,7 @@ mod liability;
 mod lists;
 mod past;
 
-pub use books::{Kept, books};
+pub use books::{Kept, books, records};
 pub use entries::{Entries, Seen, SeenPart, What};
 pub use events::Events;
 pub use known::Known;

@@ -1,5 +1,9 @@
 //! The house's bank over HTTP: details, notices, orders, what the bank says; and what a crash between log and file does.
 
+#[path = "house.rs"]
+mod house;
+
+use crate::common::funds::second_analyst;
 use crate::common::house::{House, eur, step};
 use crate::common::http::{Ask, Reply, Server, api_config};
 use crate::common::world::{Key, id};
@@ -41,6 +45,8 @@ impl Office {
         for request in house.world.approving() {
             house.send(request).expect("certified");
         }
+        let another = second_analyst(&house.world);
+        house.send(another).expect("certified");
         for unit in ["HARVEST", "KINO", "POLAR"] {
             house.award(unit, 0, 10_000_000);
         }
@@ -211,6 +217,8 @@ pub fn pay_in(office: &Office) -> i64 {
     let read = office.booked("IN", 0, lines);
     assert_eq!((&read["matched"], &read["exceptions"]), (&json!(2), &json!([])), "{read}");
     assert_eq!(office.stage(), "funded");
+    // Who has paid is not asked again.
+    assert_eq!(office.get("/v1/cycles/1/notices/EUR").expect(200)["items"], json!([]));
     sum
 }
 
@@ -274,6 +282,8 @@ fn orders_leave_once_they_are_in_the_log_and_are_the_same_after_every_crash() {
     assert_eq!(twice["exceptions"][1]["exception"]["why"], "paid_already", "{twice}");
     office.sent("cycle.move", "/v1/cycles/moves", &step(1, Move::Settle)).expect(201);
     assert_eq!(office.stage(), "settled");
+    let no = office.get("/v1/cycles/1/notices/EUR").refused(409, "not_ready");
+    assert!(no["detail"].as_str().expect("why").contains("asks nobody to pay any more"), "{no}");
     reported(&office);
     killed(office, &file.body);
 }
@@ -495,6 +505,15 @@ fn a_sandbox_stands_still_until_one_of_the_operators_people_moves_it_on() {
 #[test]
 fn without_bank_details_nothing_leaves_and_nobody_reads_what_is_not_theirs() {
     let office = Office::open(false);
+    // A payer reads its own notice, a receiver none.
+    let brand = |n: usize| {
+        office.server.api_key(Whom::Brand(office.server.world.brands[n].id.clone()), Role::BrandFinance)
+    };
+    let (kino, polar) = (brand(1), brand(2));
+    let own = office.server.get_as(&kino, "/v1/cycles/1/notices/EUR").expect(200);
+    assert_eq!(own["items"].as_array().map(Vec::len), Some(1));
+    assert_eq!(own["items"][0]["participant"], "pa_kino");
+    assert_eq!(office.server.get_as(&polar, "/v1/cycles/1/notices/EUR").expect(200)["items"], json!([]));
     pay_in(&office);
     let no = office.get("/v1/cycles/1/orders/EUR").refused(409, "not_ready");
     assert!(
@@ -503,16 +522,8 @@ fn without_bank_details_nothing_leaves_and_nobody_reads_what_is_not_theirs() {
     );
     office.get("/v1/cycles/1/orders/USD").refused(409, "not_ready");
     office.get("/v1/cycles/9/orders/EUR").refused(409, "not_ready");
-    // Orders and statements are the operator's; a payer reads its own notice, a receiver none.
-    let brand = |n: usize| {
-        office.server.api_key(Whom::Brand(office.server.world.brands[n].id.clone()), Role::BrandFinance)
-    };
-    let (kino, polar) = (brand(1), brand(2));
+    // Orders and statements are the operator's.
     office.server.get_as(&kino, "/v1/cycles/1/orders/EUR").refused(403, "not_yours");
-    let own = office.server.get_as(&kino, "/v1/cycles/1/notices/EUR").expect(200);
-    assert_eq!(own["items"].as_array().map(Vec::len), Some(1));
-    assert_eq!(own["items"][0]["participant"], "pa_kino");
-    assert_eq!(office.server.get_as(&polar, "/v1/cycles/1/notices/EUR").expect(200)["items"], json!([]));
     let ask = Ask::post("/v1/bank-statements:match").key(&kino).json(&json!({"document": "x"}));
     office.server.ask(&ask).refused(403, "not_yours");
     office

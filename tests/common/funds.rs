@@ -49,7 +49,7 @@ pub fn certify_tellers(world: &World, brand: &Brand) -> Vec<Request> {
 pub fn account(world: &World, who: &ParticipantId, currency: Currency) -> [Request; 2] {
     let (analyst, approvers) = keys(world);
     let commitment = Hash::blake3(format!("{who} {currency}").as_bytes());
-    let args = SetDetails { participant: who.clone(), currency, version: 1, commitment };
+    let args = SetDetails { participant: who.clone(), currency, version: 1, commitment, settlement: false };
     let set = |key: &Key, by: &[Key]| {
         let first = world.command(key, &format!("bank-{who}-{currency}"), "details.set", &args);
         approved(world, first, by.iter())
@@ -65,7 +65,7 @@ pub fn account(world: &World, who: &ParticipantId, currency: Currency) -> [Reque
 
 /// An analyst calls back.
 fn called(world: &World, key: &Key, who: &ParticipantId, currency: Currency, version: u64) -> Request {
-    let args = ConfirmDetails { participant: who.clone(), currency, version };
+    let args = ConfirmDetails { participant: who.clone(), currency, version, settlement: false };
     Request::of(vec![world.command(key, &format!("call-{who}-{currency}"), "details.confirm", &args)])
 }
 

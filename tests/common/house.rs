@@ -170,9 +170,15 @@ impl House {
     /// A version of a participant's bank details, by its brand, and confirmed.
     pub fn details(&mut self, brand: usize, version: u64, commitment: Hash) {
         let participant = self.world.brands[brand].participant.clone();
-        let args = SetDetails { participant: participant.clone(), currency: eur(), version, commitment };
+        let args = SetDetails {
+            participant: participant.clone(),
+            currency: eur(),
+            version,
+            commitment,
+            settlement: false,
+        };
         self.agreed_by_brand(brand, "details.set", &args).expect("set");
-        let args = ConfirmDetails { participant, currency: eur(), version };
+        let args = ConfirmDetails { participant, currency: eur(), version, settlement: false };
         self.ask("details.confirm", &args).expect("confirmed");
     }
 

@@ -5,24 +5,25 @@
 //! Refuses to know: what is checked with it.
 
 use super::dispute::{about, over, step as bare};
+use super::funds::caller;
 use super::house::{House, code, cover, eur, step};
 use super::node::award_text;
 use super::world::{Key, id, money, points};
 use tallyhouse::book::{
-    Answered, Booking, BreakageTo, DayOfMonth, DayOfWeek, Every, ExchangeFee, Fee, LosingFees, Name,
-    NettingMode, PointsEffect, Record, Service, StatementLine, Tax, TaxCategory, Way,
+    Answered, Booking, BreakageTo, DayOfMonth, DayOfWeek, Every, ExchangeFee, Fee, Instruction, LosingFees,
+    Name, NettingMode, PointsEffect, Record, Service, StatementLine, Tax, TaxCategory, Way,
 };
 use tallyhouse::clearing::{
-    AssignLine, CallMargin, ClaimDue, ClosePeriod, ComplaintStep, ConfirmDue, DisputeStep, FileComplaint,
-    FileDispute, FileObjection, InstructionStep, LinePlace, Move, MoveComplaint, MoveCover, MoveCycle,
-    MoveDispute, MoveInstruction, PairCap, SetDetails, SetFunding, SetNetting, SetSchedule, Stage,
+    AssignLine, CallMargin, ClaimDue, ClosePeriod, ComplaintStep, ConfirmDetails, ConfirmDue, DisputeStep,
+    FileComplaint, FileDispute, FileObjection, InstructionStep, LinePlace, Move, MoveComplaint, MoveCover,
+    MoveCycle, MoveDispute, MoveInstruction, PairCap, SetDetails, SetFunding, SetNetting, SetSchedule, Stage,
 };
 use tallyhouse::machine::Request;
 use tallyhouse::network::SetTier;
 use tallyhouse::payments::{AgreeExchange, MakeOffer, WantedExchange, WantedPayment, WantedShare};
 use tallyhouse::points::ClawBack;
 use tallyhouse::prices::{PublishFees, PublishTax};
-use tallyhouse::types::{AwardId, ComplaintId, ExchangeId, Hash, PaymentId, Refusal, encode};
+use tallyhouse::types::{AwardId, ComplaintId, ExchangeId, Hash, InstructionId, PaymentId, Refusal, encode};
 
 /// Plays it on a network in which participants owe each other.
 pub fn play(house: &mut House) {
@@ -188,8 +189,18 @@ fn banked(house: &mut House) {
         currency: eur(),
         version: next(house, "pa_franchise"),
         commitment: Hash::blake3(b"a franchisee's"),
+        settlement: false,
     };
     house.agreed("details.set", &args).expect("set");
+    // It is the operator's: the house's own account stands apart, and another analyst confirms it.
+    let args = SetDetails { version: 1, commitment: Hash::blake3(b"the house's"), settlement: true, ..args };
+    house.agreed("details.set", &args).expect("set");
+    let SetDetails { participant, currency, version, settlement, .. } = args;
+    let args = ConfirmDetails { participant, currency, version, settlement };
+    assert_eq!(code(house.ask("details.confirm", &args)), Refusal::PeopleMissing);
+    let cid = house.cid();
+    let request = house.world.command(&caller(&house.world), &cid, "details.confirm", &args);
+    house.send(Request::of(vec![request])).expect("confirmed");
     let cycle = house.seal();
     house.compute(cycle).expect("computed");
     let args = MoveCycle { reason: Some(id("not-now")), ..step(cycle, Move::Void) };
@@ -438,7 +449,7 @@ fn paid(house: &mut House, cycle: u64) {
     let acknowledged = MoveInstruction::bare(first, InstructionStep::Acknowledge);
     house.ask("instruction.move", &acknowledged).expect("acknowledged");
     let rejected = MoveInstruction { step: InstructionStep::Reject, ..acknowledged };
-    house.ask("instruction.move", &rejected).expect("rejected");
+    house.agreed("instruction.move", &rejected).expect("rejected");
     house.instruct(first, InstructionStep::Reissue).expect("again");
     let again = house.instructions(cycle)[&due[0].0].0;
     // All but a cent, told early, and a line of nobody.
@@ -494,6 +505,16 @@ fn paid(house: &mut House, cycle: u64) {
     let line = of_bank(house, 0);
     let args = AssignLine { currency: eur(), line, instruction: Some(order), returns: None };
     house.agreed("line.assign", &args).expect("paid");
-    house.paid(cycle, Way::Out, &[]);
+    // The last one is told of early, and no statement has it yet.
+    let open = |(_, (id, one)): (_, (InstructionId, Instruction))| {
+        let open = one.amount.get().saturating_sub(one.confirmed.get());
+        (one.way == Way::Out && open > 0).then_some((id, open))
+    };
+    let rest: Vec<_> = house.instructions(cycle).into_iter().filter_map(open).collect();
+    for (order, amount) in rest {
+        let (line, told) = (house.booked(order, amount), house.cid());
+        house.notify(&told, vec![line]).expect("imported");
+        house.accept(&told, 2).expect("accepted");
+    }
     house.ask("cycle.move", &step(cycle, Move::Settle)).expect("settled");
 }

@@ -380,10 +380,12 @@ fn nobody_is_to_be_paid_who_has_not_said_where() {
         currency: eur(),
         version,
         commitment: hash(n),
+        settlement: false,
     };
     house.agreed_by_brand(2, "details.set", &set(1, 1)).expect("set");
     lacking(&mut house, "pa_harvest in EUR, pa_polar in EUR");
-    let confirm = ConfirmDetails { participant: id("pa_polar"), currency: eur(), version: 1 };
+    let confirm =
+        ConfirmDetails { participant: id("pa_polar"), currency: eur(), version: 1, settlement: false };
     house.ask("details.confirm", &confirm).expect("confirmed");
     lacking(&mut house, "pa_harvest in EUR");
     house.details(0, 1, hash(2));

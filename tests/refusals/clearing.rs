@@ -224,12 +224,13 @@ impl Table {
                     currency: id(row.or("currency", "EUR")),
                     version: number(row.word(2)),
                     commitment: Hash::default(),
+                    settlement: false,
                 };
                 self.command(row, "root:br_harvest", "details.set", &args)
             }
             "details-confirm" => {
                 let (participant, version) = (id(row.word(1)), number(row.word(2)));
-                let args = ConfirmDetails { participant, currency: eur(), version };
+                let args = ConfirmDetails { participant, currency: eur(), version, settlement: false };
                 self.command(row, "analyst", "details.confirm", &args)
             }
             "dispute" => {

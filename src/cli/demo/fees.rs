@@ -206,7 +206,7 @@ impl House<'_> {
         let set = self.details(safe, &fees.supplier, "Tallyhouse", OWN_ACCOUNT)?;
         self.agreed(Kind::DetailsSet, fees.supplier.as_str(), &set, at)?;
         let (participant, currency) = (fees.supplier.clone(), self.currency);
-        let called = ConfirmDetails { participant, currency, version: set.version };
+        let called = ConfirmDetails { participant, currency, version: set.version, settlement: false };
         self.by(&other, Kind::DetailsConfirmed, fees.supplier.as_str(), &called, at)?;
         let args = fees.published(self.currency, at, units);
         self.agreed(Kind::FeesPublished, "1", &args, at)?;

@@ -192,7 +192,8 @@ impl<'a> House<'a> {
             let by: Vec<&SecretKey> = approvers.iter().collect();
             let request = self.pen.approved(set, &by);
             self.send(&request, at)?;
-            let called = ConfirmDetails { participant: participant.clone(), currency, version: 1 };
+            let called =
+                ConfirmDetails { participant: participant.clone(), currency, version: 1, settlement: false };
             self.ask(Kind::DetailsConfirmed, participant.as_str(), &called, at)?;
         }
         Ok(())
@@ -214,7 +215,7 @@ impl<'a> House<'a> {
         let details =
             BankDetails { participant: participant.clone(), currency, name, iban, bic: None, mandate: None };
         let commitment = safe.vault().keep_details(&SaltedDetails { salt, details }).map_err(text)?;
-        Ok(SetDetails { participant, currency, version: 1, commitment })
+        Ok(SetDetails { participant, currency, version: 1, commitment, settlement: false })
     }
 
     /// When something is to be done next, if nothing happens before: `None` if nothing is under way.
