@@ -488,7 +488,7 @@ records! {
     Tax(TaxTable) = Name::Tax(_), tax;
     Term(Term) = Name::Term, term;
     Tick(Tick) = Name::Tick, tick;
-    Total(i64) = Name::Disputed(..) | Name::Net(..) | Name::Objecting(..) | Name::Shared(..) | Name::Pair(..), total;
+    Total(i64) = Name::Disputed(..) | Name::Net(..) | Name::Objecting(..) | Name::PutOff(..) | Name::Shared(..) | Name::Pair(..), total;
     Unit(Unit) = Name::Unit(_), unit;
     Used(Used) = Name::UsedEntry(..) | Name::UsedDue(..) | Name::UsedToken(..) | Name::UsedRef(..) | Name::UsedConsent(..), used;
 }
