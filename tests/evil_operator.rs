@@ -149,6 +149,9 @@ fn nobody_signs_for_another() {
                         && at > 0
                         && matches!((role, signed_by), (Role::Approver(a), Role::Root(b)) if a == b))
                     || may_speak(entry.body.kind, *role)
+                    // A brand's people refund what its tills do.
+                    || (entry.body.kind == Kind::PaymentRefunded
+                        && matches!((role, signed_by), (Role::Root(a) | Role::Approver(a), Role::Till(b)) if a == b))
                     // Another analyst accepts what one imported, as an approver does.
                     || (entry.body.kind == Kind::StatementAccepted && thief.kid == caller.kid)
                     // To the withdrawal of cover its brand's root or an approver of it agrees.

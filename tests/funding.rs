@@ -12,7 +12,7 @@ use common::node::{replay_by_applying, replay_by_checking};
 use common::rng::Rng;
 use common::world::{id, money};
 use tallyhouse::book::{Funding, Name, OfferTerms, OfferedShare, Record, Shared};
-use tallyhouse::clearing::{CallMargin, PairCap, SetFunding};
+use tallyhouse::clearing::{CallMargin, PairCap, SetFunding, SetReserve};
 use tallyhouse::points::Verdict;
 use tallyhouse::types::{ParticipantId, PaymentId, Refusal, Time, UnitCode, encode};
 
@@ -270,7 +270,7 @@ fn no_voluntary_debit_leaves_more_than_stands_behind_it() {
                         per_shop: Some(money(5_000)),
                         ..funding(DEBTORS[who], None)
                     };
-                    let _ = house.agreed("funding.set", &args);
+                    let _ = house.set_funding(&args);
                 }
                 1 => {
                     let _ = house.top_up(DEBTORS[who], None, 100 * (1 + rng.below(90)));
@@ -359,15 +359,55 @@ fn no_voluntary_debit_leaves_more_than_stands_behind_it() {
     assert!(accepted > 100 && refused > 20 && over > 1 && firmly > 5, "{accepted} {refused} {over} {firmly}");
 }
 
+/// What two people approved and somebody held back does not take newer terms away. Money that comes and goes is no new version.
+#[test]
+fn older_terms_do_not_come_back() {
+    let mut house = House::new(392, true);
+    let older = SetFunding { version: 1, ..funding("pa_kino", None) };
+    house.set_funding(&funding("pa_kino", Some(5_000))).expect("set");
+    house.top_up("pa_kino", None, 300).expect("topped up");
+    assert_eq!(code(house.agreed("funding.set", &older)), Refusal::SerialStale);
+    house.agreed("funding.set", &SetFunding { version: 2, ..older }).expect("newer");
+    let older = house.next_reserve("HARVEST", 0);
+    house.reserve("HARVEST", 1_000_000).expect("set");
+    house.top_up("pa_harvest", Some("HARVEST"), 300).expect("topped up");
+    assert_eq!(code(house.agreed("reserve.set", &older)), Refusal::SerialStale);
+    house.agreed("reserve.set", &SetReserve { version: 2, ..older }).expect("newer");
+    verified(&house);
+}
+
+/// Cover of a debtor comes in an order, and refusals name it.
+#[test]
+fn cover_for_a_debtor_has_an_order() {
+    let mut house = House::new(393, true);
+    house.award("KINO", 0, 10_000);
+    house.now = house.now.plus_seconds(3 * 86_400);
+    house.pay(2, "KINO", 0, 1_000, true).expect("paid");
+    let order = "first funding.set, without covered; then";
+    let no = house.top_up("pa_kino", None, 2_000).expect_err("no terms yet");
+    assert!(no.code == Refusal::CoverInvalid && no.about.contains(order), "{no}");
+    let covered = SetFunding { covered: true, ..funding("pa_kino", Some(9_000)) };
+    let no = house.set_funding(&covered).expect_err("it owes");
+    assert!(
+        no.code == Refusal::ExposureExceeded && no.about.contains("first funding.set without covered"),
+        "{no}"
+    );
+    house.set_funding(&funding("pa_kino", Some(9_000))).expect("set");
+    house.top_up("pa_kino", None, 2_000).expect("topped up");
+    house.set_funding(&covered).expect("covered");
+    verified(&house);
+}
+
 /// Terms bring no money: that comes by a line of a statement alone; each setting stands in the history of the cover.
 #[test]
 fn terms_bring_no_money_and_stay_in_the_history() {
     let mut house = House::new(390, true);
     house.fund("pa_kino", Some(5_000), 0).expect("set");
-    let with_cover = serde_json::json!({"participant": "pa_kino", "currency": "EUR", "cover": 900});
+    let with_cover =
+        serde_json::json!({"participant": "pa_kino", "currency": "EUR", "version": 2, "cover": 900});
     assert_eq!(code(house.agreed("funding.set", &with_cover)), Refusal::TokenPayload);
     let args = SetFunding { covered: true, ..funding("pa_kino", Some(9_000)) };
-    house.agreed("funding.set", &args).expect("set");
+    house.set_funding(&args).expect("set");
     house.top_up("pa_kino", None, 300).expect("topped up");
     house.withdraw("pa_kino", None, 100).expect("its brand agrees");
     let steps = house.node.state.0.values().filter_map(|record| record.cover_step());

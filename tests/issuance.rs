@@ -120,7 +120,7 @@ fn a_reserve_stands_at_what_is_outstanding_whatever_happens() {
                     let owes = -nets(&house).get(&id(ISSUER)).copied().unwrap_or(0);
                     let set = rng.chance(80).then(|| owes.max(0) as u64 + rng.below(20_000));
                     let args = funding(ISSUER, set);
-                    if keeper == "pa_franchise" && house.agreed("funding.set", &args).is_ok() {
+                    if keeper == "pa_franchise" && house.set_funding(&args).is_ok() {
                         cap = set;
                     }
                 }
@@ -368,7 +368,7 @@ fn nobody_owes_more_for_points_than_stands_behind_it() {
     let paid = house.pay(0, UNIT, 0, 400, false).expect("held");
     let pairs = vec![PairCap { creditor: id("pa_harvest"), most: money(400) }];
     let args = SetFunding { pairs, in_flight: true, ..funding("pa_franchise", None) };
-    house.agreed("funding.set", &args).expect("set");
+    house.set_funding(&args).expect("set");
     house.pay(0, UNIT, 0, 400, false).expect("held");
     assert_eq!(code(house.pay(0, UNIT, 0, 400, false)), Refusal::PairCapExceeded);
     capture(&mut house, 0, paid, 400, true).expect("captured");

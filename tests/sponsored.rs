@@ -271,3 +271,34 @@ fn a_sponsor_disputes_what_it_was_charged() {
     assert_eq!(code(house.dispute(1, &of(late, 10, "wrong_amount"))), Refusal::DisputeInvalid);
     verified(&house);
 }
+
+#[test]
+fn amounts_are_told_to_whose_they_are_alone() {
+    let (mut house, key, holders) = scene(7);
+    house.sponsor(1, UNIT, &key, &[1]).expect("granted");
+    house.reserve(UNIT, 1_000_000).expect("set");
+    let no = award(&mut house, &key, holders[0], 5).expect_err("nothing is held");
+    let wanted = "pa_harvest tops the reserve of HARVEST up first: br_harvest speaks for it, ask there";
+    assert_eq!((no.code, no.about.as_str()), (Refusal::IssuanceCoverExceeded, wanted));
+    let cid = house.cid();
+    let harvest = &house.world.brands[0];
+    let token = house.world.token(harvest, id(UNIT), &cid, holders[0], 5, house.now);
+    let request = house.world.issue(&harvest.issuing[0], &token);
+    let no = house.send(request).expect_err("nothing is held");
+    assert_eq!(
+        no.about,
+        format!("{wanted}; 7 would be outstanding: 0.0133 EUR are needed, 0.0000 EUR are held")
+    );
+    house.reserve(UNIT, 0).expect("ended");
+    house.award("KINO", 0, 1_000);
+    house.now = house.now.plus_seconds(3 * 86_400);
+    house.fund("pa_kino", Some(50), 0).expect("set");
+    // A sponsor's own headroom; to a shop it is a competitor's.
+    let no = award(&mut house, &key, holders[0], 5).expect_err("too little headroom");
+    let wanted = "pa_kino may owe no more in EUR: br_kino speaks for it, ask there";
+    assert_eq!((no.code, no.about), (Refusal::ExposureExceeded, format!("{wanted}; 0.0050 EUR are left")));
+    let no = house.pay(2, "KINO", 0, 1_000, false).expect_err("too little headroom");
+    assert_eq!((no.code, no.about.as_str(), no.told), (Refusal::ExposureExceeded, wanted, None));
+    let no = house.offer_firm(2, "KINO", 1_000).expect_err("more than a tenth");
+    assert!(no.code == Refusal::OfferLimitExceeded && !no.about.contains("EUR"), "{no}");
+}

@@ -64,6 +64,9 @@ pub async fn call_margin(incoming: Incoming) -> Result<HttpResponse, Problem> {
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = UnitReserve)]
 pub struct Reserve {
+    /// Version of what must be held: the next one is set under the number after it, the first under 1.
+    #[schema(example = 1)]
+    version: u64,
     /// In this currency.
     currency: Currency,
     /// How much of what outstanding points are worth must be held, in parts per million.
@@ -137,6 +140,7 @@ pub async fn unit_funding(request: HttpRequest, unit: web::Path<String>) -> Resu
         // As of the same day: the amount itself would tell what is outstanding now.
         let filled = |terms: &AtIssuance| terms.rate.money_ppm_ceil(outstanding, reserve.ratio);
         Reserve {
+            version: reserve.version,
             currency: reserve.currency,
             ratio: reserve.ratio,
             held: reserve.issuance.as_ref().and_then(filled).unwrap_or(reserve.held),
@@ -172,6 +176,9 @@ pub struct Exposure {
     debt: i64,
     /// Reserved for what was authorised and is not captured, and for firm offers.
     in_flight: u64,
+    /// Version of the terms on which it may owe: the next ones are set under the number after it. 0: none were set.
+    #[schema(example = 1)]
+    version: u64,
     /// Most that it may owe.
     #[serde(skip_serializing_if = "Option::is_none")]
     cap: Option<Money>,
@@ -221,6 +228,7 @@ fn exposures(service: &Service, who: &ParticipantId) -> Result<Vec<Exposure>, Pr
             position: stands.position,
             debt: stands.debt,
             in_flight: stands.reserved,
+            version: have.version,
             cap: have.cap,
             covered: have.covered,
             cover: have.cover,

@@ -27,7 +27,7 @@ pub async fn authorise(incoming: Incoming) -> Result<HttpResponse, Problem> {
 /// Capture a payment
 ///
 /// Takes what was held, in one step or several; the last, or `final`, releases the rest. Signed by a till of the shop's
-/// brand.
+/// participant and brand.
 #[utoipa::path(post, path = "/v1/captures", tag = "payments", operation_id = "capturePayment",
     request_body = Capture,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
@@ -37,7 +37,7 @@ pub async fn capture(incoming: Incoming) -> Result<HttpResponse, Problem> {
 
 /// Void a payment
 ///
-/// Releases what is not captured. Signed by a till of the shop's brand.
+/// Releases what is not captured. Signed by a till of the shop's participant and brand.
 #[utoipa::path(post, path = "/v1/voids", tag = "payments", operation_id = "voidPayment",
     request_body = Void,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
@@ -48,7 +48,8 @@ pub async fn void(incoming: Incoming) -> Result<HttpResponse, Problem> {
 /// Refund a payment
 ///
 /// Gives points back, in exact reverse order of taking, and books the obligation back. Signed by a till of the shop's
-/// brand, in any of its shops.
+/// participant and brand, in any of its shops, until 120 days after the payment's deadline; later, or at any time, by the
+/// root or an approver key of the brand.
 #[utoipa::path(post, path = "/v1/refunds", tag = "payments", operation_id = "refundPayment",
     request_body = Refund,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]

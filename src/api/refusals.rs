@@ -304,6 +304,7 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
             AssertedLimitExceeded,
             AmountTooSmall,
             AmountTooLarge,
+            PaymentClosed,
             RefundExceeded,
             TooManyLots,
         ],
@@ -360,10 +361,18 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
             &[InstructionUnknown, StatementUnknown, AmountTooLarge, PeopleMissing, LineInvalid]
         }
         Kind::ScheduleSet | Kind::PeriodClosed => &[SerialStale, SettingInvalid, PeopleMissing],
-        Kind::FundingSet => &[ParticipantUnknown, SettingInvalid, ExposureExceeded, PeopleMissing],
-        Kind::ReserveSet => {
-            &[ParticipantUnknown, UnitUnknown, SettingInvalid, NoPrice, PriceStale, PeopleMissing]
+        Kind::FundingSet => {
+            &[ParticipantUnknown, SerialStale, SettingInvalid, ExposureExceeded, PeopleMissing]
         }
+        Kind::ReserveSet => &[
+            ParticipantUnknown,
+            UnitUnknown,
+            SerialStale,
+            SettingInvalid,
+            NoPrice,
+            PriceStale,
+            PeopleMissing,
+        ],
         Kind::CoverMoved => &[
             ParticipantUnknown,
             BrandUnknown,

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Funding {
+    /// Version of the terms, which alone it counts; 0: none were set.
+    #[serde(default, skip_serializing_if = "unset")]
+    pub version: u64,
     /// Most that it may owe on balance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap: Option<Money>,
@@ -44,6 +47,10 @@ pub struct Funding {
     pub call: Option<MarginCall>,
 }
 
+fn unset(version: &u64) -> bool {
+    *version == 0
+}
+
 /// A margin call: so much was missing, and is to be brought or settled in time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -60,6 +67,8 @@ pub struct MarginCall {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reserve {
+    /// Version of what must be held, which alone it counts.
+    pub version: u64,
     /// In this currency: what is held, and the price that counts.
     pub currency: Currency,
     /// How much of what outstanding points are worth must be held, in parts per million.

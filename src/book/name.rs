@@ -141,6 +141,8 @@ pub enum Name {
     Period,
     /// The prices of a unit that are in force or announced.
     Prices(UnitCode),
+    /// What accepted objections put off, of what a participant owes for a payment, out of a cycle.
+    PutOff(u64, PaymentId, ParticipantId),
     /// A version of a unit's prices, as it was published.
     Published(UnitCode, u64),
     /// A version of the network's fees, as it was published.
@@ -252,6 +254,7 @@ impl fmt::Display for Name {
             Self::Payment(payment) => write!(f, "payment/{payment}"),
             Self::Period => f.write_str("period"),
             Self::Prices(unit) => write!(f, "prices/{unit}"),
+            Self::PutOff(cycle, payment, who) => write!(f, "put-off/{cycle}/{payment}/{who}"),
             // Ten digits, so that versions stand in their order.
             Self::Published(unit, version) => write!(f, "price/{unit}/{version:010}"),
             Self::PublishedFees(version) => write!(f, "fee/{version:010}"),
@@ -365,6 +368,9 @@ impl FromStr for Name {
                 return if name.to_string() == text { Ok(name) } else { Err(no()) };
             }
             ["prices", unit] => Self::Prices(unit.parse()?),
+            ["put-off", cycle, payment, who] => {
+                Self::PutOff(number(cycle).ok_or_else(no)?, payment.parse()?, who.parse()?)
+            }
             ["reserve", unit] => Self::Reserve(unit.parse()?),
             ["roll"] => Self::Roll,
             ["roll", at] => Self::Enrolled(number(at).ok_or_else(no)?),

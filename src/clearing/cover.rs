@@ -6,6 +6,7 @@
 //! Each step stands in a record of its own.
 //! Refuses to know: how money moves.
 
+use super::funding::next_version;
 use super::people::{analyst, consented, two_people};
 use crate::book::{
     AtIssuance, Booking, BreakageTo, CoverChange, CoverStep, Draft, Exception, Funding, MarginCall, Name,
@@ -31,6 +32,8 @@ pub struct SetReserve {
     pub unit: UnitCode,
     /// In this currency: the settle price in it counts, and money of it is held.
     pub currency: Currency,
+    /// One more than that of the reserve's terms in force; 1 at first.
+    pub version: u64,
     /// How much of what outstanding points are worth must be held, in parts per million; 0: nothing.
     #[schema(maximum = 10_000_000, example = 1_000_000)]
     pub ratio: u32,
@@ -130,6 +133,7 @@ pub fn set_reserve(draft: &mut Draft, asked: &Asked, args: &SetReserve) -> Resul
         rate = Some(price_now(draft, args.unit, args.currency)?.dearest());
     }
     let before = reserve_of(draft, args.unit)?;
+    let version = next_version(before.as_ref().map_or(0, |before| before.version), args.version)?;
     let issuance = filled_at_issuance(draft, asked, args, before.as_ref(), rate)?;
     let held = match before {
         Some(before) if before.currency != args.currency && !before.held.is_zero() => {
@@ -139,7 +143,7 @@ pub fn set_reserve(draft: &mut Draft, asked: &Asked, args: &SetReserve) -> Resul
         }
         before => before.map_or(Money::ZERO, |before| before.held),
     };
-    let reserve = Reserve { currency: args.currency, ratio: args.ratio, held, issuance };
+    let reserve = Reserve { version, currency: args.currency, ratio: args.ratio, held, issuance };
     draft.put(PartKey::Public, Name::Reserve(args.unit), Some(Record::Reserve(reserve)))
 }
 
@@ -294,7 +298,11 @@ fn changed(draft: &mut Draft, args: &MoveCover, before: Money) -> Result<Money, 
 
 fn change_cover(draft: &mut Draft, args: &MoveCover) -> Result<Money, Stop> {
     let Some(before) = funding(draft, &args.participant, args.currency)? else {
-        return invalid(format!("nothing is set for {} in {}", args.participant, args.currency));
+        // A debtor's order: what it owes stays within its limit at each step.
+        return invalid(format!(
+            "nothing is set for {} in {}: first funding.set, without covered; then its cover; then funding.set with covered",
+            args.participant, args.currency
+        ));
     };
     let after = match args.fund {
         true => Funding { fund: changed(draft, args, before.fund)?, ..before },
@@ -321,7 +329,9 @@ fn change_reserve(draft: &mut Draft, args: &MoveCover, unit: UnitCode) -> Result
     }
     let before = reserve_of(draft, unit)?.filter(|reserve| reserve.currency == args.currency);
     let Some(before) = before else {
-        return invalid(format!("nothing is set for {unit} in {}", args.currency));
+        let about =
+            format!("nothing is set for {unit} in {}: first reserve.set, then its money", args.currency);
+        return invalid(about);
     };
     if before.issuance.is_some() {
         return invalid(format!("{unit}: its reserve is filled when points are issued"));

@@ -16,6 +16,7 @@ use crate::book::{
     Dispute, DisputeFee, DisputeStage, Draft, Name, PartKey, PointsEffect, Record, Service, Stop,
 };
 use crate::network::Asked;
+use crate::payments::LONGEST_DISPUTE;
 use crate::prices::fees_now;
 use crate::sign::Purpose;
 use crate::types::{
@@ -48,8 +49,8 @@ const fn reason(code: &'static str, days: u64, points: PointsEffect) -> Reason {
 
 /// Why somebody may dispute. Where the goods did not come or the holder did not spend, the points come back.
 pub const REASONS: &[Reason] = &[
-    reason("not_ours", 120, PointsEffect::None),
-    reason("fraud", 120, PointsEffect::Restore),
+    reason("not_ours", LONGEST_DISPUTE, PointsEffect::None),
+    reason("fraud", LONGEST_DISPUTE, PointsEffect::Restore),
     reason("goods_not_received", 90, PointsEffect::Restore),
     reason("wrong_amount", 60, PointsEffect::Restore),
     reason("duplicate", 60, PointsEffect::Restore),

@@ -2,7 +2,8 @@
 //!
 //! Owns: the command that sets them.
 //! Promises: no cap is cut below what it stands for; nothing raises a cap but this command, and it brings no money: cover
-//! and shares of the fund come and go by `cover.move` alone. Each setting stands in the history of the cover.
+//! and shares of the fund come and go by `cover.move` alone. Each setting stands in the history of the cover. Terms have
+//! versions: what was approved and held back does not take newer terms away.
 //! What payments hold is counted from a participant's first setting on: one that was authorised before counts as a debt
 //! once it is captured, and it lapses within 30 days. A setting without a cap counts and limits nothing, so whoever is to
 //! be capped gets one when it joins, or 30 days ahead.
@@ -38,6 +39,8 @@ pub struct SetFunding {
     pub participant: ParticipantId,
     /// In this currency.
     pub currency: Currency,
+    /// One more than that of its terms in force; 1 at first.
+    pub version: u64,
     /// Most that it may owe on balance, reservations included; no limit if absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cap: Option<Money>,
@@ -53,6 +56,15 @@ pub struct SetFunding {
     /// Whether its debts must be covered: the cover that it brought is a limit, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub covered: bool,
+}
+
+/// The version of what is set, if it follows upon the one in force: an approval of older terms counts no more.
+pub(super) fn next_version(have: u64, version: u64) -> Result<u64, Refused> {
+    let next = have.saturating_add(1);
+    if version == next {
+        return Ok(next);
+    }
+    Err(Refused::about(Refusal::SerialStale, format!("the next version is {next}")))
 }
 
 /// Sets the terms on which a participant may owe.
@@ -76,6 +88,7 @@ pub fn set_funding(draft: &mut Draft, asked: &Asked, args: &SetFunding) -> Resul
         draft.participant(&pair.creditor)?;
     }
     let before = funding(draft, &args.participant, args.currency)?.unwrap_or_default();
+    let version = next_version(before.version, args.version)?;
     let mut paired = before.paired.clone();
     // What is reserved already may be for a creditor whose cap is new: it counts until its day is over.
     let had = |new: &PairCap| before.in_flight && before.pairs.iter().any(|(had, _)| *had == new.creditor);
@@ -85,6 +98,7 @@ pub fn set_funding(draft: &mut Draft, asked: &Asked, args: &SetFunding) -> Resul
     }
     paired.sort_unstable();
     let after = Funding {
+        version,
         cap: args.cap,
         pairs: args.pairs.iter().map(|pair| (pair.creditor.clone(), pair.most)).collect(),
         covered: args.covered,
@@ -98,7 +112,14 @@ pub fn set_funding(draft: &mut Draft, asked: &Asked, args: &SetFunding) -> Resul
     let stands = exposure(draft, &args.participant, args.currency)?;
     if cut && limit(&after).is_some_and(|limit| i128::from(stands.used()) > i128::from(limit)) {
         let used = draft.network()?.told(args.currency, stands.used());
-        let about = format!("{used} are in use: a limit below that comes once they are paid");
+        let mut about = format!("{used} are in use: a limit below that comes once they are paid");
+        if args.covered && before.cover.signed() < stands.used() {
+            about.push_str(&format!(
+                "; {} is its cover: first funding.set without covered, then cover.move by the line that brought the money, \
+                 then covered",
+                draft.network()?.told(args.currency, before.cover.signed())
+            ));
+        }
         return Err(Refused::about(Refusal::ExposureExceeded, about).into());
     }
     let terms = FundingTerms {

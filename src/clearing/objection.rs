@@ -2,7 +2,7 @@
 //!
 //! Owns: filing and answering them, and carrying what was accepted to the open cycle.
 //! Promises: what is carried leaves one cycle and enters another in one entry; silence accepts the cycle. No participant has
-//! more than a handful of objections to a cycle waiting.
+//! more than a handful of objections to a cycle waiting, and of a payment no more is put off than is owed for it.
 //! Refuses to know: who is right; a dispute decides about the payment itself.
 
 use super::cycle::store;
@@ -68,7 +68,10 @@ pub fn file_objection(draft: &mut Draft, asked: &Asked, args: &FileObjection) ->
         return Err(Refused::about(Refusal::CycleStage, "the time for objections has passed").into());
     }
     let most = match args.payment {
-        Some(id) => of_payment(draft, id, args)?,
+        Some(id) => {
+            let most = owed_for(draft, id, &args.debtor, &args.creditor, args.currency)?;
+            most.saturating_sub(put_off(draft, (args.cycle, &closing.includes), id, &args.debtor)?)
+        }
         None => {
             of_pair(draft, (args.cycle, &closing.includes), (&args.debtor, &args.creditor), args.currency)?
         }
@@ -119,17 +122,59 @@ fn waiting(draft: &mut Draft, cycle: u64, who: &ParticipantId, change: i64) -> R
     draft.put(PartKey::Participant(who.clone()), name, Some(Record::Total(after)))
 }
 
-fn put(draft: &mut Draft, id: ObjectionId, objection: Objection) -> Result<(), Stop> {
+fn pair_of(objection: &Objection) -> PartKey {
     let (a, b) = (objection.debtor.clone(), objection.creditor.clone());
-    let pair = if a < b { PartKey::Pair(a, b) } else { PartKey::Pair(b, a) };
-    draft.put(pair, Name::Objection(id), Some(Record::Objection(objection)))
+    if a < b { PartKey::Pair(a, b) } else { PartKey::Pair(b, a) }
+}
+
+fn put(draft: &mut Draft, id: ObjectionId, objection: Objection) -> Result<(), Stop> {
+    draft.put(pair_of(&objection), Name::Objection(id), Some(Record::Objection(objection)))
+}
+
+/// What objections that were accepted put off already, out of the cycle and those that it includes, of what somebody owes for a
+/// payment.
+fn put_off(
+    draft: &mut Draft,
+    (cycle, includes): (u64, &[u64]),
+    payment: PaymentId,
+    debtor: &ParticipantId,
+) -> Result<u64, Stop> {
+    let mut sum = 0u64;
+    for cycle in includes.iter().copied().chain([cycle]) {
+        let total = draft.total(&Name::PutOff(cycle, payment, debtor.clone()))?;
+        sum = sum.saturating_add(total.unsigned_abs());
+    }
+    Ok(sum)
+}
+
+/// Counts what an accepted objection puts off of a payment. Refused if that is more than is owed for it: another may have been
+/// accepted since it was filed.
+fn count_put_off(draft: &mut Draft, includes: &[u64], objection: &Objection) -> Result<(), Stop> {
+    let Some(id) = objection.payment else { return Ok(()) };
+    let (cycle, amount) = (objection.cycle, objection.amount);
+    let owed = owed_for(draft, id, &objection.debtor, &objection.creditor, objection.currency)?;
+    let before = put_off(draft, (cycle, includes), id, &objection.debtor)?;
+    let left = owed.saturating_sub(before);
+    if amount.get() > left {
+        let about = format!("of {id} {left} is left to put off in cycle {cycle}: reject this objection");
+        return Err(Refused::about(Refusal::ObjectionInvalid, about).into());
+    }
+    let name = Name::PutOff(cycle, id, objection.debtor.clone());
+    let after = draft.total(&name)?.saturating_add(amount.signed());
+    draft.put(pair_of(objection), name, Some(Record::Total(after)))
 }
 
 /// What a payment makes the debtor owe the creditor, in full.
-fn of_payment(draft: &mut Draft, id: PaymentId, args: &FileObjection) -> Result<u64, Stop> {
+fn owed_for(
+    draft: &mut Draft,
+    id: PaymentId,
+    debtor: &ParticipantId,
+    creditor: &ParticipantId,
+    currency: Currency,
+) -> Result<u64, Stop> {
     let payment = draft.payment(id)?;
-    let concerned = payment.participant == args.creditor && payment.currency == args.currency;
-    let shares = payment.shares.iter().filter(|share| concerned && *share.payer() == args.debtor);
+    let concerned = payment.participant == *creditor && payment.currency == currency;
+    let shares = payment.shares.iter().filter(|share| concerned && share.payer() == debtor);
     Ok(shares.fold(0, |sum, share| sum.saturating_add(share.obligation.get())))
 }
 
@@ -173,6 +218,7 @@ pub fn answer_objection(draft: &mut Draft, asked: &Asked, args: &AnswerObjection
                 format!("on balance {most} is owed in cycle {cycle}, less than the objection puts off");
             return Err(Refused::about(Refusal::ObjectionInvalid, about).into());
         }
+        count_put_off(draft, &closing.includes, &objection)?;
         let open = draft.cycle()?.open;
         let (debtor, creditor) = (objection.debtor.clone(), objection.creditor.clone());
         let amount = objection.amount.signed();

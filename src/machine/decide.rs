@@ -5,7 +5,7 @@ use super::entry::{Answer, EntryBody, assemble};
 use super::http::typ_of;
 use crate::book::{self, Draft, Effects, Name, PartKey, PartOut, Principal, Record, Stop};
 use crate::network::{self, Asked};
-use crate::sign::Typ;
+use crate::sign::{Purpose, Typ};
 use crate::types::{Kid, PaymentId, Refusal, Refused};
 use crate::{clearing, payments, points, prices};
 use std::sync::Arc;
@@ -41,8 +41,10 @@ pub fn decide(mut draft: Draft, command: &Command) -> Result<Decision, Stop> {
     }
     check_purposes(&mut draft, command)?;
     let mut outcome = Outcome::default();
-    run(&mut draft, command, &mut outcome)?;
-    prices::restate(&mut draft)?;
+    match run(&mut draft, command, &mut outcome).and_then(|()| prices::restate(&mut draft)) {
+        Err(Stop::Refused(no)) => return Err(opened(&mut draft, command.asked.kid, no)?.into()),
+        ran => ran?,
+    }
     record_id(&mut draft, &principal, &command.asked)?;
     let Effects { parts, records } = draft.finish()?;
     let kind = command.body.kind();
@@ -50,6 +52,22 @@ pub fn decide(mut draft: Draft, command: &Command) -> Result<Decision, Stop> {
     let puts = parts.iter().flat_map(|part| part.done.puts());
     let answer = Answer::new(seq, at, kind, outcome.payment, &outcome.verdicts).offering(puts);
     Ok(Decision { entry, answer, parts, records })
+}
+
+/// A refusal as whoever asked may read it: amounts of a participant's are for those who speak for it, and for the operator.
+/// A till is no such key; shops have many.
+fn opened(draft: &mut Draft, kid: Kid, no: Refused) -> Result<Refused, Stop> {
+    let Some((who, _)) = no.told.as_deref() else { return Ok(no) };
+    let key = draft.key(kid)?;
+    let own = match &key.owner {
+        Principal::Operator => true,
+        Principal::Brand(brand) => {
+            let speaks = matches!(key.purpose, Purpose::Issuing | Purpose::Approver | Purpose::BrandRoot);
+            speaks && network::speaker(draft, who)?.as_ref() == Some(brand)
+        }
+        Principal::Account(_) => false,
+    };
+    Ok(no.opened(own))
 }
 
 /// Records that a command's id took effect, if it has one of its own.

@@ -231,6 +231,7 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
         | Name::Funding(participant, _)
         | Name::Line(_, participant, _)
         | Name::Net(_, participant, _)
+        | Name::PutOff(_, _, participant)
         | Name::Objecting(_, participant) => all.push(Concerned::Participant(participant.clone())),
         Name::Dispute(_) => {
             let both = record.and_then(Record::dispute).map(|one| [&one.filer, &one.target]);

@@ -3,7 +3,7 @@
 use super::fees::{Reached, book_fees};
 use super::headroom::give_back as give_headroom_back;
 use super::limits::{Way, draw_held, draw_till};
-use super::own_payment;
+use super::{in_time, own_payment, peoples_payment};
 use crate::book::{
     Draft, KeyRecord, Lot, Name, PartKey, Payment, Record, Service, Share, ShareTerms, Shared, Stop, Supply,
     TillTerms,
@@ -14,7 +14,7 @@ use crate::sign::{HeldCaps, Sale};
 use crate::types::{Kid, Money, PaymentId, Points, Refusal, Refused, Time};
 use serde::{Deserialize, Serialize};
 
-/// `payment.capture`, signed by a till of the payment's brand.
+/// `payment.capture`, signed by a till of the payment's participant and brand.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Capture {
@@ -27,7 +27,7 @@ pub struct Capture {
     pub last: bool,
 }
 
-/// `payment.void`, signed by a till of the payment's brand: what is not captured is released.
+/// `payment.void`, signed by a till of the payment's participant and brand: what is not captured is released.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Void {
@@ -35,7 +35,8 @@ pub struct Void {
     pub payment: PaymentId,
 }
 
-/// `payment.refund`, signed by a till of the payment's brand, in any of its shops.
+/// `payment.refund`, signed by a till of the payment's participant and brand, in any of its shops, until 120 days after the
+/// payment's deadline; by the root or an approver key of the brand at any time.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Refund {
@@ -66,12 +67,23 @@ pub fn void(draft: &mut Draft, asked: &Asked, args: &Void) -> Result<(), Stop> {
 
 /// Refunds part or all of what was captured.
 pub fn refund(draft: &mut Draft, asked: &Asked, args: &Refund) -> Result<(), Stop> {
-    change(draft, asked, args.payment, Step::Refund { amount: args.amount })
+    let (id, what) = (args.payment, Step::Refund { amount: args.amount });
+    if let Some(mut payment) = peoples_payment(draft, asked, id)? {
+        step(draft, id, &mut payment, what)?;
+        return put(draft, id, payment);
+    }
+    let (payment, till) = own_payment(draft, asked, id)?;
+    in_time(draft, &payment)?;
+    book_by(draft, &till, Some(asked.kid), id, payment, what)
 }
 
 fn change(draft: &mut Draft, asked: &Asked, id: PaymentId, what: Step) -> Result<(), Stop> {
     let (payment, till) = own_payment(draft, asked, id)?;
     book_by(draft, &till, Some(asked.kid), id, payment, what)
+}
+
+fn put(draft: &mut Draft, id: PaymentId, payment: Payment) -> Result<(), Stop> {
+    draft.put(PartKey::Brand(payment.brand.clone()), Name::Payment(id), Some(Record::Payment(payment)))
 }
 
 /// A step of a payment, as it was asked for.
@@ -141,7 +153,7 @@ fn book_by(
         Step::Capture { .. } | Step::Void => draw(Way::GiveBack, released)?,
         Step::Refund { amount } => draw(Way::GiveBack, amount)?,
     }
-    draft.put(PartKey::Brand(payment.brand.clone()), Name::Payment(id), Some(Record::Payment(payment)))
+    put(draft, id, payment)
 }
 
 /// points(n) = ceil(P·n/X).

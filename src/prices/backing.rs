@@ -7,6 +7,7 @@
 //! refused. A unit without a reserve costs one look-up.
 //! Refuses to know: who issues, and for whom.
 
+use super::exposure::asks;
 use super::issuance::may_fill;
 use super::price_now;
 use crate::book::{Draft, Name, Record, Reserve, Shared, Stop};
@@ -89,13 +90,16 @@ impl Backing {
         }
         let (network, scale) = (draft.network()?, draft.unit(self.unit)?.scale);
         let need = need.map(|need| network.told(currency, need.get()));
-        let about = format!(
-            "{} {} would be outstanding: {} are needed, {} are held; its participant tops its reserve up",
+        let all = format!(
+            "{} would be outstanding: {} are needed, {} are held",
             decimal(after.signed(), scale),
-            self.unit,
             need.unwrap_or_else(|| "more than can be held".into()),
             network.told(currency, held.get())
         );
-        Err(Refused::about(Refusal::IssuanceCoverExceeded, about).into())
+        // A sponsor or a shop would read off it what was issued today.
+        let brand = draft.unit(self.unit)?.brand.clone();
+        let issuer = draft.brand(&brand)?.participant.clone();
+        let about = format!("{issuer} tops the reserve of {} up first: {}", self.unit, asks(draft, &issuer)?);
+        Err(Refused::about(Refusal::IssuanceCoverExceeded, about).telling(&issuer, all).into())
     }
 }

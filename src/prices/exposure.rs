@@ -3,10 +3,12 @@
 //! Owns: position, exposure, how a participant stands, and the one check of voluntary debits.
 //! Promises: a payment is authorised, and a firm offer made, only if afterwards its issuer's exposure is within its cap and
 //! its cover, and what it owes the shop, or may come to, within the pair's cap; refunds and captures of what was
-//! authorised, and what was firmly offered, are never refused. Where no participant has a cap, nothing is looked up.
+//! authorised, and what was firmly offered, are never refused. Where no participant has a cap, nothing is looked up. A
+//! refusal tells amounts to whose they are, and to the operator: anybody else could ask for their competitors' headroom.
 //! Refuses to know: what a debit is for.
 
 use crate::book::{Closing, Draft, Funding, Line, MarginCall, Name, PartKey, Record, Stop, Way};
+use crate::network::speaker;
 use crate::types::{Currency, MAX_INT, Money, ParticipantId, Refusal, Refused, Time};
 use serde::{Deserialize, Serialize};
 
@@ -266,9 +268,10 @@ fn ask(
     if let Some(limit) = stands.limit {
         let after = i128::from(stands.used()).saturating_add(i128::from(amount.get()));
         if after > i128::from(limit) {
-            let left = stands.headroom().unwrap_or(0);
-            let about = format!("{} are left", draft.network()?.told(currency, left));
-            return Err(Refused::about(Refusal::ExposureExceeded, about).into());
+            let left = draft.network()?.told(currency, stands.headroom().unwrap_or(0));
+            let about = format!("{debtor} may owe no more in {currency}: {}", asks(draft, debtor)?);
+            let no = Refused::about(Refusal::ExposureExceeded, about);
+            return Err(no.telling(debtor, format!("{left} are left")).into());
         }
     }
     if let Some((_, most)) = have.pairs.iter().find(|(who, _)| who == creditor) {
@@ -282,15 +285,26 @@ fn ask(
             let network = draft.network()?;
             let [owed, held, most] =
                 [i128::from(owed), held.into(), most.get().into()].map(|n| network.told(currency, n));
-            let about = format!("{owed} are owed, {held} may come to be, at most {most}");
-            return Err(Refused::about(Refusal::PairCapExceeded, about).into());
+            let all = format!("{owed} are owed, {held} may come to be, at most {most}");
+            let about =
+                format!("{debtor} may owe {creditor} no more in {currency}: {}", asks(draft, debtor)?);
+            return Err(Refused::about(Refusal::PairCapExceeded, about).telling(debtor, all).into());
         }
     }
     Ok(())
 }
 
-/// Holds headroom for a firm offer until it can no longer be agreed to; says whether any is. Refused if there is none,
-/// or if firm offers to the creditor hold as much as they may.
+/// Who can do something about it.
+pub(super) fn asks(draft: &mut Draft, who: &ParticipantId) -> Result<String, Stop> {
+    Ok(match speaker(draft, who)? {
+        Some(brand) => format!("{brand} speaks for it, ask there"),
+        None => "it has no brand, ask the operator".into(),
+    })
+}
+
+/// Holds headroom for a firm offer until it can no longer be agreed to; says whether any is. Refused if firm offers to the
+/// creditor hold as much as they may, or if there is none. In this order: who may hold a tenth at the most does not find out
+/// by offers, one larger than the other, how much there is.
 pub fn hold_firm(
     draft: &mut Draft,
     debtor: &ParticipantId,
@@ -303,7 +317,6 @@ pub fn hold_firm(
         return Ok(false);
     }
     let Some(mut have) = funding(draft, debtor, currency)? else { return Ok(false) };
-    ask(draft, &have, debtor, creditor, currency, amount)?;
     let now = bucket(draft.at, FIRM_BUCKET);
     let part = limit(&have).map(|limit| limit.checked_div(FIRM_PART).unwrap_or(0));
     if let Some(most) = have.per_shop.map(Money::get).or(part) {
@@ -311,10 +324,15 @@ pub fn hold_firm(
         if held.saturating_add(amount.get()) > most {
             let network = draft.network()?;
             let [held, most] = [held, most].map(|n| network.told(currency, n));
-            let about = format!("firm offers hold {held} for {creditor}, at most {most}");
-            return Err(Refused::about(Refusal::OfferLimitExceeded, about).into());
+            let all = format!("they hold {held}, at most {most}");
+            let who = asks(draft, debtor)?;
+            let about = format!(
+                "firm offers to {creditor} may hold no more of what {debtor} may owe: wait until one ends; {who}"
+            );
+            return Err(Refused::about(Refusal::OfferLimitExceeded, about).telling(debtor, all).into());
         }
     }
+    ask(draft, &have, debtor, creditor, currency, amount)?;
     change_held(&mut have.firm, now, bucket(until, FIRM_BUCKET), creditor, amount, Way::In)?;
     put(draft, debtor, currency, have)?;
     Ok(true)

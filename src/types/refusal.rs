@@ -3,6 +3,7 @@
 //! A refusal is data, not a fault: it has a stable code, an action for the till that receives it and a
 //! text that says what to do. Codes are only ever added.
 
+use super::id::ParticipantId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
@@ -143,13 +144,13 @@ refusals! {
     HourlyCeilingExceeded "hourly_ceiling_exceeded" Retry true "The key would issue more within this hour than its budget lets it. Try again in the next hour; what is above the ceiling by itself needs a budget with a higher one. The detail says the amounts."
     SponsorPriceExceeded "sponsor_price_exceeded" CallIssuer true "The unit's issue price is above what the sponsor agreed to pay. Both brands' roots can sign a budget with a dearer one, with the next serial."
     IssueCapExceeded "issue_cap_exceeded" CallIssuer true "The unit's issue cap is reached."
-    IssuanceCoverExceeded "issuance_cover_exceeded" CallIssuer true "The unit's reserve does not stand for more points than are outstanding. The participant behind them can top it up. The detail says what is needed and what is there."
+    IssuanceCoverExceeded "issuance_cover_exceeded" CallIssuer true "The unit's reserve does not stand for more points than are outstanding. The participant behind them can top it up; its own keys and the operator's are told what is needed and what is there."
     TillLimitExceeded "till_limit_exceeded" OtherTender true "The till's limit per transaction, hour or day does not allow this."
     AssertedLimitExceeded "asserted_limit_exceeded" OtherTender true "The key is held by the network, and its certificate does not let it move as much, for one account or in all, within a day."
     AcceptanceCapExceeded "acceptance_cap_exceeded" OtherTender true "The shop's brand has taken as much of this unit today as it wants to."
     OfferLimitExceeded "offer_limit_exceeded" Retry true "The shop's brand has offered bills in as many points of this unit within the minute as the unit allows, or firm offers to one participant hold as much of another's headroom as they may. Try again in the next minute."
     TooManyOffers "too_many_offers" OtherTender true "The account has three offers open. Agree to one, cancel one, or wait a minute."
-    ExposureExceeded "exposure_exceeded" OtherTender true "The participant behind these points may owe no more: its cap or its cover is used up. It can settle or top up."
+    ExposureExceeded "exposure_exceeded" OtherTender true "The participant behind these points may owe no more: its cap or its cover is used up. It can settle or top up; its own keys and the operator's are told how much is left."
     PairCapExceeded "pair_cap_exceeded" OtherTender true "The participant behind these points may owe this shop's participant no more."
     // Amounts.
     AmountTooSmall "amount_too_small" FixRequest true "The amount is below the minimum."
@@ -162,7 +163,7 @@ refusals! {
     TooManyHolds "too_many_holds" OtherTender true "The account has 64 payments open. Capture or void some first."
     OfferClosed "offer_closed" OtherTender true "The offer was agreed to or cancelled, or its deadline has passed. Ask for a new one."
     OfferMismatch "offer_mismatch" FixRequest true "This is not what was offered: the hash, an amount or a date differs."
-    PaymentClosed "payment_closed" FixRequest true "The payment is captured, voided or past its deadline."
+    PaymentClosed "payment_closed" FixRequest true "The payment is captured, voided or past its deadline, or too old for a till to refund. The detail says who can still refund it."
     CaptureExceeded "capture_exceeded" FixRequest true "More would be captured than was authorised."
     RefundExceeded "refund_exceeded" FixRequest true "More would be refunded than was captured."
     ClawBackExceeded "claw_back_exceeded" FixRequest true "More would be taken back than the award gave, less what was taken back before. The detail says what is left."
@@ -224,18 +225,32 @@ pub struct Refused {
     pub code: Refusal,
     /// The member, number or id that was wrong; may be empty. Never personal data or a secret.
     pub about: String,
+    /// What one participant alone is told besides: amounts of what stands behind it. Nobody is told unless they are found to
+    /// speak for it.
+    pub told: Option<Box<(ParticipantId, String)>>,
 }
 
 impl Refused {
     /// A refusal that says what it is about.
     pub fn about(code: Refusal, about: impl fmt::Display) -> Self {
-        Self { code, about: about.to_string() }
+        Self { code, about: about.to_string(), told: None }
+    }
+
+    /// The same with what is told to this participant alone, and to the operator.
+    pub fn telling(self, who: &ParticipantId, what: String) -> Self {
+        Self { told: Some(Box::new((who.clone(), what))), ..self }
+    }
+
+    /// What whoever asked may read: with what is told to a participant alone, or without.
+    pub fn opened(self, own: bool) -> Self {
+        let Some(told) = self.told.filter(|_| own) else { return Self { told: None, ..self } };
+        Self { about: format!("{}; {}", self.about, told.1), told: None, ..self }
     }
 }
 
 impl From<Refusal> for Refused {
     fn from(code: Refusal) -> Self {
-        Self { code, about: String::new() }
+        Self { code, about: String::new(), told: None }
     }
 }
 

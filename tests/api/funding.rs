@@ -63,8 +63,7 @@ fn everybody_sees_what_stands_behind_points_and_nobody_a_single_award() {
     let seen = shown.expect(200);
     // Of what was awarded three days ago all was there at the end of yesterday, whatever happened today.
     assert_eq!(seen["outstanding"], json!(10_000), "{seen}");
-    let reserve =
-        json!({"currency": "EUR", "ratio": 500_000, "held": 100_000, "price": [19, 1], "needed": 95_000});
+    let reserve = json!({"version": 1, "currency": "EUR", "ratio": 500_000, "held": 100_000, "price": [19, 1], "needed": 95_000});
     assert_eq!(seen["reserve"], reserve);
     let given = give(&server, &house, 7);
     given.expect(201);
@@ -93,7 +92,7 @@ fn a_participant_over_its_limit_is_seen_and_called_upon() {
     let seen = items(server.get_as(&own, exposure).expect(200));
     assert_eq!(items(server.get_as(&analyst, exposure).expect(200)), seen);
     let wanted = json!([{
-        "currency": "EUR", "position": -9_500, "debt": 9_500, "in_flight": 0, "cap": 100, "covered": false,
+        "currency": "EUR", "position": -9_500, "debt": 9_500, "in_flight": 0, "version": 1, "cap": 100, "covered": false,
         "cover": 200, "fund": 0, "limit": 100, "headroom": 0, "missing": 9_400, "state": "overrun",
     }]);
     assert_eq!(json!(seen), wanted);

@@ -4,7 +4,9 @@
 use super::house::{House, approved, certify, eur, keys};
 use super::world::{Brand, Key, World, beginning, id, money, rate};
 use tallyhouse::book::{BreakageTo, Name, PROVISIONAL, Record, Tolerance};
-use tallyhouse::clearing::{ConfirmDetails, FilledAtIssuance, SetDetails, SetReserve, SetSchedule};
+use tallyhouse::clearing::{
+    ConfirmDetails, FilledAtIssuance, SetDetails, SetFunding, SetReserve, SetSchedule,
+};
 use tallyhouse::machine::{Answer, Request};
 use tallyhouse::sign::{KeyBudget, KeyCert, Purpose, SponsorTerms, Typ};
 use tallyhouse::types::{Currency, Hash, Kid, ParticipantId, Refused};
@@ -79,7 +81,9 @@ impl House {
             }
             _ => None,
         });
-        let lacking: Vec<_> = lacking.collect();
+        // In an order, so that golden entries are the same each time.
+        let mut lacking: Vec<_> = lacking.collect();
+        lacking.sort_unstable();
         for (who, currency) in lacking {
             self.account(&who, currency);
         }
@@ -173,7 +177,7 @@ impl House {
         by: Option<Kid>,
     ) -> Result<Answer, Refused> {
         let issuance = Some(FilledAtIssuance { breakage_to });
-        let args = SetReserve { unit: id(unit), currency: eur(), ratio, issuance };
+        let args = SetReserve { issuance, ..self.next_reserve(unit, ratio) };
         let cid = self.cid();
         let first = self.world.command(&self.analyst, &cid, "reserve.set", &args);
         let brands = self.world.brands.iter();
@@ -181,6 +185,20 @@ impl House {
         let consent = keys.filter(|key| Some(key.kid) == by);
         let request = approved(&self.world, first, self.approvers.iter().take(2).chain(consent));
         self.send(request)
+    }
+
+    /// The terms on which somebody may owe, under the next version.
+    pub fn set_funding(&mut self, args: &SetFunding) -> Result<Answer, Refused> {
+        let name = Name::Funding(args.participant.clone(), args.currency);
+        let before = self.node.state.get(&name).and_then(Record::funding).map_or(0, |have| have.version);
+        self.agreed("funding.set", &SetFunding { version: before + 1, ..args.clone() })
+    }
+
+    /// The next version of a reserve, which is brought.
+    pub fn next_reserve(&self, unit: &str, ratio: u32) -> SetReserve {
+        let before = self.node.state.get(&Name::Reserve(id(unit))).and_then(Record::reserve);
+        let version = before.map_or(0, |have| have.version) + 1;
+        SetReserve { unit: id(unit), currency: eur(), version, ratio, issuance: None }
     }
 
     /// By how much payments in EUR may be off: a schedule that seals nothing.

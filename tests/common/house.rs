@@ -11,7 +11,7 @@ use tallyhouse::book::{Answered, Booking, Closing, Instruction, Line, Name, Reco
 use tallyhouse::clearing::{
     self, AcceptStatement, AnswerObjection, ComputeCycle, ConfirmDetails, FileObjection, ImportStatement,
     InstructionStep, LinePlace, Matrix, Move, MoveCover, MoveCycle, MoveInstruction, SealCycle, SetDetails,
-    SetFunding, SetOffCycle, SetReserve, Stage, stage,
+    SetFunding, SetOffCycle, Stage, stage,
 };
 use tallyhouse::machine::{Answer, Offered, Request};
 use tallyhouse::payments::{Authorise, MakeOffer, WantedPayment, WantedShare};
@@ -479,7 +479,8 @@ impl House {
 
     /// How much must stand behind a unit's points.
     pub fn reserve(&mut self, unit: &str, ratio: u32) -> Result<Answer, Refused> {
-        self.agreed("reserve.set", &SetReserve { unit: id(unit), currency: eur(), ratio, issuance: None })
+        let args = self.next_reserve(unit, ratio);
+        self.agreed("reserve.set", &args)
     }
 
     /// All instructions of a cycle in one direction, paid in full.
@@ -513,7 +514,7 @@ impl House {
 
     /// A cap, and so much cover as statements did not bring yet.
     pub fn fund(&mut self, who: &str, cap: Option<u64>, cover: u64) -> Result<Answer, Refused> {
-        let answer = self.agreed("funding.set", &funding(who, cap))?;
+        let answer = self.set_funding(&funding(who, cap))?;
         let has = self.node.state.get(&Name::Funding(id(who), eur())).and_then(Record::funding);
         let has = has.map_or(0, |has| has.cover.get());
         if cover > has { self.top_up(who, None, cover - has) } else { Ok(answer) }
@@ -569,11 +570,12 @@ pub fn cover(who: &str, unit: Option<&str>, way: Way, amount: u64) -> MoveCover 
     }
 }
 
-/// A cap, and no more.
+/// A cap, and no more; the version is found when it is set.
 pub fn funding(who: &str, cap: Option<u64>) -> SetFunding {
     SetFunding {
         participant: id(who),
         currency: eur(),
+        version: 0,
         cap: cap.map(money),
         pairs: vec![],
         in_flight: false,

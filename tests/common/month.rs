@@ -94,7 +94,7 @@ fn backed(house: &mut House) {
     house.top_up("pa_harvest", None, 500).expect("topped up");
     house.withdraw("pa_harvest", None, 300).expect("withdrawn");
     let funding = SetFunding { in_flight: true, per_shop: Some(money(9_000_000)), ..harvest() };
-    house.agreed("funding.set", &funding).expect("set");
+    house.set_funding(&funding).expect("set");
     house.pay(1, "HARVEST", 7, 5_000, false).expect("held");
     house.offer_firm(1, "HARVEST", 2_000).expect("offered");
     let offered = house.offer_firm(1, "HARVEST", 3_000).expect("offered");
@@ -357,7 +357,7 @@ fn disputed(house: &mut House, payment: PaymentId) {
     house.argue(None, first, DisputeStep::ChargeBack).expect("charged back");
     house.argue(Some(1), first, DisputeStep::Accept).expect("accepted");
     let second = filed(house, "duplicate", Some(PointsEffect::None));
-    house.agreed("funding.set", &super::house::funding("pa_kino", None)).expect("set");
+    house.set_funding(&super::house::funding("pa_kino", None)).expect("set");
     house.argue(None, second, DisputeStep::ChargeBack).expect("charged back");
     let represented = MoveDispute { evidence: evidence.clone(), ..bare(second, DisputeStep::Represent) };
     house.by_brand(1, "dispute.move", &represented).expect("represented");
@@ -401,12 +401,12 @@ fn complained(house: &mut House) {
 
 fn funded(house: &mut House) {
     let bare = SetFunding { covered: false, ..harvest() };
-    house.agreed("funding.set", &bare).expect("set");
+    house.set_funding(&bare).expect("set");
     house.top_up("pa_harvest", None, 80_000_000).expect("topped up");
     let line = Some(LinePlace { statement: house.deposit(1_000), line: 0 });
     let share = MoveCover { fund: true, line, ..cover("pa_harvest", None, Way::In, 1_000) };
     house.agreed("cover.move", &share).expect("topped up");
-    house.agreed("funding.set", &harvest()).expect("set");
+    house.set_funding(&harvest()).expect("set");
 }
 
 /// All that stands behind HARVEST's participant.
@@ -415,6 +415,7 @@ fn harvest() -> SetFunding {
     SetFunding {
         participant: id("pa_harvest"),
         currency: eur(),
+        version: 0,
         cap: Some(money(100_000_000)),
         pairs,
         in_flight: false,

@@ -210,7 +210,7 @@ fn what_is_missing_in_one_currency_holds_no_other_up() {
     // 9.50 CHF, of which 4.00 have cover.
     house.pay_with(chf(), 2, "KINO", 0, 1_000, true).expect("paid");
     let set = SetFunding { currency: chf(), ..funding("pa_kino", None) };
-    house.agreed("funding.set", &set).expect("set");
+    house.set_funding(&set).expect("set");
     booked(&mut house, chf(), vec![], 400);
     let bank = house.node.state.get(&Name::Bank(chf())).and_then(Record::bank).expect("an account");
     let line = Some(LinePlace { statement: bank.statement.clone(), line: 0 });
@@ -317,6 +317,33 @@ fn objections_never_make_a_debtor_a_creditor() {
         house.answer(other, Answered::Rejected).expect("rejected");
     }
     assert_eq!(owed(&house), left);
+    verified(&house);
+}
+
+/// Of a payment no more is put off than is owed for it, in whichever version of the cycle.
+#[test]
+fn a_payment_is_put_off_once() {
+    let mut house = House::new(29, true);
+    trade(&mut house);
+    let payment = house.pay(2, "KINO", 0, 10_000, true).expect("paid");
+    let cycle = house.seal();
+    let again = |house: &mut House| {
+        house.compute(cycle).expect("computed");
+        house.review(cycle);
+    };
+    again(&mut house);
+    let of = |amount| FileObjection { payment: Some(payment), ..objection(cycle, amount) };
+    let [first, second] = [9_000, 600].map(|amount| house.object(1, &of(amount)).expect("filed"));
+    house.answer(first, Answered::Accepted).expect("accepted");
+    assert_eq!(code(house.answer(second, Answered::Accepted)), Refusal::ObjectionInvalid);
+    house.answer(second, Answered::Rejected).expect("rejected");
+    again(&mut house);
+    // 9,500 is owed for it.
+    assert_eq!(code(house.object(1, &of(501))), Refusal::ObjectionInvalid);
+    let rest = house.object(1, &of(500)).expect("filed");
+    house.answer(rest, Answered::Accepted).expect("accepted");
+    again(&mut house);
+    assert_eq!(code(house.object(1, &of(1))), Refusal::ObjectionInvalid);
     verified(&house);
 }
 
@@ -456,7 +483,7 @@ fn a_line_that_fitted_nothing_is_somebodys_after_all() {
     assert_eq!(house.instruction(kino).confirmed, money(19_000));
     // It is somebody's once.
     assert_eq!(code(house.agreed("line.assign", &first)), Refusal::LineInvalid);
-    house.agreed("funding.set", &funding("pa_kino", None)).expect("set");
+    house.set_funding(&funding("pa_kino", None)).expect("set");
     let takes = |line, amount| MoveCover { line: Some(line), ..cover("pa_kino", None, Way::In, amount) };
     assert_eq!(code(house.agreed("cover.move", &takes(place("a-1", 0), 100))), Refusal::CoverInvalid);
     // What nobody asked for goes back, by another line of the bank's; harvest pays early by a notification in vain.

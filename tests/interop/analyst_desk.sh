@@ -20,7 +20,7 @@ back() { two POST /v1/cover --body "{$MINE,$1}" --approve br_harvest/approver-1;
 code() { field code; }
 
 # A reserve: what must stand behind a unit's points, brought, and taken back as far as it is not needed.
-RATIO='"unit":"HARVEST","currency":"USD","ratio":1000000'
+RATIO='"unit":"HARVEST","currency":"USD","version":1,"ratio":1000000'
 step "reserve: two people want all of HARVEST's points backed: $(two POST /v1/reserves --body "{$RATIO}" | field kind)"
 AWARD='"iss":"br_harvest","unit":"HARVEST","amount":100'
 MEMBERS=$(tallyhouse keys show "$MEMBER" --unit HARVEST --data "$WORK" | grep -o 'ac_[0-9a-z]*')
@@ -38,12 +38,12 @@ step "all of it back is refused with $(code <<< "$EARLY"), 10.00 go, entry $SEQ:
     --header "min-seq: $SEQ" | field held) of its smallest units are held"
 
 # Cover: what stands behind a participant's debts, and how far it may go.
-two POST /v1/funding --body "{$MINE}" > /dev/null
+two POST /v1/funding --body "{$MINE,\"version\":1}" > /dev/null
 BALANCE=30000
 came S-4 5000 'cover of pa_harvest'
 SEQ=$(two POST /v1/cover --body "{$MINE,\"way\":\"in\",\"amount\":500000,\"line\":{\"statement\":\"S-4\",\"line\":0}}" | field seq)
 step "cover: 50.00 of pa_harvest came in by statement S-4, entry $SEQ"
-SEQ=$(two POST /v1/funding --body "{$MINE,\"cap\":2000000,\"covered\":true}" | field seq)
+SEQ=$(two POST /v1/funding --body "{$MINE,\"version\":2,\"cap\":2000000,\"covered\":true}" | field seq)
 EXPOSURE=$(analyst GET /v1/participants/pa_harvest/exposure --header "min-seq: $SEQ")
 step "it may owe 200.00 at the most, and no more than its cover: $(field headroom <<< "$EXPOSURE") of headroom is left"
 LESS=$(back '"way":"out","amount":490000,"reference":"OUT-3"' 2> /dev/null || true)

@@ -67,7 +67,7 @@ fn a_pairs_cap_is_asked_too() {
     house.fill_at_issuance(UNIT, 1_000_000, BreakageTo::Issuer).expect("set");
     award(&mut house, 0, 100).expect("awarded");
     let pairs = vec![PairCap { creditor: id("pa_franchise"), most: money(1_950) }];
-    house.agreed("funding.set", &SetFunding { pairs, ..funding(ISSUER, None) }).expect("set");
+    house.set_funding(&SetFunding { pairs, ..funding(ISSUER, None) }).expect("set");
     house.pay(0, UNIT, 0, 200, true).expect("paid");
     dearer(&mut house, 20);
     assert_eq!(code(house.pay(0, UNIT, 0, 200, true)), Refusal::PairCapExceeded);
@@ -99,7 +99,7 @@ fn what_is_paid_in_another_currency_frees_nothing_in_it() {
     house.by(&root, "prices.publish", &prices).expect("published");
     award(&mut house, 0, 1_000).expect("awarded");
     let chf = |most| SetFunding { currency: id("CHF"), ..funding(ISSUER, Some(most)) };
-    house.agreed("funding.set", &chf(500)).expect("set");
+    house.set_funding(&chf(500)).expect("set");
     let pay = |house: &mut House, amount, captured| house.pay_with(id("CHF"), 0, UNIT, 0, amount, captured);
     assert_eq!(code(pay(&mut house, 600, true)), Refusal::ExposureExceeded);
     assert_eq!(code(pay(&mut house, 600, false)), Refusal::ExposureExceeded);

@@ -18,6 +18,14 @@ fn word<T: serde::de::DeserializeOwned>(text: &str) -> T {
 }
 
 impl Table {
+    /// The version that a row names, or the next one of this record.
+    fn next(&self, row: &Row, name: &Name) -> u64 {
+        let record = self.node.state.get(name);
+        let have = record.and_then(Record::funding).map(|have| have.version);
+        let have = have.or_else(|| record.and_then(Record::reserve).map(|have| have.version));
+        row.get("version").map_or(have.unwrap_or(0) + 1, number)
+    }
+
     /// The request of a row about clearing; `None` if it is about something else.
     pub(super) fn clearing(&self, row: &Row) -> Option<Request> {
         let reason = row.get("reason").map(id);
@@ -106,6 +114,7 @@ impl Table {
                 let args = SetFunding {
                     participant: id(row.word(1)),
                     currency: eur(),
+                    version: self.next(row, &Name::Funding(id(row.word(1)), eur())),
                     cap: row.get("cap").map(|n| money(number(n))),
                     pairs: pairs.into_iter().collect(),
                     in_flight: row.has("in-flight"),
@@ -118,6 +127,7 @@ impl Table {
                 let args = SetReserve {
                     unit: id(row.word(1)),
                     currency: id(row.or("currency", "EUR")),
+                    version: self.next(row, &Name::Reserve(id(row.word(1)))),
                     ratio: number(row.word(2)) as u32,
                     issuance: row.get("breakage").map(|to| FilledAtIssuance { breakage_to: word(to) }),
                 };

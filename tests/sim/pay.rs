@@ -25,7 +25,15 @@ impl Model {
         let key = self.valid(kid, &[Purpose::Till])?;
         let own =
             self.payments.get(&id).is_some_and(|payment| key.owner == Owner::Brand(payment.brand.clone()));
-        check(own, Refusal::PaymentUnknown)
+        check(own, Refusal::PaymentUnknown)?;
+        let till = key.till.as_ref().expect("a till");
+        check(self.payments[&id].participant == till.participant, Refusal::KeyOwner)
+    }
+
+    /// A till refunds as long as a dispute could be filed.
+    pub(super) fn in_time(&self, id: PaymentId) -> Done {
+        let last = self.payments[&id].deadline / 1_000_000 + 120 * 86_400;
+        check(self.now / 1_000_000 <= last, Refusal::PaymentClosed)
     }
 
     pub(super) fn authorise(

@@ -104,6 +104,7 @@ impl Model {
             }
             What::Refund(id, _) => {
                 self.own_payment(ask.signer, *id)?;
+                self.in_time(*id)?;
                 self.move_payment(ask.signer, *id, &ask.what)?;
                 said.payment = Some(*id);
             }

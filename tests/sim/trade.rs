@@ -432,7 +432,14 @@ impl<'w> Generator<'w> {
     fn till_for(&mut self, payment: &MPayment, model: &Model) -> &'w Key {
         let own = self.world.brands.iter().position(|brand| brand.id == payment.brand).expect("one of ours");
         let brand = if self.rng.chance(2) { self.brand() } else { own };
-        self.till_of(brand, model)
+        // Mostly one of the participant that was paid: others of the brand are refused.
+        let terms = |key: &Key| model.keys.get(&key.kid).and_then(|key| key.till.as_ref());
+        let paid = |key: &&&Key| terms(key).is_some_and(|till| till.participant == payment.participant);
+        let theirs: Vec<&Key> = self.tills[brand].iter().filter(paid).copied().collect();
+        if theirs.is_empty() || self.rng.chance(5) {
+            return self.till_of(brand, model);
+        }
+        self.usable(&theirs, model)
     }
 
     fn unknown_payment(&mut self, model: &Model) -> Ask {

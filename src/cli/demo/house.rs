@@ -499,9 +499,12 @@ impl<'a> House<'a> {
     fn cover(&mut self, cycle: u64, who: &ParticipantId, at: Time) -> Result<(), String> {
         let lines = self.lines_now(cycle)?;
         let owes = lines.iter().find(|(of, _)| of == who).map_or(0, |(_, line)| line.open());
+        let before = self.record(&Name::Funding(who.clone(), self.currency))?;
+        let before = before.as_ref().and_then(Record::funding).map_or(0, |have| have.version);
         let args = SetFunding {
             participant: who.clone(),
             currency: self.currency,
+            version: before.saturating_add(1),
             cap: None,
             pairs: vec![],
             in_flight: false,
