@@ -105,7 +105,7 @@ pub struct KeyRecord {
 pub struct Budget {
     /// The unit it may issue.
     pub unit: UnitCode,
-    /// A higher serial replaces a lower one.
+    /// 1, then one more each time; the next replaces the one in force.
     pub serial: u64,
     /// Most points ever, counted over all serials.
     pub ceiling: Points,

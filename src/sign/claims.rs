@@ -423,7 +423,7 @@ pub struct KeyBudget {
     pub key: Kid,
     /// The unit that it may issue.
     pub unit: UnitCode,
-    /// A higher serial replaces a lower one.
+    /// 1, then one more each time; the next replaces the one in force.
     pub serial: u64,
     /// Most points ever, over all serials.
     pub ceiling: Points,

@@ -263,8 +263,10 @@ impl Model {
         check(matches!(key.purpose, Purpose::Issuing | Purpose::Till), Refusal::KeyPurpose)?;
         check(self.units.get(&args.unit).ok_or(Refusal::UnitUnknown)?.brand == brand, Refusal::KeyOwner)?;
         if let Some(have) = self.budgets.get(&args.key) {
-            check(args.serial > have.serial && args.unit == have.unit, Refusal::SerialStale)?;
+            check(args.unit == have.unit, Refusal::SerialStale)?;
         }
+        let next = self.budgets.get(&args.key).map_or(1, |have| have.serial + 1);
+        check(args.serial == next, Refusal::SerialStale)?;
         self.budgets.insert(args.key, args.clone());
         Ok(())
     }
