@@ -60,7 +60,7 @@ pub struct Award {
     /// A campaign's code.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub campaign: Option<Ident>,
-    /// The last day of these points; by the unit's policy if absent.
+    /// The last day of these points; by the unit's policy if absent, and not after that for a sponsor.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub until: Option<Date>,
     /// Their first day; by the unit's policy if absent.
@@ -185,7 +185,7 @@ pub struct AwardOrder {
     /// A campaign's code.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub campaign: Option<Ident>,
-    /// The last day of these points; by the unit's policy if absent.
+    /// The last day of these points; by the unit's policy if absent, and not after that for a sponsor.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub until: Option<Date>,
     /// Their first day; by the unit's policy if absent.
