@@ -208,6 +208,123 @@ fn a_sponsor_gets_back_what_it_paid_for() {
     verified(&house);
 }
 
+/// Kino and polar, each with a key that awards harvest's points, and a holder of one of those.
+fn two_sponsors(seed: u64) -> (House, [(usize, Key); 2], AccountId) {
+    let mut house = House::new(seed, false);
+    for request in house.world.approving() {
+        house.send(request).expect("certified");
+    }
+    let sponsors = [1, 2].map(|brand| (brand, Key::derive(seed, &format!("sponsor {brand}"))));
+    let sub = house.award(UNIT, 0, 1).account;
+    for (brand, key) in &sponsors {
+        house.sponsor(*brand, UNIT, key, &[*brand]).expect("granted");
+    }
+    (house, sponsors, sub)
+}
+
+/// A sponsor's award: its text.
+fn sponsored(house: &mut House, (brand, key): &(usize, Key), sub: AccountId, amount: u64) -> String {
+    let (cid, now) = (house.cid(), house.now);
+    let token = house.world.token(&house.world.brands[*brand], id(UNIT), &cid, sub, amount, now);
+    let seq = house.send(house.world.issue(key, &token)).expect("awarded").seq;
+    award_text(&house.node.entries[seq as usize], None)
+}
+
+#[test]
+fn what_another_sponsor_paid_for_or_another_month_is_no_awards() {
+    let (mut house, [kino, polar], sub) = two_sponsors(7);
+    let first = sponsored(&mut house, &kino, sub, 100);
+    // All of them are spent, with the one that was there.
+    house.pay(1, UNIT, 0, 101 * 20, true).expect("paid");
+    assert_eq!(holds(&house, sub), 0);
+    let second = sponsored(&mut house, &polar, sub, 100);
+    assert_eq!(code(take(&mut house, &kino.1, &first, None, None)), Refusal::InsufficientPoints);
+    assert_eq!(holds(&house, sub), 100);
+    assert_eq!(take(&mut house, &polar.1, &second, None, Some(60)).expect("its own"), 60);
+    // The month is that of the entry, whatever whoever asks says.
+    house.now = house.now.plus_seconds(40 * 86_400);
+    house.node.tick(house.now);
+    let third = sponsored(&mut house, &kino, sub, 70);
+    let this = Some(month(&house));
+    assert_eq!(code(take(&mut house, &kino.1, &first, this, None)), Refusal::InsufficientPoints);
+    assert_eq!(take(&mut house, &polar.1, &second, this, None).expect("of its month"), 40);
+    assert_eq!(take(&mut house, &kino.1, &third, None, None).expect("of this month"), 70);
+    assert_eq!(holds(&house, sub), 0);
+    verified(&house);
+}
+
+#[test]
+fn no_sponsor_gets_back_more_than_is_left_of_what_it_paid_for() {
+    let (mut taken, mut spent) = (0, 0);
+    for seed in 0..6 {
+        let (mut house, sponsors, sub) = two_sponsors(700 + seed);
+        let mut rng = Rng::new(seed);
+        // Points alike are spent by origin: what was earned, then the sponsors' by their keys.
+        let order = if sponsors[0].1.kid < sponsors[1].1.kid { [0, 1] } else { [1, 0] };
+        let (mut earned, mut unspent, mut paid) = (1, [0u64; 2], [0u64; 2]);
+        let mut given: Vec<(usize, String, u64)> = vec![];
+        for _ in 0..60 {
+            let by = rng.index(2);
+            match rng.below(3) {
+                0 => {
+                    let amount = 1 + rng.below(300);
+                    given.push((by, sponsored(&mut house, &sponsors[by], sub, amount), amount));
+                    unspent[by] += amount;
+                    paid[by] += amount;
+                }
+                1 => {
+                    let before = holds(&house, sub);
+                    house.pay(1, UNIT, 0, 20 * (1 + rng.below(before.max(1))), true).ok();
+                    let mut gone = before - holds(&house, sub);
+                    spent += gone;
+                    let [a, b] = order;
+                    for left in [&mut earned].into_iter().chain(pick(&mut unspent, a, b)) {
+                        let part = gone.min(*left);
+                        (*left, gone) = (*left - part, gone - part);
+                    }
+                    assert_eq!(gone, 0);
+                }
+                _ if given.is_empty() => {}
+                _ => {
+                    let at = rng.index(given.len());
+                    let (by, text, left) = given[at].clone();
+                    let wanted = [None, Some(1 + rng.below(300))][rng.index(2)];
+                    let asked = wanted.unwrap_or(left);
+                    match take(&mut house, &sponsors[by].1, &text, None, wanted) {
+                        Ok(back) => {
+                            assert_eq!(back, asked.min(unspent[by]), "{asked} of {left}");
+                            (unspent[by], paid[by]) = (unspent[by] - back, paid[by] - back);
+                            given[at].2 -= back;
+                            taken += back;
+                        }
+                        Err(no) if no.code == Refusal::ClawBackExceeded => {
+                            assert!(asked == 0 || asked > left)
+                        }
+                        Err(no) => {
+                            assert_eq!((no.code, unspent[by]), (Refusal::InsufficientPoints, 0));
+                        }
+                    }
+                }
+            }
+            for (at, name) in ["pa_kino", "pa_polar"].into_iter().enumerate() {
+                let records = house.node.state.0.values().filter_map(|record| record.sponsored());
+                let own = records.filter(|one| one.debtor.as_str() == name);
+                let owed: u64 = own.map(|one| one.worth.get() - one.returned.get()).sum();
+                assert_eq!(owed, 21 * paid[at], "{name} pays for all but what it got back");
+            }
+        }
+        verified(&house);
+    }
+    assert!(taken > 1_000 && spent > 1_000, "{taken} {spent}");
+}
+
+/// Two of two, in this order.
+fn pick(all: &mut [u64; 2], a: usize, b: usize) -> [&mut u64; 2] {
+    assert_eq!(a + b, 1);
+    let [first, second] = all;
+    if a == 0 { [first, second] } else { [second, first] }
+}
+
 #[test]
 fn a_reserve_is_restated_and_what_that_frees_is_the_issuers() {
     for to in [BreakageTo::Issuer, BreakageTo::Operator, BreakageTo::Fund] {

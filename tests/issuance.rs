@@ -21,14 +21,15 @@ use scene::{
     owed_for_payments, refund, reprice, reserve, scene, scene_of, total, unit, verified, void,
 };
 use std::collections::BTreeMap;
-use tallyhouse::book::{BreakageTo, Name, Record, Shared};
+use tallyhouse::book::{BreakageTo, Kept, Name, Notice, Record, Shared};
 use tallyhouse::clearing::{DisputeStep, FileDispute, PairCap, SetFunding};
 use tallyhouse::formats::{Cut, Ledger};
 use tallyhouse::log::{Envelope, Slot};
 use tallyhouse::machine::Event;
+use tallyhouse::network::DefineUnit;
 use tallyhouse::payments::{AgreeExchange, MakeOffer, WantedExchange};
 use tallyhouse::points::Verdict;
-use tallyhouse::types::{ExchangeId, Hash, ParticipantId, PaymentId, Refusal, Refused};
+use tallyhouse::types::{ExchangeId, Hash, MAX_INT, ParticipantId, PaymentId, Refusal, Refused};
 
 #[test]
 fn a_reserve_stands_at_what_is_outstanding_whatever_happens() {
@@ -419,4 +420,50 @@ fn books_show_the_reserve_as_what_it_is() {
     assert_eq!(at(&keeper, "Income:Redemptions:P-kino"), -paid);
     assert_eq!(at(&issuer, "Assets:Clearing:P-franchise"), has(&house, ISSUER, "pa_franchise"));
     assert_eq!(at(&all, "Assets:Clearing:P-franchise:P-kino"), held + kept + paid);
+}
+
+#[test]
+fn a_dearer_minimum_and_less_grace_count_after_the_notice_of_a_cut() {
+    const DAY: u64 = 86_400;
+    let mut house = House::new(41, false);
+    let notice = Some(Notice { change_days: 2, cut_days: 9 });
+    let mut set = DefineUnit { notice, ..house.world.brands[0].units[0].clone() };
+    let define = |house: &mut House, set: &mut DefineUnit| -> Option<Kept> {
+        set.version += 1;
+        let cid = house.cid();
+        let request = house.world.define_unit(&house.world.brands[0].root, &cid, set);
+        house.send(request).expect("defined");
+        house.node.state.get(&Name::Unit(set.unit)).and_then(Record::unit).expect("there").kept
+    };
+    let pay = |house: &mut House, points: u64| {
+        house.pay(1, "HARVEST", 0, 20 * points, true).map(drop).map_err(|no| no.code)
+    };
+    // Before any points were issued it counts at once.
+    set.min_spend = Some(points(3));
+    assert_eq!(define(&mut house, &mut set), None);
+    house.award("HARVEST", 0, 1_000);
+    assert_eq!((pay(&mut house, 2), pay(&mut house, 3)), (Err(Refusal::AmountTooSmall), Ok(())));
+    let grace = set.grace_days;
+    (set.min_spend, set.grace_days) = (Some(points(MAX_INT)), 0);
+    let kept = define(&mut house, &mut set).expect("announced");
+    let announced = house.now.seconds() + 9 * DAY;
+    assert_eq!(kept, Kept { until: announced, min_spend: Some(points(3)), grace_days: grace });
+    assert_eq!((pay(&mut house, 2), pay(&mut house, 3)), (Err(Refusal::AmountTooSmall), Ok(())));
+    // Neither another setting nor a lesser cut begins it anew; a further one does.
+    house.now = house.now.plus_seconds(3 * DAY);
+    set.pending_days = 1;
+    assert_eq!(define(&mut house, &mut set), Some(kept));
+    set.min_spend = Some(points(50));
+    assert_eq!(define(&mut house, &mut set), Some(kept));
+    set.min_spend = Some(points(60));
+    let kept = define(&mut house, &mut set).expect("announced");
+    assert_eq!(kept.until, house.now.seconds() + 9 * DAY);
+    assert_eq!(pay(&mut house, 3), Ok(()));
+    house.now = house.now.plus_seconds(9 * DAY);
+    assert_eq!((pay(&mut house, 59), pay(&mut house, 60)), (Err(Refusal::AmountTooSmall), Ok(())));
+    // What is better for holders counts at once.
+    set.min_spend = Some(points(2));
+    assert_eq!(define(&mut house, &mut set), None);
+    assert_eq!((pay(&mut house, 1), pay(&mut house, 2)), (Err(Refusal::AmountTooSmall), Ok(())));
+    verified(&house);
 }

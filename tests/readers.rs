@@ -7,18 +7,19 @@
 
 mod common;
 
+use common::house::House;
 use common::node::PureNode;
 use common::reading::{Book, brand_reader};
 use common::tour::Tour;
 use common::trade::Trade;
-use common::world::{World, id, points};
+use common::world::{Key, World, id, points};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tallyhouse::book::{Name, Principal, Record};
 use tallyhouse::log::Envelope;
 use tallyhouse::machine::{Concerned, Kind, PartBody, Reader, Resolve, bodies, concerned, issuer, may_read};
 use tallyhouse::points::Verdict;
-use tallyhouse::sign::{Award, Typ};
+use tallyhouse::sign::{Award, PointToken, Typ};
 use tallyhouse::types::{AccountId, BrandId, UnitCode, encode};
 
 /// A part of the log, opened.
@@ -187,6 +188,45 @@ fn each_kind_of_entry_is_for_whom_it_concerns() {
     assert!(matches!(asked.whom[..], [Concerned::Key(_)]), "{:?}", asked.whom);
     let burnt = of(Kind::Refused).next().expect("refused");
     assert_eq!(burnt.whom, [Concerned::Brand(id("br_polar"))]);
+}
+
+#[test]
+fn a_sponsor_reads_what_it_pays_for_and_nobodys_balance() {
+    let mut house = House::new(9, false);
+    for request in house.world.approving() {
+        house.send(request).expect("certified");
+    }
+    let (key, unit) = (Key::derive(9, "sponsor"), id("HARVEST"));
+    let sub = house.award("HARVEST", 0, 4_711).account;
+    house.sponsor(1, "HARVEST", &key, &[1]).expect("granted");
+    let token = |house: &mut House, reference: &str| {
+        let (cid, now) = (house.cid(), house.now);
+        let token = house.world.token(&house.world.brands[1], unit, &cid, sub, 1, now);
+        PointToken { reference: Some(id(reference)), till: Some(id("web")), ..token }
+    };
+    let first = token(&mut house, "r-1");
+    let mut seqs = vec![house.send(house.world.issue(&key, &first)).expect("awarded").seq];
+    let lines = ["r-2", "r-3"].map(|reference| encode(&token(&mut house, reference).award())).to_vec();
+    let (cid, now) = (house.cid(), house.now);
+    let claims = house.world.batch(&house.world.brands[1], unit, &cid, &lines, false, now);
+    seqs.push(house.send(house.world.issue_batch(&key, &claims, &lines)).expect("awarded").seq);
+    look(&house.world, &house.node);
+    let book = Book(&house.node.state);
+    let reads = |brand: usize, seq: u64| -> Vec<String> {
+        let reader = brand_reader(&house.world, &house.world.brands[brand]);
+        let parts = opened(&house.node).into_iter().filter(|part| part.seq == seq);
+        let own = parts.filter(|part| {
+            let Ok(may) = may_read(&part.whom, &reader, &book);
+            may && part.body.done.is_some()
+        });
+        own.map(|part| part.text).collect()
+    };
+    for seq in seqs {
+        let (sponsor, issuer) = (reads(1, seq).join("\n"), reads(0, seq).join("\n"));
+        assert!(sponsor.contains("limit/br_kino/") && sponsor.contains("sponsored/"), "{sponsor}");
+        assert!(!sponsor.contains(&sub.to_string()) && !sponsor.contains("471"), "{sponsor}");
+        assert!(issuer.contains(&sub.to_string()) && issuer.contains("471"), "{issuer}");
+    }
 }
 
 proptest! {

@@ -85,7 +85,7 @@ fn both_brands_agree_and_the_budget_ends_it() {
     assert_eq!((one.points.get(), one.worth.get(), one.charged.get()), (5, 105, 0));
     let lots =
         house.node.state.get(&Name::Account(holders[0])).and_then(Record::account).expect("one").lots.clone();
-    assert!(lots.iter().any(|lot| lot.0.3 == Origin::Sponsored && lot.1.get() == 5), "{lots:?}");
+    assert!(lots.iter().any(|lot| lot.0.3 == Origin::Sponsored(key.kid) && lot.1.get() == 5), "{lots:?}");
     // Accounts are the issuer's to open, other units are not granted, and each of the brands can stop it.
     let nobody = house.world.holder(id(UNIT), 9).account;
     assert_eq!(code(award(&mut house, &key, nobody, 5)), Refusal::AccountUnknown);

@@ -19,7 +19,7 @@ pub struct Budget {
     key: Kid,
     /// The unit.
     unit: UnitCode,
-    /// A higher serial replaces a lower one.
+    /// 1, then one more each time; the next replaces the one in force.
     serial: u64,
     /// Most points ever, over all serials.
     ceiling: Points,

@@ -5,7 +5,7 @@
 //! Promises: a handler is reached only by who may; a problem names the request; a credential is in no log line.
 //! Refuses to know: what handlers do.
 
-use super::call::{Caller, Via, Whom, header, service};
+use super::call::{Caller, Via, Whom, header, route, service};
 use super::forward;
 use super::limit::{Left, Who};
 use super::nonce;
@@ -14,7 +14,7 @@ use super::service::Service;
 use crate::book::KeyRecord;
 use crate::clock::Salts;
 use crate::machine::{Carrier, Role, Route, Scope};
-use crate::sign::{AHEAD, HttpFields, HttpMessage, HttpSigned};
+use crate::sign::{AHEAD, HttpFields, HttpMessage, HttpSigned, MAX_BODY};
 use crate::types::{Kid, Refusal, Refused, b64};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -324,9 +324,11 @@ fn by_api_key(service: &Service, request: &HttpRequest) -> Result<Caller, Proble
     super::api_keys::caller(service, secret)
 }
 
-/// The signed message of a request, fresh by this node's clock; its signature is not verified yet.
+/// The signed message of a request, fresh by this node's clock; its signature is not verified yet. What the log keeps has a
+/// short body; of another the route has said how long it may be.
 pub fn read_signed(service: &Service, request: &HttpRequest, body: &[u8]) -> Result<HttpSigned, Problem> {
     let public = &service.settings.public;
+    let kept = route(request).map_or(true, |route| route.kind.is_some());
     let target = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let signed = HttpFields {
         method: request.method().as_str(),
@@ -339,7 +341,7 @@ pub fn read_signed(service: &Service, request: &HttpRequest, body: &[u8]) -> Res
         signature: &joined(request, &SIGNATURE)?,
         body,
     }
-    .read()?;
+    .read_within(if kept { MAX_BODY } else { body.len() })?;
     signed.fresh(service.clock.now().seconds())?;
     Ok(signed)
 }

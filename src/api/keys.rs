@@ -29,8 +29,8 @@ pub async fn revoke(incoming: Incoming) -> Result<HttpResponse, Problem> {
 
 /// Set a budget
 ///
-/// A `key-budget+jwt` by the brand's root: how many points a key may issue, in all and in an hour, and until when. A
-/// higher serial replaces a lower one. With `sponsored` the key is another brand's: its participant pays the issue price for
+/// A `key-budget+jwt` by the brand's root: how many points a key may issue, in all and in an hour, and until when. The
+/// next serial, each by one, replaces the one in force. With `sponsored` the key is another brand's: its participant pays the issue price for
 /// the points, in that currency, while it is no dearer than `issue`, and no more in all than `ceiling`; its root approves the
 /// statement. A next serial that raises nothing, or closes it (`ceiling` 0), either root signs alone.
 #[utoipa::path(post, path = "/v1/budgets", tag = "keys", operation_id = "setBudget",

@@ -359,6 +359,9 @@ pub struct Unit {
     notice: book::Notice,
     /// What a point is worth at the least, at home and at tills.
     floor: Vec<book::Floor>,
+    /// What holds still, until these settings, which are worse for who has points, count too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<book::Kept>,
     /// Nothing new while true.
     frozen: bool,
 }
@@ -379,6 +382,7 @@ fn unit(name: Name, record: Record) -> Option<Unit> {
         offer_cap: unit.offer_cap,
         notice: unit.notice.unwrap_or(book::Notice::DEFAULT),
         floor: unit.floor,
+        kept: unit.kept,
         frozen: unit.frozen,
     })
 }

@@ -12,14 +12,14 @@ pub const MAX_LOTS: usize = 64;
 /// Most open holds of one account.
 pub const MAX_HOLDS: usize = 64;
 
-/// Where points came from.
+/// Where points came from. Written as a word; what a sponsor's key awarded as `{"sponsored":"<kid>"}`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// For a purchase.
     Earned,
-    /// Another brand paid for them.
-    Sponsored,
+    /// Another brand paid for them: the one whose key this is awarded them.
+    Sponsored(Kid),
     /// For points of another unit.
     Exchanged,
     /// A gesture of the brand.
@@ -55,6 +55,19 @@ impl Bucket {
 
     fn spendable(&self, today: Date) -> bool {
         self.1.is_none_or(|from| from <= today)
+    }
+}
+
+impl Origin {
+    /// Of points that become one lot, `self` the later: what a sponsor paid for is no other's to take back, so it is nobody's
+    /// then who awarded only some of them.
+    fn joined(self, other: Self) -> Self {
+        match (self, other) {
+            (a, b) if a == b => a,
+            (Self::Sponsored(_), Self::Sponsored(_)) => Self::Earned,
+            (Self::Sponsored(_), other) => other,
+            (own, _) => own,
+        }
     }
 }
 
@@ -270,8 +283,9 @@ impl Account {
         let neighbour = behind.min(self.lots.len().saturating_sub(1));
         if let Some(have) = self.lots.get(neighbour).copied() {
             self.lots.remove(neighbour);
-            let Bucket(until, _, month, origin) = if have.0.comes_before(&lot.0) { lot.0 } else { have.0 };
-            let bucket = Bucket(until, sooner(have.0.1, lot.0.1), month, origin);
+            let (early, late) = if have.0.comes_before(&lot.0) { (have.0, lot.0) } else { (lot.0, have.0) };
+            let Bucket(until, _, month, origin) = late;
+            let bucket = Bucket(until, sooner(have.0.1, lot.0.1), month, origin.joined(early.3));
             // A place is free now, and an account's points fit in sum.
             self.put(Lot(bucket, have.1.plus(lot.1).unwrap_or(have.1))).ok();
         }
@@ -362,6 +376,28 @@ mod tests {
             after.sort_by_key(key);
             assert!(before.iter().zip(&after).all(|(had, has)| key(had) <= key(has)), "{back:?}");
             assert!(account.lots.len() <= MAX_LOTS);
+        }
+    }
+
+    #[test]
+    fn what_two_sponsors_paid_for_is_neithers_once_it_is_one_lot() {
+        let sponsored = |n: u8| Origin::Sponsored(Kid(crate::types::Hash([n; 32])));
+        let of = |origin, n| {
+            let Lot(Bucket(until, from, month, _), points) = lot(Some("2026-01-01"), n);
+            Lot(Bucket(until, from, month, origin), points)
+        };
+        for (there, back, joined) in [
+            (sponsored(2), sponsored(1), Origin::Earned),
+            (Origin::Goodwill, sponsored(1), Origin::Goodwill),
+            (sponsored(1), Origin::Earned, Origin::Earned),
+            (sponsored(1), sponsored(1), sponsored(1)),
+        ] {
+            let mut account = full("2026-01-02");
+            account.lots.pop();
+            account.put_back(of(there, 10));
+            account.put_back(of(back, 10));
+            let first = account.lots.first().expect("a lot");
+            assert_eq!((first.0.3, first.1), (joined, points(20)), "{there:?} {back:?}");
         }
     }
 

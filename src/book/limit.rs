@@ -42,9 +42,11 @@ pub enum Measure {
     AssertedDay,
     /// Refusals recorded in an hour.
     RefusedHour,
+    /// Complaints of an account that wait for an answer.
+    OpenComplaints,
 }
 
-const MEASURES: [(Measure, &str); 14] = [
+const MEASURES: [(Measure, &str); 15] = [
     (Measure::Issued, "issued"),
     (Measure::IssuedHour, "issued-hour"),
     (Measure::Sponsored, "sponsored"),
@@ -59,6 +61,7 @@ const MEASURES: [(Measure, &str); 14] = [
     (Measure::AssertedAccountDay, "asserted-account-day"),
     (Measure::AssertedDay, "asserted-day"),
     (Measure::RefusedHour, "refused-hour"),
+    (Measure::OpenComplaints, "open-complaints"),
 ];
 
 impl Measure {
@@ -66,7 +69,7 @@ impl Measure {
     /// given offset from UTC in minutes.
     pub fn window(self, at: Time, offset: i16) -> u64 {
         match self {
-            Self::Issued | Self::Sponsored => 0,
+            Self::Issued | Self::Sponsored | Self::OpenComplaints => 0,
             Self::OfferedMinute => at.seconds() / 60,
             Self::IssuedHour
             | Self::ClawedBackHour

@@ -51,7 +51,7 @@ pub use offer::{
 };
 pub use part::{Effects, PartKey, PartOut, Tag};
 pub use record::{
-    Brand, Budget, Command, Consent, Erased, Expiry, KeyRecord, KeyState, Payment, Record, Root, Share,
+    Brand, Budget, Command, Consent, Erased, Expiry, Kept, KeyRecord, KeyState, Payment, Record, Root, Share,
     ShareTerms, Shown, Term, Tick, TillTerms, Unit, Used,
 };
 pub use schedule::{DayOfMonth, DayOfWeek, Every, Period, Schedule, Tolerance};

@@ -105,7 +105,7 @@ pub struct KeyRecord {
 pub struct Budget {
     /// The unit it may issue.
     pub unit: UnitCode,
-    /// A higher serial replaces a lower one.
+    /// 1, then one more each time; the next replaces the one in force.
     pub serial: u64,
     /// Most points ever, counted over all serials.
     pub ceiling: Points,
@@ -205,8 +205,41 @@ pub struct Unit {
     /// What a point is worth at the least, by currency.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub floor: Vec<Floor>,
+    /// What holds still though these settings are worse for who has points.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub kept: Option<Kept>,
     /// Nothing new while true.
     pub frozen: bool,
+}
+
+/// Settings of a unit that hold until the notice of worse ones is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// First instant at which the unit's own count, in Unix seconds.
+    pub until: u64,
+    /// Fewest points in one payment until then.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub min_spend: Option<Points>,
+    /// Days that points given back after their date live on, until then.
+    pub grace_days: u32,
+}
+
+impl Unit {
+    /// What is kept at this instant.
+    pub fn kept(&self, at: Time) -> Option<Kept> {
+        self.kept.filter(|kept| at.seconds() < kept.until)
+    }
+
+    /// Fewest points in one payment at this instant.
+    pub fn min_spend(&self, at: Time) -> Option<Points> {
+        self.kept(at).map_or(self.min_spend, |kept| kept.min_spend)
+    }
+
+    /// Days that points live on which are given back after their date at this instant.
+    pub fn grace_days(&self, at: Time) -> u32 {
+        self.kept(at).map_or(self.grace_days, |kept| kept.grace_days)
+    }
 }
 
 /// What one unit bears of a payment, as both sides of the obligation know it.

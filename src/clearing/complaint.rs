@@ -1,13 +1,13 @@
 //! Complaints: a consumer says that points are missing, that it was not them, or that an amount is wrong.
 //!
 //! Owns: the reasons, and the table of stages, steps and sides.
-//! Promises: a brand answers, the operator on appeal; no step leaves an end. A complaint moves no points: what is upheld
-//! is mended by an award, a refund or a dispute of its own.
+//! Promises: a brand answers, the operator on appeal; no step leaves an end; few of an account wait for an answer at a
+//! time. A complaint moves no points: what is upheld is mended by an award, a refund or a dispute of its own.
 //! Refuses to know: who the consumer is.
 
 use super::people::analyst;
 use super::stage::misplaced;
-use crate::book::{Complaint, ComplaintStage, Draft, Name, PartKey, Principal, Record, Stop};
+use crate::book::{Complaint, ComplaintStage, Draft, Limit, Measure, Name, PartKey, Principal, Record, Stop};
 use crate::network::{Asked, signer};
 use crate::sign::Purpose;
 use crate::types::{AccountId, ComplaintId, Hash, Ident, PaymentId, Refusal, Refused};
@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 const ANSWER: u64 = 30 * 86_400;
 /// Most documents of one complaint.
 const MOST_EVIDENCE: usize = 16;
+/// Most complaints of one account that wait for an answer.
+const MOST_OPEN: u64 = 10;
 /// What may be complained about.
 pub const COMPLAINTS: &[&str] = &["missing_points", "not_me", "wrong_amount"];
 
@@ -124,11 +126,44 @@ pub fn file_complaint(draft: &mut Draft, asked: &Asked, args: &FileComplaint) ->
         until: draft.at.seconds().saturating_add(ANSWER),
         evidence: args.evidence.clone(),
     };
-    put(draft, ComplaintId { seq: draft.seq, part: 0 }, complaint)
+    if waiting(draft, &complaint)? >= MOST_OPEN {
+        let about = format!("{MOST_OPEN} of the account are open: withdraw one, or wait for an answer");
+        return Err(Refused::about(Refusal::ComplaintInvalid, about).into());
+    }
+    put(draft, ComplaintId { seq: draft.seq, part: 0 }, None, complaint)
 }
 
-fn put(draft: &mut Draft, id: ComplaintId, complaint: Complaint) -> Result<(), Stop> {
+fn is_open(stage: ComplaintStage) -> bool {
+    matches!(stage, ComplaintStage::Filed | ComplaintStage::Appealed)
+}
+
+fn counted(complaint: &Complaint) -> Result<Name, Stop> {
+    let subject = complaint.account.to_string().parse();
+    let subject = subject.map_err(|_| Stop::Bug("an account's id is an id".into()))?;
+    Ok(Name::Limit(complaint.brand.clone(), subject, Measure::OpenComplaints))
+}
+
+/// How many of the account wait for an answer.
+fn waiting(draft: &mut Draft, complaint: &Complaint) -> Result<u64, Stop> {
+    let record = draft.get(&counted(complaint)?)?;
+    Ok(record.as_deref().and_then(Record::limit).map_or(0, |limit| limit.used))
+}
+
+/// Writes it, and how many of its account are open now; `before` is where it stood.
+fn put(
+    draft: &mut Draft,
+    id: ComplaintId,
+    before: Option<ComplaintStage>,
+    complaint: Complaint,
+) -> Result<(), Stop> {
     let part = PartKey::Holder(complaint.account);
+    let open = waiting(draft, &complaint)?;
+    let used = match (before.is_some_and(is_open), is_open(complaint.stage)) {
+        (false, true) => open.saturating_add(1),
+        (true, false) => open.saturating_sub(1),
+        _ => open,
+    };
+    draft.put(part.clone(), counted(&complaint)?, Some(Record::Limit(Limit { window: 0, used })))?;
     draft.put(part, Name::Complaint(id), Some(Record::Complaint(complaint)))
 }
 
@@ -164,9 +199,9 @@ pub fn move_complaint_as(draft: &mut Draft, who: &Principal, args: &MoveComplain
     if complaint.evidence.len() > MOST_EVIDENCE {
         return Err(Refused::about(Refusal::TooLarge, format!("at most {MOST_EVIDENCE} documents")).into());
     }
-    complaint.stage = to;
+    let before = std::mem::replace(&mut complaint.stage, to);
     complaint.until = draft.at.seconds().saturating_add(ANSWER);
-    put(draft, args.complaint, complaint)
+    put(draft, args.complaint, Some(before), complaint)
 }
 
 fn step_of(draft: &mut Draft, args: &MoveComplaint) -> Result<(Complaint, Side, ComplaintStage), Stop> {

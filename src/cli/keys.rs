@@ -167,7 +167,7 @@ struct Till {
       --ceiling 1000000 --hourly 5000 --until 90d
   tallyhouse keys budget br_harvest --key kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k --unit HARVEST --serial 1 \\
       --ceiling 50000 --hourly 5000 --until 90d --sponsored USD --dearest 110/1 --most 5000000
-A higher serial replaces a lower one; what was issued counts on. Amounts are in the unit's smallest points.")]
+Serials count 1, 2, 3: the next replaces the one in force; what was issued counts on. Amounts are in the unit's smallest points.")]
 struct Budget {
     /// A brand's id
     brand: BrandId,
@@ -182,7 +182,7 @@ struct Budget {
     /// The unit that it may issue
     #[arg(long)]
     unit: UnitCode,
-    /// A higher serial replaces a lower one
+    /// 1, then one more each time: the next replaces the one in force
     #[arg(long)]
     serial: u64,
     /// Most points ever

@@ -74,6 +74,7 @@ fn harvest() -> Unit {
         offer_cap: None,
         notice: None,
         floor: vec![],
+        kept: None,
         frozen: false,
     }
 }

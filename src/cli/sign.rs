@@ -6,7 +6,7 @@
 
 mod holder;
 
-use super::context::{CliError, Context, Exit, net};
+use super::context::{CliError, Context, Exit, net, read};
 use super::statement::{Signed, Signing, say_request};
 use crate::clock;
 use crate::machine::{Carrier, Kind, Route};
@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 /// Options of `sign`.
@@ -190,7 +191,13 @@ struct Sending {
     headers: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<String>,
+    /// The file that the body stands in, if it is too long for a command line.
+    #[serde(skip)]
+    file: Option<String>,
 }
+
+/// The longest body that is written into a command, in bytes: a shell takes 128 KiB in one word.
+const LONGEST_WORD: usize = 65_536;
 
 /// A text as one word of a shell.
 fn quoted(text: &str) -> String {
@@ -206,7 +213,7 @@ impl Sending {
     ) -> Self {
         let url = common.target();
         let own = headers.into_iter().map(|(name, value)| (name.to_owned(), value));
-        Self { method, url, headers: own.chain(common.headers).collect(), body }
+        Self { method, url, headers: own.chain(common.headers).collect(), body, file: None }
     }
 
     fn say(&self, context: &mut Context<'_>) -> Result<(), CliError> {
@@ -220,9 +227,10 @@ impl fmt::Display for Sending {
         for (name, value) in &self.headers {
             write!(f, " \\\n  -H {}", quoted(&format!("{name}: {value}")))?;
         }
-        match &self.body {
-            Some(body) => write!(f, " \\\n  --data-binary {}", quoted(body)),
-            None => Ok(()),
+        match (&self.body, &self.file) {
+            (_, Some(file)) => write!(f, " \\\n  --data-binary {}", quoted(&format!("@{file}"))),
+            (Some(body), None) => write!(f, " \\\n  --data-binary {}", quoted(body)),
+            (None, None) => Ok(()),
         }
     }
 }
@@ -266,7 +274,8 @@ fn write(args: Write, context: &mut Context<'_>) -> Result<(), CliError> {
     if let Some(verb) = instead(route) {
         return Err(CliError::Usage(format!("{} takes statements of a form of its own: {verb}", route.path)));
     }
-    let body = context.text(&body)?;
+    let given = body;
+    let body = context.text(&given)?;
     let id = id.map_or_else(random_id, Ok)?;
     let consents = consents.iter().map(|one| context.text(one)).collect::<Result<Vec<_>, _>>()?;
     for text in &consents {
@@ -292,13 +301,26 @@ fn write(args: Write, context: &mut Context<'_>) -> Result<(), CliError> {
         let kind = [("content-type", "application/jose".to_owned())];
         return Sending::new("POST", common, kind, Some(signed.jws.join("\n"))).say(context);
     }
+    let (body, file) =
+        if body.len() > LONGEST_WORD && !context.json { as_file(&given)? } else { (body, None) };
     let message = HttpMessage::post(common.target(), id.to_string(), body);
     let message = common.sign(message, context)?;
     let mut headers = message.headers();
     if !consents.is_empty() {
         headers.push(("tallyhouse-consents", consents.join(", ")));
     }
-    Sending::new("POST", common, headers, message.body).say(context)
+    Sending { file, ..Sending::new("POST", common, headers, message.body) }.say(context)
+}
+
+/// A body that is too long for a command line: the file's bytes as they are, which curl then sends, and its name.
+fn as_file(given: &str) -> Result<(String, Option<String>), CliError> {
+    let path = given.strip_prefix('@').ok_or_else(|| {
+        let about = format!(
+            "--body: longer than {LONGEST_WORD} bytes; write it into a file and name it, --body @FILE"
+        );
+        CliError::Usage(about)
+    })?;
+    Ok((read(Path::new(path))?, Some(path.to_owned())))
 }
 
 /// What makes a statement that this verb does not: where a signed request is not taken.
@@ -334,7 +356,6 @@ mod tests {
     use super::*;
     use crate::machine::{Body, Command, Request};
     use crate::sign::{HttpFields, PaymentConsent};
-    use std::path::Path;
 
     pub(super) const NET: &str = "00000000000000000000000000000000000000000000000000000000000000aa";
 
@@ -381,6 +402,22 @@ mod tests {
         assert_eq!(read.verify(&keys[0].public()), Ok(()));
         assert_eq!((read.expires() - read.created(), field("prefer")), (60, Some("return=proof")));
         assert_eq!(sent["url"], "http://h:1/v1/captures?dry_run=true");
+    }
+
+    #[test]
+    fn a_long_body_is_sent_out_of_its_file_byte_for_byte() {
+        let (dir, _) = keys(&["br_a/root"]);
+        let file = dir.path().join("scan.json");
+        let long = format!("{{\"content\":\"{}\"}}\n", "x".repeat(LONGEST_WORD));
+        std::fs::write(&file, &long).expect("written");
+        let line = format!("sign POST /v1/documents/dsp_9.0 --as br_a/root --body @{}", file.display());
+        let (exit, said, err) = tallyhouse(dir.path(), &line, "");
+        assert_eq!((exit, err.as_str()), (Exit::Ok, ""));
+        assert!(said.contains(&format!("--data-binary '@{}'", file.display())), "{said}");
+        assert!(said.contains(&crate::sign::content_digest(long.as_bytes())) && said.len() < 2_000, "{said}");
+        let (exit, _, err) =
+            tallyhouse(dir.path(), "sign POST /v1/documents/dsp_9.0 --as br_a/root --body -", &long);
+        assert!(exit == Exit::Usage && err.contains("--body @FILE"), "{err}");
     }
 
     #[test]

@@ -263,6 +263,7 @@ mod tests {
             offer_cap: None,
             notice: None,
             floor: vec![],
+            kept: None,
             frozen: false,
         };
         let rate = Rate::new(10, 1).expect("a price");

@@ -368,6 +368,7 @@ mod tests {
             offer_cap: None,
             notice: None,
             floor: vec![],
+            kept: None,
             frozen: false,
         };
         let mut done = Done::default();

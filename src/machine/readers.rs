@@ -2,7 +2,8 @@
 //!
 //! Owns: that function, the sorts of readers, and the comparison of the two.
 //! Promises: a part is shown to whom it concerns and to nobody else. A part that names a holder's account is
-//! for that holder and for the brand of the account's unit; evidence is for the owner of the key that signed
+//! for that holder and for the brand of the account's unit, whatever else it says, such as that a sponsor's receipt was used;
+//! evidence is for the owner of the key that signed
 //! it, save a consent, which is the holder's and not the shop's, and a code, which is the holder's alone: it may say
 //! where somebody shops who pays nothing there.
 //! Refuses to know: how readers prove who they are. Public entries have no parts: they are everybody's.
@@ -145,7 +146,17 @@ fn signed(message: &HttpMessage, all: &mut Vec<Concerned>) -> Result<(), Malform
     Ok(())
 }
 
-fn effects(done: &Done, all: &mut Vec<Concerned>) {
+fn effects(done: &Done, to: &mut Vec<Concerned>) {
+    let mut all = vec![];
+    touched(done, &mut all);
+    // A balance is its holder's and its unit's brand's. What else is written down beside it opens it to nobody.
+    if all.iter().any(|one| matches!(one, Concerned::Account(_))) {
+        all.retain(|one| matches!(one, Concerned::Account(_) | Concerned::Unit(_) | Concerned::Operator));
+    }
+    to.append(&mut all);
+}
+
+fn touched(done: &Done, all: &mut Vec<Concerned>) {
     for leg in &done.legs {
         match &leg.place {
             Place::Holder(account) => all.push(Concerned::Account(*account)),

@@ -169,8 +169,8 @@ pub fn set_state(draft: &mut Draft, mut key: KeyRecord, state: KeyState) -> Resu
     draft.put(part, name, Some(Record::Key(key)))
 }
 
-/// Takes a budget, signed by the root of the key's brand; of another brand's key, by both roots. A higher serial replaces;
-/// what was issued counts on.
+/// Takes a budget, signed by the root of the key's brand; of another brand's key, by both roots. The next serial
+/// replaces the one in force; what was issued counts on.
 pub fn set_budget(draft: &mut Draft, asked: &Asked, claims: &KeyBudget) -> Result<(), Stop> {
     let brand = brand_root(draft, asked.kid)?;
     let key = draft.key(claims.key)?;
@@ -193,25 +193,26 @@ pub fn set_budget(draft: &mut Draft, asked: &Asked, claims: &KeyBudget) -> Resul
         return Err(Refused::about(Refusal::KeyOwner, claims.unit).into());
     }
     if let Some(have) = have
-        && (claims.serial <= have.serial
-            || claims.unit != have.unit
-            || claims.sponsored.is_some() != have.sponsored.is_some())
+        && (claims.unit != have.unit || claims.sponsored.is_some() != have.sponsored.is_some())
     {
         let about = if claims.unit != have.unit {
             format!(
                 "the key has a budget of {}, serial {}: a key has one, of one unit; certify another key for {}",
                 have.unit, have.serial, claims.unit
             )
-        } else if claims.sponsored.is_some() != have.sponsored.is_some() {
+        } else {
             format!(
                 "serial {} is in force, and {} sponsored: that does not change; a sponsored budget needs a key of its own",
                 have.serial,
                 if have.sponsored.is_some() { "is" } else { "is not" }
             )
-        } else {
-            format!("serial {} is in force", have.serial)
         };
         return Err(Refused::about(Refusal::SerialStale, about).into());
+    }
+    // Each by one: whoever may lower a budget alone could use up all serials otherwise, and nobody could close it.
+    let next = have.map_or(1, |have| have.serial.saturating_add(1));
+    if claims.serial != next {
+        return Err(Refused::about(Refusal::SerialStale, format!("the next serial is {next}")).into());
     }
     let budget = Budget {
         unit: claims.unit,

@@ -1,7 +1,7 @@
 //! Units: a brand defines its points and their public settings.
 
 use super::signer::{Asked, brand_root};
-use crate::book::{Draft, Expiry, Floor, Name, Notice, PartKey, Record, Stop, Unit};
+use crate::book::{Draft, Expiry, Floor, Kept, Name, Notice, PartKey, Record, Shared, Stop, Unit};
 use crate::sign::{optional_object, optional_objects};
 use crate::types::{Points, Refusal, Refused, UnitCode};
 use serde::{Deserialize, Serialize};
@@ -59,14 +59,15 @@ pub struct DefineUnit {
     #[serde(default)]
     #[schema(maximum = 366)]
     pub pending_days: u32,
-    /// Days that points given back after their date live on, at most 366.
+    /// Days that points given back after their date live on, at most 366. Once points were issued, fewer count after the
+    /// notice of a cut.
     #[serde(default)]
     #[schema(maximum = 366)]
     pub grace_days: u32,
     /// Most points ever issued.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub issue_cap: Option<Points>,
-    /// Fewest points in a payment.
+    /// Fewest points in a payment. Once points were issued, more count after the notice of a cut.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub min_spend: Option<Points>,
     /// Most points in which one shop's brand may offer bills in a minute, which is as long as an offer lives.
@@ -119,6 +120,26 @@ fn check_floor(draft: &mut Draft, unit: UnitCode, floor: &[Floor]) -> Result<(),
     Ok(())
 }
 
+/// What holds on for as long as a cut is announced, where these settings are worse for who has points of the unit: a
+/// higher minimum, fewer days of grace. Nobody could spend what is below it from one moment to the next.
+fn still_kept(draft: &mut Draft, have: &Unit, args: &DefineUnit) -> Result<Option<Kept>, Stop> {
+    let (least, grace) = (have.min_spend(draft.at), have.grace_days(draft.at));
+    let worse = args.min_spend > least || args.grace_days < grace;
+    if !worse || draft.total(&Name::Shared(args.unit, Shared::Issuance))? == 0 {
+        return Ok(None);
+    }
+    // What was announced already and is not made worse again begins when it was said to.
+    let announced = have.kept(draft.at).filter(|_| {
+        let again = args.min_spend > have.min_spend || args.grace_days < have.grace_days;
+        !again
+    });
+    let days = have.notice.unwrap_or(Notice::DEFAULT).cut_days;
+    let notice = draft.at.seconds().saturating_add(u64::from(days).saturating_mul(86_400));
+    let until = announced.map_or(notice, |kept| kept.until);
+    let kept = Kept { until, min_spend: least.min(args.min_spend), grace_days: grace.max(args.grace_days) };
+    Ok(Some(kept).filter(|kept| kept.until > draft.at.seconds()))
+}
+
 /// Creates a unit or changes its settings.
 pub fn define_unit(draft: &mut Draft, asked: &Asked, args: &DefineUnit) -> Result<(), Stop> {
     let brand = brand_root(draft, asked.kid)?;
@@ -143,6 +164,7 @@ pub fn define_unit(draft: &mut Draft, asked: &Asked, args: &DefineUnit) -> Resul
         return Err(invalid("notice: change_days, cut_days in order, at most 366"));
     }
     let mut frozen = false;
+    let mut kept = None;
     let mut next = 1;
     if let Some(have) = before.as_deref().and_then(Record::unit) {
         if have.brand != brand {
@@ -155,12 +177,13 @@ pub fn define_unit(draft: &mut Draft, asked: &Asked, args: &DefineUnit) -> Resul
         if notice.change_days < had.change_days || notice.cut_days < had.cut_days {
             return Err(invalid("notice: never shorter than before"));
         }
-        let kept = |had: &Floor| {
+        let promised = |had: &Floor| {
             floor.iter().any(|now| now.currency == had.currency && !had.rate.is_above(now.rate))
         };
-        if !have.floor.iter().all(kept) {
+        if !have.floor.iter().all(promised) {
             return Err(invalid("floor: never lower than before"));
         }
+        kept = still_kept(draft, have, args)?;
         frozen = have.frozen;
         next = have.version.saturating_add(1);
     }
@@ -180,6 +203,7 @@ pub fn define_unit(draft: &mut Draft, asked: &Asked, args: &DefineUnit) -> Resul
         offer_cap: args.offer_cap,
         notice: args.notice,
         floor,
+        kept,
         frozen,
     };
     draft.put(PartKey::Public, name, Some(Record::Unit(unit)))

@@ -191,8 +191,9 @@ pub(super) fn share_of(
     let price = price_now(draft, code, sale.currency)?;
     let rate = if unit.brand == *shop { price.home } else { price.till };
     let points = rate.points_ceil(sale.amount).ok_or(Refusal::AmountTooLarge)?;
-    if points.is_zero() || unit.min_spend.is_some_and(|least| points < least) {
-        let least = unit.min_spend.unwrap_or(Points::new(1).unwrap_or_default());
+    let least = unit.min_spend(draft.at);
+    if points.is_zero() || least.is_some_and(|least| points < least) {
+        let least = least.unwrap_or(Points::new(1).unwrap_or_default());
         return Err(Refused::about(Refusal::AmountTooSmall, format!("at least {least} {code}")).into());
     }
     let issuer = draft.brand(&unit.brand)?.participant.clone();

@@ -216,7 +216,7 @@ pub(super) fn step(draft: &mut Draft, id: PaymentId, payment: &mut Payment, what
                 join(&mut share.taken, lot);
             }
         } else if let Some(less) = had.minus(has) {
-            let grace = draft.unit(terms.unit)?.grace_days;
+            let grace = draft.unit(terms.unit)?.grace_days(draft.at);
             let back = give_back(&mut share, less);
             draft.restore(share.account, terms.unit, &back, grace)?;
         }
@@ -443,6 +443,7 @@ mod tests {
             offer_cap: None,
             notice: None,
             floor: vec![],
+            kept: None,
             frozen: false,
         }
     }

@@ -23,7 +23,7 @@ pub fn give_charged_back(
         return Err(Refusal::AmountTooLarge.into());
     };
     let mut share = (*draft.share(id, terms.unit)?).clone();
-    let grace = draft.unit(terms.unit)?.grace_days;
+    let grace = draft.unit(terms.unit)?.grace_days(draft.at);
     let back = give_back(&mut share, has.minus(had).unwrap_or(Points::ZERO));
     draft.restore(share.account, terms.unit, &back, grace)?;
     terms.restored = after;

@@ -9,8 +9,8 @@ use crate::network::{Asked, signer};
 use crate::prices::Backing;
 use crate::sign::{Award, HeldCaps, PointToken, Purpose};
 use crate::types::{
-    AccountId, Asset, BrandId, Fingerprint, Ident, Kid, Malformed, Money, Points, Refusal, Refused, Time,
-    UnitCode,
+    AccountId, Asset, BrandId, Date, Fingerprint, Ident, Kid, Malformed, Money, Points, Refusal, Refused,
+    Time, UnitCode,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -277,21 +277,36 @@ impl Issuer {
         }
     }
 
-    fn bucket(&self, award: &Award, happened: Time, at: Time) -> Result<Bucket, Refusal> {
+    fn bucket(&self, award: &Award, happened: Time, at: Time) -> Result<Bucket, Refused> {
         let offset = self.unit.offset;
         let day = award.business_date.unwrap_or_else(|| happened.date(offset));
         // East of Greenwich the last hours of 9999 belong to a year that no date can be written in.
         let last = Time::default().plus_seconds(u64::MAX).date(0);
         if day < Time::default().date(0) || day > last {
-            return Err(Refusal::OccurredAtOutOfWindow);
+            return Err(Refusal::OccurredAtOutOfWindow.into());
         }
-        let until = award.until.or_else(|| self.unit.expiry.until(day));
+        let policy = self.unit.expiry.until(day);
+        if self.sponsorship.is_some() {
+            // Of others' points a sponsor says neither that they are of a day to come nor that they live longer.
+            let latest = latest_day(at, offset);
+            if day > latest {
+                return Err(out_of_window(format!("business_date: {latest} at the latest")));
+            }
+            if let (Some(until), Some(policy)) = (award.until, policy)
+                && until > policy
+            {
+                return Err(out_of_window(format!(
+                    "until: {policy} at the latest, as the unit's expiry has it"
+                )));
+            }
+        }
+        let until = award.until.or(policy);
         let pending = self.unit.pending_days;
         let from = award.from.or_else(|| (pending > 0).then(|| day.plus_days(pending)));
         let from = from.filter(|from| *from > at.date(offset));
         let goodwill = award.reason.as_ref().is_some_and(|reason| reason.as_str() == "goodwill");
         let origin = match &self.sponsorship {
-            Some(_) => Origin::Sponsored,
+            Some(sponsorship) => Origin::Sponsored(sponsorship.key()),
             None if goodwill => Origin::Goodwill,
             None => Origin::Earned,
         };
@@ -335,6 +350,15 @@ impl Issuer {
             None => Ok(()),
         }
     }
+}
+
+/// The last day of which a sponsor's award may be at this instant: a till's clock may be ahead.
+pub fn latest_day(at: Time, offset: i16) -> Date {
+    at.plus_seconds(AHEAD).date(offset)
+}
+
+fn out_of_window(about: String) -> Refused {
+    Refused::about(Refusal::OccurredAtOutOfWindow, about)
 }
 
 /// What the awards of a held key are counted as.

@@ -7,7 +7,8 @@
 //! Refuses to know: why; the reason is a code that the holder reads.
 //!
 //! Points of one month and one origin cannot be told apart, so those of an award are any of its account's, up to what it
-//! gave; the last to be spent are taken first.
+//! gave; the last to be spent are taken first. What a sponsor's key awarded is of an origin of its own, so nobody gets money
+//! back for what another paid for.
 
 use super::sponsor;
 use crate::book::{Bucket, ClawedBack, Draft, Draw, Measure, Name, Origin, PartKey, Principal, Record, Stop};
@@ -30,7 +31,7 @@ pub struct ClawBack {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub till: Option<Ident>,
     /// The month in which they were earned, as the account's lots say it; needed if the award says neither its business date
-    /// nor when it happened, and of no other effect.
+    /// nor when it happened and is of the brand's own points, the same each time, and of no other effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub month: Option<Month>,
     /// How many, at most; all of them if absent. If fewer are unspent, those are taken.
@@ -83,14 +84,10 @@ impl Said {
         }
     }
 
-    /// The month of its lot.
-    fn month(&self, stated: Option<Month>, offset: i16) -> Result<Month, Refused> {
+    /// The month of its lot, if its text says it.
+    fn month(&self, offset: i16) -> Option<Month> {
         let happened = || self.award.occurred_at.and_then(Time::from_seconds).map(|at| at.date(offset));
-        let day = self.award.business_date.or_else(happened);
-        let month = day.map(Date::month).or(stated);
-        month.ok_or_else(|| {
-            Refused::about(Refusal::TokenPayload, "month: the award does not say when it happened")
-        })
+        self.award.business_date.or_else(happened).map(Date::month)
     }
 }
 
@@ -111,18 +108,26 @@ pub fn claw_back(draft: &mut Draft, asked: &Asked, args: &ClawBack) -> Result<()
     let id = AwardId { seq: used.0, part: used.1 };
     let unit = draft.account(said.award.sub)?.head.unit;
     let unit = draft.unit(unit)?;
-    let goodwill = said.award.reason.as_ref().is_some_and(|reason| reason.as_str() == "goodwill");
-    let origin = match goodwill {
-        _ if unit.brand != *brand => Origin::Sponsored,
-        true => Origin::Goodwill,
-        false => Origin::Earned,
-    };
     let before = draft.get(&Name::ClawedBack(id))?.as_deref().and_then(Record::clawed_back).cloned();
+    let goodwill = said.award.reason.as_ref().is_some_and(|reason| reason.as_str() == "goodwill");
+    let (origin, known) = match goodwill {
+        _ if unit.brand != *brand => {
+            // By which of the sponsor's keys and when is on record, so nothing of that is its word.
+            let paid = sponsor::of(draft, id)?;
+            (Origin::Sponsored(paid.key), Some(paid.at.date(unit.offset).month()))
+        }
+        true => (Origin::Goodwill, None),
+        false => (Origin::Earned, None),
+    };
+    let month = said.month(unit.offset).or(known).or(before.as_ref().map(|before| before.month));
+    let month = month.or(args.month).ok_or_else(|| {
+        Refused::about(Refusal::TokenPayload, "month: the award does not say when it happened")
+    })?;
     let back = ClawedBack {
         account: said.award.sub,
         awarded: said.award.amount,
         taken: before.map_or(Points::ZERO, |before| before.taken),
-        month: said.month(args.month, unit.offset)?,
+        month,
         origin,
         until: said.award.until,
         reason: args.reason.clone(),
@@ -160,13 +165,13 @@ pub fn take_back(
         let about = "none of the award's points are there any more: spent, held or past their date";
         return Err(Refused::about(Refusal::InsufficientPoints, about).into());
     }
-    let sponsored = back.origin == Origin::Sponsored;
+    let sponsored = matches!(back.origin, Origin::Sponsored(_));
     let taken = back.taken.plus(now).ok_or(Refusal::AmountTooLarge)?;
     let part = PartKey::Holder(back.account);
     let record = Record::ClawedBack(ClawedBack { taken, ..back });
     draft.put(part, Name::ClawedBack(id), Some(record))?;
     if sponsored {
-        sponsor::take_back(draft, AwardId { part: 0, ..id }, now)?;
+        sponsor::take_back(draft, id, now)?;
     }
     let subject: Ident = kid.to_string().parse().map_err(|_| Stop::Bug("a key's id is an id".into()))?;
     let draw = Draw {

@@ -11,7 +11,7 @@ mod batch;
 mod claw_back;
 mod sponsor;
 
-pub use award::{AwardLine, Verdict, issue, issue_exchanged, use_token};
+pub use award::{AwardLine, Verdict, issue, issue_exchanged, latest_day, use_token};
 pub use batch::{Batch, Lines, MAX_LINES, take_batch};
 pub use claw_back::{ClawBack, claw_back, take_back};
 pub use sponsor::put as put_sponsored;

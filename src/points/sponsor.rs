@@ -71,6 +71,11 @@ impl Sponsorship {
         Ok(Self { rate, terms, paid, so_far })
     }
 
+    /// The key that awards.
+    pub fn key(&self) -> Kid {
+        self.so_far.key
+    }
+
     /// The same with another award. Refused if its sponsor did not agree to pay that, or may not owe it.
     pub fn with(&self, draft: &mut Draft, award: Points) -> Result<Self, Stop> {
         let Sponsored { points, worth, debtor, creditor, currency, .. } = &self.so_far;
@@ -117,13 +122,18 @@ fn paid_so_far(kid: Kid, sponsor: &BrandId) -> Result<Name, Stop> {
     Ok(Name::Limit(sponsor.clone(), subject, Measure::Sponsored))
 }
 
+/// What is known of the entry with this award in it, which was sponsored.
+pub(super) fn of(draft: &mut Draft, award: AwardId) -> Result<Sponsored, Stop> {
+    let record = draft.get(&Name::Sponsored(AwardId { part: 0, ..award }))?;
+    let paid = record.as_deref().and_then(Record::sponsored).cloned();
+    paid.ok_or_else(|| Stop::Bug(format!("{award} is sponsored by nobody")))
+}
+
 /// So many more of an entry's sponsored points were taken back: their sponsor gets its share back.
-pub(super) fn take_back(draft: &mut Draft, id: AwardId, points: Points) -> Result<(), Stop> {
-    let record = draft.get(&Name::Sponsored(id))?;
-    let award = record.as_deref().and_then(Record::sponsored).cloned();
-    let mut award = award.ok_or_else(|| Stop::Bug(format!("{id} is sponsored by nobody")))?;
-    award.clawed_back = award.clawed_back.plus(points).ok_or(Refusal::AmountTooLarge)?;
-    put(draft, id, award)
+pub(super) fn take_back(draft: &mut Draft, award: AwardId, points: Points) -> Result<(), Stop> {
+    let mut paid = of(draft, award)?;
+    paid.clawed_back = paid.clawed_back.plus(points).ok_or(Refusal::AmountTooLarge)?;
+    put(draft, AwardId { part: 0, ..award }, paid)
 }
 
 /// The net and the tax of what changed since so much was taken back, if it is taxed: of all that was taken back the tax is

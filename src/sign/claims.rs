@@ -60,7 +60,7 @@ pub struct Award {
     /// A campaign's code.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub campaign: Option<Ident>,
-    /// The last day of these points; by the unit's policy if absent.
+    /// The last day of these points; by the unit's policy if absent, and not after that for a sponsor.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub until: Option<Date>,
     /// Their first day; by the unit's policy if absent.
@@ -185,7 +185,7 @@ pub struct AwardOrder {
     /// A campaign's code.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub campaign: Option<Ident>,
-    /// The last day of these points; by the unit's policy if absent.
+    /// The last day of these points; by the unit's policy if absent, and not after that for a sponsor.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub until: Option<Date>,
     /// Their first day; by the unit's policy if absent.
@@ -423,7 +423,7 @@ pub struct KeyBudget {
     pub key: Kid,
     /// The unit that it may issue.
     pub unit: UnitCode,
-    /// A higher serial replaces a lower one.
+    /// 1, then one more each time; the next replaces the one in force.
     pub serial: u64,
     /// Most points ever, over all serials.
     pub ceiling: Points,

@@ -181,7 +181,7 @@ refusals! {
     InstructionStage "instruction_stage" FixRequest true "The instruction's stage does not allow this step. The detail names the stage."
     DisputeInvalid "dispute_invalid" FixRequest true "The reason is none of the documented ones, its time has passed, or more is disputed than is owed and neither refunded nor charged back, or it was disputed for the same reason or three times before. The detail says which."
     DisputeStage "dispute_stage" FixRequest true "The dispute's stage does not allow this step now. The detail names the stage."
-    ComplaintInvalid "complaint_invalid" FixRequest true "The reason is none of the documented ones, or too many documents came along."
+    ComplaintInvalid "complaint_invalid" FixRequest true "The reason is none of the documented ones, too many documents came along, or as many complaints of the account as may be are open: withdraw one, or wait for an answer."
     ComplaintStage "complaint_stage" FixRequest true "The complaint's stage does not allow this step now. The detail names the stage."
     // Batches.
     BatchMismatch "batch_mismatch" FixRequest false "The lines do not match the count, total or root that the batch signs."

@@ -86,6 +86,7 @@ fn unit(code: &str, brand: &str, offset: i16) -> Effect {
         offer_cap: None,
         notice: None,
         floor: vec![],
+        kept: None,
         frozen: false,
     };
     let mut done = Done::default();

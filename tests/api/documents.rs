@@ -44,7 +44,12 @@ fn a_document_is_taken_from_who_brought_its_hash_and_read_by_both_sides() {
     let (analyst, root) = (hire(&server), &server.world.roots[0]);
     let letter = b"what was agreed";
     let hash = Hash::sha256(letter);
-    let args = FileDispute { evidence: vec![hash], ..over(id(&payment), "HARVEST", 100, "wrong_amount") };
+    // As large as may be, and with a signed request all the same.
+    let scan = vec![b'x'; MAX_DOCUMENT];
+    let args = FileDispute {
+        evidence: vec![hash, Hash::sha256(&scan)],
+        ..over(id(&payment), "HARVEST", 100, "wrong_amount")
+    };
     let seq = file(&server, harvest, "dispute.file", "/v1/disputes", &args);
     let matter = format!("dsp_{seq}.0");
     look(&server, harvest, &matter, hash).refused(404, "not_found");
@@ -69,6 +74,16 @@ fn a_document_is_taken_from_who_brought_its_hash_and_read_by_both_sides() {
     of("text/html", &b64(letter)).refused(400, "body_invalid");
     of("text/plain", "not base64url!").refused(400, "body_invalid");
     of("text/plain", &"A".repeat(MAX_DOCUMENT * 3 / 2)).refused(413, "body_too_large");
+    let kept = hand_in(&server, harvest, &matter, &scan).expect(201);
+    assert_eq!(kept["bytes"], MAX_DOCUMENT);
+    let shown = look(&server, kino, &matter, Hash::sha256(&scan)).expect(200);
+    assert_eq!(shown["content"], json!(b64(&scan)));
+    // What is signed is what arrives.
+    let body = json!({"media_type": "text/plain", "content": b64(&scan)});
+    let mut changed =
+        server.signed_post(harvest, &format!("/v1/documents/{matter}"), &server.fresh("odd"), &body);
+    changed.body.push(b' ');
+    server.ask(&changed).refused(401, "digest_mismatch");
     let kept = hand_in(&server, harvest, &matter, letter).expect(201);
     assert_eq!(kept, json!({"matter": matter, "sha256": hash, "bytes": 15}));
     assert_eq!(hand_in(&server, harvest, &matter, letter).expect(201), kept, "once more is the same");

@@ -129,7 +129,8 @@ impl House {
         self.ids += 1;
         let terms =
             SponsorTerms { currency: eur(), issue: rate(1_000, 1), ceiling: Some(money(9_000_000_000)) };
-        let serial = u64::from(self.ids);
+        let have = self.node.state.get(&Name::Budget(key.kid)).and_then(Record::budget);
+        let serial = have.map_or(1, |have| have.serial + 1);
         let budget = KeyBudget { sponsored: Some(terms), ..self.world.budget(key.kid, id(unit), serial) };
         let issuer = self.world.brands.iter().position(|one| one.id == self.world.brand_of(id(unit)).0.id);
         self.grant(brand, key, issuer.expect("a brand"), &budget, approve)

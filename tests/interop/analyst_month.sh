@@ -12,8 +12,10 @@ source "$(dirname "$0")/analyst.sh" "$@"
 NET=$(curl -sS --fail-with-body "$URL/v1/network" | field net)
 tallyhouse keys new "$MEMBER" --data "$WORK" > /dev/null
 pays() { # ISSUER, AMOUNT OF POINTS, SHOP, BILL
-    local brand=br_${1,,} shop=br_${3,,} key account till consent
-    tallyhouse keys budget "$brand" issuing --unit "$1" --serial 1000 --ceiling 1000000000 --hourly 100000000 \
+    local brand=br_${1,,} shop=br_${3,,} key serial account till consent
+    key=$(tallyhouse keys show "$brand" issuing --json --data "$DEMO" | field kid)
+    serial=$(sign GET "/v1/budgets/$key" "$brand/issuing" | field serial)
+    tallyhouse keys budget "$brand" issuing --unit "$1" --serial $((serial + 1)) --ceiling 1000000000 --hourly 100000000 \
         --until "$(date -u -d "$(now) + 365 days" +%F)" --net "$NET" --data "$DEMO" | jose /v1/budgets > /dev/null
     key=$(tallyhouse keys show "$MEMBER" --unit "$1" --data "$WORK" | tail -n 1)
     account=$(tallyhouse keys show "$MEMBER" --unit "$1" --data "$WORK" | grep -o 'ac_[0-9a-z]*')

@@ -30,7 +30,7 @@ fn theirs(bucket: &Bucket) -> (Option<u64>, Option<u64>, String, u8) {
         Origin::Goodwill => 1,
         Origin::Reinstated => 2,
         Origin::Exchanged => 3,
-        Origin::Sponsored => 9,
+        Origin::Sponsored(_) => 9,
     };
     (bucket.0.map(Date::number), bucket.1.map(Date::number), bucket.2.to_string(), origin)
 }

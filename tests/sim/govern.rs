@@ -224,7 +224,7 @@ impl<'w> Generator<'w> {
         let mut budget = self.world.budget(key.kid, unit, serial + 1);
         let now = self.seconds();
         match self.rng.below(16) {
-            0 => budget.serial = serial,
+            0 => budget.serial = serial + 2 * self.rng.below(2),
             1 => budget.unit = self.unit(),
             2 => budget.unit = Self::unknown_unit(),
             3 => {

@@ -49,6 +49,34 @@ pub struct MUnit {
     pub brand: BrandId,
     pub set: DefineUnit,
     pub frozen: bool,
+    /// Until when what else holds: the least of a payment, the days of grace.
+    pub kept: Option<(u64, u64, u32)>,
+}
+
+impl MUnit {
+    /// What is kept of these settings under new ones, once points were issued.
+    pub fn kept_by(&self, new: &DefineUnit, now: u64) -> Option<(u64, u64, u32)> {
+        let (least, grace) = self.terms(now);
+        let of = |set: &DefineUnit| (set.min_spend.map_or(0, |least| least.get()), set.grace_days);
+        let ((said, had), (wanted, days)) = (of(&self.set), of(new));
+        if wanted <= least && days >= grace {
+            return None;
+        }
+        let notice = self.set.notice.expect("set in this world").cut_days;
+        let until = match self.kept {
+            Some((until, ..)) if now < until && wanted <= said && days >= had => until,
+            _ => now + u64::from(notice) * 86_400,
+        };
+        Some((until, least.min(wanted), grace.max(days)))
+    }
+
+    /// Fewest points in a payment, and days of grace.
+    pub fn terms(&self, now: u64) -> (u64, u32) {
+        match self.kept {
+            Some((until, least, grace)) if now < until => (least, grace),
+            _ => (self.set.min_spend.map_or(0, |least| least.get()), self.set.grace_days),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

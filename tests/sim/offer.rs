@@ -192,7 +192,7 @@ impl Model {
             let (num, den) = parts(if home { price.home } else { price.till });
             let n = u128::from(share.amount.get());
             let need = most((n * den).div_ceil(num))?;
-            let least = self.units[&share.unit].set.min_spend.map_or(0, |least| u128::from(least.get()));
+            let least = u128::from(self.units[&share.unit].terms(self.seconds()).0);
             check(need > 0 && need >= least, Refusal::AmountTooSmall)?;
             let issuer = self.brands[&issuer].participant.clone();
             let (a, b) = parts(price.settle);

@@ -269,7 +269,7 @@ impl Model {
         let (num, den) = parts(if home { price.home } else { price.till });
         let points = most((n * den).div_ceil(num))?;
         check(points > 0, Refusal::AmountTooSmall)?;
-        let least = unit.set.min_spend.map_or(0, |least| u128::from(least.get()));
+        let least = u128::from(unit.terms(self.seconds()).0);
         check(points >= least, Refusal::AmountTooSmall)?;
         check(points <= most_points, Refusal::ConsentExceeded)?;
         let issuer = self.brands[&unit.brand].participant.clone();
@@ -426,7 +426,7 @@ impl Model {
 /// The last points taken come back first: to where they were, or, past their date, for the unit's grace
 /// once, or not at all.
 fn give_back(model: &mut Model, share: &mut MShare, mut n: u128) {
-    let (at, grace) = (model.now, Days::new(u64::from(model.units[&share.unit].set.grace_days)));
+    let (at, grace) = (model.now, Days::new(u64::from(model.units[&share.unit].terms(model.seconds()).1)));
     while n > 0 {
         let (pile, have) = share.taken.pop().expect("more was taken than is given back");
         let part = have.min(n);

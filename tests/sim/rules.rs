@@ -264,8 +264,10 @@ impl Model {
         check(matches!(key.purpose, Purpose::Issuing | Purpose::Till), Refusal::KeyPurpose)?;
         check(self.units.get(&args.unit).ok_or(Refusal::UnitUnknown)?.brand == brand, Refusal::KeyOwner)?;
         if let Some(have) = self.budgets.get(&args.key) {
-            check(args.serial > have.serial && args.unit == have.unit, Refusal::SerialStale)?;
+            check(args.unit == have.unit, Refusal::SerialStale)?;
         }
+        let next = self.budgets.get(&args.key).map_or(1, |have| have.serial + 1);
+        check(args.serial == next, Refusal::SerialStale)?;
         self.budgets.insert(args.key, args.clone());
         Ok(())
     }
@@ -284,7 +286,7 @@ impl Model {
         let days = args.pending_days <= 366 && args.grace_days <= 366;
         let offset = (-840..=840).contains(&args.offset);
         check(args.scale <= 4 && offset && expiry && days, Refusal::SettingInvalid)?;
-        let (mut next, mut frozen) = (1, false);
+        let (mut next, mut frozen, mut kept) = (1, false, None);
         if let Some(have) = self.units.get(&args.unit) {
             check(have.brand == brand, Refusal::AlreadyExists)?;
             let fixed = have.set.scale == args.scale && have.set.offset == args.offset;
@@ -292,9 +294,11 @@ impl Model {
             let notice = |set: &DefineUnit| set.notice.expect("set in this world");
             check(notice(args).cut_days >= notice(&have.set).cut_days, Refusal::SettingInvalid)?;
             (next, frozen) = (have.set.version + 1, have.frozen);
+            let issued = self.books.shared.get(&(args.unit, Shared::Issuance)).is_some_and(|sum| *sum != 0);
+            kept = if issued { have.kept_by(args, self.seconds()) } else { None };
         }
         check(args.version == next, Refusal::SerialStale)?;
-        self.units.insert(args.unit, MUnit { brand, set: args.clone(), frozen });
+        self.units.insert(args.unit, MUnit { brand, set: args.clone(), frozen, kept });
         Ok(())
     }
 

@@ -253,7 +253,7 @@ impl<'w> Generator<'w> {
             let rate = if home { price.home } else { price.till };
             let amount = rate.money_floor(points(spend)).unwrap_or_default().max(money(1));
             let need = rate.points_ceil(amount).unwrap_or_default().get();
-            let least = model.units[&unit].set.min_spend.map_or(0, |least| least.get());
+            let least = model.units[&unit].terms(model.seconds()).0;
             if need < least && self.rng.chance(90) {
                 continue;
             }

@@ -9,8 +9,8 @@ use tallyhouse::machine::{PartBody, Request};
 use tallyhouse::network::DefineUnit;
 use tallyhouse::points::ClawBack;
 use tallyhouse::prices::PublishTax;
-use tallyhouse::sign::Window;
-use tallyhouse::types::{Asset, ParticipantId, decode};
+use tallyhouse::sign::{PointToken, Window};
+use tallyhouse::types::{Asset, Date, MAX_INT, ParticipantId, decode};
 
 const DAY: u64 = 86_400;
 
@@ -56,6 +56,17 @@ fn each_of_both_lowers_it_alone_and_neither_raises_it() {
     ];
     let mut next = first.clone();
     next.serial = 2;
+    // A serial that leaves none for others is nobody's to take.
+    for serial in [3, MAX_INT] {
+        let skipped = KeyBudget { serial, ..next.clone() };
+        for by in [0, 1] {
+            assert_eq!(
+                code(house.grant(1, &key, by, &skipped, &[])),
+                Refusal::SerialStale,
+                "{serial} by {by}"
+            );
+        }
+    }
     for (at, change) in raised.into_iter().enumerate() {
         let mut wanted = next.clone();
         change(&mut wanted);
@@ -99,6 +110,43 @@ fn each_of_both_lowers_it_alone_and_neither_raises_it() {
     assert_eq!(code(house.grant(1, &key, 0, &reopened, &[])), Refusal::EvidenceMissing);
     house.grant(1, &key, 0, &reopened, &[1]).expect("opened again");
     assert_eq!(has(&house, "pa_harvest", "pa_kino"), 51 * 21);
+    verified(&house);
+}
+
+#[test]
+fn what_it_sponsors_lives_as_long_as_the_unit_says() {
+    let (mut house, key, holders) = scene(14);
+    house.sponsor(1, UNIT, &key, &[1]).expect("granted");
+    let policy = house.world.brands[0].units[0].expiry.clone();
+    let today = house.now.date(60);
+    let last = policy.until(today).expect("they expire");
+    let give = |house: &mut House, until: Option<Date>, day: Option<Date>| {
+        let (cid, now) = (house.cid(), house.now);
+        let token = house.world.token(&house.world.brands[1], id(UNIT), &cid, holders[0], 5, now);
+        let token = PointToken { until, business_date: day, ..token };
+        house.send(house.world.issue(&key, &token)).map(drop).map_err(|no| no.code)
+    };
+    let never: Date = "9999-12-31".parse().expect("a day");
+    for (until, day) in [
+        (Some(never), None),
+        (Some(last.plus_days(1)), None),
+        (None, Some(today.plus_days(1))),
+        (None, Some(never)),
+        (Some(last), Some(never)),
+    ] {
+        assert_eq!(give(&mut house, until, day), Err(Refusal::OccurredAtOutOfWindow), "{until:?} {day:?}");
+    }
+    let before = today.plus_months(1);
+    for (until, day) in
+        [(Some(last), None), (Some(before), None), (None, Some(today)), (Some(last), Some(today))]
+    {
+        assert_eq!(give(&mut house, until, day), Ok(()), "{until:?} {day:?}");
+    }
+    // Of its own points a brand says what it likes.
+    let (cid, now) = (house.cid(), house.now);
+    let own = house.world.token(&house.world.brands[0], id(UNIT), &cid, holders[0], 5, now);
+    let own = PointToken { until: Some(never), ..own };
+    house.send(house.world.issue(&house.world.brands[0].issuing[0], &own)).expect("awarded");
     verified(&house);
 }
 

@@ -7,7 +7,7 @@ use super::scene::Scene;
 use crate::book::{Account, Bucket, Budget, ClawedBack, Measure, Name, Origin, Principal, Record, Shared};
 use crate::log;
 use crate::network::{Asked, is_active};
-use crate::points::{Batch, Lines, Verdict};
+use crate::points::{Batch, Lines, Verdict, latest_day};
 use crate::sign::{Award, OnLineError, PointBatch, PointToken, Purpose, read_object};
 use crate::types::{
     AccountId, BrandId, Date, Fingerprint, Hash, Ident, Kid, MAX_INT, Points, Time, UnitCode,
@@ -99,11 +99,14 @@ impl Terms {
     /// Points of a lot that grew.
     fn of(scene: &Scene, bucket: &Bucket, offset: i16) -> Self {
         let goodwill = bucket.3 == Origin::Goodwill;
+        // As late in its month as a sponsor's may be: that is when the longest lives are allowed.
+        let (last, latest) = (bucket.2.first_day().end_of_block(1), latest_day(scene.at, offset));
+        let day = if latest.month() == bucket.2 { latest } else { last };
         Self {
             until: bucket.0,
             // A first day that has come is as good as none.
             from: Some(bucket.1.unwrap_or_else(|| scene.at.date(offset))),
-            day: format!("{}-01", bucket.2).parse().ok(),
+            day: Some(day),
             reason: goodwill.then(|| "goodwill".parse().ok()).flatten(),
         }
     }

@@ -26,7 +26,7 @@ use std::fmt;
 
 /// The tag of our signatures: what a proxy signs on the way has another and is left alone.
 pub const TAG: &str = "tallyhouse-v1";
-/// The longest body that can be signed, in bytes: it has to fit into the log.
+/// The longest signed body, in bytes, of a request that is kept as evidence: it has to fit into the log.
 pub const MAX_BODY: usize = 4096;
 /// How far ahead of the reader's clock `created` may be, in seconds.
 pub const AHEAD: u64 = 30;
@@ -160,8 +160,8 @@ impl HttpMessage {
         signature_base(&covered, &self.signature_input)
     }
 
-    /// What must hold of the fields themselves.
-    fn check(&self) -> Result<(), Refused> {
+    /// What must hold of the fields themselves, the body being this long at most.
+    fn check(&self, longest: usize) -> Result<(), Refused> {
         let wrong = |about: String| Err(Refused::about(Refusal::SignatureMalformed, about));
         if !(1..=16).contains(&self.method.len()) || !self.method.bytes().all(|b| b.is_ascii_uppercase()) {
             return wrong("@method: capital letters".into());
@@ -187,11 +187,9 @@ impl HttpMessage {
             }
         }
         match (&self.body, &self.content_type) {
-            (Some(body), _) if body.len() > MAX_BODY => {
-                return Err(Refused::about(
-                    Refusal::TooLarge,
-                    format!("at most {MAX_BODY} bytes are signed"),
-                ));
+            (Some(body), _) if body.len() > longest => {
+                let about = format!("a body of at most {longest} bytes is signed here");
+                return Err(Refused::about(Refusal::TooLarge, about));
             }
             (Some(body), _) if body.is_empty() => return wrong("body: empty, so there is none".into()),
             (Some(_), None) => return wrong("content-type: missing, and there is a body".into()),
@@ -242,7 +240,12 @@ impl HttpSigned {
     /// Takes a message apart. Refusals: `signature_malformed`, `signature_coverage`, `too_large`, and
     /// `signature_stale` for one that wants to count for too long.
     pub fn parse(message: HttpMessage) -> Result<Self, Refused> {
-        message.check()?;
+        Self::parse_within(message, MAX_BODY)
+    }
+
+    /// [`HttpSigned::parse`] for a request that the log does not keep: its body may have this many bytes.
+    pub fn parse_within(message: HttpMessage, longest: usize) -> Result<Self, Refused> {
+        message.check(longest)?;
         let input = Input::parse(&message.signature_input)?;
         let wanted: Vec<(&str, String)> = message.covers().collect();
         let all = || wanted.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");

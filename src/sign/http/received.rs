@@ -1,7 +1,7 @@
 //! A request as it arrived: finds our signature among those that it carries.
 
 use super::input::malformed;
-use super::{HttpMessage, HttpSigned, TAG};
+use super::{HttpMessage, HttpSigned, MAX_BODY, TAG};
 use crate::types::{Refusal, Refused, b64};
 use sfv::{Dictionary, ListEntry, Parser};
 use sha2::{Digest, Sha256};
@@ -33,6 +33,11 @@ impl HttpFields<'_> {
     /// The signed message among these fields, its coverage and the digest of its body checked; not its
     /// signature, and not its time.
     pub fn read(&self) -> Result<HttpSigned, Refused> {
+        self.read_within(MAX_BODY)
+    }
+
+    /// [`HttpFields::read`] for a request that the log does not keep: its body may have this many bytes.
+    pub fn read_within(&self, longest: usize) -> Result<HttpSigned, Refused> {
         let (label, input) = ours(self.signature_input)?;
         let signature = signature_of(self.signature, label)?;
         let body = match self.body {
@@ -50,7 +55,7 @@ impl HttpFields<'_> {
             body: body.map(str::to_owned),
             authorization: field(self.authorization),
         };
-        let signed = HttpSigned::parse(message)?;
+        let signed = HttpSigned::parse_within(message, longest)?;
         let Some(body) = body else { return Ok(signed) };
         match self.content_digest.map(str::trim) {
             Some(given) if given == content_digest(body.as_bytes()) => Ok(signed),
