@@ -91,6 +91,7 @@ impl Log {
             offer_cap: None,
             notice: None,
             floor: vec![],
+            kept: None,
             frozen: false,
         };
         let mut done = Done::default();
