@@ -153,8 +153,6 @@ impl Role {
                 DocumentsRead,
                 BudgetsRead,
                 KeysWrite,
-                // Bank details of the house and of those who have no brand.
-                TermsWrite,
                 FreezesWrite,
                 NetworkOperate,
                 ApplicationsRead,
@@ -175,6 +173,8 @@ impl Role {
                 DisputesWrite,
                 DocumentsRead,
                 BudgetsRead,
+                // Bank details of the house and of those who have no brand.
+                TermsWrite,
             ],
             Self::BrandAdmin => &[
                 AccountsRead,

@@ -129,8 +129,8 @@ fn a_budget_that_does_not_fit_says_what_would() {
     assert!(above(101).contains("may issue 100 in an hour: no hour is long enough"), "{}", above(101));
     assert_eq!(
         detail(&set(&of(harvest(), 2)).refused(409, "serial_stale")),
-        "serial 2 is in force",
-        "the next is taken"
+        "the next serial is 3",
+        "each is taken once"
     );
     // A key has a budget of one unit, whatever the number.
     let (kino, at) = server.world.brand_of(id("KINO"));

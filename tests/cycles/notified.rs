@@ -149,7 +149,7 @@ fn what_is_on_the_account_is_compared_with_what_must_be_there() {
     house.ask("cycle.move", &step(cycle, Move::Settle)).expect("settled");
     assert_eq!(sums(&house), (0, 0, false));
     // Cover is there for whoever left it, also when it is withdrawn, until its order left.
-    house.agreed("funding.set", &funding("pa_kino", None)).expect("set");
+    house.fund("pa_kino", None, 0).expect("set");
     house.top_up("pa_kino", None, 5_000).expect("brought");
     assert_eq!(sums(&house), (5_000, 5_000, false));
     house.withdraw("pa_kino", None, 2_000).expect("withdrawn");
