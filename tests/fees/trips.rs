@@ -249,9 +249,10 @@ fn trips_through_the_exchange_never_create_value() {
         })
         .sum();
     assert_eq!(sum, 0);
-    let enough = wanted / 10;
+    // Most trips end early: nothing is left of them after a fee, or there is no way on.
     assert!(
-        hops > wanted / 2 && home > enough && paused > 0 && fees_paid > 0,
+        hops > wanted / 3 && home > wanted / 12 && paused > 0 && fees_paid > 0,
         "{hops} {home} {paused} {fees_paid}"
     );
+    println!("{wanted} trips: {hops} hops, {home} of them home again, {paused} with no way on");
 }
