@@ -151,7 +151,10 @@ impl Why {
                  make it cover (cover.move)"
             }
             Self::WrongWay => "ask the bank: the money moved against the instruction",
-            Self::ReturnTooLarge => "ask the bank: more came back than was paid",
+            Self::ReturnTooLarge => {
+                "ask the bank: more came back than was paid; two people say of each part what it was (line.assign): of the \
+                 payment, or of a line that brought too much"
+            }
             Self::Altered => "ask the bank: the same entry came with another amount",
             Self::OtherAccount => "import the settlement account's own statement",
             Self::Gap => "import the statements in between first",

@@ -124,6 +124,36 @@ fn more_than_was_asked_for_pays_what_is_open_and_the_rest_is_somebodys_in_the_en
 }
 
 #[test]
+fn a_payment_that_was_too_large_comes_back_as_a_whole() {
+    let mut house = House::new(175, true);
+    trade(&mut house);
+    let cycle = house.seal();
+    house.approve(cycle);
+    house.pay_in(cycle);
+    let kino = house.instructions(cycle)[&id::<ParticipantId>("pa_kino")].0;
+    let much = StatementLine { pays: Some(money(19_000)), ..house.booked(kino, 19_600) };
+    house.statement(vec![much]);
+    let place = newest(&house, 0);
+    let gone = came(&mut house, Way::Out, 19_600);
+    let of = |amount| AssignLine { amount: Some(money(amount)), ..AssignLine::bare(eur(), gone.clone()) };
+    let all = AssignLine { instruction: Some(kino), ..of(19_600) };
+    assert_eq!(code(house.agreed("line.assign", &all)), Refusal::LineInvalid, "more than was paid");
+    house
+        .agreed("line.assign", &AssignLine { returns: Some(place), ..of(600) })
+        .expect("of what was too much");
+    house
+        .agreed("line.assign", &AssignLine { instruction: Some(kino), ..of(19_000) })
+        .expect("of the payment");
+    let (one, closing) = (house.instruction(kino), house.closing(cycle));
+    let at = instruction_stage(&one, &closing, house.now.seconds());
+    assert_eq!((one.confirmed, at), (money(0), InstructionStage::Returned));
+    let one = holding(&house);
+    assert_eq!((one.balance, one.must, one.short), (0, 0, false));
+    conserved(&house);
+    verified(&house);
+}
+
+#[test]
 fn what_the_bank_charges_the_operator_bears_until_it_brings_it() {
     let mut house = House::new(172, true);
     house.set_funding(&funding("pa_kino", None)).expect("set");
