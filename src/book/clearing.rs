@@ -350,7 +350,7 @@ pub enum Exception {
     Altered,
     /// The direction or the currency is another.
     Mismatch,
-    /// More than the instruction is for.
+    /// More than is open of the instruction: all of it, or the rest of a line that says how much of it pays.
     TooMuch,
     /// The instruction is not to be paid now.
     NotOpen,

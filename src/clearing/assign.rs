@@ -5,7 +5,8 @@
 //! Promises: a line, and each part of it, is somebody's once: an instruction's, cover, the other half of money that came and
 //! went back, what was withdrawn, the bank's charge, the operator's own. An instruction takes such a line as it takes one that
 //! named it. Lines that take each other back are of opposite ways, and change nothing else; a withdrawal leaves by one line.
-//! What the bank charges the operator bears, until it brings it. It takes no more back than it has there.
+//! What the bank charges the operator bears, until it brings it. It takes no more back than it has there, and nothing that
+//! came for an instruction of somebody else's.
 //! Refuses to know: who was asked, and what the bank's formats say.
 
 use super::cover::LinePlace;
@@ -174,7 +175,13 @@ fn of_operator(
     amount: Money,
     what: OperatorLine,
 ) -> Result<Assigned, Stop> {
-    operators_own(draft)?;
+    let operator = operators_own(draft)?;
+    if let Some(id) = line.instruction
+        && let Some(payer) = draft.get(&Name::Instruction(id))?.as_deref().and_then(Record::instruction)
+        && payer.participant != operator
+    {
+        return invalid(format!("operator: it names {id}, which is {}'s", payer.participant));
+    }
     if line.booking != Booking::Booked {
         return invalid("operator: money that moved, and not a payment that came back");
     }

@@ -99,6 +99,13 @@ fn more_than_was_asked_for_pays_what_is_open_and_the_rest_is_somebodys_in_the_en
     let gone = came(&mut house, Way::Out, 400);
     let back =
         |amount| AssignLine { amount, returns: Some(place.clone()), ..AssignLine::bare(eur(), gone.clone()) };
+    // What came for kino's instruction is not the operator's.
+    for what in [OperatorLine::Own, OperatorLine::Charge] {
+        assert_eq!(
+            code(house.agreed("line.assign", &of_operator(place.clone(), what))),
+            Refusal::LineInvalid
+        );
+    }
     // It is said how much of it went back.
     assert_eq!(code(house.agreed("line.assign", &back(None))), Refusal::LineInvalid);
     assert_eq!(code(house.agreed("line.assign", &back(Some(money(400))))), Refusal::LineInvalid);
