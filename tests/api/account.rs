@@ -44,7 +44,7 @@ fn a_payment_that_is_too_large_pays_what_is_open_and_the_rest_goes_back() {
         "{after}"
     );
     let shown = office.get("/v1/bank-statements/EUR/IN").expect(200);
-    let parts = shown["assigned"].as_array().expect("parts").clone();
+    let parts = shown["facts"]["assigned"].as_array().expect("parts").clone();
     assert_eq!(parts.len(), 2, "{shown}");
     assert_eq!((&parts[0]["amount"], &parts[1]["amount"]), (&json!(due[0] * 100), &json!(25_000)), "{shown}");
 }
