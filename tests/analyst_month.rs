@@ -74,6 +74,7 @@ fn a_cycle_is_closed_step_by_step_with_curl() {
         "sealed: cycle ",
         "version 1 at entry ",
         "pa_harvest objects to 2.00",
+        "accepted by two",
         "version 2 is in review",
         "before that it was cycle_open_work",
         "1 matched, 0 counted before, 0 for a person",
@@ -83,6 +84,7 @@ fn a_cycle_is_closed_step_by_step_with_curl() {
         "a shortfall is refused with cycle_stage",
         "the same to the byte",
         "1 matched, 0 counted before, 1 for a person",
+        "no line in USD is nobody's",
         "is settled",
     ] {
         assert!(steps.contains(told), "{told}: {steps}");

@@ -8,6 +8,8 @@ mod common;
 
 #[path = "api/access.rs"]
 mod access;
+#[path = "api/account.rs"]
+mod account;
 #[path = "api/accounting.rs"]
 mod accounting;
 #[path = "api/answers.rs"]

@@ -5,6 +5,8 @@
 //! Promises: after every history, taking over and deciding again give the same state.
 //! Refuses to know: disks and HTTP.
 
+#[path = "cycles/account.rs"]
+mod account;
 mod common;
 #[path = "cycles/notified.rs"]
 mod notified;

@@ -13,7 +13,7 @@ use common::node::{How, Replay};
 use common::tour::Tour;
 use common::world::{id, money};
 use std::collections::BTreeMap;
-use tallyhouse::book::{Booking, Name, Record, StatementLine, Way};
+use tallyhouse::book::{Booking, CoverChange, Name, Record, StatementLine, Way};
 use tallyhouse::clearing::{Books, InstructionStep, Move, MoveCycle, exposures};
 use tallyhouse::formats::{Balances, Chart, Cut, Ledger, write_journal_csv};
 use tallyhouse::log::{Envelope, Slot};
@@ -59,6 +59,27 @@ fn unsettled(books: &Books, who: &ParticipantId, currency: Currency, position: i
         }
     }
     position + newest.unwrap_or(0)
+}
+
+/// What the newest statement says is on the house's account, with what was told early and less what was withdrawn and has
+/// not left.
+fn at_the_bank(books: &Books) -> i64 {
+    let of = |record: &Record| match record {
+        Record::Bank(bank) => bank.balance.signed(),
+        Record::Told(told) if told.line.way == Way::In => told.line.amount.signed(),
+        Record::Told(told) => -told.line.amount.signed(),
+        Record::CoverStep(step) if step.change == CoverChange::Withdrawn && step.line.is_none() => {
+            -step.amount.signed()
+        }
+        _ => 0,
+    };
+    let in_euro = |name: &Name| match name {
+        Name::Bank(currency) | Name::Told(currency, _) | Name::CoverStep(_, currency, _) => {
+            *currency == eur()
+        }
+        _ => false,
+    };
+    books.0.iter().filter(|(name, _)| in_euro(name)).map(|(_, record)| of(record)).sum()
 }
 
 /// Reads a log into journals; after each entry the network's is what the house says, at the end each participant's own is
@@ -117,6 +138,8 @@ fn compare(entries: &[Sealed]) -> Balances {
                 assert_eq!(has, -reserve.held.signed(), "entry {seq}: {unit}");
             }
         }
+        let bank = below(balances, "Assets:Bank:House:", eur());
+        assert_eq!(bank, at_the_bank(&books), "entry {seq} ({}): the house's bank", event.kind);
         // Nothing comes from nowhere, pair by pair and in all.
         let all: i64 = balances.iter().filter(|((_, of), _)| of == "EUR").map(|(_, amount)| amount).sum();
         assert_eq!(

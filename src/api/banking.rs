@@ -10,7 +10,9 @@ use super::service::Service;
 use super::wallets::vault_problem;
 use super::write::{Done, Incoming};
 use crate::banking;
-use crate::banking::{CycleReport, Desk, Paid, StatementRead, StatusRead, read_statements, read_status};
+use crate::banking::{
+    CycleReport, Desk, ForDay, Paid, StatementRead, StatusRead, read_statements, read_status,
+};
 use crate::book::{DetailsVersion, Name, Record};
 use crate::clearing::{ConfirmDetails, SaltedDetails, SetDetails};
 use crate::formats::PayInNotice;
@@ -167,7 +169,8 @@ pub struct OrdersShown {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct WhichFile {
-    /// The day on which the bank carries it out; when payers would be late if absent.
+    /// The day on which the bank carries it out; if absent, when payers would be late, or the next business day once that has
+    /// passed, and for a file that was approved its own day.
     on: Option<Date>,
     /// A payment of the cycle that was issued again: it leaves in a file of its own.
     instruction: Option<InstructionId>,
@@ -216,9 +219,10 @@ pub async fn orders(
     let service = service(&request)?;
     service.wait_for(min_seq(request.headers())?).await?;
     let (seq, WhichFile { on, instruction }) = (shown(&service), query.into_inner());
+    let day = ForDay { on, today: service.log_time()?.date(0) };
     let made = web::block(move || match instruction {
-        Some(id) => desk(&service).again(id, on),
-        None => desk(&service).pay_outs(cycle, currency, on),
+        Some(id) => desk(&service).again(id, day),
+        None => desk(&service).pay_outs(cycle, currency, day),
     });
     let prepared = made.await.map_err(Problem::fault)??;
     let wants_file = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());

@@ -44,7 +44,8 @@ pub async fn import(incoming: Incoming) -> Result<HttpResponse, Problem> {
 
 /// Accept a bank statement
 ///
-/// By another person than who imported it. A line that fits no instruction is an exception and changes nothing.
+/// By another person than who imported it. A line that fits no instruction is an exception and changes nothing; of one that
+/// brings more than is open of its instruction (`pays`) the rest is nobody's.
 #[utoipa::path(post, path = "/v1/bank-statements/acceptances", tag = "clearing", operation_id = "acceptStatement",
     request_body = AcceptStatement,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
@@ -54,9 +55,12 @@ pub async fn accept(incoming: Incoming) -> Result<HttpResponse, Problem> {
 
 /// Say what a line of a bank statement was about
 ///
-/// A line that fitted nothing when its statement was accepted: it paid an instruction, or it took back another such line,
-/// money that was nobody's and went back to whoever sent it. Signed by an analyst, approved by two of the operator's
-/// approvers: send it as `application/jose`, which `tallyhouse sign` prints with `--approve` for each of them.
+/// A line that fitted nothing when its statement was accepted, or a part of it (`amount`): it paid an `instruction`, or took a
+/// payment of it back; it took back another such line (`returns`), money that was nobody's, or too much of a payment, and went
+/// back to whoever sent it; by it left what was taken back of cover (`withdrawal`); it was the bank's `charge`, which the
+/// operator's participant bears, or money of that participant's `own`, brought for what it bears (`operator`). Signed by an
+/// analyst, approved by two of the operator's approvers: send it as `application/jose`, which `tallyhouse sign` prints with
+/// `--approve` for each of them. What becomes cover or a reserve is `POST /v1/cover`.
 #[utoipa::path(post, path = "/v1/bank-statements/assignments", tag = "clearing", operation_id = "assignLine",
     request_body = AssignLine,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]

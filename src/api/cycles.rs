@@ -142,7 +142,9 @@ pub async fn object(incoming: Incoming) -> Result<HttpResponse, Problem> {
 
 /// Answer an objection
 ///
-/// By an analyst: `accepted`, its obligations go on to the open cycle and this one is computed again, or `rejected`.
+/// By an analyst: `rejected`, or `accepted`: its obligations go on to the open cycle and this one is computed again. To accept
+/// takes the approvals of two of the operator's approvers, since the creditor is paid later: send it as `application/jose`,
+/// which `tallyhouse sign` prints with `--approve` for each of them.
 #[utoipa::path(post, path = "/v1/objections/answers", tag = "clearing", operation_id = "answerObjection",
     request_body = AnswerObjection,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]

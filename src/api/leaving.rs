@@ -9,7 +9,7 @@
 use super::banking::desk;
 use super::problem::{Code, Problem};
 use super::service::Service;
-use crate::banking::{Desk, Prepared};
+use crate::banking::{Desk, ForDay, Prepared};
 use crate::book::{Name, Record, Way};
 use crate::clearing::{InstructionStage, InstructionStep, Move, Stage, instruction_stage, side, stage};
 use crate::machine::Body;
@@ -55,12 +55,13 @@ impl Leaving {
             return Ok(());
         }
         let desk = desk(service);
-        let usual = self.made(&desk, None)?;
+        let today = service.log_time()?.date(0);
+        let usual = self.made(&desk, ForDay { on: None, today })?;
         if usual.sha256 == self.file {
             return Ok(());
         }
-        for day in days(usual.on, service.log_time()?.date(0)) {
-            if self.made(&desk, Some(day))?.sha256 == self.file {
+        for day in days(usual.on, today) {
+            if self.made(&desk, ForDay { on: Some(day), today })?.sha256 == self.file {
                 return Ok(());
             }
         }
@@ -98,10 +99,10 @@ impl Leaving {
         })
     }
 
-    fn made(&self, desk: &Desk<'_>, on: Option<Date>) -> Result<Prepared, Problem> {
+    fn made(&self, desk: &Desk<'_>, day: ForDay) -> Result<Prepared, Problem> {
         Ok(match self.of {
-            Of::Cycle(cycle, currency) => desk.pay_outs(cycle, currency, on)?,
-            Of::Again(id) => desk.again(id, on)?,
+            Of::Cycle(cycle, currency) => desk.pay_outs(cycle, currency, day)?,
+            Of::Again(id) => desk.again(id, day)?,
         })
     }
 

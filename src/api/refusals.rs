@@ -327,7 +327,7 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
             &[CycleUnknown, BrandUnknown, PaymentUnknown, AmountTooLarge, CycleStage, ObjectionInvalid]
         }
         Kind::ObjectionAnswered => {
-            &[CycleUnknown, ObjectionUnknown, AmountTooLarge, CycleStage, ObjectionInvalid]
+            &[CycleUnknown, ObjectionUnknown, AmountTooLarge, CycleStage, PeopleMissing, ObjectionInvalid]
         }
         Kind::StatementImported => &[AlreadyExists, SettingInvalid, StatementInvalid],
         Kind::StatementAccepted => &[StatementUnknown, AmountTooLarge, PeopleMissing, StatementInvalid],
@@ -357,9 +357,14 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
         Kind::DueClaimed => {
             &[BrandUnknown, InstructionUnknown, AlreadyExists, SettingInvalid, CycleOpenWork, PeopleMissing]
         }
-        Kind::LineAssigned => {
-            &[InstructionUnknown, StatementUnknown, AmountTooLarge, PeopleMissing, LineInvalid]
-        }
+        Kind::LineAssigned => &[
+            ParticipantUnknown,
+            InstructionUnknown,
+            StatementUnknown,
+            AmountTooLarge,
+            PeopleMissing,
+            LineInvalid,
+        ],
         Kind::ScheduleSet | Kind::PeriodClosed => &[SerialStale, SettingInvalid, PeopleMissing],
         Kind::FundingSet => {
             &[ParticipantUnknown, SerialStale, SettingInvalid, ExposureExceeded, PeopleMissing]

@@ -81,9 +81,13 @@ impl Notes {
                 Some(network) => network.told(one.currency, amount),
                 None => amount.to_string(),
             };
+            let borne = match one.borne {
+                1.. => format!("; the operator bears {} and has not brought it", told(one.borne)),
+                _ => String::new(),
+            };
             self.said.push(format!(
                 "the settlement account in {} has {} by its newest accepted statement, and {} must be there: covers, \
-                 fund, reserves, cycles under way and what is nobody's",
+                 fund, reserves, cycles under way and what is nobody's{borne}",
                 one.currency,
                 told(one.balance),
                 told(one.must)

@@ -21,7 +21,7 @@ pub use accounts::Accounts;
 pub use behind::{Effect, effects, owed};
 pub use nobodys::Nobodys;
 pub use open::OpenInstructions;
-pub use orders::{Desk, Orders, Paid, Prepared};
+pub use orders::{Desk, ForDay, Orders, Paid, Prepared};
 pub use preview::{NextSetOff, NextStep, next_step};
 pub use report::{CycleReport, ReportLine, ReportSide};
 pub use said::{Said, StatementRead, StatusRead, Unmatched, read_statements, read_status};

@@ -1,7 +1,7 @@
 //! Lines of accepted statements that are nobody's still.
 //!
 //! Owns: which they are, and what each may be about.
-//! Promises: a line is here until two people said what it was about, or all of it became cover.
+//! Promises: a line is here until two people said what all of it was about, or made it cover.
 //! Refuses to know: who says so.
 
 use super::{Desk, Fault};
@@ -70,12 +70,8 @@ fn of_statement(
     statement: &Statement,
     fits: &dyn Fn(Way, Money) -> Vec<InstructionId>,
 ) -> Vec<Nobodys> {
-    let left = |number: u16, amount: Money| {
-        let used = statement.covers.iter().find(|(line, _)| *line == number).map(|(_, used)| *used);
-        amount.minus(used.unwrap_or_default()).filter(|left| !left.is_zero())
-    };
     let one = |(line, of): (u16, &crate::book::StatementLine)| {
-        let (why, amount) = (statement.unmatched(line)?, left(line, of.amount)?);
+        let (why, amount) = (statement.unmatched(line)?, statement.left(line));
         let (statement, entry, way) = (id.clone(), of.entry.clone(), of.way);
         let names = of.instruction;
         Some(Nobodys { statement, line, entry, way, amount, why, names, candidates: fits(way, amount) })

@@ -9,16 +9,27 @@ use super::{Accounts, Fault};
 use crate::book::{Closing, Instruction, Line, Name, Record, Way};
 use crate::clearing::{BankDetails, DebitScheme, stage};
 use crate::formats::{
-    Batch, FileOf, Ordered, PayInNotice, last_day, pay_out_day, write_pain001, write_pain008,
+    Batch, FileOf, Ordered, PayInNotice, debit_day, last_day, pay_out_day, write_pain001, write_pain008,
 };
 use crate::machine::{CurrencySetting, Genesis};
 use crate::store::Read;
-use crate::types::{Currency, Date, Hash, InstructionId, Money, ParticipantId};
+use crate::types::{Currency, Date, Hash, InstructionId, Money, ParticipantId, Time};
 use crate::vault::Vault;
 use serde::Serialize;
 
 /// Most lines of a cycle.
 const MOST_LINES: usize = 10_001;
+/// For how many days after the earliest, and around today, an approved file's day is looked for.
+const MOST_DAYS: u32 = 92;
+
+/// For which day a file is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ForDay {
+    /// The day on which the bank carries it out, if somebody says so; else the usual one, or that for which it was approved.
+    pub on: Option<Date>,
+    /// The log's day: no file is made for a day that has passed, unless it was approved then.
+    pub today: Date,
+}
 
 /// What stands behind every file: log, vault, the house's accounts.
 pub struct Desk<'a> {
@@ -223,8 +234,8 @@ impl Desk<'_> {
         Ok((ordered, paid))
     }
 
-    /// The file of a cycle's pay-outs (pain.001). `on`: the day on which the bank carries it out, if not the usual one.
-    pub fn pay_outs(&self, cycle: u64, currency: Currency, on: Option<Date>) -> Result<Prepared, Fault> {
+    /// The file of a cycle's pay-outs (pain.001).
+    pub fn pay_outs(&self, cycle: u64, currency: Currency, day: ForDay) -> Result<Prepared, Fault> {
         let closing = self.closing(cycle)?;
         let batch = self.batch(cycle, &closing, currency)?;
         let mut all = self.instructions(cycle, currency, true)?;
@@ -233,15 +244,47 @@ impl Desk<'_> {
         if all.is_empty() {
             return Err(Fault::No(format!("cycle {cycle} pays nobody in {currency}")));
         }
-        let on = on.map_or_else(|| self.due(cycle, &closing).map(pay_out_day), Ok)?;
+        let (due, approved) = (self.due(cycle, &closing)?, sums.and_then(|sums| sums.file));
+        self.prepared(&batch, FileOf::PayOuts, all, approved, (due, day))
+    }
+
+    /// A file of orders: of the day that is asked for; else of that for which it was approved, so that it is the same
+    /// whenever it is made; else of the usual one.
+    fn prepared(
+        &self,
+        batch: &Batch,
+        of: FileOf,
+        all: Vec<(InstructionId, Instruction)>,
+        approved: Option<Hash>,
+        (due, day): (u64, ForDay),
+    ) -> Result<Prepared, Fault> {
         let (ordered, payments) = self.ordered(all)?;
-        let bytes = write_pain001(&batch.transfers(FileOf::PayOuts, on, &ordered)?)?;
-        let approved = sums.and_then(|sums| sums.file);
-        Ok(Prepared { sha256: Hash::sha256(&bytes), on, payments, signed: batch.signed, approved, bytes })
+        let made = |on: Date| -> Result<(Date, Hash, Vec<u8>), Fault> {
+            let bytes = write_pain001(&batch.transfers(of, on, &ordered)?)?;
+            Ok((on, Hash::sha256(&bytes), bytes))
+        };
+        let mut file = made(day.on.unwrap_or_else(|| pay_out_day(due, day.today)))?;
+        if let (None, Some(hash)) = (day.on, approved) {
+            let earliest = pay_out_day(due, last_day(due));
+            let before = day.today.number().saturating_sub(u64::from(MOST_DAYS)).saturating_mul(86_400);
+            let before = Time::from_seconds(before).unwrap_or_default().date(0);
+            let after = (0..=MOST_DAYS).map(|n| earliest.plus_days(n));
+            let mut days = after.chain((0..=MOST_DAYS.saturating_mul(2)).map(|n| before.plus_days(n)));
+            while file.1 != hash
+                && let Some(on) = days.next()
+            {
+                let other = made(on)?;
+                if other.1 == hash {
+                    file = other;
+                }
+            }
+        }
+        let (on, sha256, bytes) = file;
+        Ok(Prepared { sha256, on, payments, signed: batch.signed, approved, bytes })
     }
 
     /// The file of one pay-out that was issued again.
-    pub fn again(&self, id: InstructionId, on: Option<Date>) -> Result<Prepared, Fault> {
+    pub fn again(&self, id: InstructionId, day: ForDay) -> Result<Prepared, Fault> {
         let one = self.instruction(id)?;
         if one.way == Way::In || one.replaces.is_none() {
             let how = "payments of a cycle leave together: name the cycle";
@@ -249,11 +292,8 @@ impl Desk<'_> {
         }
         let closing = self.closing(one.cycle)?;
         let batch = self.batch(one.cycle, &closing, one.currency)?;
-        let on = on.map_or_else(|| self.due(one.cycle, &closing).map(pay_out_day), Ok)?;
-        let approved = one.file;
-        let (ordered, payments) = self.ordered(vec![(id, one)])?;
-        let bytes = write_pain001(&batch.transfers(FileOf::Again(id), on, &ordered)?)?;
-        Ok(Prepared { sha256: Hash::sha256(&bytes), on, payments, signed: batch.signed, approved, bytes })
+        let (due, approved) = (self.due(one.cycle, &closing)?, one.file);
+        self.prepared(&batch, FileOf::Again(id), vec![(id, one)], approved, (due, day))
     }
 
     /// The pay-ins of a cycle of which something is open still, each with what that is as its amount: who has paid is not
@@ -308,7 +348,7 @@ impl Desk<'_> {
         cycle: u64,
         currency: Currency,
         scheme: DebitScheme,
-        on: Option<Date>,
+        day: ForDay,
     ) -> Result<Option<Vec<u8>>, Fault> {
         let closing = self.closing(cycle)?;
         let (batch, due) = (self.batch(cycle, &closing, currency)?, self.due(cycle, &closing)?);
@@ -319,7 +359,7 @@ impl Desk<'_> {
                 all.push(Ordered { id, instruction, details });
             }
         }
-        let debits = batch.debits(scheme, on.unwrap_or_else(|| last_day(due)), &all)?;
+        let debits = batch.debits(scheme, day.on.unwrap_or_else(|| debit_day(due, day.today)), &all)?;
         Ok(debits.map(|debits| write_pain008(&debits)).transpose()?)
     }
 }

@@ -154,7 +154,8 @@ pub struct StatementRead {
     pub differences: Vec<Difference>,
     /// What a person has to look at.
     pub exceptions: Vec<Unmatched>,
-    /// What to sign, in this order: `statement.import`. A statement's lines with exceptions come along and change nothing.
+    /// What to sign, in this order: `statement.import`. A statement's lines with exceptions come along and change nothing; one
+    /// that brings more than is open says how much of it pays (`pays`).
     pub imports: Vec<ImportStatement>,
 }
 

@@ -332,6 +332,9 @@ pub struct StatementLine {
     /// The instruction that it was matched with, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instruction: Option<InstructionId>,
+    /// How much of it pays that, if more came than was open: the rest is nobody's. All of it if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pays: Option<Money>,
 }
 
 /// Why a line changed nothing.
@@ -347,13 +350,13 @@ pub enum Exception {
     Altered,
     /// The direction or the currency is another.
     Mismatch,
-    /// More than the instruction is for.
+    /// More than is open of the instruction: all of it, or the rest of a line that says how much of it pays.
     TooMuch,
     /// The instruction is not to be paid now.
     NotOpen,
 }
 
-/// What a line was about that had changed nothing.
+/// What a line was about, or a part of it, that had changed nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Assigned {
@@ -366,6 +369,30 @@ pub enum Assigned {
         /// The line's number in it, from 0.
         line: u16,
     },
+    /// By it left what a participant took back of its cover, its share of the fund or a reserve.
+    Withdrawal {
+        /// Whose.
+        participant: ParticipantId,
+        /// The entry of the withdrawal.
+        entry: u64,
+    },
+    /// What the bank charged, or paid, for the account itself: the operator bears it, or has it.
+    Charge,
+    /// The operator's own money, which it brought for what it bears, or took back.
+    Own,
+}
+
+/// What became of a line, or of a part of it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = LinePart)]
+pub struct Part {
+    /// The line's number, from 0.
+    pub line: u16,
+    /// How much of it.
+    pub amount: Money,
+    /// What it was about.
+    pub to: Assigned,
 }
 
 /// A bank statement, or a notification of some lines that a statement will repeat.
@@ -390,7 +417,8 @@ pub struct Statement {
     /// When another person accepted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Mark>,
-    /// The lines that changed nothing, by their number from 0, and why.
+    /// The lines that changed nothing, or not all of which did (`too_much`, of a line with `pays`), by their number from 0,
+    /// and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(schema_with = crate::types::pairs::<u16, Exception>)]
     pub exceptions: Vec<(u16, Exception)>,
@@ -398,18 +426,39 @@ pub struct Statement {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(schema_with = crate::types::pairs::<u16, Money>)]
     pub covers: Vec<(u16, Money)>,
-    /// What became of lines that had changed nothing, by their number from 0.
+    /// What became of them since, part by part.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(schema_with = crate::types::pairs::<u16, Assigned>)]
-    pub assigned: Vec<(u16, Assigned)>,
+    pub assigned: Vec<Part>,
 }
 
 impl Statement {
-    /// Why a line is nobody's, if it is: it changed nothing, in no other message either, and was not assigned since.
+    /// Why a line is nobody's, if something of it is: it changed nothing, in no other message either, and not all of it
+    /// was assigned since, or became cover.
     pub fn unmatched(&self, line: u16) -> Option<Exception> {
         let why = self.exceptions.iter().find(|(at, _)| *at == line).map(|(_, why)| *why);
-        let assigned = self.assigned.iter().any(|(at, _)| *at == line);
-        why.filter(|why| *why != Exception::Duplicate && !assigned && self.closing.is_some())
+        let of = self.accepted.and(self.closing).and(why);
+        of.filter(|why| *why != Exception::Duplicate && !self.rest(line).is_zero())
+    }
+
+    /// How much of a line is nobody's.
+    pub fn left(&self, line: u16) -> Money {
+        self.unmatched(line).map_or(Money::ZERO, |_| self.rest(line))
+    }
+
+    /// What is said of a line's amount nowhere.
+    fn rest(&self, line: u16) -> Money {
+        let amount = self.lines.get(usize::from(line)).map_or(Money::ZERO, |line| line.amount);
+        let covers = self.covers.iter().filter(|(at, _)| *at == line).map(|(_, used)| *used);
+        let parts = self.assigned.iter().filter(|part| part.line == line).map(|part| part.amount);
+        covers.chain(parts).fold(amount, |left, used| left.minus(used).unwrap_or_default())
+    }
+
+    /// What of it is nobody's in all: + came in.
+    pub fn nobodys(&self) -> i64 {
+        (0u16..).zip(&self.lines).fold(0i64, |sum, (number, line)| {
+            let left = self.left(number).signed();
+            sum.saturating_add(if line.way == Way::In { left } else { left.saturating_neg() })
+        })
     }
 }
 

@@ -174,7 +174,7 @@ pub struct CoverStep {
     /// Of a draw: what was taken of the participant's share of the common fund besides.
     #[serde(default, skip_serializing_if = "super::record::nothing")]
     pub fund: Money,
-    /// The bank statement whose line brought it, and the line's number from 0.
+    /// The bank statement whose line brought it, or by whose line it left, and the line's number from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = crate::types::pair::<Ident, u16>)]
     pub line: Option<(Ident, u16)>,

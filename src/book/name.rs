@@ -64,6 +64,9 @@ pub enum Name {
     Acceptance(BrandId),
     /// A holder's account.
     Account(AccountId),
+    /// What the operator's participant bears on an account and has not brought: write-offs, its tranches, what the bank
+    /// charges; below 0, what of its own is there.
+    Borne(Currency),
     /// A brand.
     Brand(BrandId),
     /// How many of a unit's points are expected to be spent.
@@ -211,6 +214,7 @@ impl fmt::Display for Name {
         match self {
             Self::Acceptance(brand) => write!(f, "acceptance/{brand}"),
             Self::Account(account) => write!(f, "account/{account}"),
+            Self::Borne(currency) => write!(f, "borne/{currency}"),
             Self::Brand(brand) => write!(f, "brand/{brand}"),
             Self::Breakage(unit) => write!(f, "breakage/{unit}"),
             Self::Budget(kid) => write!(f, "budget/{kid}"),
@@ -294,6 +298,7 @@ impl FromStr for Name {
         Ok(match fields.as_slice() {
             ["acceptance", brand] => Self::Acceptance(brand.parse()?),
             ["account", account] => Self::Account(account.parse()?),
+            ["borne", currency] => Self::Borne(currency.parse()?),
             ["brand", brand] => Self::Brand(brand.parse()?),
             ["breakage", unit] => Self::Breakage(unit.parse()?),
             ["budget", kid] => Self::Budget(kid.parse()?),

@@ -522,7 +522,7 @@ records! {
     Term(Term) = Name::Term, term;
     Tick(Tick) = Name::Tick, tick;
     Told(Told) = Name::Told(..), told;
-    Total(i64) = Name::Disputed(..) | Name::Net(..) | Name::Objecting(..) | Name::PutOff(..) | Name::Shared(..) | Name::Pair(..), total;
+    Total(i64) = Name::Borne(..) | Name::Disputed(..) | Name::Net(..) | Name::Objecting(..) | Name::PutOff(..) | Name::Shared(..) | Name::Pair(..), total;
     Unit(Unit) = Name::Unit(_), unit;
     Used(Used) = Name::UsedEntry(..) | Name::UsedDue(..) | Name::UsedToken(..) | Name::UsedRef(..) | Name::UsedConsent(..), used;
 }

@@ -9,8 +9,8 @@
 use super::funding::next_version;
 use super::people::{analyst, consented, two_people};
 use crate::book::{
-    AtIssuance, Booking, BreakageTo, CoverChange, CoverStep, Draft, Exception, Funding, MarginCall, Name,
-    Network, PartKey, Record, Reserve, Statement, Stop, Way,
+    AtIssuance, Booking, BreakageTo, CoverChange, CoverStep, Draft, Funding, MarginCall, Name, Network,
+    PartKey, Record, Reserve, Statement, Stop, Way,
 };
 use crate::network::{Asked, consents, operators_own};
 use crate::prices::{
@@ -261,14 +261,13 @@ pub fn call_margin(draft: &mut Draft, asked: &Asked, args: &CallMargin) -> Resul
 fn draw_line(draft: &mut Draft, args: &MoveCover, place: &LinePlace) -> Result<(), Stop> {
     let mut statement: Statement = (*draft.statement(args.currency, &place.statement)?).clone();
     let line = statement.lines.get(usize::from(place.line));
-    let came = line.filter(|line| line.way == Way::In && line.booking == Booking::Booked);
-    let nobodys = statement.unmatched(place.line) == Some(Exception::Unknown);
-    let Some(came) = came.filter(|_| nobodys) else {
+    let came = line.is_some_and(|line| line.way == Way::In && line.booking == Booking::Booked);
+    let left = statement.left(place.line);
+    if !came || left.is_zero() {
         return invalid(format!("{}: no line {} of money that is nobody's", place.statement, place.line));
-    };
+    }
     let used = statement.covers.iter().position(|(line, _)| *line == place.line);
     let before = used.and_then(|at| statement.covers.get(at)).map_or(Money::ZERO, |(_, used)| *used);
-    let left = came.amount.minus(before).unwrap_or_default();
     if args.amount > left {
         let left = draft.network()?.told(args.currency, left.get());
         return invalid(format!("{left} are left of line {}", place.line));

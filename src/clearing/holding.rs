@@ -2,9 +2,9 @@
 //!
 //! Owns: the one sum of all that is others' money, and the comparison with the balance that the bank's statements say.
 //! Promises: money that left an account and is nobody's makes it short, whatever else is booked; so does money that was
-//! written off, or that the operator bears, until the operator brings it. What is withdrawn must be there until as much left
-//! by lines that are nobody's: no line names a withdrawal. More than must be there is no fault: the house may leave money of
-//! its own.
+//! written off, that the bank charged, or that the operator bears, until the operator brings it, whether or not the line that
+//! brought it was assigned. What is withdrawn must be there until the line is known by which it left, or as much left by lines
+//! that are nobody's. More than must be there is no fault: the house may leave money of its own.
 //! Refuses to know: what the reserves of others than the house come to: a reserve that is filled when points are issued is
 //! kept by its holder, elsewhere.
 
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 /// How the names of the records begin that this is made of.
 pub const HOLDING: &[&str] =
-    &["bank/", "cover/", "cycle", "funding/", "network", "reserve/", "statement/", "told/"];
+    &["bank/", "borne/", "cover/", "cycle", "funding/", "network", "reserve/", "statement/", "told/"];
 
 /// A settlement account: its balance, and what must be there. Amounts are in the network's smallest unit.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
@@ -36,8 +36,11 @@ pub struct Holding {
     pub reserves: i64,
     /// Of cycles under way: paid in, drawn and written off, and not paid out yet.
     pub cycles: i64,
-    /// Lines that brought money that is nobody's, beyond what the operator was to bring.
+    /// Lines that brought money that is nobody's, beyond what the operator is to bring.
     pub nobodys: i64,
+    /// What the operator bears, of write-offs, defaults and the bank's charges, and no line is said to have brought; below 0,
+    /// what of its own is there.
+    pub borne: i64,
     /// What notifications told within 7 days and no statement has yet: + came in, and is not on the account by a statement.
     pub notified: i64,
     /// Withdrawn, and not gone by lines of accepted statements that are nobody's: it lies on the account still.
@@ -57,9 +60,8 @@ struct Count {
     cycles: i64,
     came: i64,
     notified: i64,
-    /// Drawn and written off, of all cycles; and how much of it covers and funds gave: the operator brings the rest.
+    /// What the operator is to bring: what it bears, and of shares of the fund that were drawn what was never brought.
     borne: i64,
-    drawn: i64,
     withdrawn: i64,
     went: i64,
 }
@@ -78,6 +80,9 @@ pub fn holdings(books: &Books, now: Time) -> Vec<Holding> {
         match (name, &**record) {
             (Name::Bank(currency), Record::Bank(bank)) => {
                 counts.entry(*currency).or_default().balance = bank.balance.signed();
+            }
+            (Name::Borne(currency), Record::Total(borne)) => {
+                add(&mut counts.entry(*currency).or_default().borne, *borne);
             }
             (Name::Funding(_, currency), Record::Funding(funding)) => {
                 add(&mut counts.entry(*currency).or_default().cover, funding.cover.signed());
@@ -124,16 +129,20 @@ impl Count {
         let fund = self.fund.entry(who.to_owned()).or_default();
         match step.change {
             CoverChange::ToppedUp if step.of_fund => add(fund, amount),
-            CoverChange::Withdrawn if step.of_fund => {
-                let brought = amount.min(*fund);
-                add(fund, brought.saturating_neg());
-                add(&mut self.withdrawn, brought);
+            CoverChange::Withdrawn => {
+                let mut left = amount;
+                if step.of_fund {
+                    left = amount.min(*fund);
+                    add(fund, left.saturating_neg());
+                }
+                if step.line.is_none() {
+                    add(&mut self.withdrawn, left);
+                }
             }
-            CoverChange::Withdrawn => add(&mut self.withdrawn, amount),
             CoverChange::Drawn => {
                 let brought = step.fund.signed().min(*fund);
                 add(fund, brought.saturating_neg());
-                add(&mut self.drawn, amount.saturating_add(brought));
+                add(&mut self.borne, step.fund.signed().saturating_sub(brought));
             }
             _ => {}
         }
@@ -142,7 +151,6 @@ impl Count {
     fn cycle(&mut self, closing: &Closing, sums: &Sums) {
         let [paid_in, drawn, written_off, surplus, paid_out] =
             [sums.paid_in, sums.drawn, sums.written_off, sums.surplus, sums.paid_out].map(|n| n.signed());
-        add(&mut self.borne, drawn.saturating_add(written_off));
         if closing.settled.is_none() && closing.voided.is_none() {
             for amount in [paid_in, drawn, written_off, surplus, paid_out.saturating_neg()] {
                 add(&mut self.cycles, amount);
@@ -151,27 +159,15 @@ impl Count {
     }
 
     fn statement(&mut self, statement: &Statement) {
-        if statement.accepted.is_none() || statement.closing.is_none() {
-            return;
-        }
         for (number, line) in (0u16..).zip(&statement.lines) {
-            if statement.unmatched(number).is_none() {
-                continue;
-            }
-            if line.way == Way::Out {
-                add(&mut self.went, line.amount.signed());
-            } else {
-                let used = statement.covers.iter().find(|(at, _)| *at == number);
-                let used = used.map_or(0, |(_, used)| used.signed());
-                add(&mut self.came, line.amount.signed().saturating_sub(used));
-            }
+            let left = statement.left(number).signed();
+            add(if line.way == Way::In { &mut self.came } else { &mut self.went }, left);
         }
     }
 
     fn holding(self, currency: Currency) -> Holding {
         let fund = self.fund.values().fold(0i64, |sum, brought| sum.saturating_add(*brought));
-        let brings = self.borne.saturating_sub(self.drawn);
-        let nobodys = self.came.saturating_sub(brings).max(0);
+        let nobodys = self.came.saturating_sub(self.borne.max(0)).max(0);
         let on_its_way = self.withdrawn.saturating_sub(self.went).max(0);
         let notified = self.notified.saturating_neg();
         let all = [self.cover, fund, self.reserves, self.cycles, nobodys, on_its_way, notified];
@@ -185,6 +181,7 @@ impl Count {
             reserves: self.reserves,
             cycles: self.cycles,
             nobodys,
+            borne: self.borne,
             notified: self.notified,
             on_its_way,
             short: self.balance < must,

@@ -4,7 +4,7 @@
 //! Promises: one person imports, another accepts; a statement begins with the balance that the last one ended with;
 //! an entry of the bank counts once, in whichever message it comes first, and as the statement has it (`notified`); nothing else confirms an instruction, and no
 //! instruction is confirmed for more than its amount and, of a pay-in, the tolerance. A line that fits nothing is an exception and changes nothing: one
-//! of a notification counts when a statement repeats it.
+//! of a notification counts when a statement repeats it. Of a line that brings more than is open the rest is nobody's.
 //! Refuses to know: the bank's formats, and how lines were matched.
 
 use super::cycle::{now, store};
@@ -14,8 +14,8 @@ use super::schedule::tolerance;
 use super::stage::{Step, instruction_stage, stage};
 use super::write_off::take_back;
 use crate::book::{
-    Bank, Booking, Closing, Draft, Exception, Fate, Instruction, Name, PartKey, Record, Statement,
-    StatementLine, Stop, Sums, Used, Way,
+    Assigned, Bank, Booking, Closing, Draft, Exception, Fate, Instruction, Name, Part, PartKey, Record,
+    Statement, StatementLine, Stop, Sums, Used, Way,
 };
 use crate::network::{Asked, person, signer};
 use crate::prices::end_met_call;
@@ -71,11 +71,23 @@ pub fn import_statement(draft: &mut Draft, asked: &Asked, args: &ImportStatement
     if args.lines.len() > MOST_LINES {
         return Err(Refused::about(Refusal::TooLarge, format!("at most {MOST_LINES} lines")).into());
     }
-    if !args.lines.iter().all(|line| line.amount.get().checked_rem(unit) == Some(0)) {
+    let mut amounts = args.lines.iter().flat_map(|line| [line.amount, line.pays.unwrap_or_default()]);
+    if !amounts.all(|amount| amount.get().checked_rem(unit) == Some(0)) {
         let about = format!("a line's amount is not whole units of {unit}");
         return Err(Refused::about(Refusal::StatementInvalid, about).into());
     }
     balanced(args)?;
+    let in_part = |line: &StatementLine| match line.pays {
+        Some(pays) => {
+            let booked = line.booking == Booking::Booked && line.instruction.is_some();
+            booked && args.closing.is_some() && !pays.is_zero() && pays < line.amount
+        }
+        None => true,
+    };
+    if !args.lines.iter().all(in_part) {
+        let about = "pays: less than a statement's line brings, of the instruction that it pays";
+        return Err(Refused::about(Refusal::StatementInvalid, about).into());
+    }
     let statement = Statement {
         currency: args.currency,
         document: args.document,
@@ -148,7 +160,13 @@ pub fn accept_statement(draft: &mut Draft, asked: &Asked, args: &AcceptStatement
                 take_entry(draft, currency, line)?;
                 tell(draft, currency, &args.statement, line)?;
             }
-            Ok(()) => {}
+            Ok(()) => {
+                if let (Some(amount), Some(id)) = (line.pays, line.instruction) {
+                    statement.exceptions.push((number, Exception::TooMuch));
+                    let to = Assigned::Instruction(id);
+                    statement.assigned.push(Part { line: number, amount, to });
+                }
+            }
             Err(why) => statement.exceptions.push((number, why)),
         }
     }
@@ -198,7 +216,25 @@ fn book(
         take_entry(draft, currency, line)?;
     }
     let Some(id) = line.instruction else { return Ok(Err(Exception::Unknown)) };
-    pay(draft, currency, id, line)
+    pay(draft, currency, id, Paying::all(line))
+}
+
+/// A line, or the part of it that an instruction takes.
+#[derive(Clone, Copy)]
+pub(super) struct Paying {
+    /// In which direction money moved.
+    pub way: Way,
+    /// Whether it moved, or came back.
+    pub booking: Booking,
+    /// How much.
+    pub amount: Money,
+}
+
+impl Paying {
+    /// All that a line says that it pays.
+    pub(super) fn all(line: &StatementLine) -> Self {
+        Self { way: line.way, booking: line.booking, amount: line.pays.unwrap_or(line.amount) }
+    }
 }
 
 /// What a line does to an instruction; or why it does nothing.
@@ -206,7 +242,7 @@ pub(super) fn pay(
     draft: &mut Draft,
     currency: Currency,
     id: InstructionId,
-    line: &StatementLine,
+    line: Paying,
 ) -> Result<Result<(), Exception>, Stop> {
     let Some(record) = draft.get(&Name::Instruction(id))? else { return Ok(Err(Exception::Unknown)) };
     let Some(mut instruction) = record.instruction().cloned() else {

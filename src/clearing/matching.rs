@@ -3,8 +3,9 @@
 //! Owns: the rules: exact reference and amount, several lines for one instruction, differences within tolerance,
 //! returns; and the closed list of exceptions.
 //! Promises: nothing is matched by resemblance: a line without a known reference is an exception, with candidates
-//! named for the person who looks at it. An instruction is never paid beyond its amount and the tolerance. A line
-//! counts once, in whichever messages it comes.
+//! named for the person who looks at it. An instruction is never paid beyond its amount and the tolerance: of a statement's
+//! line that brings more, what is open is paid, and the rest is an exception. A line counts once, in whichever messages it
+//! comes.
 //! Refuses to know: who imported the statement and who accepted it; that takes two people, and is decided where it
 //! is booked.
 
@@ -61,7 +62,7 @@ pub struct Match {
     pub line: LineKey,
     /// Which instruction.
     pub id: Ident,
-    /// How much, in the bank's minor unit; below 0 if it came back.
+    /// How much, in the bank's minor unit; below 0 if it came back. Less than the line's if that brings more than is open.
     pub amount: i64,
     /// What is paid of the instruction afterwards.
     pub paid: u64,
@@ -88,7 +89,7 @@ pub enum Why {
     UnknownReference,
     /// The EndToEndId names one instruction and the structured reference another.
     TwoReferences,
-    /// More than what is still to pay, and the tolerance.
+    /// More than what is still to pay, and the tolerance: of a statement's pay-in the rest, of others all of it.
     WrongAmount,
     /// The instruction was paid in full before.
     PaidAlready,
@@ -136,13 +137,24 @@ impl Why {
     pub fn advice(self) -> &'static str {
         match self {
             Self::UnknownReference => {
-                "ask the payer or the bank, then book it to an instruction or send it back"
+                "ask the payer or the bank; then two people say what it was (line.assign): an instruction's, sent back, a \
+                 withdrawal, the bank's charge, the operator's own; or make it cover (cover.move)"
             }
-            Self::TwoReferences => "ask the payer which of the two was meant",
-            Self::WrongAmount => "send back what is too much, or book it as a prepayment",
-            Self::PaidAlready => "send it back: the instruction was paid in full before",
+            Self::TwoReferences => "ask the payer which of the two was meant, then line.assign",
+            Self::WrongAmount => {
+                "a statement's pay-in pays what is open; what is too much is nobody's until two people say what it was \
+                 (line.assign): another instruction's, or sent back; or make it cover (cover.move). Of a notification, wait \
+                 for the statement; a pay-out the bank puts right"
+            }
+            Self::PaidAlready => {
+                "the instruction was paid in full before: send it back, and say so when it went (line.assign, returns), or \
+                 make it cover (cover.move)"
+            }
             Self::WrongWay => "ask the bank: the money moved against the instruction",
-            Self::ReturnTooLarge => "ask the bank: more came back than was paid",
+            Self::ReturnTooLarge => {
+                "ask the bank: more came back than was paid; two people say of each part what it was (line.assign): of the \
+                 payment, or of a line that brought too much"
+            }
             Self::Altered => "ask the bank: the same entry came with another amount",
             Self::OtherAccount => "import the settlement account's own statement",
             Self::Gap => "import the statements in between first",
@@ -232,7 +244,7 @@ pub fn match_statement(
             None if line.unnamed && statement.kind == StatementKind::Notification => {
                 run.except(line, Why::Unnamed, vec![]);
             }
-            None => run.take(line)?,
+            None => run.take(line, statement.kind)?,
         }
     }
     run.finish()
@@ -301,7 +313,7 @@ impl<'a> Run<'a> {
         self.out.exceptions.push(Exception { line, why, amount, candidates });
     }
 
-    fn take(&mut self, line: &Line) -> Result<(), Malformed> {
+    fn take(&mut self, line: &Line, kind: StatementKind) -> Result<(), Malformed> {
         let by_id = line.end_to_end.as_deref().and_then(|id| self.by_id.get(id).copied());
         let by_reference = line.reference.as_ref().and_then(|r| self.by_reference.get(r).copied());
         let at = match (by_id, by_reference) {
@@ -318,7 +330,8 @@ impl<'a> Run<'a> {
         };
         let one = self.open.get(at).ok_or_else(|| Malformed(GONE.into()))?;
         let paid = self.paid.get_mut(at).ok_or_else(|| Malformed(GONE.into()))?;
-        let size = line.amount.unsigned_abs();
+        let mut size = line.amount.unsigned_abs();
+        let mut above = None;
         let expected = (line.amount > 0) == (one.way == Way::In);
         let back = line.reversal || line.return_reason.is_some();
         let wrong = match (expected, back) {
@@ -332,6 +345,13 @@ impl<'a> Run<'a> {
                     _ if *paid >= one.amount => Some(Why::PaidAlready),
                     Some(sum) => {
                         *paid = sum;
+                        None
+                    }
+                    // What a notification says is seen in full when the statement repeats it.
+                    None if one.way == Way::In && kind == StatementKind::Statement => {
+                        let open = one.amount.saturating_sub(*paid);
+                        above = size.checked_sub(open);
+                        (size, *paid) = (open, one.amount);
                         None
                     }
                     None => Some(Why::WrongAmount),
@@ -356,6 +376,11 @@ impl<'a> Run<'a> {
         let amount = amount.ok_or_else(|| Malformed("an amount above 63 bits".into()))?;
         let return_reason = line.return_reason.clone().filter(|_| back);
         self.touched.insert(at);
+        if let Some(above) = above {
+            let amount = i64::try_from(above).map_err(|_| Malformed("an amount above 63 bits".into()))?;
+            let (line, candidates) = (Some(line.key()), vec![one.id.clone()]);
+            self.out.exceptions.push(Exception { line, why: Why::WrongAmount, amount, candidates });
+        }
         self.out.matches.push(Match { line: line.key(), id: one.id.clone(), amount, paid, return_reason });
         Ok(())
     }

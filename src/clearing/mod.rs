@@ -49,7 +49,7 @@ pub use apart::{
     PairBalance, SetNetting, SetOffCycle, SetOffSide, set_netting, set_off_cycle, set_off_digest,
     set_off_lines, set_off_next,
 };
-pub use assign::{AssignLine, assign_line};
+pub use assign::{AssignLine, OperatorLine, WithdrawalPlace, assign_line};
 pub use bank::{Bic, CreditorId, Iban, Reference};
 pub use calendar::{business_days_after, is_business_day, on_or_after};
 pub use complaint::{

@@ -2,11 +2,12 @@
 //!
 //! Owns: filing and answering them, and carrying what was accepted to the open cycle.
 //! Promises: what is carried leaves one cycle and enters another in one entry; silence accepts the cycle. No participant has
-//! more than a handful of objections to a cycle waiting, and of a payment no more is put off than is owed for it.
+//! more than a handful of objections to a cycle waiting, and of a payment no more is put off than is owed for it. One person
+//! rejects an objection: the cycle stays as it is. To accept one takes two more: a creditor is not paid what was computed.
 //! Refuses to know: who is right; a dispute decides about the payment itself.
 
 use super::cycle::store;
-use super::people::{analyst, speaks_for};
+use super::people::{analyst, speaks_for, two_people};
 use super::stage::{Step, allowed};
 use crate::book::{Answered, Draft, Name, Objection, PartKey, Principal, Record, Stop, Tag};
 use crate::network::Asked;
@@ -41,7 +42,7 @@ pub struct FileObjection {
     pub reason: Ident,
 }
 
-/// `objection.answer`, signed by an analyst.
+/// `objection.answer`, signed by an analyst; approved by two approvers if it accepts.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerObjection {
@@ -204,6 +205,9 @@ pub fn answer_objection(draft: &mut Draft, asked: &Asked, args: &AnswerObjection
     allowed(cycle, &closing, Step::Answer)?;
     if objection.answer.is_some() {
         return Err(Refused::about(Refusal::ObjectionInvalid, "it was answered").into());
+    }
+    if args.answer == Answered::Accepted {
+        two_people(draft, asked)?;
     }
     objection.answer = Some((args.answer, args.reason.clone()));
     closing.objections = closing.objections.saturating_sub(1);

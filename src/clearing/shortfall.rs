@@ -5,6 +5,7 @@
 //! never unwound. What others bore is owed by the defaulter in the open cycle: so what it pays later repays them.
 //! Refuses to know: why somebody did not pay.
 
+use super::assign::bear;
 use super::cover::keep;
 use super::cycle::{MoveCycle, participants};
 use super::import::sums_of;
@@ -220,6 +221,7 @@ impl Fall {
         if let Some(operator) = &operator {
             self.tranche = self.tranche.saturating_sub(borne.operator);
             self.owe(draft, id, defaulter, operator, borne.operator)?;
+            bear(draft, self.currency, i64::try_from(borne.operator).map_err(|_| Refusal::AmountTooLarge)?)?;
         }
         let mut lost = 0u64;
         for (who, share) in &borne.others {

@@ -6,6 +6,7 @@
 //! positions then are what was paid, and sum to zero. What comes back of what was too much takes that away again.
 //! Refuses to know: what banks say.
 
+use super::assign::bear;
 use super::import::{change_line, sums_of};
 use super::instruction::MoveInstruction;
 use super::schedule::tolerance;
@@ -55,6 +56,7 @@ pub(super) fn write_off(
         return keep(draft, args.instruction, one, amount.signed());
     }
     owe(draft, args.instruction, one, (&bearer, &one.participant), amount.signed())?;
+    bear(draft, one.currency, amount.signed())?;
     change_line(draft, one, |line| {
         line.written_off = line.written_off.plus(amount).ok_or(Refusal::AmountTooLarge)?;
         Ok(())
@@ -82,6 +84,7 @@ pub(super) fn take_back(
 fn keep(draft: &mut Draft, id: InstructionId, one: &Instruction, amount: i64) -> Result<(), Stop> {
     let bearer = one.bearer.clone().ok_or_else(|| Stop::Bug(format!("nobody has what {id} is off by")))?;
     owe(draft, id, one, (&one.participant, &bearer), amount)?;
+    bear(draft, one.currency, amount.saturating_neg())?;
     change_line(draft, one, |line| {
         let kept = line.kept.signed().checked_add(amount);
         let kept = kept.and_then(|kept| u64::try_from(kept).ok()).and_then(Money::new);

@@ -10,7 +10,7 @@ use super::cut::deliver;
 use super::demo::page::decimal;
 use super::folder::Folder;
 use crate::app::settlement_accounts;
-use crate::banking::{Accounts, Desk, Fault, Prepared, Unmatched, read_statements, read_status};
+use crate::banking::{Accounts, Desk, Fault, ForDay, Prepared, Unmatched, read_statements, read_status};
 use crate::book::{DetailsVersion, Exception, Name, Record, Way};
 use crate::clearing::{BankDetails, DebitScheme, SaltedDetails, SetDetails, StatementKind};
 use crate::clock;
@@ -130,7 +130,8 @@ struct Of {
 struct OrdersArgs {
     #[command(flatten)]
     of: Of,
-    /// The day on which the bank carries it out; when payers would be late if left out
+    /// The day on which the bank carries it out; if left out, when payers would be late, or the next business day once that has
+    /// passed, and for a file that was approved its own day
     #[arg(long)]
     on: Option<Date>,
     /// A payment of the cycle that was issued again: it leaves in a file of its own
@@ -145,7 +146,8 @@ struct DebitsArgs {
     /// Whose rules
     #[arg(long, value_enum, default_value = "b2b")]
     scheme: Scheme,
-    /// The day on which they are collected; the last on which payers are in time if left out
+    /// The day on which they are collected; if left out, the last on which payers are in time, or the next business day once
+    /// that has come
     #[arg(long)]
     on: Option<Date>,
 }
@@ -227,7 +229,12 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
                 Scheme::B2b => DebitScheme::B2b,
             };
             warn(&room, of.cycle, of.currency)?;
-            let made = room.desk().debits(of.cycle, of.currency, scheme, on)?;
+            let made = room.desk().debits(
+                of.cycle,
+                of.currency,
+                scheme,
+                ForDay { on, today: context.now()?.date(0) },
+            )?;
             let none = || {
                 let who = "nobody of whom something is open gave such a mandate";
                 CliError::Refused(format!("cycle {}: {who}", of.cycle))
@@ -265,9 +272,10 @@ fn warn(room: &Room, cycle: u64, currency: Currency) -> Result<(), CliError> {
 fn orders(room: &Room, args: OrdersArgs, context: &mut Context<'_>) -> Result<(), CliError> {
     let OrdersArgs { of: Of { cycle, currency, out }, on, instruction } = args;
     warn(room, cycle, currency)?;
+    let day = ForDay { on, today: context.now()?.date(0) };
     let prepared = match instruction {
-        Some(id) => room.desk().again(id, on)?,
-        None => room.desk().pay_outs(cycle, currency, on)?,
+        Some(id) => room.desk().again(id, day)?,
+        None => room.desk().pay_outs(cycle, currency, day)?,
     };
     match &out {
         None => show(room, &prepared, currency, context),
@@ -386,6 +394,7 @@ fn unmatched(folder: &Folder, currency: Currency, context: &mut Context<'_>) -> 
             let paid = match one.why {
                 Exception::Altered => ": a notification or a statement said otherwise of this entry",
                 Exception::NotOpen => ", which is not to be paid now: was it paid before?",
+                Exception::TooMuch => ": more came than was open of it",
                 _ => "",
             };
             context.say(format!("    names {id}{paid}"))?;
@@ -396,7 +405,8 @@ fn unmatched(folder: &Folder, currency: Currency, context: &mut Context<'_>) -> 
         }
     }
     context.say(
-        "two people say what it was about: POST /v1/bank-statements/assignments, or cover: POST /v1/cover",
+        "two people say what each was, or a part of it: POST /v1/bank-statements/assignments (an instruction's, sent back,\n\
+         a withdrawal, the bank's charge, the operator's own), or make it cover: POST /v1/cover",
     )
 }
 

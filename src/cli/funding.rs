@@ -241,11 +241,11 @@ fn say(report: &Report, currencies: &[CurrencySetting], context: &mut Context<'_
         ))?;
     }
     context.say(format!(
-        "{:<18}{:>16}{:>16}{:>16}{:>16}{:>16}",
-        "ACCOUNTS", "balance", "must hold", "of cycles", "nobody's", "on its way"
+        "{:<18}{:>16}{:>16}{:>16}{:>16}{:>16}{:>16}",
+        "ACCOUNTS", "balance", "must hold", "of cycles", "nobody's", "borne", "on its way"
     ))?;
     for one in &report.accounts {
-        let all = [one.balance, one.must, one.cycles, one.nobodys, one.on_its_way];
+        let all = [one.balance, one.must, one.cycles, one.nobodys, one.borne, one.on_its_way];
         let cells = all.map(|amount| format!("{:>16}", decimal(amount, scale(one.currency))));
         let missing = decimal(one.must.saturating_sub(one.balance), scale(one.currency));
         let short = if one.short { format!("  SHORT of {missing}") } else { String::new() };

@@ -27,7 +27,10 @@ Once payers are asked to pay, what is owed in that cycle is owed to and by the c
 What banks confirm is at Assets:Bank:House, what was paid too much at Assets:Overpaid:House, what the operator bears of a
 write-off or a default, and has to bring to the house's account, at Assets:Borne:House; what is left with the house
 at Assets:Cover:House, Assets:Fund:House and Assets:Reserve:UNIT; what is paid between two at Assets:Bank:P-other.
-Money that a statement brings and that is nobody's is booked once it becomes cover or a reserve.
+What the bank charges for the house's account is the operator's expense, at Expenses:BankCharges. In the network's journal
+what is on the house's account and nobody's is owed at Liabilities:Unassigned:House, and all accounts below
+Assets:Bank:House come to the balance of its newest statement, with what was notified early and less what was withdrawn
+and has not left.
 So all accounts below Assets:Clearing come to what is not settled, and less than a cent that the last cycle carried on.
 
 A chart is CSV with the columns ledger, account, cost_centre, tax_code: where postings of an account, and of all below

@@ -11,7 +11,8 @@
 //! books what it is owed or owes for a payment or a fee has a counter-account in its income or expenses, without the
 //! tax, which has an account of its own by category and rate (in parts per million). A reserve that is filled when points
 //! are issued is an asset of their issuer and a liability of who holds it. What is settled goes through the house, which is
-//! nobody's brand: once payers are asked to pay, what two owe each other in that cycle each owes the house or has from it.
+//! nobody's brand: once payers are asked to pay, what two owe each other in that cycle each owes the house or has from it. What
+//! is on the house's account and nobody's is a liability of the house, until it is known whose it is.
 
 use super::journal::{Balances, Cut, Document, Journal, Posting, add, part};
 use super::periods::Periods;
@@ -263,7 +264,7 @@ impl Ledger {
         let scale = self.scale(currency)?;
         let mut out = vec![];
         for (book, amount) in [(to, amount), (from, amount.checked_neg().ok_or_else(large)?)] {
-            let own = part(who.as_str());
+            let own = who.as_ref().map_or_else(String::new, |who| part(who.as_str()));
             let (name, with) = match &book {
                 Book::Pair(other) => ("Clearing", part(other.as_str())),
                 Book::PairTax(other) => ("ClearingTax", part(other.as_str())),
@@ -275,12 +276,25 @@ impl Ledger {
                 Book::Borne => ("Borne", "House".into()),
                 Book::Reserve(unit) => ("Reserve", unit.to_string()),
                 Book::Breakage(keeper) => ("Breakage", part(keeper.as_str())),
+                Book::Charges => ("BankCharges", "House".into()),
+                Book::Unassigned => ("Unassigned", "House".into()),
+                Book::Opening => ("Opening", "House".into()),
             };
             let mut post = |account: String, amount: i64| {
                 out.push(Posting { account, commodity: currency.to_string(), amount });
             };
             match (&self.whose, &book) {
-                (Some(_), Book::Breakage(_)) => post(format!("Expenses:{name}:{with}"), amount),
+                (Some(_), Book::Breakage(_) | Book::Charges) => {
+                    post(format!("Expenses:{name}:{with}"), amount)
+                }
+                (_, Book::Unassigned) => post(format!("Liabilities:{name}:{with}"), amount),
+                (_, Book::Opening) => post(format!("Equity:{name}:{with}"), amount),
+                (None, Book::Bank) if who.is_none() => post("Assets:Bank:House:Unassigned".into(), amount),
+                // The bank took it from the house's account, and not from the operator's.
+                (None, Book::Charges) => {
+                    post(format!("Expenses:{name}:{own}:{with}"), amount);
+                    post(format!("Assets:Bank:House:{own}"), amount.checked_neg().ok_or_else(large)?);
+                }
                 // One's own books have the tax beside income and expenses.
                 (Some(_), Book::PairTax(_)) => post(format!("Assets:Clearing:{with}"), amount),
                 (Some(_), _) => post(format!("Assets:{name}:{with}"), amount),

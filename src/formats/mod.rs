@@ -39,7 +39,7 @@ pub use journal_csv::{Chart, ChartRow, write_journal_csv};
 pub use ledger::Ledger;
 pub use liability::{Amounts, Change, ChangeLine, Liability, RollForward};
 pub use orders::{
-    Batch, FileOf, Ordered, PayInNotice, SettlementAccount, last_day, message_id, pay_out_day,
+    Batch, FileOf, Ordered, PayInNotice, SettlementAccount, debit_day, last_day, message_id, pay_out_day,
     write_notices_csv,
 };
 pub use pain::{BankParty, Order};

@@ -224,9 +224,17 @@ pub fn last_day(due: u64) -> Date {
     at(back)
 }
 
-/// The business day on which pay-outs are carried out, if nothing else is said: when payers would be late, or the next.
-pub fn pay_out_day(due: u64) -> Date {
-    on_or_after(Time::from_seconds(due).unwrap_or_default().date(0))
+/// The business day on which pay-outs are carried out, if nothing else is said: when payers would be late, or the next; once
+/// that has passed, today, or the next. `today` is the log's day in UTC.
+pub fn pay_out_day(due: u64, today: Date) -> Date {
+    on_or_after(Time::from_seconds(due).unwrap_or_default().date(0).max(today))
+}
+
+/// The business day on which debits are collected, if nothing else is said: the last on which payers are in time; once that
+/// has come, the business day after today, since no bank collects on the day on which it is told.
+pub fn debit_day(due: u64, today: Date) -> Date {
+    let last = last_day(due);
+    if last > today { last } else { on_or_after(today.plus_days(1)) }
 }
 
 /// What a participant is asked to pay, and how.
@@ -371,6 +379,14 @@ mod tests {
         assert!(csv.contains("ins_42.2,pa_2,EUR,7.00,RF"), "{csv}");
         // Saturday, Sunday and Monday's first second: the Friday before.
         assert_eq!(last_day(due.seconds() - 86_400).to_string(), "2026-11-27");
-        assert_eq!(pay_out_day(due.seconds() - 2 * 86_400).to_string(), "2026-11-30");
+        let day = |text: &str| text.parse::<Date>().expect("a date");
+        let on = |today| pay_out_day(due.seconds() - 2 * 86_400, day(today)).to_string();
+        assert_eq!(on("2026-11-20"), "2026-11-30");
+        // After a shortfall that day has passed.
+        assert_eq!([on("2026-12-04"), on("2026-12-05")], ["2026-12-04", "2026-12-07"]);
+        assert_eq!(on("2026-12-25"), "2026-12-28", "Christmas, and a weekend");
+        let on = |today| debit_day(due.seconds() - 86_400, day(today)).to_string();
+        assert_eq!([on("2026-11-26"), on("2026-11-27")], ["2026-11-27", "2026-11-30"]);
+        assert_eq!(on("2026-12-24"), "2026-12-28");
     }
 }

@@ -108,12 +108,15 @@ pub fn imports(
                 None => (None, false),
             };
             let booking = if back { Booking::Returned } else { Booking::Booked };
+            let part =
+                matched.get(&line.key()).map(|one| one.amount.unsigned_abs()).filter(|part| *part < size);
             out.push(StatementLine {
                 entry: line_name(line)?,
                 booking,
                 way,
                 amount: in_network(size)?,
                 instruction,
+                pays: part.map(in_network).transpose()?,
             });
         }
         let mut id = if told { format!("{NOTIFIED}{}", statement.id) } else { statement.id.clone() };

@@ -3,13 +3,16 @@
 //! Owns: which of a participant's accounts money leaves, and which it reaches.
 //! Promises: from the entry on that asks payers to pay, what stands between two in a cycle is owed to and by the house, so
 //! that what is left there is what is not settled, and less than the bank's smallest unit that is carried on. Every amount
-//! is the difference of two records, so what comes back is booked back.
+//! is the difference of two records, so what comes back is booked back. What the house's bank has by the journal is what its
+//! statements say, with what notifications told early and without what was withdrawn and has not left.
 //! Refuses to know: how accounts are called, and whose books they stand in.
 
 use super::journal::add;
-use crate::book::{Funding, Instruction, Leg, Line, Name, PROVISIONAL, Place, Record, Service, Tag, Way};
+use crate::book::{
+    Assigned, Funding, Instruction, Leg, Line, Name, PROVISIONAL, Place, Record, Service, Statement, Tag, Way,
+};
 use crate::machine::{Event, Kind};
-use crate::types::{Asset, CauseId, Currency, InstructionId, Malformed, ParticipantId, UnitCode};
+use crate::types::{Asset, CauseId, Currency, Ident, InstructionId, Malformed, ParticipantId, UnitCode};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One of a participant's accounts.
@@ -35,12 +38,18 @@ pub(super) enum Book {
     Reserve(UnitCode),
     /// What it owed another for points that end unspent.
     Breakage(ParticipantId),
+    /// What the bank charged for the house's account, less what it paid on it: the operator's expense.
+    Charges,
+    /// The house's: what lies on its account and is nobody's; below 0, what left and was nobody's.
+    Unassigned,
+    /// The house's: what was on its account before the first statement.
+    Opening,
 }
 
-/// Money goes from one of a participant's accounts to another; below 0 it goes back.
+/// Money goes from one of a participant's accounts to another; below 0 it goes back. The house's own if it is nobody's.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Moved {
-    pub(super) who: ParticipantId,
+    pub(super) who: Option<ParticipantId>,
     pub(super) from: Book,
     pub(super) to: Book,
     pub(super) currency: Currency,
@@ -87,6 +96,11 @@ pub(super) struct Settling {
     /// Cover and share of the fund.
     behind: BTreeMap<(ParticipantId, Currency), (i64, i64)>,
     held: BTreeMap<UnitCode, i64>,
+    /// Of statements of which something is nobody's: how much, and how many parts were assigned.
+    lines: BTreeMap<(Currency, Ident), (i64, usize)>,
+    /// Accounts of which a statement was accepted.
+    opened: BTreeSet<Currency>,
+    operator: Option<ParticipantId>,
     out: Vec<Moved>,
 }
 
@@ -171,6 +185,12 @@ impl Settling {
                             self.go(&who, from, to, reserve.currency, less(after, before)?);
                         }
                     }
+                    (Name::Network, Some(Record::Network(network))) => {
+                        self.operator.clone_from(&network.operator);
+                    }
+                    (Name::Statement(currency, id), Some(Record::Statement(statement))) => {
+                        self.bank(*currency, id, statement)?;
+                    }
                     _ => {}
                 }
             }
@@ -184,8 +204,45 @@ impl Settling {
 
     fn go(&mut self, who: &ParticipantId, from: Book, to: Book, currency: Currency, amount: i64) {
         if amount != 0 && self.whose.as_ref().is_none_or(|whose| whose == who) {
-            self.out.push(Moved { who: who.clone(), from, to, currency, amount });
+            self.out.push(Moved { who: Some(who.clone()), from, to, currency, amount });
         }
+    }
+
+    /// The same of the house's own.
+    fn house(&mut self, from: Book, to: Book, currency: Currency, amount: i64) {
+        if amount != 0 && self.whose.is_none() {
+            self.out.push(Moved { who: None, from, to, currency, amount });
+        }
+    }
+
+    /// What of a statement's lines is nobody's, and what of them became the bank's or the operator's.
+    fn bank(&mut self, currency: Currency, id: &Ident, statement: &Statement) -> Result<(), Malformed> {
+        let Some(opening) = statement.accepted.and(statement.opening) else { return Ok(()) };
+        if self.opened.insert(currency) {
+            self.house(Book::Opening, Book::Bank, currency, opening.signed());
+        }
+        let key = (currency, id.clone());
+        let (nobodys, parts) = self.lines.remove(&key).unwrap_or_default();
+        let after = statement.nobodys();
+        self.house(Book::Unassigned, Book::Bank, currency, less(after, nobodys)?);
+        for part in statement.assigned.iter().skip(parts) {
+            let line = statement.lines.get(usize::from(part.line));
+            let way = line.map(|line| line.way).ok_or_else(|| Malformed(format!("{id}: no such line")))?;
+            let came = match way {
+                Way::In => part.amount.signed(),
+                Way::Out => part.amount.signed().checked_neg().ok_or_else(large)?,
+            };
+            let Some(operator) = self.operator.clone() else { continue };
+            match part.to {
+                Assigned::Charge => self.go(&operator, Book::Charges, Book::Borne, currency, came),
+                Assigned::Own => self.go(&operator, Book::Bank, Book::Borne, currency, came),
+                Assigned::Instruction(_) | Assigned::Line { .. } | Assigned::Withdrawal { .. } => {}
+            }
+        }
+        if (0u16..).zip(&statement.lines).any(|(line, _)| !statement.left(line).is_zero()) {
+            self.lines.insert(key, (after, statement.assigned.len()));
+        }
+        Ok(())
     }
 
     /// One more obligation of a cycle.

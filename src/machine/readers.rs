@@ -269,6 +269,7 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
             all.extend(both.into_iter().flatten().map(|one| Concerned::Participant(one.clone())));
         }
         Name::Bank(_)
+        | Name::Borne(_)
         | Name::Closing(_)
         | Name::Cycle
         | Name::Enrolled(_)

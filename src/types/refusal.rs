@@ -175,7 +175,7 @@ refusals! {
     PeopleMissing "people_missing" FixRequest false "Two different people must approve this with their approver keys, and the one who accepts is not the one who made it."
     ObjectionInvalid "objection_invalid" FixRequest true "The objection is not about an obligation of this cycle, is for more than that, or was answered."
     StatementInvalid "statement_invalid" FixRequest true "The statement's balances do not follow from the last accepted one and its lines, or it was accepted before."
-    LineInvalid "line_invalid" FixRequest true "The line is none of an accepted statement that is nobody's still, or it does not fit: the instruction's way, currency, stage or what is open of it, or the line that it takes back. The detail says which."
+    LineInvalid "line_invalid" FixRequest true "The line is none of an accepted statement that is nobody's still, or it does not fit: the instruction's way, currency, stage or what is open of it, the line that it takes back, the withdrawal, or what is the operator's. The detail says which."
     CoverInvalid "cover_invalid" FixRequest true "Cover rests on a line of an accepted statement by which money came in that nothing else was about, and on no more than is left of it; what is withdrawn is there, and names the order's reference. The detail says what is wrong."
     MarginCallInvalid "margin_call_invalid" FixRequest true "The participant stands for no more than is behind it, or the deadline is not ahead, is more than 30 days ahead, or would put off a call that was not met. The detail says which."
     InstructionStage "instruction_stage" FixRequest true "The instruction's stage does not allow this step. The detail names the stage."

@@ -126,7 +126,7 @@ impl Office {
     }
 
     /// A statement of the bank's: imported as matched, accepted by somebody else.
-    fn booked(&self, name: &str, opening: i64, lines: Vec<Line>) -> Value {
+    pub fn booked(&self, name: &str, opening: i64, lines: Vec<Line>) -> Value {
         let read = self.read(name, opening, lines);
         for import in read["imports"].as_array().expect("imports") {
             self.sent("statement.import", "/v1/bank-statements", import).expect(201);
@@ -158,7 +158,7 @@ impl Office {
         read["items"][0].clone()
     }
 
-    fn stage(&self) -> String {
+    pub fn stage(&self) -> String {
         self.get("/v1/cycles/1").expect(200)["stage"].as_str().expect("a stage").to_owned()
     }
 
@@ -175,7 +175,7 @@ impl Office {
     }
 }
 
-fn line(entry: &str, amount: i64, end_to_end: Option<&str>, reference: Option<&str>) -> Line {
+pub fn line(entry: &str, amount: i64, end_to_end: Option<&str>, reference: Option<&str>) -> Line {
     Line {
         entry: entry.into(),
         unnamed: false,
@@ -196,7 +196,7 @@ pub fn sha256(reply: &Reply) -> String {
     Hash::sha256(&reply.body).to_string()
 }
 
-fn cents(text: &Value) -> i64 {
+pub fn cents(text: &Value) -> i64 {
     text.as_str().expect("a decimal").replace('.', "").parse().expect("cents")
 }
 

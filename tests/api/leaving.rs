@@ -100,3 +100,27 @@ fn a_wrong_hash_that_got_into_the_log_on_another_way_is_mended_by_issuing_again(
         assert_eq!((file.status, sha256(&file)), (200, right));
     }
 }
+
+#[test]
+fn a_file_is_of_a_day_that_has_not_passed_and_stays_that_of_the_day_it_was_approved_for() {
+    let office = Office::open(true);
+    office.keep();
+    pay_in(&office);
+    let engine = office.server.service().engine();
+    let today = || office.server.service().log_time().expect("an instant").date(0);
+    let orders = |query: &str| {
+        let shown = office.get(&format!("/v1/cycles/1/orders/EUR{query}")).expect(200);
+        let on: tallyhouse::types::Date = text(&shown["on"]).parse().expect("a date");
+        (on, text(&shown["sha256"]))
+    };
+    // Payers were late, and that was covered; so the day on which they would have been late has passed.
+    let (on, _) = orders("");
+    assert!(on >= today() && tallyhouse::clearing::is_business_day(on), "{on}, and it is {}", today());
+    // It was approved for a day that nobody would ask for: made again without one, it is that file still.
+    let other = today().plus_days(40);
+    let (_, hash) = orders(&format!("?on={other}"));
+    engine.ask(&approved(&office, &hash), None).expect("approved");
+    engine.settle().expect("settled");
+    assert_eq!(orders(""), (other, hash.clone()));
+    assert_eq!(sha256(&office.file()), hash);
+}

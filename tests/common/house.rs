@@ -440,6 +440,7 @@ impl House {
             way,
             amount: money(amount),
             instruction: Some(instruction),
+            pays: None,
         }
     }
 
@@ -453,6 +454,7 @@ impl House {
             way: Way::In,
             amount: money(amount),
             instruction: None,
+            pays: None,
         };
         self.statement(vec![line]);
         let bank = self.node.state.get(&Name::Bank(eur())).and_then(Record::bank);
@@ -502,7 +504,11 @@ impl House {
     }
 
     pub fn answer(&mut self, objection: ObjectionId, answer: Answered) -> Result<Answer, Refused> {
-        self.ask("objection.answer", &AnswerObjection { objection, answer, reason: id("looked-at") })
+        let args = AnswerObjection { objection, answer, reason: id("looked-at") };
+        match answer {
+            Answered::Accepted => self.agreed("objection.answer", &args),
+            Answered::Rejected => self.ask("objection.answer", &args),
+        }
     }
 
     pub fn instruct(&mut self, instruction: InstructionId, step: InstructionStep) -> Result<Answer, Refused> {

@@ -16,7 +16,8 @@ use tallyhouse::book::{
 use tallyhouse::clearing::{
     AssignLine, CallMargin, ClaimDue, ClosePeriod, ComplaintStep, ConfirmDetails, ConfirmDue, DisputeStep,
     FileComplaint, FileDispute, FileObjection, InstructionStep, LinePlace, Move, MoveComplaint, MoveCover,
-    MoveCycle, MoveDispute, MoveInstruction, PairCap, SetDetails, SetFunding, SetNetting, SetSchedule, Stage,
+    MoveCycle, MoveDispute, MoveInstruction, OperatorLine, PairCap, SetDetails, SetFunding, SetNetting,
+    SetSchedule, Stage, WithdrawalPlace,
 };
 use tallyhouse::machine::Request;
 use tallyhouse::network::SetTier;
@@ -92,7 +93,10 @@ fn backed(house: &mut House) {
     house.top_up("pa_harvest", Some("HARVEST"), 40_000_000).expect("topped up");
     house.withdraw("pa_harvest", Some("HARVEST"), 1).expect("withdrawn");
     house.top_up("pa_harvest", None, 500).expect("topped up");
-    house.withdraw("pa_harvest", None, 300).expect("withdrawn");
+    let entry = house.withdraw("pa_harvest", None, 300).expect("withdrawn").seq;
+    let left = AssignLine::bare(eur(), stray_line(house, Way::Out, 300));
+    let withdrawal = Some(WithdrawalPlace { participant: id("pa_harvest"), entry });
+    house.agreed("line.assign", &AssignLine { withdrawal, ..left }).expect("it left");
     let funding = SetFunding { in_flight: true, per_shop: Some(money(9_000_000)), ..harvest() };
     house.set_funding(&funding).expect("set");
     house.pay(1, "HARVEST", 7, 5_000, false).expect("held");
@@ -441,6 +445,21 @@ fn traded(house: &mut House) -> PaymentId {
     payment
 }
 
+/// A line of an accepted statement that names nothing.
+fn stray_line(house: &mut House, way: Way, amount: u64) -> LinePlace {
+    let (entry, booking) = (id(&house.cid()), Booking::Booked);
+    house.statement(vec![StatementLine {
+        entry,
+        booking,
+        way,
+        amount: money(amount),
+        instruction: None,
+        pays: None,
+    }]);
+    let bank = house.node.state.get(&Name::Bank(eur())).and_then(Record::bank).expect("an account");
+    LinePlace { statement: bank.statement.clone(), line: 0 }
+}
+
 /// Pay-ins with what can happen to them, a shortfall, pay-outs.
 fn paid(house: &mut House, cycle: u64) {
     let due: Vec<_> =
@@ -469,13 +488,16 @@ fn paid(house: &mut House, cycle: u64) {
     let entry = id(&house.cid());
     house.statement(vec![StatementLine { entry, way: Way::Out, ..stray }]);
     let went = of_bank(house, 0);
-    let args = AssignLine { currency: eur(), line: went, instruction: None, returns: Some(came) };
+    let args = AssignLine { returns: Some(came), ..AssignLine::bare(eur(), went) };
     house.agreed("line.assign", &args).expect("went back");
     house.tolerate(200).expect("set");
     house.instruct(again, InstructionStep::WriteOff).expect("written off");
     // Another pays two cents too much; then all of it comes back.
     let (second, amount) = (due[1].1.0, due[1].1.1.amount.get());
-    let much = house.booked(second, amount + 200);
+    let part = StatementLine { pays: Some(money(100)), ..house.booked(second, 300) };
+    house.statement(vec![part]);
+    let rest = of_bank(house, 0);
+    let much = house.booked(second, amount + 100);
     assert_eq!(house.statement(vec![much]).exceptions, vec![]);
     house.instruct(second, InstructionStep::WriteOff).expect("written off");
     let back =
@@ -488,6 +510,16 @@ fn paid(house: &mut House, cycle: u64) {
     assert_eq!(house.stage(cycle), Stage::Funded);
     house.pay_out(cycle).expect("orders leave");
     house.deposit(1_000_000);
+    // What was too much goes back; the bank charges, and the operator brings some of what it bears.
+    let returns =
+        AssignLine { returns: Some(rest), ..AssignLine::bare(eur(), stray_line(house, Way::Out, 200)) };
+    house.agreed("line.assign", &returns).expect("went back");
+    let charged = AssignLine::bare(eur(), stray_line(house, Way::Out, 300));
+    let charged = AssignLine { operator: Some(OperatorLine::Charge), ..charged };
+    house.agreed("line.assign", &charged).expect("the bank's");
+    let brought = AssignLine::bare(eur(), stray_line(house, Way::In, 500));
+    let brought = AssignLine { operator: Some(OperatorLine::Own), amount: Some(money(400)), ..brought };
+    house.agreed("line.assign", &brought).expect("its own");
     let orders = house
         .instructions(cycle)
         .into_iter()
@@ -504,7 +536,7 @@ fn paid(house: &mut House, cycle: u64) {
     let paid = StatementLine { instruction: None, ..house.booked(order, one.amount.get()) };
     house.statement(vec![paid]);
     let line = of_bank(house, 0);
-    let args = AssignLine { currency: eur(), line, instruction: Some(order), returns: None };
+    let args = AssignLine { instruction: Some(order), ..AssignLine::bare(eur(), line) };
     house.agreed("line.assign", &args).expect("paid");
     // The last one is told of early, and no statement has it yet.
     let open = |(_, (id, one)): (_, (InstructionId, Instruction))| {

@@ -218,7 +218,7 @@ impl<'a> Desk<'a> {
         let filed = town.ask(key, &[], "objection.file", &args);
         let objection = ObjectionId { seq: self.hear(filed).seq, part: 0 };
         let args = AnswerObjection { objection, answer, reason: id("looked-at") };
-        let answered = town.ask(&town.analyst, &[], "objection.answer", &args);
+        let answered = town.ask(&town.analyst, &town.approvers[..2], "objection.answer", &args);
         self.hear(answered);
         true
     }
@@ -259,6 +259,7 @@ impl<'a> Desk<'a> {
                 way: if *pays { Way::In } else { Way::Out },
                 amount: money(*amount),
                 instruction: Some(id(instruction)),
+                pays: None,
             })
             .collect();
         let opening = self.balance;

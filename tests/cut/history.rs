@@ -310,7 +310,7 @@ impl History {
         let foreseen = self.judged(cycle, Try::Answer { accepted, owed });
         let answer = if accepted { Answered::Accepted } else { Answered::Rejected };
         let args = AnswerObjection { objection, answer, reason: id("looked-at") };
-        let got = self.house.ask("objection.answer", &args).map(drop).map_err(|no| no.code);
+        let got = self.house.agreed("objection.answer", &args).map(drop).map_err(|no| no.code);
         if got.is_err() {
             self.objections.push((objection, cycle, [debtor, creditor], amount));
         }
@@ -432,6 +432,7 @@ impl History {
                 way: if out { Way::Out } else { Way::In },
                 amount: money(amount),
                 instruction: Some(id::<InstructionId>(&instruction)),
+                pays: None,
             })
             .collect();
         let statement = self.house.statement(lines);

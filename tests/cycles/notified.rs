@@ -52,12 +52,8 @@ fn what_a_statement_says_otherwise_than_a_notification_is_as_the_statement_says(
     assert_eq!(house.stage(cycle), Stage::PayIn);
     assert_eq!(code(house.pay_out(cycle)), Refusal::CycleStage);
     // Two people say what it was about; the rest comes by a line of its own.
-    let args = AssignLine {
-        currency: eur(),
-        line: LinePlace { statement: id("s-1"), line: 0 },
-        instruction: Some(kino),
-        returns: None,
-    };
+    let line = LinePlace { statement: id("s-1"), line: 0 };
+    let args = AssignLine { instruction: Some(kino), ..AssignLine::bare(eur(), line) };
     house.agreed("line.assign", &args).expect("kino's");
     assert_eq!((house.instruction(kino).confirmed, record(&house).unmatched(0)), (money(100), None));
     house.paid(cycle, Way::In, &[]);

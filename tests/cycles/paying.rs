@@ -174,7 +174,7 @@ fn booked(house: &mut House, currency: Currency, all: Vec<(InstructionId, u64)>,
     if deposit > 0 {
         let entry = id(&house.cid());
         let (booking, way, amount) = (Booking::Booked, Way::In, money(deposit));
-        lines.insert(0, StatementLine { entry, booking, way, amount, instruction: None });
+        lines.insert(0, StatementLine { entry, booking, way, amount, instruction: None, pays: None });
     }
     let closing = lines.iter().fold(opening, |sum, line| match line.way {
         Way::In => sum.plus(line.amount).expect("fits"),
@@ -448,20 +448,16 @@ fn a_line_that_fitted_nothing_is_somebodys_after_all() {
     let of = |who: &str| due[&id::<ParticipantId>(who)].0;
     let (kino, harvest, polar) = (of("pa_kino"), of("pa_harvest"), of("pa_polar"));
     let place = |statement: &str, line| LinePlace { statement: id(statement), line };
-    let pays = |line, instruction| AssignLine {
-        currency: eur(),
-        line,
-        instruction: Some(instruction),
-        returns: None,
-    };
-    let back =
-        |line, returns| AssignLine { currency: eur(), line, instruction: None, returns: Some(returns) };
+    let pays =
+        |line, instruction| AssignLine { instruction: Some(instruction), ..AssignLine::bare(eur(), line) };
+    let back = |line, returns| AssignLine { returns: Some(returns), ..AssignLine::bare(eur(), line) };
     let nobodys = |house: &mut House, way, amount| StatementLine {
         entry: id(&house.cid()),
         booking: Booking::Booked,
         way,
         amount: money(amount),
         instruction: None,
+        pays: None,
     };
     // Kino's payment named nothing, and somebody sent what nobody asked for.
     let lines = vec![nobodys(&mut house, Way::In, 19_000), nobodys(&mut house, Way::In, 300)];

@@ -75,11 +75,11 @@ OBJECTION=$(sign POST /v1/objections br_harvest/issuing --body "$BODY,\"debtor\"
     \"currency\":\"USD\",\"amount\":20000,\"reason\":\"not_ours\"}" | field seq)
 step "pa_harvest objects to 2.00 of what it owes pa_cleaver: obj_$OBJECTION.0"
 
-SEQ=$(analyst POST /v1/objections/answers \
+SEQ=$(two POST /v1/objections/answers \
     --body "{\"objection\":\"obj_$OBJECTION.0\",\"answer\":\"accepted\",\"reason\":\"evidence_seen\"}" | field seq)
 SEQ=$(computed "$SEQ" 2)
 SEQ=$(moved "\"step\":\"review\",\"until\":$(seconds + 1 day)")
-step "accepted: 2.00 go on to cycle $((CYCLE + 1)), and version 2 is in review"
+step "accepted by two: 2.00 go on to cycle $((CYCLE + 1)), and version 2 is in review"
 
 EARLY=$(two POST /v1/cycles/moves --body "$BODY,\"step\":\"approve\",\"version\":2}" 2> /dev/null || true)
 SEQ=$(agreed '"step":"approve","version":2' --header "$(later + 25 hours)")
@@ -124,7 +124,12 @@ OUT=$(($(field sum <<< "$ORDERS") / 100)) NEXT=$((OPENING + SUM))
 THREE=$(paid_out "BANK-3" "$OUT" "$(field instruction <<< "$ORDER")")
 FOUR=$(entry "BANK-4" 1 CRDT '<RmtInf><Ustrd>from pa_tallyhouse</Ustrd></RmtInf>')
 step "camt.053: $(money "$OUT") went out, 0.01 of pa_tallyhouse came in: $(accepted "$(statement S-2 "$NEXT" "$OPENING" "$FOUR$THREE")")"
-SEQ=$(field seq < "$WORK/accepted.json")
+shown "$(field seq < "$WORK/accepted.json")" > /dev/null
+
+SEQ=$(two POST /v1/bank-statements/assignments \
+    --body '{"currency":"USD","line":{"statement":"S-2","line":0},"operator":"own"}' | field seq)
+shown "$SEQ" > /dev/null
+step "two say that it is what pa_tallyhouse bore, entry $SEQ: $(tallyhouse bank unmatched --currency USD --data "$DEMO")"
 
 SEQ=$(moved '"step":"settle"')
 step "settled at entry $SEQ: cycle $CYCLE is $(stage "$SEQ")"

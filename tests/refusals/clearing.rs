@@ -8,7 +8,7 @@ use tallyhouse::clearing::{
     self, AcceptStatement, AnswerObjection, AssignLine, CallMargin, ClaimDue, ClosePeriod, ComputeCycle,
     ConfirmDetails, ConfirmDue, FileComplaint, FileDispute, FileObjection, FilledAtIssuance, ImportStatement,
     LinePlace, MoveComplaint, MoveCover, MoveCycle, MoveDispute, MoveInstruction, PairCap, SealCycle,
-    SetDetails, SetFunding, SetNetting, SetOffCycle, SetReserve, SetSchedule,
+    SetDetails, SetFunding, SetNetting, SetOffCycle, SetReserve, SetSchedule, WithdrawalPlace,
 };
 use tallyhouse::machine::Request;
 use tallyhouse::types::{AwardId, ExchangeId, Hash, InstructionId};
@@ -208,17 +208,23 @@ impl Table {
                 };
                 self.command(row, "issuing:HARVEST", "due.claim", &args)
             }
-            // `assign s1:0 to=1:pa_kino`, `assign s2:1 returns=s1:0`
+            // `assign s1:0 to=1:pa_kino amount=100`, `assign s2:1 returns=s1:0`, `assign s2:1 operator=charge`
             "assign" => {
                 let place = |text: &str| {
                     let (statement, line) = text.split_once(':').expect("a line");
                     LinePlace { statement: id(statement), line: number(line) as u16 }
                 };
+                let withdrawal = |text: &str| {
+                    let (who, entry) = text.split_once(':').expect("a withdrawal");
+                    WithdrawalPlace { participant: id(who), entry: number(entry) }
+                };
                 let args = AssignLine {
-                    currency: id(row.or("currency", "EUR")),
-                    line: place(row.word(1)),
+                    amount: row.get("amount").map(|amount| money(number(amount))),
                     instruction: row.get("to").map(|to| self.instruction(to)),
                     returns: row.get("returns").map(place),
+                    withdrawal: row.get("withdrawal").map(withdrawal),
+                    operator: row.get("operator").map(word),
+                    ..AssignLine::bare(id(row.or("currency", "EUR")), place(row.word(1)))
                 };
                 self.command(row, "analyst", "line.assign", &args)
             }
@@ -310,6 +316,7 @@ impl Table {
                 way: word(way),
                 amount: money(number(amount)),
                 instruction,
+                pays: None,
             }
         };
         row.words.iter().skip(3).map(line).collect()

@@ -125,7 +125,24 @@ fn every_kind_of_line() {
             vec![("in-1", 4_000, 4_000), ("in-1", 6_000, 10_000)],
             vec![],
         ),
-        ("too much", vec![with_rf(line("a", 10_006), "IN1")], vec![], vec![Why::WrongAmount]),
+        (
+            "too much: what is open is paid",
+            vec![with_rf(line("a", 10_006), "IN1")],
+            vec![("in-1", 10_000, 10_000)],
+            vec![Why::WrongAmount],
+        ),
+        (
+            "the rest is too much",
+            vec![with_rf(line("a", 4_000), "IN1"), with_rf(line("b", 7_000), "IN1")],
+            vec![("in-1", 4_000, 4_000), ("in-1", 6_000, 10_000)],
+            vec![Why::WrongAmount],
+        ),
+        (
+            "more went out than was ordered",
+            vec![with_id(line("a", -8_006), "out-1")],
+            vec![],
+            vec![Why::WrongAmount],
+        ),
         (
             "too much within tolerance",
             vec![with_rf(line("a", 10_005), "IN1")],
@@ -200,6 +217,23 @@ fn differences_within_tolerance_are_shown_for_two_people() {
     let over = run(&statement(0, vec![with_rf(line("a", 10_003), "IN1")]));
     assert_eq!(over.differences, [Difference { id: id("in-1"), amount: 3 }]);
     assert!(run(&statement(0, vec![with_rf(line("a", 9_000), "IN1")])).differences.is_empty(), "partly paid");
+}
+
+#[test]
+fn what_is_too_much_waits_for_the_statement_and_is_an_exception_of_it() {
+    let lines = vec![with_rf(line("a", 12_500), "IN1")];
+    let notification = Statement {
+        kind: StatementKind::Notification,
+        opening: None,
+        closing: None,
+        ..statement(0, lines.clone())
+    };
+    assert_eq!(told(&run(&notification)), (vec![], vec![Why::WrongAmount]));
+    let matching = run(&statement(0, lines));
+    let except = |e: &Exception| (e.amount, e.candidates.clone(), e.line.clone().map(|key| key.entry));
+    let all: Vec<_> = matching.exceptions.iter().map(except).collect();
+    assert_eq!(all, [(2_500, vec![id("in-1")], Some("a".to_owned()))]);
+    assert!(matching.differences.is_empty(), "nothing to write off");
 }
 
 #[test]
@@ -318,7 +352,12 @@ proptest! {
         let lines: Vec<Line> = lines.iter().enumerate().map(made).collect();
         let statement = statement(0, lines.clone());
         let out = match_statement(&account(None), &statement, &open(), &Before::default(), tolerance).expect("whole");
-        prop_assert_eq!(out.matches.len() + out.exceptions.len(), lines.len(), "every line is one of the two");
+        for line in &lines {
+            let matched = out.matches.iter().filter(|m| m.line == line.key()).map(|m| m.amount.unsigned_abs());
+            let except = out.exceptions.iter().filter(|e| e.line.as_ref() == Some(&line.key()));
+            let told: u64 = matched.chain(except.map(|e| e.amount.unsigned_abs())).sum();
+            prop_assert_eq!(told, line.amount.unsigned_abs(), "every part of a line is one of the two, once");
+        }
         for one in open() {
             let paid: i64 = out.matches.iter().filter(|m| m.id == one.id).map(|m| m.amount).sum();
             prop_assert!(paid >= 0 && paid as u64 <= one.amount + tolerance);

@@ -426,7 +426,7 @@ impl<'a> House<'a> {
             answer: Answered::Accepted,
             reason: "evidence_seen".parse().map_err(text)?,
         };
-        self.ask(Kind::ObjectionAnswered, &cycle.to_string(), &args, at).map(|_| true)
+        self.agreed(Kind::ObjectionAnswered, &cycle.to_string(), &args, at).map(|_| true)
     }
 
     /// Takes the step that is due, at an instant that is not before that.
@@ -560,7 +560,7 @@ impl<'a> House<'a> {
                 balance = moved.ok_or("an overdrawn account")?;
                 let entry = format!("{name}-{page}-{number}").parse().map_err(text)?;
                 let (booking, way, instruction) = (Booking::Booked, *way, *instruction);
-                lines.push(StatementLine { entry, booking, way, amount, instruction });
+                lines.push(StatementLine { entry, booking, way, amount, instruction, pays: None });
             }
             let document = Hash::sha256(&encode(&lines));
             let args = ImportStatement {
