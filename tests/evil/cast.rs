@@ -39,11 +39,9 @@ pub fn may_speak(kind: Kind, role: Role) -> bool {
         ),
         Kind::DueClaimed => matches!(
             role,
-            Root("br_harvest" | "br_twin")
-                | Issuing("br_harvest" | "br_twin")
-                | Approver("br_harvest" | "br_twin")
+            Root("br_harvest" | "br_twin") | Approver("br_harvest" | "br_twin")
         ),
-        Kind::DueConfirmed => matches!(role, Root("br_polar") | Issuing("br_polar") | Approver("br_polar")),
+        Kind::DueConfirmed => matches!(role, Root("br_polar") | Approver("br_polar")),
         _ => false,
     }
 }
