@@ -72,7 +72,11 @@ pub fn known(route: &Route, query: &str) -> Result<(), Problem> {
         None => Ok(()),
         Some((name, _)) => {
             let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-            let there = if known.is_empty() { "it takes none".into() } else { format!("there are {}", known.join(", ")) };
+            let there = match known.as_slice() {
+                [] => "it takes none".to_owned(),
+                [one] => format!("there is {one}"),
+                several => format!("there are {}", several.join(", ")),
+            };
             Err(Problem::about(Code::QueryInvalid, format!("{name}: no such parameter here; {there}")))
         }
     }
@@ -133,10 +137,10 @@ mod tests {
             assert_eq!(told(id, query), Ok(()), "{id}?{query}");
         }
         for (id, query, words) in [
-            ("getAccount", "asof=1", "asof: no such parameter here; there are `as_of`"),
+            ("getAccount", "asof=1", "asof: no such parameter here; there is `as_of`"),
             ("listBrands", "limit=5&page=2", "page: no such parameter here; there are `limit`, `cursor`"),
             ("createApiKey", "dry_run=true", "dry_run: no such parameter here; it takes none"),
-            ("capturePayment", "dry-run=true", "there are `dry_run`"),
+            ("capturePayment", "dry-run=true", "there is `dry_run`"),
             ("getHealth", "x", "x: no such parameter"),
         ] {
             let no = told(id, query).expect_err(query);
