@@ -205,7 +205,7 @@ fn texts(connection: &mut SqliteConnection, query: &str) -> Vec<String> {
     diesel::dsl::sql::<Text>(query).load(connection).unwrap()
 }
 
-const TABLES: &str = "brands concerns cursor flows heads keys movements obligations payments supplies units";
+const TABLES: &str = "brands concerns cursor filings flows heads keys movements obligations payments supplies units";
 
 fn columns(connection: &mut SqliteConnection, table: &str) -> Vec<String> {
     texts(connection, &format!("SELECT name FROM pragma_table_info('{table}') ORDER BY cid"))
