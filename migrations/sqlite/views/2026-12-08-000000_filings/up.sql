@@ -5,7 +5,7 @@ CREATE TABLE filings (
     id INTEGER NOT NULL,
     cycle INTEGER NOT NULL,
     stage TEXT NOT NULL,
-    open INTEGER NOT NULL CHECK (open IN (0, 1)),
+    open INTEGER NOT NULL,
     PRIMARY KEY (sort, whom, id)
 ) STRICT, WITHOUT ROWID;
 
