@@ -383,9 +383,7 @@ fn no_key_of_a_server_says_that_something_was_paid() {
     let till = common::world::Key::derive(house.world.seed, "br_polar till 0");
     assert_eq!(code(house.by(&till, "due.confirm", &confirm)), Refusal::KeyPurpose);
     assert_eq!(amount(&house, "pa_kino", "pa_polar"), Some(23_700));
-    let approver = |brand: &str| {
-        common::world::Key::derive(house.world.seed, &format!("{brand} approver 0"))
-    };
+    let approver = |brand: &str| common::world::Key::derive(house.world.seed, &format!("{brand} approver 0"));
     let (theirs, ours) = (approver("br_kino"), approver("br_polar"));
     house.by(&theirs, "due.claim", &claim).expect("an approver of the debtor's brand");
     house.by(&ours, "due.confirm", &confirm).expect("an approver of the creditor's brand");

@@ -19,7 +19,8 @@ use tallyhouse::clearing::{DisputeStep, FileObjection};
 use tallyhouse::machine::{Event, Kind, PartBody, Sealed, bodies, concerned_by, may_read};
 use tallyhouse::types::{BrandId, ParticipantId, word};
 use tallyhouse::views::{
-    DayFlow, FiledAt, Filing, FilingsOf, Filter, ListedPayment, Moment, Obligation, Reader, Span, Views, What, difference,
+    DayFlow, FiledAt, Filing, FilingsOf, Filter, ListedPayment, Moment, Obligation, Reader, Span, Views,
+    What, difference,
 };
 
 /// Views of these events in a place of their own, taken in runs of these lengths, over and over.
@@ -410,7 +411,11 @@ fn what_was_filed_is_listed_for_both_sides_as_it_stands() {
             let cycles = [1, 2].map(|cycle| FilingsOf { cycle: Some(cycle), ..of.clone() });
             for of in stages.chain(open).chain(cycles).chain([of.clone()]) {
                 let wanted = filed(&house, sort, &of);
-                assert_eq!(reader.filings(sort, &of, None, 99).expect("read").what, wanted, "{sort:?} {of:?}");
+                assert_eq!(
+                    reader.filings(sort, &of, None, 99).expect("read").what,
+                    wanted,
+                    "{sort:?} {of:?}"
+                );
                 let (mut pages, mut before) = (vec![], None);
                 loop {
                     let page = reader.filings(sort, &of, before, 1).expect("read").what;

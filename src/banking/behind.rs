@@ -163,7 +163,8 @@ fn kept(mut all: Vec<Effect>) -> Vec<Effect> {
         sum.amount = sum.amount.saturating_add(one.amount);
     }
     for one in all.iter_mut().rev() {
-        let (debtor, creditor) = if one.amount < 0 { (&one.creditor, &one.debtor) } else { (&one.debtor, &one.creditor) };
+        let (debtor, creditor) =
+            if one.amount < 0 { (&one.creditor, &one.debtor) } else { (&one.debtor, &one.creditor) };
         let Some(off) = off.get_mut(&(debtor.clone(), creditor.clone(), one.currency)) else { continue };
         let taken = one.amount.saturating_abs().min(off.amount.saturating_neg());
         off.amount = off.amount.saturating_add(taken);
@@ -193,7 +194,8 @@ impl Pairs {
     pub(super) fn add(&mut self, one: &Effect) {
         let (put_off, size) = (is_put_off(one), u128::from(one.amount.unsigned_abs()));
         let back = one.amount < 0 && !put_off;
-        let (debtor, creditor) = if back { (&one.creditor, &one.debtor) } else { (&one.debtor, &one.creditor) };
+        let (debtor, creditor) =
+            if back { (&one.creditor, &one.debtor) } else { (&one.debtor, &one.creditor) };
         let (owed, off) = self.0.entry((debtor.clone(), creditor.clone())).or_default();
         let sum = if put_off { off } else { owed };
         *sum = sum.saturating_add(size);
@@ -242,11 +244,8 @@ mod tests {
         let objection = || "obj_9.0".parse().ok().map(CauseId::Objection);
         let set_off = || "set_4.0".parse().ok().map(CauseId::SetOff);
         assert!(objection().is_some() && set_off().is_some());
-        let turned = |one: Effect| Effect {
-            debtor: one.creditor.clone(),
-            creditor: one.debtor.clone(),
-            ..one
-        };
+        let turned =
+            |one: Effect| Effect { debtor: one.creditor.clone(), creditor: one.debtor.clone(), ..one };
         let put_off = |amount: i64| Effect { cause: objection(), ..effect(-amount) };
         let amounts = |all: &[Effect]| traded(all).iter().map(|one| one.amount).collect::<Vec<_>>();
         let documents = |all: &[Effect]| {

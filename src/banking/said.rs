@@ -9,8 +9,8 @@
 use super::{Desk, Fault, OpenInstructions};
 use crate::book::Way;
 use crate::clearing::{
-    Exception, ImportStatement, InstructionStep, Line, LineKey, Matching, MoveInstruction, Reference, Statement,
-    StatementKind, Why, instruction_stage, match_statement,
+    Exception, ImportStatement, InstructionStep, Line, LineKey, Matching, MoveInstruction, Reference,
+    Statement, StatementKind, Why, instruction_stage, match_statement,
 };
 use crate::formats::{
     FileOf, Verdict, decimal, imports, message_id, of_end_to_end, read_camt, read_pain002, read_statement_csv,

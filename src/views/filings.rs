@@ -172,10 +172,11 @@ impl Reader {
             })
         };
         self.show("list filings", query, |file, rows| {
-            let place = |id: i64| match (u64::try_from(id.div_euclid(ROOM)), u16::try_from(id.rem_euclid(ROOM))) {
-                (Ok(seq), Ok(part)) => Ok((seq, part)),
-                _ => Err(file.damaged(format!("filings, {id}"), "not a place in the log")),
-            };
+            let place =
+                |id: i64| match (u64::try_from(id.div_euclid(ROOM)), u16::try_from(id.rem_euclid(ROOM))) {
+                    (Ok(seq), Ok(part)) => Ok((seq, part)),
+                    _ => Err(file.damaged(format!("filings, {id}"), "not a place in the log")),
+                };
             rows.into_iter().map(place).collect()
         })
     }

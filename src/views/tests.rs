@@ -4,8 +4,8 @@ mod found;
 
 use super::*;
 use crate::book::{
-    Answered, Brand, Done, KeyRecord, KeyState, Leg, Name, Objection, Participant, Payment, Place as Of, Principal, Record, Root,
-    Service, Share, ShareTerms, Shared, Supply, Tag, Tax, Unit,
+    Answered, Brand, Done, KeyRecord, KeyState, Leg, Name, Objection, Participant, Payment, Place as Of,
+    Principal, Record, Root, Service, Share, ShareTerms, Shared, Supply, Tag, Tax, Unit,
 };
 use crate::machine::{Effect, Event, Kind};
 use crate::sign::{Purpose, SecretKey};
@@ -227,7 +227,8 @@ fn texts(connection: &mut SqliteConnection, query: &str) -> Vec<String> {
     diesel::dsl::sql::<Text>(query).load(connection).unwrap()
 }
 
-const TABLES: &str = "brands concerns cursor filings flows heads keys movements obligations payments supplies units";
+const TABLES: &str =
+    "brands concerns cursor filings flows heads keys movements obligations payments supplies units";
 
 fn columns(connection: &mut SqliteConnection, table: &str) -> Vec<String> {
     texts(connection, &format!("SELECT name FROM pragma_table_info('{table}') ORDER BY cid"))

@@ -109,7 +109,9 @@ fn what_an_objection_puts_off_is_billed_once_and_makes_gross_less() {
         let side = &report["sides"][0];
         let documents = side["documents"].as_array().expect("documents").iter();
         let documents: Vec<Value> = documents
-            .map(|one| json!([one["number"], one["debt"]["creditor"], one["debt"]["amount"], one["debt"]["count"]]))
+            .map(|one| {
+                json!([one["number"], one["debt"]["creditor"], one["debt"]["amount"], one["debt"]["count"]])
+            })
             .collect();
         (side["figures"]["gross"].clone(), documents)
     };

@@ -56,7 +56,11 @@ fn no_operation_takes_a_parameter_that_it_does_not_know() {
             let problem = server.ask(&asker(&keys, route, query)).refused(400, "query_invalid");
             let told = problem["detail"].as_str().expect("a detail");
             let named = told.starts_with(&format!("{name}: no such parameter here; "));
-            assert!(named && known.iter().all(|one| told.contains(&format!("`{one}`"))), "{}: {told}", route.id);
+            assert!(
+                named && known.iter().all(|one| told.contains(&format!("`{one}`"))),
+                "{}: {told}",
+                route.id
+            );
         }
         // One that is known does not excuse another.
         if let Some(first) = known.first() {
@@ -80,5 +84,9 @@ fn what_would_write_is_not_asked_to_try() {
     let problem = server.ask(&ask).refused(400, "query_invalid");
     assert_eq!(problem["detail"], "dry_run: no such parameter here; it takes none");
     let none = server.get_as(&operator, "/v1/wallets?alias=card-900042");
-    assert!(none.status != 200 || none.json()["items"].as_array().is_none_or(Vec::is_empty), "{}", none.text());
+    assert!(
+        none.status != 200 || none.json()["items"].as_array().is_none_or(Vec::is_empty),
+        "{}",
+        none.text()
+    );
 }

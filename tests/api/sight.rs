@@ -146,7 +146,13 @@ fn no_key_of_an_account_comes_by_what_else_its_wallet_holds() {
     let vault = &server.service().vault;
     let other = vault.ensure_accounts(&[(wallet, id("KINOPLUS"))]).expect("an account")[0];
     let theirs = server.api_key(Whom::Wallet(wallet), Role::Consumer);
-    assert!(server.get_as(&theirs, &format!("/v1/wallets/{wallet}")).expect(200).to_string().contains(&other.to_string()));
+    assert!(
+        server
+            .get_as(&theirs, &format!("/v1/wallets/{wallet}"))
+            .expect(200)
+            .to_string()
+            .contains(&other.to_string())
+    );
     let mine = vault.api_keys(&Whom::Wallet(wallet)).expect("keys");
     let key = format!("/v1/api-keys/{}", mine[0].id);
     let wanted = [
