@@ -71,7 +71,7 @@ fn amount(house: &House, debtor: &str, creditor: &str) -> Option<u64> {
 fn paid(house: &mut House, by: usize, debtor: &str, creditor: &str, n: u64) -> Result<Answer, Refused> {
     let (debtor, creditor, reference) = (id(debtor), id(creditor), id(&house.cid()));
     let args = ConfirmDue { debtor, creditor, currency: eur(), amount: money(n), reference };
-    house.by_brand(by, "due.confirm", &args)
+    house.by_root(by, "due.confirm", &args)
 }
 
 /// What the first has from the second in a cycle.
@@ -319,7 +319,7 @@ fn two_cycles_leave_what_is_due_together() {
 fn claimed(house: &mut House, by: usize, n: u64, reference: &str) -> Result<Answer, Refused> {
     let (debtor, creditor, reference) = (id("pa_kino"), id("pa_polar"), id(reference));
     let args = ClaimDue { debtor, creditor, currency: eur(), amount: money(n), reference };
-    house.by_brand(by, "due.claim", &args)
+    house.by_root(by, "due.claim", &args)
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn a_debtor_says_that_it_paid_and_a_reference_counts_once() {
     let confirm = |house: &mut House, n, reference: &str| {
         let (debtor, creditor, reference) = (id("pa_kino"), id("pa_polar"), id(reference));
         let args = ConfirmDue { debtor, creditor, currency: eur(), amount: money(n), reference };
-        house.by_brand(2, "due.confirm", &args)
+        house.by_root(2, "due.confirm", &args)
     };
     confirm(&mut house, 20_000, "a").expect("confirmed");
     assert_eq!(claims(&house), [("b".into(), 3_700)]);
@@ -364,6 +364,30 @@ fn a_debtor_says_that_it_paid_and_a_reference_counts_once() {
     assert_eq!(code(claimed(&mut house, 1, 100, "d")), Refusal::TooLarge);
     confirm(&mut house, 3_700, "b").expect("confirmed");
     claimed(&mut house, 1, 100, "d").expect("there is room again");
+    verified(&house);
+}
+
+#[test]
+fn no_key_of_a_server_says_that_something_was_paid() {
+    let mut house = house(10, true, &[0, 1, 2]);
+    trade(&mut house);
+    let cycle = house.seal();
+    house.set_off(cycle).expect("set off");
+    let (debtor, creditor, currency) = (id("pa_kino"), id("pa_polar"), eur());
+    let claim = ClaimDue { debtor, creditor, currency, amount: money(20_000), reference: id("a") };
+    let ClaimDue { debtor, creditor, reference, .. } = claim.clone();
+    let confirm = ConfirmDue { debtor, creditor, currency, amount: money(20_000), reference };
+    // What is stolen from a shop's server neither gives away what is owed to its brand nor misleads who is owed.
+    assert_eq!(code(house.by_brand(1, "due.claim", &claim)), Refusal::KeyPurpose);
+    assert_eq!(code(house.by_brand(2, "due.confirm", &confirm)), Refusal::KeyPurpose);
+    let till = common::world::Key::derive(house.world.seed, "br_polar till 0");
+    assert_eq!(code(house.by(&till, "due.confirm", &confirm)), Refusal::KeyPurpose);
+    assert_eq!(amount(&house, "pa_kino", "pa_polar"), Some(23_700));
+    let approver = |brand: &str| common::world::Key::derive(house.world.seed, &format!("{brand} approver 0"));
+    let (theirs, ours) = (approver("br_kino"), approver("br_polar"));
+    house.by(&theirs, "due.claim", &claim).expect("an approver of the debtor's brand");
+    house.by(&ours, "due.confirm", &confirm).expect("an approver of the creditor's brand");
+    assert_eq!(amount(&house, "pa_kino", "pa_polar"), Some(3_700));
     verified(&house);
 }
 

@@ -36,6 +36,8 @@ mod leaving;
 mod linking;
 #[path = "api/lists.rs"]
 mod lists;
+#[path = "api/queries.rs"]
+mod queries;
 #[path = "api/roles.rs"]
 mod roles;
 #[path = "api/scene.rs"]

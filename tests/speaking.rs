@@ -141,7 +141,7 @@ fn a_further_brand_has_no_word_in_what_its_participant_owes() {
             by(&mut house, who, "details.set", &details),
             by(&mut house, who, "tax.publish", &tax),
             house.by_brand(who, "objection.file", &objection),
-            house.by_brand(who, "due.confirm", &due),
+            house.by_root(who, "due.confirm", &due),
             filed,
         ];
         let codes: Vec<_> = done.iter().map(|done| done.as_ref().err().map(|no| no.code)).collect();

@@ -6,16 +6,21 @@
 
 mod common;
 
+use common::dispute::over;
+use common::house::{House, eur};
 use common::place::Place;
 use common::reading::{Book, brand_reader};
-use common::trade::Trade;
+use common::trade::{Trade, events};
+use common::world::{id, money};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use tallyhouse::book::{Name, Principal, Record, Shared};
+use tallyhouse::book::{Answered, Name, Principal, Record, Shared};
+use tallyhouse::clearing::{DisputeStep, FileObjection};
 use tallyhouse::machine::{Event, Kind, PartBody, Sealed, bodies, concerned_by, may_read};
-use tallyhouse::types::BrandId;
+use tallyhouse::types::{BrandId, ParticipantId, word};
 use tallyhouse::views::{
-    DayFlow, Filter, ListedPayment, Moment, Obligation, Reader, Span, Views, What, difference,
+    DayFlow, FiledAt, Filing, FilingsOf, Filter, ListedPayment, Moment, Obligation, Reader, Span, Views,
+    What, difference,
 };
 
 /// Views of these events in a place of their own, taken in runs of these lengths, over and over.
@@ -302,6 +307,128 @@ fn check_concerns(trade: &Trade, reader: &Reader) {
         assert_eq!(later, seqs.iter().skip(half + 1).take(2).copied().collect::<Vec<_>>());
         assert_eq!(reader.keys_of(&Principal::Account(account), None, 9).expect("read").what, []);
     }
+}
+
+/// A house with disputes and objections at several stages.
+fn contested() -> House {
+    let mut house = House::new(5, false);
+    for unit in ["HARVEST", "KINO"] {
+        house.award(unit, 0, 10_000_000);
+    }
+    house.now = house.now.plus_seconds(3 * 86_400);
+    let one = house.pay(1, "HARVEST", 0, 40_000, true).expect("paid");
+    let other = house.pay(2, "KINO", 0, 40_000, true).expect("paid");
+    for (n, (filer, of, unit, why)) in [
+        (0, one, "HARVEST", "not_ours"),
+        (1, other, "KINO", "not_ours"),
+        (0, one, "HARVEST", "fraud"),
+        (1, other, "KINO", "duplicate"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let filed = house.dispute(filer, &over(of, unit, 100 + n as u64, why)).expect("filed");
+        match n {
+            1 => house.argue(Some(1), filed, DisputeStep::Withdraw).expect("taken back"),
+            2 => house.argue(None, filed, DisputeStep::ChargeBack).expect("charged back"),
+            _ => {}
+        }
+    }
+    let cycle = house.seal();
+    for n in 0..6u64 {
+        if house.stage(cycle) != tallyhouse::clearing::Stage::Review {
+            house.compute(cycle).expect("computed");
+            house.review(cycle);
+        }
+        let (debtor, creditor, by) =
+            if n % 2 == 0 { ("pa_harvest", "pa_kino", 0) } else { ("pa_kino", "pa_polar", 1) };
+        let args = FileObjection {
+            cycle,
+            debtor: id(debtor),
+            creditor: id(creditor),
+            currency: eur(),
+            amount: money(100),
+            payment: None,
+            reason: id("not_ours"),
+        };
+        let filed = house.object(by, &args).expect("filed");
+        if n < 4 {
+            let answer = if n == 3 { Answered::Accepted } else { Answered::Rejected };
+            house.answer(filed, answer).expect("answered");
+        }
+    }
+    house
+}
+
+/// The places of what state has, that is of these, the newest first.
+fn filed(house: &House, sort: Filing, of: &FilingsOf) -> Vec<FiledAt> {
+    let mut found: Vec<FiledAt> = house
+        .node
+        .state
+        .0
+        .iter()
+        .filter_map(|(name, record)| {
+            let (place, sides, stage, open, cycle) = match (sort, name, &**record) {
+                (Filing::Dispute, Name::Dispute(id), Record::Dispute(one)) => {
+                    let open = one.outcome.is_none();
+                    ((id.seq, id.part), [&one.filer, &one.target], word(&one.stage), open, 0)
+                }
+                (Filing::Objection, Name::Objection(id), Record::Objection(one)) => {
+                    let stage = one.answer.as_ref().map_or("open".into(), |(answer, _)| word(answer));
+                    let open = one.answer.is_none();
+                    ((id.seq, id.part), [&one.debtor, &one.creditor], stage, open, one.cycle)
+                }
+                _ => return None,
+            };
+            let wanted = of.whose.as_ref().is_none_or(|whose| sides.contains(&whose))
+                && of.stage.as_ref().is_none_or(|wanted| *wanted == stage)
+                && of.open.is_none_or(|wanted| wanted == open)
+                && of.cycle.is_none_or(|wanted| wanted == cycle);
+            wanted.then_some(place)
+        })
+        .collect();
+    found.sort_unstable();
+    found.reverse();
+    found
+}
+
+#[test]
+fn what_was_filed_is_listed_for_both_sides_as_it_stands() {
+    let house = contested();
+    let all = events(&house.node.entries);
+    let (_a, reader) = views_of(&all, &[3]);
+    let (_b, single) = views_of(&all, &[1, 40]);
+    assert_eq!(difference(&reader, &single).expect("read"), None);
+    let sides: [Option<ParticipantId>; 4] =
+        [None, Some(id("pa_harvest")), Some(id("pa_kino")), Some(id("pa_polar"))];
+    let stages = ["filed", "withdrawn", "charged_back", "open", "accepted", "rejected"];
+    let mut seen = 0;
+    for sort in [Filing::Dispute, Filing::Objection] {
+        for whose in &sides {
+            let of = FilingsOf { whose: whose.clone(), ..FilingsOf::default() };
+            let stages = stages.iter().map(|stage| FilingsOf { stage: Some((*stage).into()), ..of.clone() });
+            let open = [true, false].map(|open| FilingsOf { open: Some(open), ..of.clone() });
+            let cycles = [1, 2].map(|cycle| FilingsOf { cycle: Some(cycle), ..of.clone() });
+            for of in stages.chain(open).chain(cycles).chain([of.clone()]) {
+                let wanted = filed(&house, sort, &of);
+                assert_eq!(
+                    reader.filings(sort, &of, None, 99).expect("read").what,
+                    wanted,
+                    "{sort:?} {of:?}"
+                );
+                let (mut pages, mut before) = (vec![], None);
+                loop {
+                    let page = reader.filings(sort, &of, before, 1).expect("read").what;
+                    let Some(last) = page.last() else { break };
+                    before = Some(*last);
+                    pages.extend(page);
+                }
+                assert_eq!(pages, wanted, "page by page");
+                seen += wanted.len();
+            }
+        }
+    }
+    assert!(seen > 60, "{seen}");
 }
 
 proptest! {

@@ -1,4 +1,8 @@
 //! API keys: made, listed, revoked; and who one is of, when it comes with a request.
+//!
+//! Promises: nobody makes a key of somebody else. A wallet's is made by the program that keeps the vault, as for a sandbox, and
+//! by no request: a wallet has no key that could sign one. An account's key is no wallet's: the account's brand may have
+//! registered it, and would read with it what the person has from all others.
 
 use super::call::{Caller, Via, Whom};
 use super::problem::{Code, Problem};
@@ -145,9 +149,6 @@ fn owner(caller: &Caller, brand: Option<BrandId>, wallet: Option<WalletId>) -> R
         (Whom::Brand(own), named, None) if named.as_ref().is_none_or(|named| named == own) => {
             vault::Whom::Brand(own.clone())
         }
-        (Whom::Wallet(own), None, named) if named.is_none_or(|named| named == *own) => {
-            vault::Whom::Wallet(*own)
-        }
         _ => return Err(Code::NotYours.into()),
     })
 }
@@ -165,7 +166,8 @@ fn roles(whom: &vault::Whom) -> &'static [Role] {
 ///
 /// The key is told once. It reads, and writes with keys that the network holds for its owner; it never approves,
 /// certifies, raises limits or makes keys, so this request is signed: by the brand's root for the brand, by a root of the
-/// operator for the operator. Nobody makes a key of somebody else.
+/// operator for the operator. Nobody makes a key of somebody else. Holders have none made here: they sign what they ask for
+/// with their accounts' keys. A wallet joins accounts of many brands, and no account's key speaks for it.
 #[utoipa::path(post, path = "/v1/api-keys", tag = "access", operation_id = "createApiKey", request_body = Wanted,
     responses((status = 201, description = "The key, with its secret.", body = Shown)))]
 pub async fn create(incoming: Incoming) -> Result<HttpResponse, Problem> {
@@ -248,7 +250,6 @@ fn found(service: &Service, caller: &Caller, id: &str) -> Result<ApiKey, Problem
     let own = match (&caller.whom, &key.whom) {
         (Whom::Operator, _) => true,
         (Whom::Brand(own), vault::Whom::Brand(of)) => own == of,
-        (Whom::Wallet(own), vault::Whom::Wallet(of)) => own == of,
         _ => false,
     };
     if own { Ok(key) } else { Err(nothing()) }

@@ -84,15 +84,16 @@ impl Caller {
             return Ok(());
         }
         let role = self.role;
-        if matches!(self.via, Via::ApiKey(_)) && !scope.for_api_keys() {
-            let who = Role::ALL.iter().filter(|role| role.scopes().contains(&scope)).filter_map(signer);
-            let who = who.collect::<Vec<_>>().join(", ");
-            let about = format!(
+        let who = Role::ALL.iter().filter(|role| role.scopes().contains(&scope)).filter_map(signer);
+        let who = who.collect::<Vec<_>>().join(", ");
+        let about = match self.via {
+            Via::ApiKey(_) if !scope.for_api_keys() => format!(
                 "needed: {scope}, which no API key has. It is signed, by {who}: `tallyhouse sign …`; role: {role}"
-            );
-            return Err(Problem::about(Code::ScopeMissing, about));
-        }
-        Err(Problem::about(Code::ScopeMissing, format!("needed: {scope}; role: {role}")))
+            ),
+            Via::Signature(_) if !who.is_empty() => format!("needed: {scope}, as {who} has; role: {role}"),
+            _ => format!("needed: {scope}; role: {role}"),
+        };
+        Err(Problem::about(Code::ScopeMissing, about))
     }
 
     /// Whether they may see what everybody's accounts hold: the operator, whoever works on its disputes, its auditors.

@@ -2,10 +2,10 @@
 
 use super::call::{Caller, service};
 use super::cycles::{shown, sight};
+use super::filed::filed;
 use super::problem::{Code, Problem};
 use super::query::Query;
 use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
-use super::reports::turn;
 use super::service::Service;
 use super::write::{Done, Incoming};
 use crate::book::{self, Answered, Draft, Found, Name, Record, Source, Stop};
@@ -14,8 +14,8 @@ use crate::clearing::{
     instruction_stage,
 };
 use crate::prices::exposure;
-use crate::reading::{Filed, Sort, newest};
-use crate::types::{Currency, Ident, InstructionId, ObjectionId, ParticipantId, Time};
+use crate::types::{Currency, Ident, InstructionId, ObjectionId, ParticipantId, Time, word};
+use crate::views::{Filing, FilingsOf};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
@@ -153,7 +153,7 @@ pub async fn get_objection(
 }
 
 /// What became of an objection.
-#[derive(Deserialize, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ObjectionState {
     /// Nobody answered it yet.
@@ -196,34 +196,28 @@ pub async fn objections(
     let service = service(&request)?;
     let (cycle, state) = (query.cycle, query.state);
     let places = PageQuery { limit: query.limit, cursor: query.cursor.clone() };
-    let (limit, before) = (places.limit()?, places.place::<Filed>("objections")?);
     service.wait_for(min_seq(request.headers())?).await?;
-    let (own, _turn) = (sight(&service, &caller)?, turn().await?);
-    let (seq, from) = (shown(&service), service.clone());
-    let found = web::block(move || {
-        let became = |one: &book::Objection| match &one.answer {
-            None => ObjectionState::Open,
-            Some((Answered::Accepted, _)) => ObjectionState::Accepted,
-            Some((Answered::Rejected, _)) => ObjectionState::Rejected,
-        };
-        let wanted = |record: &Record| {
-            record.objection().is_some_and(|one| {
-                own.as_ref().is_none_or(|own| *own == one.debtor || *own == one.creditor)
-                    && cycle.is_none_or(|cycle| cycle == one.cycle)
-                    && state.is_none_or(|state| state == became(one))
-            })
-        };
-        newest(&**from.engine().read(), Sort::Objections, before, limit, wanted)
-    });
-    let (rows, more) = found.await.map_err(Problem::fault)??;
-    let (mut items, mut last) = (vec![], None);
-    for (filed, record) in rows {
+    let own = sight(&service, &caller)?;
+    let filter = FilingsOf { whose: own.clone(), stage: state.map(|state| word(&state)), open: None, cycle };
+    let became = |one: &book::Objection| match &one.answer {
+        None => ObjectionState::Open,
+        Some((Answered::Accepted, _)) => ObjectionState::Accepted,
+        Some((Answered::Rejected, _)) => ObjectionState::Rejected,
+    };
+    let wanted = |record: &Record| {
+        record.objection().is_some_and(|one| {
+            own.as_ref().is_none_or(|own| *own == one.debtor || *own == one.creditor)
+                && cycle.is_none_or(|cycle| cycle == one.cycle)
+                && state.is_none_or(|state| state == became(one))
+        })
+    };
+    let found = filed(&service, Filing::Objection, filter, ("objections", &places), wanted).await?;
+    let mut items = vec![];
+    for ((seq, part), record) in found.rows {
         let Record::Objection(facts) = record else { continue };
-        items.push(Objection { objection: ObjectionId { seq: filed.0, part: filed.1 }, facts });
-        last = Some(filed);
+        items.push(Objection { objection: ObjectionId { seq, part }, facts });
     }
-    let next = last.filter(|_| more).map(|last| cursor("objections", &last));
-    Ok(page(&request, seq, &Page { items, next }))
+    Ok(page(&request, found.seq, &Page { items, next: found.next }))
 }
 
 /// A bank statement.

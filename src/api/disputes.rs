@@ -2,15 +2,15 @@
 
 use super::call::{Caller, service};
 use super::cycles::{shown, sight};
+use super::filed::filed;
 use super::problem::{Code, Problem};
 use super::query::Query;
-use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
-use super::reports::turn;
+use super::reply::{Page, PageQuery, json, min_seq, page};
 use super::write::{Done, Incoming};
 use crate::book::{self, DisputeStage, Name, Record};
 use crate::clearing::{FileComplaint, FileDispute, MoveComplaint, MoveDispute, is_overdue};
-use crate::reading::{Filed, Sort, newest};
-use crate::types::{ComplaintId, DisputeId};
+use crate::types::{ComplaintId, DisputeId, word};
+use crate::views::{Filing, FilingsOf};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
@@ -129,30 +129,24 @@ pub async fn list(
     let service = service(&request)?;
     let (stage, open) = (query.stage, query.open);
     let places = PageQuery { limit: query.limit, cursor: query.cursor.clone() };
-    let (limit, before) = (places.limit()?, places.place::<Filed>("disputes")?);
     service.wait_for(min_seq(request.headers())?).await?;
-    let (own, _turn) = (sight(&service, &caller)?, turn().await?);
-    let (seq, from) = (shown(&service), service.clone());
-    let found = web::block(move || {
-        let wanted = |record: &Record| {
-            record.dispute().is_some_and(|one| {
-                own.as_ref().is_none_or(|own| *own == one.filer || *own == one.target)
-                    && stage.is_none_or(|stage| stage == one.stage)
-                    && open.is_none_or(|open| open == one.outcome.is_none())
-            })
-        };
-        newest(&**from.engine().read(), Sort::Disputes, before, limit, wanted)
-    });
-    let (rows, more) = found.await.map_err(Problem::fault)??;
-    let (mut items, mut last, now) = (vec![], None, service.log_time()?);
-    for (filed, record) in rows {
+    let own = sight(&service, &caller)?;
+    let filter = FilingsOf { whose: own.clone(), stage: stage.map(|stage| word(&stage)), open, cycle: None };
+    let wanted = |record: &Record| {
+        record.dispute().is_some_and(|one| {
+            own.as_ref().is_none_or(|own| *own == one.filer || *own == one.target)
+                && stage.is_none_or(|stage| stage == one.stage)
+                && open.is_none_or(|open| open == one.outcome.is_none())
+        })
+    };
+    let found = filed(&service, Filing::Dispute, filter, ("disputes", &places), wanted).await?;
+    let (mut items, now) = (vec![], service.log_time()?);
+    for ((seq, part), record) in found.rows {
         let Record::Dispute(facts) = record else { continue };
-        let (dispute, overdue) = (DisputeId { seq: filed.0, part: filed.1 }, is_overdue(&facts, now));
+        let (dispute, overdue) = (DisputeId { seq, part }, is_overdue(&facts, now));
         items.push(Dispute { dispute, overdue, facts });
-        last = Some(filed);
     }
-    let next = last.filter(|_| more).map(|last| cursor("disputes", &last));
-    Ok(page(&request, seq, &Page { items, next }))
+    Ok(page(&request, found.seq, &Page { items, next: found.next }))
 }
 
 /// A complaint.

@@ -44,6 +44,12 @@ command.
 **Once.** A write has an `Idempotency-Key`, the same for every retry: it takes effect once, and each retry gets the \
 first answer.
 
+**Nothing unheard.** A member of a body or a parameter that an operation does not know is refused by its name, so that \
+what is misspelt never passes for left out.
+
+**Amounts** of money are whole numbers of the network's smallest unit of the currency, as the log has them; what banks and \
+people settle by (notices, orders, the lines of a bank's statement) is a decimal as text, `\"2.37\"`.
+
 **Seen at once.** Lists, records and events follow a write within about a tenth of a second; balances at once. Who wants \
 to see their own write sends `Min-Seq` with the `Tallyhouse-Seq` of its answer, and waits those milliseconds.
 

@@ -1,7 +1,7 @@
 //! The gate: every request passes it, and nothing else looks at credentials.
 //!
-//! Owns: the request's id, the look-up in the table of routes, credentials, scopes, limits, metrics, the line
-//! in the node's log.
+//! Owns: the request's id, the look-up in the table of routes, credentials, scopes, limits, the names in a query,
+//! metrics, the line in the node's log.
 //! Promises: a handler is reached only by who may; a problem names the request; a credential is in no log line.
 //! Refuses to know: what handlers do.
 
@@ -10,6 +10,7 @@ use super::forward;
 use super::limit::{Left, Who};
 use super::nonce;
 use super::problem::{Code, Problem};
+use super::query;
 use super::service::Service;
 use crate::book::KeyRecord;
 use crate::clock::Salts;
@@ -59,7 +60,7 @@ pub async fn pass<B: MessageBody + 'static>(
     let method = if looks { Method::GET } else { request.method().clone() };
     let found = Route::find(method.as_str(), request.path()).map(|(route, _)| route);
     let operation = found.map_or("none", |route| route.id);
-    let admitted = match &found {
+    let mut admitted = match &found {
         Some(_) if data.seat.is_astray() && is_of_log(request.path()) => {
             Err(Problem::about(Code::Busy, ASTRAY))
         }
@@ -72,6 +73,9 @@ pub async fn pass<B: MessageBody + 'static>(
         // Swagger's files, and what is not there at all.
         None => draw(&data, request.request(), &stranger(request.request())),
     };
+    if let (Ok(()), Some(route)) = (&admitted, found) {
+        admitted = query::known(route, request.query_string());
+    }
     let mut answer = match admitted {
         Ok(()) => {
             if let Some(route) = found {

@@ -16,6 +16,7 @@ mod closing;
 mod document;
 mod documents;
 mod fees;
+mod filed;
 mod forward;
 mod gate;
 mod leaving;

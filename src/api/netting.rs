@@ -42,9 +42,9 @@ pub async fn set_off(incoming: Incoming) -> Result<HttpResponse, Problem> {
 /// Claim to have paid what was due
 ///
 /// A debtor says that it paid, and under which reference: its creditor sees that and looks for the payment. Nothing is owed
-/// less until the creditor confirms it. By a key of the debtor's brand; for a debtor without a brand by an analyst, approved
-/// by two of the operator's approvers: send that as `application/jose`, which `tallyhouse sign` prints with `--approve` for
-/// each of them.
+/// less until the creditor confirms it. By the root or an approver key of the brand that speaks for the debtor; for a debtor
+/// without a brand by an analyst, approved by two of the operator's approvers: send that as `application/jose`, which
+/// `tallyhouse sign` prints with `--approve` for each of them.
 #[utoipa::path(post, path = "/v1/dues/claims", tag = "clearing", operation_id = "claimDue", request_body = ClaimDue,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn claim(incoming: Incoming) -> Result<HttpResponse, Problem> {
@@ -54,8 +54,9 @@ pub async fn claim(incoming: Incoming) -> Result<HttpResponse, Problem> {
 /// Confirm what was due
 ///
 /// A creditor says that it was paid, all or in part: so much less is owed to it. A reference counts once between the two. By
-/// a key of the brand that speaks for it; for a creditor without a brand by an analyst, approved by two of the operator's
-/// approvers: send that as `application/jose`, which `tallyhouse sign` prints with `--approve` for each of them.
+/// the root or an approver key of the brand that speaks for it, since what is confirmed is given up; for a creditor without a
+/// brand by an analyst, approved by two of the operator's approvers: send that as `application/jose`, which `tallyhouse sign`
+/// prints with `--approve` for each of them.
 #[utoipa::path(post, path = "/v1/dues/confirmations", tag = "clearing", operation_id = "confirmDue",
     request_body = ConfirmDue,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]

@@ -24,9 +24,9 @@ fn asks_who(route: &Route) -> bool {
 
 /// Before the machine is asked, or when something broke.
 pub fn of_way(route: &Route) -> Vec<Code> {
-    let mut codes = vec![Code::RateLimited, Code::Broken, Code::Busy];
+    let mut codes = vec![Code::QueryInvalid, Code::RateLimited, Code::Broken, Code::Busy];
     if route.path.contains('{') || route.kind.is_none() {
-        codes.extend([Code::QueryInvalid, Code::NotFound]);
+        codes.push(Code::NotFound);
     }
     if asks_who(route) {
         codes.extend([

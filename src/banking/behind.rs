@@ -1,7 +1,8 @@
 //! The obligations behind a cycle, entry by entry.
 //!
 //! Owns: which parts of the log are a cycle's, and what each says.
-//! Promises: every leg of money is told once, in the order of the log; the creditor's leg stands first.
+//! Promises: every leg of money is told once, in the order of the log; the creditor's leg stands first. What an objection
+//! put off is owed in one cycle and no more: it makes what was owed in the other less, and nothing owed back.
 //! Refuses to know: what is made of them.
 
 use super::Fault;
@@ -12,6 +13,7 @@ use crate::machine::{PartBody, SupplyLine};
 use crate::store::Read;
 use crate::types::{Asset, CauseId, Currency, ExchangeId, Malformed, ParticipantId, PaymentId, Time, decode};
 use serde::Serialize;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Entries and bytes read at a time.
@@ -125,8 +127,8 @@ pub fn effects(
     Ok(())
 }
 
-/// What was owed for trade, and what an earlier set-off left: one obligation for each pair, less what was paid of it. What was
-/// taken out of the cycle after its cut (the entry `cut`) was owed in it all the same.
+/// What was owed for trade, and what an earlier set-off left: one obligation for each pair, less what was paid of it; without
+/// what objections put off. What was taken out of the cycle after its cut (the entry `cut`) was owed in it all the same.
 pub fn owed(all: &[Effect], cut: u64) -> Vec<Effect> {
     let mut left: BTreeMap<(&ParticipantId, &ParticipantId, Currency), Effect> = BTreeMap::new();
     let mut owed = vec![];
@@ -142,7 +144,35 @@ pub fn owed(all: &[Effect], cut: u64) -> Vec<Effect> {
         }
     }
     owed.extend(left.into_values());
-    owed
+    kept(owed)
+}
+
+/// Whether it is what an objection that was accepted takes out of its cycle.
+fn is_put_off(one: &Effect) -> bool {
+    matches!(one.cause, Some(CauseId::Objection(_))) && one.amount < 0
+}
+
+/// What stayed in a cycle: what objections put off makes what the same owed the same less, the latest first. Only what it was
+/// taken from besides, of what a set-off left say, is owed the other way round.
+fn kept(mut all: Vec<Effect>) -> Vec<Effect> {
+    type Whom = (ParticipantId, ParticipantId, Currency);
+    let mut off: BTreeMap<Whom, Effect> = BTreeMap::new();
+    for one in all.extract_if(.., |one| is_put_off(one)) {
+        let whom = (one.debtor.clone(), one.creditor.clone(), one.currency);
+        let sum = off.entry(whom).or_insert_with(|| Effect { amount: 0, ..one.clone() });
+        sum.amount = sum.amount.saturating_add(one.amount);
+    }
+    for one in all.iter_mut().rev() {
+        let (debtor, creditor) =
+            if one.amount < 0 { (&one.creditor, &one.debtor) } else { (&one.debtor, &one.creditor) };
+        let Some(off) = off.get_mut(&(debtor.clone(), creditor.clone(), one.currency)) else { continue };
+        let taken = one.amount.saturating_abs().min(off.amount.saturating_neg());
+        off.amount = off.amount.saturating_add(taken);
+        one.amount = one.amount.saturating_sub(if one.amount < 0 { taken.saturating_neg() } else { taken });
+    }
+    all.extend(off.into_values());
+    all.retain(|one| one.amount != 0);
+    all
 }
 
 /// Whether it was owed for trade: participants bill each other that, and not what a set-off left.
@@ -150,29 +180,35 @@ pub(super) fn is_traded(one: &Effect) -> bool {
     !matches!(one.cause, Some(CauseId::SetOff(_)))
 }
 
-/// What was owed for trade alone.
+/// What was owed for trade alone, without what objections put off.
 pub(super) fn traded(all: &[Effect]) -> Vec<Effect> {
-    all.iter().filter(|one| is_traded(one)).cloned().collect()
+    kept(all.iter().filter(|one| is_traded(one)).cloned().collect())
 }
 
-/// Who bills whom: each has a document of its own.
+/// Who bills whom, as [`traded`] has it: each has a document of its own. Of each what it owes, and what objections put off.
 #[derive(Default)]
-pub(super) struct Pairs(BTreeSet<(ParticipantId, ParticipantId)>);
+pub(super) struct Pairs(BTreeMap<(ParticipantId, ParticipantId), (u128, u128)>);
 
 impl Pairs {
-    /// One more obligation; what is taken back is owed the other way round.
+    /// One more obligation; what is taken back is owed the other way round, but what an objection put off.
     pub(super) fn add(&mut self, one: &Effect) {
-        let (debtor, creditor) = match one.amount {
-            0 => return,
-            1.. => (&one.debtor, &one.creditor),
-            _ => (&one.creditor, &one.debtor),
-        };
-        self.0.insert((debtor.clone(), creditor.clone()));
+        let (put_off, size) = (is_put_off(one), u128::from(one.amount.unsigned_abs()));
+        let back = one.amount < 0 && !put_off;
+        let (debtor, creditor) =
+            if back { (&one.creditor, &one.debtor) } else { (&one.debtor, &one.creditor) };
+        let (owed, off) = self.0.entry((debtor.clone(), creditor.clone())).or_default();
+        let sum = if put_off { off } else { owed };
+        *sum = sum.saturating_add(size);
     }
 
     /// How many.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        let whom = self.0.iter().filter_map(|((debtor, creditor), (owed, off))| match owed.cmp(off) {
+            Ordering::Greater => Some((debtor, creditor)),
+            Ordering::Equal => None,
+            Ordering::Less => Some((creditor, debtor)),
+        });
+        whom.collect::<BTreeSet<_>>().len()
     }
 }
 
@@ -201,6 +237,42 @@ mod tests {
             cause: None,
             supply: None,
         }
+    }
+
+    #[test]
+    fn what_an_objection_put_off_is_owed_in_one_cycle_alone() {
+        let objection = || "obj_9.0".parse().ok().map(CauseId::Objection);
+        let set_off = || "set_4.0".parse().ok().map(CauseId::SetOff);
+        assert!(objection().is_some() && set_off().is_some());
+        let turned =
+            |one: Effect| Effect { debtor: one.creditor.clone(), creditor: one.debtor.clone(), ..one };
+        let put_off = |amount: i64| Effect { cause: objection(), ..effect(-amount) };
+        let amounts = |all: &[Effect]| traded(all).iter().map(|one| one.amount).collect::<Vec<_>>();
+        let documents = |all: &[Effect]| {
+            let mut pairs = Pairs::default();
+            all.iter().filter(|one| is_traded(one)).for_each(|one| pairs.add(one));
+            let list = traded(all);
+            let list = list.iter().map(|one| (&one.debtor, &one.creditor, one.amount));
+            let matrix = crate::clearing::Matrix::of(list).expect("sound");
+            assert_eq!(pairs.len(), matrix.debts().count());
+            pairs.len()
+        };
+        // Of the latest first; a refund is owed back all the same.
+        let all = [effect(50), effect(-10), effect(30), put_off(40)];
+        assert_eq!((amounts(&all), documents(&all)), (vec![40, -10], 2));
+        // All of it, or what is owed by taking back the other way round.
+        let all = [effect(50), put_off(50)];
+        assert_eq!((amounts(&all), documents(&all)), (vec![], 0));
+        let all = [effect(50), turned(effect(-20)), put_off(60)];
+        assert_eq!((amounts(&all), documents(&all)), (vec![10], 1));
+        // What went on is owed in the cycle that it came to, and may be put off again.
+        let carried = Effect { cause: objection(), ..effect(25) };
+        assert_eq!(amounts(&[effect(5), carried.clone()]), [5, 25]);
+        assert_eq!(amounts(&[effect(5), carried, put_off(25)]), [5]);
+        // Of what a set-off left nobody bills anything.
+        let all = [Effect { cause: set_off(), ..effect(30) }, effect(5), put_off(20)];
+        assert_eq!((amounts(&all), documents(&all)), (vec![-15], 1));
+        assert_eq!(owed(&all, 99).iter().map(|one| one.amount).collect::<Vec<_>>(), [5, 10]);
     }
 
     #[test]

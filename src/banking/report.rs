@@ -30,7 +30,8 @@ pub struct ReportSide {
     /// between them; for the operator and analysts alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_off: Option<SetOffSums>,
-    /// What each participant bills each other one, gross.
+    /// What each participant bills each other one, gross. What an accepted objection put off is billed with the cycle that it
+    /// went to, and not here.
     pub documents: Vec<CycleDocument>,
 }
 

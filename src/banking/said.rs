@@ -2,19 +2,20 @@
 //!
 //! Owns: the step that each line of a report means, the import that a statement makes, and what is left for a person.
 //! Promises: nothing is confirmed here: a report acknowledges or rejects, a statement is imported by one person and
-//! accepted by another. What was said before makes no step again.
+//! accepted by another. What was said before makes no step again. What people look at has amounts as decimals of the
+//! currency, as notices and orders have; what they sign has them as the log does.
 //! Refuses to know: who signs.
 
 use super::{Desk, Fault, OpenInstructions};
 use crate::book::Way;
 use crate::clearing::{
-    Difference, Exception, ImportStatement, InstructionStep, Line, Matching, MoveInstruction, Statement,
-    StatementKind, instruction_stage, match_statement,
+    Exception, ImportStatement, InstructionStep, Line, LineKey, Matching, MoveInstruction, Reference,
+    Statement, StatementKind, Why, instruction_stage, match_statement,
 };
 use crate::formats::{
-    FileOf, Verdict, imports, message_id, of_end_to_end, read_camt, read_pain002, read_statement_csv,
+    FileOf, Verdict, decimal, imports, message_id, of_end_to_end, read_camt, read_pain002, read_statement_csv,
 };
-use crate::types::{Currency, Hash, InstructionId, Time};
+use crate::types::{Currency, Date, Hash, Ident, InstructionId, Time};
 use serde::Serialize;
 
 /// One thing that a report says of a payment.
@@ -121,16 +122,103 @@ impl Desk<'_> {
     }
 }
 
+/// One payment that the bank booked.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = BankLine)]
+pub struct LineSeen {
+    /// The bank's own reference of the entry; the message's id and the place in it if the bank gives none.
+    pub entry: String,
+    /// The bank gives no reference: another message that has the same line does not say so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unnamed: bool,
+    /// Which payment of the entry this is: 0 but in batches.
+    pub detail: u32,
+    /// When it was booked.
+    pub booked: Date,
+    /// As a decimal of the currency; with a minus if it went out.
+    #[schema(example = "-1234.56")]
+    pub amount: String,
+    /// Whether it takes back an earlier line.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub reversal: bool,
+    /// Why money came back (ISO external code, such as AC04), if it is a return.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub return_reason: Option<String>,
+    /// What the payer called the payment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_to_end: Option<String>,
+    /// The structured reference, if a valid one came along.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
+    /// The free text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Who is on the other side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The other side's account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+}
+
+impl LineSeen {
+    fn of(line: Line, digits: u8) -> Self {
+        let Line { entry, unnamed, detail, booked, amount, reversal, return_reason, .. } = line;
+        let Line { end_to_end, reference, text, name, account, .. } = line;
+        let amount = decimal(amount, digits);
+        Self {
+            entry,
+            unnamed,
+            detail,
+            booked,
+            amount,
+            reversal,
+            return_reason,
+            end_to_end,
+            reference,
+            text,
+            name,
+            account,
+        }
+    }
+}
+
+/// Why a line needs a person, and what it may be about.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = LineException)]
+pub struct Doubt {
+    /// The line; absent if it is about the statement as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<LineKey>,
+    /// Why it changes nothing.
+    pub why: Why,
+    /// The line's amount as a decimal of the currency; with a minus if it went out.
+    #[schema(example = "1234.56")]
+    pub amount: String,
+    /// Instructions that it may be about.
+    pub candidates: Vec<Ident>,
+}
+
+/// A pay-in that is off by no more than the tolerance.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
+pub struct Difference {
+    /// The instruction.
+    pub id: Ident,
+    /// Paid less what it asks for, as a decimal of the currency: with a minus if it is short.
+    #[schema(example = "-0.02")]
+    pub amount: String,
+}
+
 /// A line that needs a person.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Unmatched {
     /// Why, and what it may be about.
-    pub exception: Exception,
+    pub exception: Doubt,
     /// What to do about it.
     pub advice: &'static str,
     /// The line as the bank has it; absent if it is about the statement as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub line: Option<Line>,
+    pub line: Option<LineSeen>,
 }
 
 /// A statement, read and matched.
@@ -154,8 +242,9 @@ pub struct StatementRead {
     pub differences: Vec<Difference>,
     /// What a person has to look at.
     pub exceptions: Vec<Unmatched>,
-    /// What to sign, in this order: `statement.import`. A statement's lines with exceptions come along and change nothing; one
-    /// that brings more than is open says how much of it pays (`pays`).
+    /// What to sign, in this order: `statement.import`, as the log takes it: amounts in the network's smallest unit. A
+    /// statement's lines with exceptions come along and change nothing; one that brings more than is open says how much of it
+    /// pays (`pays`).
     pub imports: Vec<ImportStatement>,
 }
 
@@ -172,7 +261,8 @@ pub fn read_statements(desk: &Desk<'_>, bytes: &[u8]) -> Result<Vec<StatementRea
 }
 
 fn matched(desk: &Desk<'_>, statement: &Statement, document: Hash) -> Result<StatementRead, Fault> {
-    let unit = desk.setting(statement.currency)?.bank_unit();
+    let setting = desk.setting(statement.currency)?;
+    let (unit, digits) = (setting.bank_unit(), setting.minor);
     let open = desk.open_instructions(statement.currency)?;
     let account = desk.account(statement.currency)?;
     let mut counted = desk.counted(statement)?;
@@ -186,12 +276,17 @@ fn matched(desk: &Desk<'_>, statement: &Statement, document: Hash) -> Result<Sta
     let ids: Vec<InstructionId> = open.all.iter().map(|(id, _)| *id).collect();
     let imports =
         if matching.is_acceptable() { imports(statement, &matching, &ids, unit, document)? } else { vec![] };
-    let Matching { matches, exceptions, repeated, mut differences } = matching;
-    differences.iter_mut().for_each(|one| one.id = of_end_to_end(&one.id));
-    let exceptions = exceptions.into_iter().map(|mut exception| {
-        exception.candidates.iter_mut().for_each(|id| *id = of_end_to_end(id));
-        let line = statement.lines.iter().find(|line| Some(line.key()) == exception.line).cloned();
-        Unmatched { advice: exception.why.advice(), line, exception }
+    let Matching { matches, exceptions, repeated, differences } = matching;
+    let off = |one: &crate::clearing::Difference| Difference {
+        id: of_end_to_end(&one.id),
+        amount: decimal(one.amount, digits),
+    };
+    let exceptions = exceptions.into_iter().map(|Exception { line, why, amount, candidates }| {
+        let seen = statement.lines.iter().find(|seen| Some(seen.key()) == line).cloned();
+        let seen = seen.map(|seen| LineSeen::of(seen, digits));
+        let candidates = candidates.iter().map(of_end_to_end).collect();
+        let exception = Doubt { line, why, amount: decimal(amount, digits), candidates };
+        Unmatched { advice: why.advice(), line: seen, exception }
     });
     Ok(StatementRead {
         statement: statement.id.clone(),
@@ -200,7 +295,7 @@ fn matched(desk: &Desk<'_>, statement: &Statement, document: Hash) -> Result<Sta
         document,
         matched: matches.len(),
         repeated: repeated.len(),
-        differences,
+        differences: differences.iter().map(off).collect(),
         exceptions: exceptions.collect(),
         imports,
     })

@@ -57,7 +57,8 @@ pub struct Schedule {
     pub every: Option<Every>,
     /// At which hour, in UTC.
     pub hour: u8,
-    /// So many minutes later: what tills send late falls into the cycle it belongs to.
+    /// The cycle is sealed so many minutes after that hour: what tills and shops send late falls into it still. It is not a
+    /// time that payers have.
     pub grace_minutes: u32,
     /// By how much what a payer pays may be off and be written off; 0 in a currency that is not named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -2,7 +2,8 @@
 //!
 //! Owns: these two commands.
 //! Promises: nothing but the creditor's word takes a debt away; a payment's reference counts once between the same two. What
-//! a debtor says is shown to its creditor and changes nothing: silence leaves the debt as it is.
+//! a debtor says is shown to its creditor and changes nothing: silence leaves the debt as it is. A hot key says neither: with
+//! a creditor's word goes what it is owed.
 //! Refuses to know: how they pay each other, and what is due.
 
 use super::cycle::now;
@@ -14,13 +15,13 @@ use crate::sign::Purpose;
 use crate::types::{Currency, Fingerprint, Ident, Money, ParticipantId, Refusal, Refused};
 use serde::{Deserialize, Serialize};
 
-/// Whose keys say so.
-const PURPOSES: [Purpose; 3] = [Purpose::Issuing, Purpose::Approver, Purpose::BrandRoot];
+/// Whose keys say so: of people, as where a dispute is given in.
+const PURPOSES: [Purpose; 2] = [Purpose::Approver, Purpose::BrandRoot];
 /// Most claims that wait for their creditor's word, of what is due between two.
 const MOST_CLAIMS: usize = 20;
 
-/// `due.claim`, signed by a key of the brand that speaks for the debtor: it paid. For a debtor without a brand by an analyst, with the
-/// approvals of two of the operator's approvers.
+/// `due.claim`, signed by the root or an approver key of the brand that speaks for the debtor: it paid. For a debtor without a
+/// brand by an analyst, with the approvals of two of the operator's approvers.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClaimDue {
@@ -36,8 +37,8 @@ pub struct ClaimDue {
     pub reference: Ident,
 }
 
-/// `due.confirm`, signed by a key of the brand that speaks for the creditor: it was paid. For a creditor without a brand by an analyst, with
-/// the approvals of two of the operator's approvers.
+/// `due.confirm`, signed by the root or an approver key of the brand that speaks for the creditor: it was paid. For a creditor
+/// without a brand by an analyst, with the approvals of two of the operator's approvers.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmDue {

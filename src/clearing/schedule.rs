@@ -30,7 +30,8 @@ pub struct SetSchedule {
     /// At which hour, in UTC.
     #[schema(maximum = 23)]
     pub hour: u8,
-    /// So many minutes later.
+    /// The cycle is sealed so many minutes after that hour: what tills and shops send late falls into it still. It is not a
+    /// time that payers have.
     #[schema(maximum = 1440)]
     pub grace_minutes: u32,
     /// By how much what a payer pays may be off and be written off, by currency; 0 in those that are not named.

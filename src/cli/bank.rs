@@ -356,14 +356,10 @@ fn statement(room: &Room, file: &std::path::Path, context: &mut Context<'_>) -> 
             one.exceptions.len()
         ))?;
         for off in &one.differences {
-            let digits = room.folder.genesis.currencies.iter().find(|setting| setting.code == one.currency);
-            let amount = crate::formats::decimal(off.amount, digits.map_or(0, |setting| setting.minor));
-            context
-                .say(format!("  {} is off by {amount}: more comes, or two people write it off", off.id))?;
+            let (id, amount) = (&off.id, &off.amount);
+            context.say(format!("  {id} is off by {amount}: more comes, or two people write it off"))?;
         }
-        let setting = room.folder.genesis.currencies.iter().find(|setting| setting.code == one.currency);
-        let digits = setting.map_or(0, |setting| setting.minor);
-        one.exceptions.iter().try_for_each(|exception| except(exception, digits, context))?;
+        one.exceptions.iter().try_for_each(|exception| except(exception, context))?;
         if !one.imports.is_empty() {
             context.say("to sign, for POST /v1/bank-statements; somebody else accepts it then:")?;
             one.imports.iter().try_for_each(|import| context.say_json(import))?;
@@ -410,8 +406,8 @@ fn unmatched(folder: &Folder, currency: Currency, context: &mut Context<'_>) -> 
     )
 }
 
-fn except(one: &Unmatched, digits: u8, context: &mut Context<'_>) -> Result<(), CliError> {
-    let amount = crate::formats::decimal(one.exception.amount, digits);
+fn except(one: &Unmatched, context: &mut Context<'_>) -> Result<(), CliError> {
+    let amount = &one.exception.amount;
     let line = one.line.as_ref().map_or("the statement", |line| line.entry.as_str());
     let name = one.line.as_ref().and_then(|line| line.name.as_deref()).unwrap_or("");
     let why = serde_json::to_value(one.exception.why).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Lists of what state says: brands, participants, units, prices, acceptance, budgets, fees, and what stands behind.
 //!
-//! Promises: a page costs its own length, however much there is, but for what is listed by when it was filed. Holders'
-//! records are on no list.
+//! Promises: a page costs its own length, however much there is, but for [`newest`], which people at the node's own desk ask.
+//! Holders' records are on no list.
 
 use super::Fault;
 use crate::book::{Name, Record};
@@ -90,7 +90,8 @@ pub type Filed = (u64, u16);
 const SCANNED: usize = 1_000;
 
 /// What was filed last, of the records that are wanted and filed before a place: at most `limit`, the newest first, and
-/// whether there are more. Reads all records of its sort, and holds a page of them.
+/// whether there are more. Reads all records of its sort, and holds a page of them; who asks over HTTP is answered from the
+/// views.
 pub fn newest(
     read: &dyn Read,
     sort: Sort,

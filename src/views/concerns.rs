@@ -256,9 +256,10 @@ mod tests {
     fn views_from_before_are_made_anew() {
         let dir = tempfile::tempdir().unwrap();
         let mut file = File::open(dir.path(), Kind::Views, Mode::Write).unwrap();
-        // Behind that of brands and entries there is one of supplies.
-        file.connection.revert_last_migration(Kind::Views.migrations()).unwrap();
-        file.connection.revert_last_migration(Kind::Views.migrations()).unwrap();
+        // Behind that of brands and entries there are one of supplies and one of filings.
+        for _ in 0..3 {
+            file.connection.revert_last_migration(Kind::Views.migrations()).unwrap();
+        }
         let before = "INSERT INTO cursor VALUES (1, 7, zeroblob(32)); \
             INSERT INTO heads VALUES (zeroblob(16), 1, 1); \
             INSERT INTO units VALUES ('KINO', 'br_kino', 2, 0)";

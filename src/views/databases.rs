@@ -75,6 +75,13 @@ fn answers(reader: &Reader) -> String {
         say(&reader.obligations_of(&both, None, Some(after), 1));
         say(&reader.obligations_of(&both[..1], Some(1), None, 9));
     }
+    for whose in [None, Some(both[0].clone()), Some("pa_polar".parse().unwrap())] {
+        for open in [None, Some(true), Some(false)] {
+            let of = FilingsOf { whose: whose.clone(), open, ..FilingsOf::default() };
+            say(&reader.filings(Filing::Objection, &of, None, 9));
+            say(&reader.filings(Filing::Dispute, &of, Some((4, 0)), 9));
+        }
+    }
     for brand in [&kino, &harvest] {
         say(&reader.concerning(brand, None, 100));
         say(&reader.concerning(brand, Some(2), 2));

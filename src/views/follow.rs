@@ -5,7 +5,7 @@
 //! and rows with random keys in the order of their keys.
 //! Refuses to know: what the tables hold; each view folds for itself.
 
-use super::{concerns, flows, keys, movements, obligations, payments, supplies, units};
+use super::{concerns, filings, flows, keys, movements, obligations, payments, supplies, units};
 use crate::book::{Name, Payment, Record};
 use crate::machine::{Effect, Event};
 use crate::store::base::{Link, Tables, on};
@@ -90,6 +90,7 @@ impl Views {
             flows::wipe(connection)?;
             obligations::wipe(connection)?;
             supplies::wipe(connection)?;
+            filings::wipe(connection)?;
             concerns::wipe(connection)?;
             keys::wipe(connection)?;
             on!(connection, c => diesel::delete(cursor::table).execute(c)).map(|_| ())
@@ -109,6 +110,7 @@ struct Run<'a> {
     flows: flows::Run,
     obligations: obligations::Run,
     supplies: supplies::Run,
+    filings: filings::Run,
     concerns: concerns::Run<'a>,
     keys: keys::Run,
 }
@@ -122,6 +124,7 @@ impl<'a> Run<'a> {
             flows: flows::Run::default(),
             obligations: obligations::Run::default(),
             supplies: supplies::Run::default(),
+            filings: filings::Run::default(),
             concerns: concerns::Run::new(brands),
             keys: keys::Run::default(),
         }
@@ -146,6 +149,7 @@ impl<'a> Run<'a> {
         self.payments.take(&entry)?;
         self.flows.take(&entry, &self.units)?;
         self.supplies.take(&entry)?;
+        self.filings.take(&entry)?;
         self.obligations.take(&entry)
     }
 
@@ -156,6 +160,7 @@ impl<'a> Run<'a> {
         self.flows.write(connection)?;
         self.obligations.write(connection)?;
         self.supplies.write(connection)?;
+        self.filings.write(connection)?;
         self.keys.write(connection)?;
         // After the movements: they say whose each account is.
         self.concerns.write(connection)

@@ -1,7 +1,8 @@
 //! Views: typed tables made for people's questions.
 //!
 //! Owns: `views.sqlite`: what moved on each account, each payment as it stands, points of a unit by what
-//! became of them, what participants owe each other, which entries concern whom. One file a view: its table, its fold, its queries.
+//! became of them, what participants owe each other, what was filed, which entries concern whom. One file a view: its
+//! table, its fold, its queries.
 //! Promises: the tables are a function of the log up to the cursor, however the log was cut into runs;
 //! every answer says up to which entry it is. All of it can be thrown away and made again.
 //! Refuses to know: the writer, which never reads here; people and wallets.
@@ -13,6 +14,7 @@ mod concerns;
 #[cfg(test)]
 mod databases;
 mod difference;
+mod filings;
 mod flows;
 mod follow;
 mod keys;
@@ -27,6 +29,7 @@ mod units;
 mod walks;
 
 pub use difference::difference;
+pub use filings::{FiledAt, Filing, FilingsOf};
 pub use flows::{DayFlow, Flow, What};
 pub use follow::Views;
 pub use movements::{Moment, Movement};

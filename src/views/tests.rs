@@ -4,14 +4,14 @@ mod found;
 
 use super::*;
 use crate::book::{
-    Brand, Done, KeyRecord, KeyState, Leg, Name, Participant, Payment, Place as Of, Principal, Record, Root,
-    Service, Share, ShareTerms, Shared, Supply, Tag, Tax, Unit,
+    Answered, Brand, Done, KeyRecord, KeyState, Leg, Name, Objection, Participant, Payment, Place as Of,
+    Principal, Record, Root, Service, Share, ShareTerms, Shared, Supply, Tag, Tax, Unit,
 };
 use crate::machine::{Effect, Event, Kind};
 use crate::sign::{Purpose, SecretKey};
 use crate::store::sqlite::{File, Kind as FileKind, Mode};
 use crate::store::{Fault, Place, PutError};
-use crate::types::{AccountId, Asset, Hash, Money, PaymentId, Points, Time};
+use crate::types::{AccountId, Asset, Hash, Money, ObjectionId, PaymentId, Points, Time};
 use diesel::{connection::SimpleConnection, prelude::*, sql_types::Text};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -148,6 +148,26 @@ fn owed(payment: PaymentId, cycle: u64, amount: i64) -> Effect {
     Effect { tag, done: Done { legs, ..Done::default() } }
 }
 
+/// What pa_harvest owes pa_kino is objected to, or that is answered.
+fn objected(seq: u64, answer: Option<Answered>) -> Effect {
+    let objection = Objection {
+        cycle: 1,
+        version: 1,
+        by: id("pa_harvest"),
+        debtor: id("pa_harvest"),
+        creditor: id("pa_kino"),
+        currency: id("EUR"),
+        amount: Money::new(5).unwrap(),
+        payment: None,
+        reason: id("not_ours"),
+        answer: answer.map(|answer| (answer, id("seen"))),
+    };
+    let mut done = Done::default();
+    let name = Name::Objection(ObjectionId { seq, part: 0 });
+    done.put(name, Some(Arc::new(Record::Objection(objection))));
+    Effect { tag: None, done }
+}
+
 /// Awards, one of which repays what is owed; a payment, a refund that comes late; a sweep.
 pub(super) fn story() -> Story {
     let mut story = Story::default();
@@ -170,6 +190,7 @@ pub(super) fn story() -> Story {
         story.share(pay, BOB, "KINO", &[(Shared::Redeemed, 50)]),
         owed(pay, 1, 500),
         shop(pay, [900, 900, 0], true),
+        objected(3, None),
     ];
     story.entry("2026-01-02T08:00:00Z", Kind::PaymentAuthorised, taken.to_vec());
     let other = PaymentId { seq: 4, part: 0 };
@@ -179,6 +200,7 @@ pub(super) fn story() -> Story {
         story.share(pay, ANN, "HARVEST", &[(Shared::Expired, 4 + 3), (Shared::Redeemed, -20)]),
         owed(pay, 2, -150),
         shop(pay, [900, 900, 270], true),
+        objected(3, Some(Answered::Rejected)),
     ];
     story.entry("2026-01-03T08:00:00Z", Kind::PaymentRefunded, back.to_vec());
     let swept = vec![story.part(ANN, "HARVEST", &[(Shared::Expired, 66)])];
@@ -205,7 +227,8 @@ fn texts(connection: &mut SqliteConnection, query: &str) -> Vec<String> {
     diesel::dsl::sql::<Text>(query).load(connection).unwrap()
 }
 
-const TABLES: &str = "brands concerns cursor flows heads keys movements obligations payments supplies units";
+const TABLES: &str =
+    "brands concerns cursor filings flows heads keys movements obligations payments supplies units";
 
 fn columns(connection: &mut SqliteConnection, table: &str) -> Vec<String> {
     texts(connection, &format!("SELECT name FROM pragma_table_info('{table}') ORDER BY cid"))

@@ -73,6 +73,54 @@ impl Office {
     }
 }
 
+#[test]
+fn what_an_objection_puts_off_is_billed_once_and_makes_gross_less() {
+    let mut house = House::new(24, true);
+    house.award("HARVEST", 0, 10_000_000);
+    house.now = house.now.plus_seconds(3 * 86_400);
+    house.pay(1, "HARVEST", 0, 40_000, true).expect("paid");
+    house.pay(2, "HARVEST", 0, 20_000, true).expect("paid");
+    let first = house.seal();
+    house.compute(first).expect("computed");
+    house.review(first);
+    let objection = FileObjection {
+        cycle: first,
+        debtor: id("pa_harvest"),
+        creditor: id("pa_kino"),
+        currency: eur(),
+        amount: money(10_000),
+        payment: None,
+        reason: id("not_ours"),
+    };
+    let filed = house.object(0, &objection).expect("filed");
+    house.answer(filed, tallyhouse::book::Answered::Accepted).expect("answered");
+    // All that is owed to polar goes on: then nobody bills it here.
+    house.compute(first).expect("computed");
+    house.review(first);
+    let objection = FileObjection { creditor: id("pa_polar"), amount: money(19_000), ..objection };
+    let filed = house.object(0, &objection).expect("filed");
+    house.answer(filed, tallyhouse::book::Answered::Accepted).expect("answered");
+    house.compute(first).expect("computed");
+    let second = house.seal();
+    let server = Server::of(house.world, &house.node.asked, api_config());
+    let analyst = server.api_key(Whom::Operator, Role::Analyst);
+    let report = |cycle: u64| {
+        let report = server.get_as(&analyst, &format!("/v1/cycles/{cycle}/report")).expect(200);
+        let side = &report["sides"][0];
+        let documents = side["documents"].as_array().expect("documents").iter();
+        let documents: Vec<Value> = documents
+            .map(|one| {
+                json!([one["number"], one["debt"]["creditor"], one["debt"]["amount"], one["debt"]["count"]])
+            })
+            .collect();
+        (side["figures"]["gross"].clone(), documents)
+    };
+    let gross = |payments: u64, value: u64| json!({"payments": payments, "value": value});
+    assert_eq!(report(first), (gross(1, 28_000), vec![json!([1, "pa_kino", 28_000, 1])]));
+    let went = vec![json!([2, "pa_kino", 10_000, 1]), json!([3, "pa_polar", 19_000, 1])];
+    assert_eq!(report(second), (gross(2, 29_000), went));
+}
+
 fn units(report: &Value) -> Vec<String> {
     let months = report["months"].as_array().expect("months").iter();
     let mut units: Vec<String> = months.map(|one| one["unit"].as_str().expect("a unit").to_owned()).collect();

@@ -209,6 +209,10 @@ pub fn pay_in(office: &Office) -> i64 {
     let guess = office.read("GUESS", 0, vec![line("G", cents(&notices[0]["amount"]), None, None)]);
     let candidates = &guess["exceptions"][0]["exception"]["candidates"];
     assert_eq!(candidates, &json!([notices[0]["instruction"]]), "{guess}");
+    // What a person looks at has amounts as the notice has; what is signed has them as the log does.
+    let (asked, doubt) = (&notices[0]["amount"], &guess["exceptions"][0]);
+    assert_eq!((&doubt["exception"]["amount"], &doubt["line"]["amount"]), (asked, asked), "{guess}");
+    assert_eq!(guess["imports"][0]["lines"][0]["amount"], json!(cents(asked) * 100), "{guess}");
     let paid = |(n, one): (usize, &Value)| {
         line(&format!("IN{n}"), cents(&one["amount"]), None, one["reference"].as_str())
     };
@@ -280,6 +284,8 @@ fn orders_leave_once_they_are_in_the_log_and_are_the_same_after_every_crash() {
     let twice =
         office.read("TWICE", 0, vec![line("NEW", sum, None, None), line("OUT2", -sum, Some(&order), None)]);
     assert_eq!(twice["exceptions"][1]["exception"]["why"], "paid_already", "{twice}");
+    let (euros, rest) = (sum / 100, sum % 100);
+    assert_eq!(twice["exceptions"][1]["line"]["amount"], json!(format!("-{euros}.{rest:02}")), "{twice}");
     office.sent("cycle.move", "/v1/cycles/moves", &step(1, Move::Settle)).expect(201);
     assert_eq!(office.stage(), "settled");
     let no = office.get("/v1/cycles/1/notices/EUR").refused(409, "not_ready");

@@ -139,6 +139,56 @@ fn a_holder_sees_the_consent_that_their_code_opened() {
 }
 
 #[test]
+fn no_key_of_an_account_comes_by_what_else_its_wallet_holds() {
+    let server = Server::founded(45);
+    // The brand opened the account, with a key that may be anybody's: the person has another account elsewhere.
+    let (wallet, holder) = member(&server, 0);
+    let vault = &server.service().vault;
+    let other = vault.ensure_accounts(&[(wallet, id("KINOPLUS"))]).expect("an account")[0];
+    let theirs = server.api_key(Whom::Wallet(wallet), Role::Consumer);
+    assert!(
+        server
+            .get_as(&theirs, &format!("/v1/wallets/{wallet}"))
+            .expect(200)
+            .to_string()
+            .contains(&other.to_string())
+    );
+    let mine = vault.api_keys(&Whom::Wallet(wallet)).expect("keys");
+    let key = format!("/v1/api-keys/{}", mine[0].id);
+    let wanted = [
+        json!({"name": "mine", "role": "consumer"}),
+        json!({"name": "mine", "role": "consumer", "wallet": wallet.to_string()}),
+        json!({"name": "mine", "role": "auditor"}),
+    ];
+    for body in &wanted {
+        let ask = server.signed_post(&holder.key, "/v1/api-keys", &server.fresh("key"), body);
+        let told = server.ask(&ask).refused(403, "scope_missing");
+        assert!(told["detail"].as_str().expect("why").contains("the brand's root"), "{told}");
+        // Nor does a key that was stolen make another.
+        server.ask(&Ask::post("/v1/api-keys").key(&theirs).json(body)).refused(403, "scope_missing");
+    }
+    for path in ["/v1/api-keys".to_owned(), format!("/v1/api-keys?wallet={wallet}"), key.clone()] {
+        server.get_signed(&holder.key, &path).refused(403, "scope_missing");
+        server.get_as(&theirs, &path).refused(403, "scope_missing");
+    }
+    server.ask(&super::scene::delete(&server, &holder.key, &key)).refused(403, "scope_missing");
+    for path in ["", "/accounts", "/aliases"] {
+        server.get_signed(&holder.key, &format!("/v1/wallets/{wallet}{path}")).refused(404, "not_found");
+    }
+    let seen = server.get_signed(&holder.key, &format!("/v1/accounts/{other}"));
+    assert_eq!(seen.status, 404, "{}", seen.text());
+    // A brand makes none of its members', and the operator stops one.
+    let root = &server.world.brands[0].root;
+    for body in &wanted[..2] {
+        let ask = server.signed_post(root, "/v1/api-keys", &server.fresh("key"), body);
+        server.ask(&ask).refused(400, "body_invalid");
+    }
+    server.ask(&super::scene::delete(&server, root, &key)).refused(404, "not_found");
+    server.ask(&super::scene::delete(&server, &server.world.roots[0], &key)).expect(200);
+    server.get_as(&theirs, "/v1/me").refused(401, "api_key_expired");
+}
+
+#[test]
 fn a_further_brand_reads_its_own_and_not_what_its_participant_owes() {
     let server = Server::founded(44);
     let finance = |brand: &str| server.api_key(Whom::Brand(id(brand)), Role::BrandFinance);

@@ -19,7 +19,7 @@ fn a_wrong_parameter_is_named() {
     let auditor = server.api_key(Whom::Operator, Role::Auditor);
     for (target, words) in [
         ("/v1/events?after=x", "after: a whole number"),
-        ("/v1/events?afer=1", "afer: no such parameter here; there are `after` or `limit`"),
+        ("/v1/events?afer=1", "afer: no such parameter here; there are `after`, `limit`"),
         ("/v1/units?limit=-1", "limit: a whole number"),
         ("/v1/payments?brand=HARVEST", "brand: "),
     ] {

@@ -243,7 +243,7 @@ fn apart(house: &mut House) {
             amount: half,
             reference: id(reference),
         };
-        house.by_brand(0, "due.claim", &args).expect("claimed");
+        house.by_root(0, "due.claim", &args).expect("claimed");
     }
     let args = ConfirmDue {
         debtor: due.debtor,
@@ -252,7 +252,7 @@ fn apart(house: &mut House) {
         amount: half,
         reference: id("order-1"),
     };
-    house.by_brand(2, "due.confirm", &args).expect("confirmed");
+    house.by_root(2, "due.confirm", &args).expect("confirmed");
 }
 
 /// Fees are published, and tax; a payment and an exchange with both, each first offered.

@@ -184,16 +184,21 @@ impl Trade {
     }
 
     pub fn events(&self) -> Vec<Event> {
-        let read = |entry: &tallyhouse::machine::Sealed| {
-            let envelope = Envelope::decode(&entry.envelope).expect("our own");
-            let slots: Vec<Slot> = entry.parts.iter().cloned().map(Slot::Whole).collect();
-            Event::read(&envelope, entry.hash, &slots).expect("our own")
-        };
-        self.node.entries.iter().map(read).collect()
+        events(&self.node.entries)
     }
 
     pub fn accounts(&self) -> Vec<AccountId> {
         let units = self.units();
         units.iter().flat_map(|unit| (0..3).map(|n| self.world.holder(*unit, n).account)).collect()
     }
+}
+
+/// Entries as followers take them.
+pub fn events(entries: &[tallyhouse::machine::Sealed]) -> Vec<Event> {
+    let read = |entry: &tallyhouse::machine::Sealed| {
+        let envelope = Envelope::decode(&entry.envelope).expect("our own");
+        let slots: Vec<Slot> = entry.parts.iter().cloned().map(Slot::Whole).collect();
+        Event::read(&envelope, entry.hash, &slots).expect("our own")
+    };
+    entries.iter().map(read).collect()
 }

@@ -37,13 +37,10 @@ pub fn may_speak(kind: Kind, role: Role) -> bool {
                 | Issuing("br_harvest" | "br_kino")
                 | Approver("br_harvest" | "br_kino")
         ),
-        Kind::DueClaimed => matches!(
-            role,
-            Root("br_harvest" | "br_twin")
-                | Issuing("br_harvest" | "br_twin")
-                | Approver("br_harvest" | "br_twin")
-        ),
-        Kind::DueConfirmed => matches!(role, Root("br_polar") | Issuing("br_polar") | Approver("br_polar")),
+        Kind::DueClaimed => {
+            matches!(role, Root("br_harvest" | "br_twin") | Approver("br_harvest" | "br_twin"))
+        }
+        Kind::DueConfirmed => matches!(role, Root("br_polar") | Approver("br_polar")),
         _ => false,
     }
 }

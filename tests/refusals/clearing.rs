@@ -196,7 +196,7 @@ impl Table {
                     amount: money(number(row.word(3))),
                     reference: id(row.or("reference", "seen")),
                 };
-                self.command(row, "issuing:KINO", "due.confirm", &args)
+                self.command(row, "root:br_kino", "due.confirm", &args)
             }
             "due-claim" => {
                 let args = ClaimDue {
@@ -206,7 +206,7 @@ impl Table {
                     amount: money(number(row.word(3))),
                     reference: id(row.or("reference", "sent")),
                 };
-                self.command(row, "issuing:HARVEST", "due.claim", &args)
+                self.command(row, "root:br_harvest", "due.claim", &args)
             }
             // `assign s1:0 to=1:pa_kino amount=100`, `assign s2:1 returns=s1:0`, `assign s2:1 operator=charge`
             "assign" => {

@@ -3,6 +3,7 @@
 use tallyhouse::machine::Request;
 use tallyhouse::network::{DefineUnit, OpenAccount, RegisterBrand, RegisterParticipant, RevokeKey};
 use tallyhouse::payments::{AgreeExchange, Authorise, CancelOffer, MakeOffer, OpenConsent};
+use tallyhouse::points::ClawBack;
 use tallyhouse::prices::{PublishAcceptance, PublishPrices};
 use tallyhouse::sign::{Award, KeyBudget, KeyCert, PaymentConsent, PointBatch, PointToken, SpendCode};
 use tallyhouse::types::{AccountId, BrandId, Hash, Kid, PaymentId, Refusal, UnitCode};
@@ -28,6 +29,7 @@ pub enum What {
     Open(OpenAccount),
     Token(Box<PointToken>),
     Batch(PointBatch, Vec<Line>),
+    ClawBack(ClawBack),
     Show(OpenConsent, Option<(Kid, SpendCode)>),
     Authorise(Authorise, Vec<(Kid, PaymentConsent)>),
     Capture(PaymentId, u64, bool),
@@ -58,6 +60,7 @@ impl What {
             Self::Open(_) => "account.opened",
             Self::Token(_) => "points.issued",
             Self::Batch(..) => "points.batch",
+            Self::ClawBack(_) => "points.clawed_back",
             Self::Show(..) => "consent.opened",
             Self::Authorise(..) => "payment.authorised",
             Self::Capture(..) => "payment.captured",
@@ -75,6 +78,7 @@ impl What {
             self,
             Self::Token(_)
                 | Self::Batch(..)
+                | Self::ClawBack(_)
                 | Self::Show(..)
                 | Self::Authorise(..)
                 | Self::Capture(..)

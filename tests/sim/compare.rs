@@ -5,7 +5,7 @@ use super::offer::Fate;
 use super::purse::{From, NEVER, Pile, Purse};
 use std::collections::BTreeMap;
 use tallyhouse::book::{Account, Bucket, Lot, Name, OfferState, Origin, Record, Shared};
-use tallyhouse::types::{Date, Points, Time, UnitCode};
+use tallyhouse::types::{AccountId, Date, Points, Time, UnitCode};
 
 type Piles = Vec<((Option<u64>, Option<u64>, String, u8), u128)>;
 
@@ -67,6 +67,7 @@ pub fn same(model: &Model, records: &[(Name, Record)], at: Time) -> Result<(), S
     books.settle(at.micros());
     let mut expired: BTreeMap<UnitCode, i128> = BTreeMap::new();
     let (mut accounts, mut payments, mut consents, mut offers) = (0, 0, 0, 0);
+    let mut backs: Vec<(AccountId, u128, u128)> = vec![];
     let mut totals: BTreeMap<(UnitCode, Shared), i128> = BTreeMap::new();
     let (mut pairs, mut nets) = (BTreeMap::new(), BTreeMap::new());
     for (name, record) in records {
@@ -136,6 +137,10 @@ pub fn same(model: &Model, records: &[(Name, Record)], at: Time) -> Result<(), S
                     return Err(wrong(format!("is {has:?}, the model says {says:?}")));
                 }
             }
+            (Name::ClawedBack(_), Record::ClawedBack(back)) => {
+                let n = |points: Points| u128::from(points.get());
+                backs.push((back.account, n(back.awarded), n(back.taken)));
+            }
             (Name::Shown(id), Record::Shown(shown)) => {
                 let expected = model.open.get(id).map(|open| (open.account, open.key));
                 if expected != Some((shown.account, shown.key)) {
@@ -152,6 +157,13 @@ pub fn same(model: &Model, records: &[(Name, Record)], at: Time) -> Result<(), S
             }
             _ => {}
         }
+    }
+    let of = model.awards.values().filter(|one| one.taken > 0);
+    let mut expected: Vec<_> = of.map(|one| (one.account, one.awarded, one.taken)).collect();
+    backs.sort_unstable();
+    expected.sort_unstable();
+    if backs != expected {
+        return Err(format!("taken back are {backs:?}, the model says {expected:?}"));
     }
     for (unit, n) in expired {
         *totals.entry((unit, Shared::Expired)).or_default() += n;

@@ -180,7 +180,8 @@ impl<'w> Generator<'w> {
             921..931 => self.acceptance(model),
             931..937 => self.define(model),
             937..940 => self.register(model),
-            940..985 => self.again(model),
+            940..955 => self.claw_back(model),
+            955..985 => self.again(model),
             _ => self.reuse(model),
         }
     }

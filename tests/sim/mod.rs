@@ -6,10 +6,12 @@
 #![allow(unreachable_pub)]
 
 pub mod ask;
+pub mod claw_back;
 pub mod compare;
 pub mod generate;
 pub mod govern;
 pub mod haggle;
+pub mod issue;
 pub mod model;
 pub mod offer;
 pub mod pay;

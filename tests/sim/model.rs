@@ -5,6 +5,7 @@
 //! Refuses to know: entries, records, drafts.
 
 use super::ask::{Ask, What};
+use super::claw_back::MAward;
 use super::offer::MOffer;
 use super::purse::Purse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,6 +125,7 @@ pub struct MOpen {
 pub enum Count {
     Issued(Kid),
     IssuedHour(Kid),
+    ClawedBackHour(Kid),
     TakenHour(Kid),
     TakenDay(Kid),
     ReturnedHour(Kid),
@@ -252,6 +254,8 @@ pub struct Model {
     pub told: BTreeMap<(Owner, String), (Hash, Result<Answer, Refusal>)>,
     pub tokens: BTreeMap<(BrandId, String), (Hash, Answer)>,
     pub refs: BTreeMap<(BrandId, String, String), Hash>,
+    /// By brand and text.
+    pub awards: BTreeMap<(BrandId, String), MAward>,
     pub consents: BTreeSet<(AccountId, String)>,
     pub open: BTreeMap<ConsentId, MOpen>,
     pub offers: BTreeMap<OfferId, MOffer>,
@@ -301,6 +305,7 @@ impl Model {
             told: BTreeMap::new(),
             tokens: BTreeMap::new(),
             refs: BTreeMap::new(),
+            awards: BTreeMap::new(),
             consents: BTreeSet::new(),
             open: BTreeMap::new(),
             offers: BTreeMap::new(),

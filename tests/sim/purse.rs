@@ -186,6 +186,18 @@ impl Purse {
         Ok(taken)
     }
 
+    /// Takes up to `n` of these piles, the last to be spent first; says how many.
+    pub fn take_last(&mut self, n: u128, of: impl Fn(&Pile) -> bool) -> u128 {
+        let mut left = n;
+        for (_, have) in self.piles.iter_mut().rev().filter(|(pile, _)| of(pile)) {
+            let part = left.min(*have);
+            *have -= part;
+            left -= part;
+        }
+        self.piles.retain(|_, have| *have > 0);
+        n - left
+    }
+
     pub fn hold(&mut self, id: HoldId, deadline: i64, n: u128, at: i64) -> Result<(), Refusal> {
         if self.holds.len() >= MOST_HOLDS {
             return Err(Refusal::TooManyHolds);

@@ -1,0 +1,23 @@
+-- Disputes and objections by who is on either side of them, and for everybody (''); id: entry * 65536 + part.
+CREATE TABLE filings (
+    sort TEXT NOT NULL,
+    whom TEXT NOT NULL,
+    id INTEGER NOT NULL,
+    cycle INTEGER NOT NULL,
+    stage TEXT NOT NULL,
+    open INTEGER NOT NULL,
+    PRIMARY KEY (sort, whom, id)
+) STRICT, WITHOUT ROWID;
+
+-- What is new here stands in entries that were taken already: they are taken again from the first.
+DELETE FROM movements;
+DELETE FROM payments;
+DELETE FROM units;
+DELETE FROM flows;
+DELETE FROM obligations;
+DELETE FROM supplies;
+DELETE FROM heads;
+DELETE FROM concerns;
+DELETE FROM keys;
+DELETE FROM brands;
+DELETE FROM cursor;
