@@ -14,10 +14,10 @@ use common::trade::{Trade, events};
 use common::world::{id, money};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use tallyhouse::book::{Answered, Name, Principal, Record, Shared};
-use tallyhouse::clearing::{DisputeStep, FileObjection};
+use tallyhouse::book::{Answered, ComplaintStage, Name, Principal, Record, Shared};
+use tallyhouse::clearing::{ComplaintStep, DisputeStep, FileComplaint, FileObjection, MoveComplaint};
 use tallyhouse::machine::{Event, Kind, PartBody, Sealed, bodies, concerned_by, may_read};
-use tallyhouse::types::{BrandId, ParticipantId, word};
+use tallyhouse::types::{BrandId, ComplaintId, word};
 use tallyhouse::views::{
     DayFlow, FiledAt, Filing, FilingsOf, Filter, ListedPayment, Moment, Obligation, Reader, Span, Views,
     What, difference,
@@ -309,7 +309,7 @@ fn check_concerns(trade: &Trade, reader: &Reader) {
     }
 }
 
-/// A house with disputes and objections at several stages.
+/// A house with disputes, objections and complaints at several stages.
 fn contested() -> House {
     let mut house = House::new(5, false);
     for unit in ["HARVEST", "KINO"] {
@@ -357,6 +357,28 @@ fn contested() -> House {
             house.answer(filed, answer).expect("answered");
         }
     }
+    for n in 0..4 {
+        let holder = house.world.holder(id("HARVEST"), n);
+        let args = FileComplaint {
+            account: holder.account,
+            reason: id("missing_points"),
+            payment: None,
+            evidence: vec![],
+        };
+        house.award("HARVEST", n, 100);
+        let seq = house.by(&holder.key, "complaint.file", &args).expect("filed").seq;
+        let complaint = ComplaintId { seq, part: 0 };
+        let step = |step| MoveComplaint { complaint, step, evidence: vec![] };
+        if n > 0 {
+            house.by_brand(0, "complaint.move", &step(ComplaintStep::Reject)).expect("rejected");
+        }
+        if n > 1 {
+            house.by(&holder.key, "complaint.move", &step(ComplaintStep::Appeal)).expect("appealed");
+        }
+        if n > 2 {
+            house.ask("complaint.move", &step(ComplaintStep::Uphold)).expect("upheld");
+        }
+    }
     house
 }
 
@@ -371,16 +393,23 @@ fn filed(house: &House, sort: Filing, of: &FilingsOf) -> Vec<FiledAt> {
             let (place, sides, stage, open, cycle) = match (sort, name, &**record) {
                 (Filing::Dispute, Name::Dispute(id), Record::Dispute(one)) => {
                     let open = one.outcome.is_none();
-                    ((id.seq, id.part), [&one.filer, &one.target], word(&one.stage), open, 0)
+                    let sides = [one.filer.to_string(), one.target.to_string()];
+                    ((id.seq, id.part), sides, word(&one.stage), open, 0)
                 }
                 (Filing::Objection, Name::Objection(id), Record::Objection(one)) => {
                     let stage = one.answer.as_ref().map_or("open".into(), |(answer, _)| word(answer));
                     let open = one.answer.is_none();
-                    ((id.seq, id.part), [&one.debtor, &one.creditor], stage, open, one.cycle)
+                    let sides = [one.debtor.to_string(), one.creditor.to_string()];
+                    ((id.seq, id.part), sides, stage, open, one.cycle)
+                }
+                (Filing::Complaint, Name::Complaint(id), Record::Complaint(one)) => {
+                    let open = matches!(one.stage, ComplaintStage::Filed | ComplaintStage::Appealed);
+                    let sides = [one.brand.to_string(), one.account.to_string()];
+                    ((id.seq, id.part), sides, word(&one.stage), open, 0)
                 }
                 _ => return None,
             };
-            let wanted = of.whose.as_ref().is_none_or(|whose| sides.contains(&whose))
+            let wanted = of.whose.as_ref().is_none_or(|whose| sides.contains(whose))
                 && of.stage.as_ref().is_none_or(|wanted| *wanted == stage)
                 && of.open.is_none_or(|wanted| wanted == open)
                 && of.cycle.is_none_or(|wanted| wanted == cycle);
@@ -399,11 +428,11 @@ fn what_was_filed_is_listed_for_both_sides_as_it_stands() {
     let (_a, reader) = views_of(&all, &[3]);
     let (_b, single) = views_of(&all, &[1, 40]);
     assert_eq!(difference(&reader, &single).expect("read"), None);
-    let sides: [Option<ParticipantId>; 4] =
-        [None, Some(id("pa_harvest")), Some(id("pa_kino")), Some(id("pa_polar"))];
-    let stages = ["filed", "withdrawn", "charged_back", "open", "accepted", "rejected"];
+    let sides = [None, Some("pa_harvest"), Some("pa_kino"), Some("pa_polar"), Some("br_harvest")];
+    let sides = sides.map(|side| side.map(str::to_owned));
+    let stages = ["filed", "withdrawn", "charged_back", "open", "accepted", "rejected", "appeal_upheld"];
     let mut seen = 0;
-    for sort in [Filing::Dispute, Filing::Objection] {
+    for sort in [Filing::Dispute, Filing::Objection, Filing::Complaint] {
         for whose in &sides {
             let of = FilingsOf { whose: whose.clone(), ..FilingsOf::default() };
             let stages = stages.iter().map(|stage| FilingsOf { stage: Some((*stage).into()), ..of.clone() });

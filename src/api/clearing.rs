@@ -198,7 +198,12 @@ pub async fn objections(
     let places = PageQuery { limit: query.limit, cursor: query.cursor.clone() };
     service.wait_for(min_seq(request.headers())?).await?;
     let own = sight(&service, &caller)?;
-    let filter = FilingsOf { whose: own.clone(), stage: state.map(|state| word(&state)), open: None, cycle };
+    let filter = FilingsOf {
+        whose: own.as_ref().map(ToString::to_string),
+        stage: state.map(|state| word(&state)),
+        open: None,
+        cycle,
+    };
     let became = |one: &book::Objection| match &one.answer {
         None => ObjectionState::Open,
         Some((Answered::Accepted, _)) => ObjectionState::Accepted,

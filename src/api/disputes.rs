@@ -1,15 +1,15 @@
 //! Disputes between participants, and complaints of consumers.
 
-use super::call::{Caller, service};
+use super::call::{Caller, Whom, service};
 use super::cycles::{shown, sight};
 use super::filed::filed;
 use super::problem::{Code, Problem};
 use super::query::Query;
 use super::reply::{Page, PageQuery, json, min_seq, page};
 use super::write::{Done, Incoming};
-use crate::book::{self, DisputeStage, Name, Record};
+use crate::book::{self, ComplaintStage, DisputeStage, Name, Record};
 use crate::clearing::{FileComplaint, FileDispute, MoveComplaint, MoveDispute, is_overdue};
-use crate::types::{ComplaintId, DisputeId, word};
+use crate::types::{AccountId, ComplaintId, DisputeId, word};
 use crate::views::{Filing, FilingsOf};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -131,7 +131,12 @@ pub async fn list(
     let places = PageQuery { limit: query.limit, cursor: query.cursor.clone() };
     service.wait_for(min_seq(request.headers())?).await?;
     let own = sight(&service, &caller)?;
-    let filter = FilingsOf { whose: own.clone(), stage: stage.map(|stage| word(&stage)), open, cycle: None };
+    let filter = FilingsOf {
+        whose: own.as_ref().map(ToString::to_string),
+        stage: stage.map(|stage| word(&stage)),
+        open,
+        cycle: None,
+    };
     let wanted = |record: &Record| {
         record.dispute().is_some_and(|one| {
             own.as_ref().is_none_or(|own| *own == one.filer || *own == one.target)
@@ -180,4 +185,72 @@ pub async fn get_complaint(
         service.may_see_account(&caller, facts.account, None).map_err(|_| nothing())?;
     }
     Ok(json(seq, &Complaint { complaint: id, facts }))
+}
+
+/// Which complaints.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct WhichComplaints {
+    /// Those of this account.
+    account: Option<AccountId>,
+    /// Those that stand here.
+    #[param(inline)]
+    stage: Option<ComplaintStage>,
+    /// Those that wait for an answer; or those that do not.
+    open: Option<bool>,
+    /// Most items; 50 if absent.
+    #[param(minimum = 1, maximum = 1000, example = 50)]
+    limit: Option<u32>,
+    /// Where to go on: `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// List complaints
+///
+/// The newest first. A holder gets those of an account of theirs, a brand those about its points, the operator all.
+#[utoipa::path(get, path = "/v1/complaints", tag = "clearing", operation_id = "listComplaints", params(WhichComplaints),
+    responses((status = 200, description = "The complaints.", body = Page<Complaint>)))]
+pub async fn complaints(
+    caller: Caller,
+    request: HttpRequest,
+    query: Query<WhichComplaints>,
+) -> Result<HttpResponse, Problem> {
+    let service = service(&request)?;
+    let (stage, open) = (query.stage, query.open);
+    let places = PageQuery { limit: query.limit, cursor: query.cursor.clone() };
+    service.wait_for(min_seq(request.headers())?).await?;
+    let account = match &caller.whom {
+        Whom::Account(own) => Some(query.account.unwrap_or(*own)),
+        _ => query.account,
+    };
+    let brand = caller.brand().cloned();
+    let whose = match (&brand, account) {
+        (Some(brand), None) => Some(brand.to_string()),
+        (_, Some(account)) => {
+            let record = service.record(&Name::Account(account))?;
+            let unit = record.as_deref().and_then(Record::account).map(|one| one.head.unit);
+            service.may_see_account(&caller, account, unit)?;
+            Some(account.to_string())
+        }
+        (None, None) if caller.sees_all() => None,
+        (None, None) => return Err(Problem::about(Code::QueryInvalid, "account: of which of yours?")),
+    };
+    let filter = FilingsOf { whose, stage: stage.map(|stage| word(&stage)), open, cycle: None };
+    let wanted = |record: &Record| {
+        record.complaint().is_some_and(|one| {
+            let waits = matches!(one.stage, ComplaintStage::Filed | ComplaintStage::Appealed);
+            brand.as_ref().is_none_or(|brand| *brand == one.brand)
+                && account.is_none_or(|account| account == one.account)
+                && stage.is_none_or(|stage| stage == one.stage)
+                && open.is_none_or(|open| open == waits)
+        })
+    };
+    let found = filed(&service, Filing::Complaint, filter, ("complaints", &places), wanted).await?;
+    let mut items = vec![];
+    for ((seq, part), record) in found.rows {
+        let Record::Complaint(facts) = record else { continue };
+        items.push(Complaint { complaint: ComplaintId { seq, part }, facts });
+    }
+    Ok(page(&request, found.seq, &Page { items, next: found.next }))
 }

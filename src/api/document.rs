@@ -198,6 +198,7 @@ codes stand at `/v1/refusals`.";
         super::disputes::file_complaint,
         super::disputes::move_complaint,
         super::disputes::get_complaint,
+        super::disputes::complaints,
         super::breakage::publish,
         super::breakage::get,
         super::documents::add,

@@ -1,4 +1,4 @@
-//! Pages of what was filed: disputes, objections.
+//! Pages of what was filed: disputes, objections, complaints.
 //!
 //! Owns: how a page of them is read: the view says which, state what they are. Promises: a page costs its own length; each
 //! record is at least as new as the entry that the page shows, and passes the filter. Refuses to know: who asks, but for the
@@ -8,7 +8,7 @@ use super::problem::Problem;
 use super::reply::{PageQuery, cursor};
 use super::service::Service;
 use crate::book::{Name, Record};
-use crate::types::{DisputeId, ObjectionId};
+use crate::types::{ComplaintId, DisputeId, ObjectionId};
 use crate::views::{FiledAt, Filing, FilingsOf};
 use actix_web::web;
 use std::collections::BTreeMap;
@@ -66,5 +66,6 @@ fn name(sort: Filing, (seq, part): FiledAt) -> Name {
     match sort {
         Filing::Dispute => Name::Dispute(DisputeId { seq, part }),
         Filing::Objection => Name::Objection(ObjectionId { seq, part }),
+        Filing::Complaint => Name::Complaint(ComplaintId { seq, part }),
     }
 }

@@ -137,10 +137,10 @@ mod tests {
             assert_eq!(told(id, query), Ok(()), "{id}?{query}");
         }
         for (id, query, words) in [
-            ("getAccount", "asof=1", "asof: no such parameter here; there is `as_of`"),
+            ("getAccount", "asof=1", "asof: no such parameter here; there are `as_of`, `worth`"),
             ("listBrands", "limit=5&page=2", "page: no such parameter here; there are `limit`, `cursor`"),
             ("createApiKey", "dry_run=true", "dry_run: no such parameter here; it takes none"),
-            ("capturePayment", "dry-run=true", "there is `dry_run`"),
+            ("capturePayment", "dry-run=true", "dry-run: no such parameter here; there is `dry_run`"),
             ("getHealth", "x", "x: no such parameter"),
         ] {
             let no = told(id, query).expect_err(query);

@@ -82,6 +82,7 @@ fn public(config: &mut web::ServiceConfig) {
         .route("/v1/periods", web::get().to(cycles::period))
         .route("/v1/positions", web::get().to(clearing::positions))
         .route("/v1/disputes/{dispute}", web::get().to(disputes::get_dispute))
+        .route("/v1/complaints", web::get().to(disputes::complaints))
         .route("/v1/complaints/{complaint}", web::get().to(disputes::get_complaint))
         .route("/v1/documents/{matter}/{sha256}", web::get().to(documents::get))
         .route("/v1/disputes", web::get().to(disputes::list))

@@ -1,4 +1,4 @@
-//! `disputes`: what participants dispute, and what they object to in cycles.
+//! `disputes`: what participants dispute, what they object to in cycles, and what consumers complain about.
 //!
 //! Owns: the tables. Promises: the newest stands first; amounts have their decimal point. Refuses to know: how a dispute is
 //! moved; that takes signed requests (`tallyhouse sign`).
@@ -7,10 +7,10 @@ use super::context::{CliError, Context, Exit};
 use super::demo::page::decimal;
 use super::folder::Folder;
 use super::prices::now;
-use crate::book::{Answered, Dispute, DisputeStage, Objection, Record};
+use crate::book::{Answered, Complaint, ComplaintStage, Dispute, DisputeStage, Objection, Record};
 use crate::clearing::is_overdue;
 use crate::reading::{Sort, newest};
-use crate::types::{Currency, DisputeId, ObjectionId, Time, word};
+use crate::types::{ComplaintId, Currency, DisputeId, ObjectionId, Time, word};
 use serde::Serialize;
 
 /// Options of `disputes`.
@@ -19,15 +19,21 @@ use serde::Serialize;
   tallyhouse disputes                          the newest, wherever they stand
   tallyhouse disputes --open                   those that have not ended
   tallyhouse disputes --objections --open      objections to cycles that nobody answered
+  tallyhouse disputes --complaints --open      complaints that wait for the brand, or on appeal for the house
   tallyhouse disputes --json
 
 A dispute is of what was paid long ago; an objection is to a cycle in review. Awaited is whose next step the time runs
 for; others may take steps meanwhile, and README has the table of all of them (\"A dispute, step by step\"). JSON gives
-amounts in the network's smallest unit. The API lists the same at /v1/disputes and /v1/objections, page by page.")]
+amounts in the network's smallest unit. A complaint is answered by the brand of its points in time; then, or where it was
+rejected, its holder may appeal to the house. The API lists the same at /v1/disputes, /v1/objections and /v1/complaints, page
+by page.")]
 pub struct Args {
     /// Objections to cycles instead
     #[arg(long)]
     objections: bool,
+    /// Consumers' complaints instead
+    #[arg(long, conflicts_with = "objections")]
+    complaints: bool,
     /// Only what waits for somebody
     #[arg(long)]
     open: bool,
@@ -47,6 +53,15 @@ struct Disputed {
 }
 
 #[derive(Serialize)]
+struct Complained {
+    complaint: ComplaintId,
+    /// Whose next step the time runs for; nobody's once it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    awaited: Option<String>,
+    facts: Complaint,
+}
+
+#[derive(Serialize)]
 struct Objected {
     objection: ObjectionId,
     facts: Objection,
@@ -61,6 +76,8 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     };
     if args.objections {
         objections(&folder, &args, context, scale)?
+    } else if args.complaints {
+        complaints(&folder, &args, context)?
     } else {
         disputes(&folder, &args, context, scale)?
     }
@@ -157,6 +174,51 @@ fn objections(
             facts.by.to_string(),
             facts.debtor.to_string(),
             facts.creditor.to_string(),
+        ))?;
+    }
+    say_more(more, context)
+}
+
+/// Whom a complaint waits for: the brand, the house on appeal, or its holder, who may appeal for a time.
+fn waits_for(complaint: &Complaint, at: Time) -> Option<String> {
+    use ComplaintStage as S;
+    match complaint.stage {
+        S::Filed => Some(complaint.brand.to_string()),
+        S::Appealed => Some("house".to_owned()),
+        S::Rejected if at.seconds() < complaint.until => Some(complaint.account.to_string()),
+        S::Rejected | S::Upheld | S::AppealUpheld | S::AppealRejected | S::Withdrawn => None,
+    }
+}
+
+fn complaints(folder: &Folder, args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
+    let waits = |one: &Complaint| matches!(one.stage, ComplaintStage::Filed | ComplaintStage::Appealed);
+    let wanted = |record: &Record| record.complaint().is_some_and(|one| !args.open || waits(one));
+    let (rows, more) = newest(&*folder.read, Sort::Complaints, None, usize::from(args.limit), wanted)?;
+    let (mut all, at) = (vec![], now(folder)?);
+    for ((seq, part), record) in rows {
+        if let Record::Complaint(facts) = record {
+            let awaited = waits_for(&facts, at);
+            all.push(Complained { complaint: ComplaintId { seq, part }, awaited, facts });
+        }
+    }
+    if context.json {
+        return context.say_json(&all);
+    }
+    context.say(format!(
+        "  {:<14}{:<31}{:<16}{:<16}{:<16}{:<31}until",
+        "complaint", "account", "brand", "reason", "stage", "awaited"
+    ))?;
+    for Complained { complaint, awaited, facts } in &all {
+        let until = awaited.as_ref().and_then(|_| Time::from_seconds(facts.until));
+        context.say(format!(
+            "  {:<14}{:<31}{:<16}{:<16}{:<16}{:<31}{}",
+            complaint.to_string(),
+            facts.account.to_string(),
+            facts.brand.to_string(),
+            facts.reason.to_string(),
+            word(&facts.stage),
+            awaited.as_deref().unwrap_or("-"),
+            until.map_or(String::new(), |until| until.to_string()),
         ))?;
     }
     say_more(more, context)

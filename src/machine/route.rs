@@ -229,6 +229,7 @@ impl Route {
         read("getObjection", "/v1/objections/{objection}", Scope::SettlementRead),
         read("getStatement", "/v1/bank-statements/{currency}/{statement}", Scope::SettlementRead),
         read("getDispute", "/v1/disputes/{dispute}", Scope::SettlementRead),
+        read("listComplaints", "/v1/complaints", Scope::AccountsRead),
         read("getComplaint", "/v1/complaints/{complaint}", Scope::AccountsRead),
         read(
             "getBankDetails",

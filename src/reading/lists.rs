@@ -34,6 +34,8 @@ pub enum Sort {
     Disputes,
     /// Objections to cycles.
     Objections,
+    /// Consumers' complaints.
+    Complaints,
 }
 
 impl Sort {
@@ -51,6 +53,7 @@ impl Sort {
             Self::Reserves => "reserve/",
             Self::Disputes => "dispute/",
             Self::Objections => "objection/",
+            Self::Complaints => "complaint/",
         }
     }
 }
@@ -106,6 +109,7 @@ pub fn newest(
             let filed = match name {
                 Name::Dispute(id) => (id.seq, id.part),
                 Name::Objection(id) => (id.seq, id.part),
+                Name::Complaint(id) => (id.seq, id.part),
                 other => return Err(Fault::Damaged(format!("{other} was not filed"))),
             };
             if before.is_none_or(|before| filed < before) && wanted(&record) {

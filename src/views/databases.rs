@@ -75,7 +75,7 @@ fn answers(reader: &Reader) -> String {
         say(&reader.obligations_of(&both, None, Some(after), 1));
         say(&reader.obligations_of(&both[..1], Some(1), None, 9));
     }
-    for whose in [None, Some(both[0].clone()), Some("pa_polar".parse().unwrap())] {
+    for whose in [None, Some(both[0].to_string()), Some("pa_polar".to_owned())] {
         for open in [None, Some(true), Some(false)] {
             let of = FilingsOf { whose: whose.clone(), open, ..FilingsOf::default() };
             say(&reader.filings(Filing::Objection, &of, None, 9));

@@ -1,4 +1,4 @@
-//! The view of filings: disputes and objections by who is on either side of them, for lists.
+//! The view of filings: disputes, objections and complaints by who is on either side of them, for lists.
 //!
 //! Owns: the table `filings`, a row for each of them and whoever lists it: everybody's, and one for each side.
 //! Promises: a page is read by the index alone, the newest first; what stands in a row is as the record has it after the last
@@ -7,12 +7,12 @@
 
 use super::follow::Entry;
 use super::reader::{Reader, Shown};
-use crate::book::{Answered, Name, Record};
+use crate::book::{Answered, ComplaintStage, Name, Record};
 use crate::store::Fault;
 use crate::store::base::{Link, insert, on};
 use crate::store::page::at_most;
 use crate::store::rows::{Cells, Tuple};
-use crate::types::{ParticipantId, word};
+use crate::types::word;
 use diesel::prelude::*;
 use std::collections::BTreeMap;
 
@@ -34,6 +34,8 @@ pub enum Filing {
     Dispute,
     /// An objection to a cycle; its stage is `open`, `accepted` or `rejected`.
     Objection,
+    /// A consumer's complaint; its sides are the brand and the account.
+    Complaint,
 }
 
 impl Filing {
@@ -41,6 +43,7 @@ impl Filing {
         match self {
             Self::Dispute => "dispute",
             Self::Objection => "objection",
+            Self::Complaint => "complaint",
         }
     }
 }
@@ -48,8 +51,8 @@ impl Filing {
 /// Which are listed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct FilingsOf {
-    /// Those that this participant is on either side of; all if absent.
-    pub whose: Option<ParticipantId>,
+    /// Those that this participant, brand or account is on either side of; all if absent.
+    pub whose: Option<String>,
     /// Those that stand here.
     pub stage: Option<String>,
     /// Those that nothing ended yet, or those that something did.
@@ -93,7 +96,8 @@ impl Run {
             let (sort, at, sides, stands) = match (name, record) {
                 (Name::Dispute(id), Some(Record::Dispute(one))) => {
                     let stands = Stands { cycle: 0, stage: word(&one.stage), open: one.outcome.is_none() };
-                    (Filing::Dispute, (id.seq, id.part), [&one.filer, &one.target], stands)
+                    let sides = [one.filer.to_string(), one.target.to_string()];
+                    (Filing::Dispute, (id.seq, id.part), sides, stands)
                 }
                 (Name::Objection(id), Some(Record::Objection(one))) => {
                     let stage = match &one.answer {
@@ -103,13 +107,20 @@ impl Run {
                     };
                     let cycle = i64::try_from(one.cycle).map_err(|e| e.to_string())?;
                     let stands = Stands { cycle, stage: stage.into(), open: one.answer.is_none() };
-                    (Filing::Objection, (id.seq, id.part), [&one.debtor, &one.creditor], stands)
+                    let sides = [one.debtor.to_string(), one.creditor.to_string()];
+                    (Filing::Objection, (id.seq, id.part), sides, stands)
+                }
+                (Name::Complaint(id), Some(Record::Complaint(one))) => {
+                    let open = matches!(one.stage, ComplaintStage::Filed | ComplaintStage::Appealed);
+                    let stands = Stands { cycle: 0, stage: word(&one.stage), open };
+                    let sides = [one.brand.to_string(), one.account.to_string()];
+                    (Filing::Complaint, (id.seq, id.part), sides, stands)
                 }
                 _ => continue,
             };
             let id = number(at)?;
-            for whom in [ALL, sides[0].as_str(), sides[1].as_str()] {
-                self.rows.insert((sort, whom.to_owned(), id), stands.clone());
+            for whom in sides.into_iter().chain([ALL.to_owned()]) {
+                self.rows.insert((sort, whom, id), stands.clone());
             }
         }
         Ok(())
@@ -154,7 +165,7 @@ impl Reader {
         limit: usize,
     ) -> Result<Shown<Vec<FiledAt>>, Fault> {
         let before = before.map_or(Ok(i64::MAX), number).map_err(Fault::Unfit)?;
-        let whom = filter.whose.as_ref().map_or(ALL, ParticipantId::as_str);
+        let whom = filter.whose.as_deref().unwrap_or(ALL);
         let query = |connection: &mut Link<'_>| {
             on!(connection, c => {
                 let of = filings::table.filter(filings::sort.eq(sort.text()).and(filings::whom.eq(whom)));

@@ -147,6 +147,7 @@ fn a_document_is_erased_by_a_root_alone_and_only_when_its_dispute_has_ended() {
 #[test]
 fn a_complaints_document_is_its_holders_and_the_brands() {
     let (server, holder, _) = scene();
+    let stranger = open(&server, harvest(), 1).key;
     let account = server.world.holder(harvest(), 0).account;
     let receipt = b"a receipt";
     let hash = Hash::sha256(receipt);
@@ -170,6 +171,28 @@ fn a_complaints_document_is_its_holders_and_the_brands() {
         open();
     }
     server.get_signed(&analyst, &format!("/v1/complaints/{matter}")).expect(200);
+    // Listed for the same: the holder's own, the brand's, all for the house; of others' accounts nobody learns anything.
+    let listed = |key: &Key, query: &str| {
+        let list = server.get_signed(key, &format!("/v1/complaints{query}")).expect(200);
+        list["items"]
+            .as_array()
+            .expect("items")
+            .iter()
+            .map(|one| one["complaint"].clone())
+            .collect::<Vec<_>>()
+    };
+    let of = format!("?account={account}");
+    for (key, query) in
+        [(&holder, ""), (harvest, "?open=true"), (harvest, &of), (&analyst, "?stage=appealed")]
+    {
+        assert_eq!(listed(key, query), [json!(matter)], "{query}");
+    }
+    for (key, query) in [(harvest, "?open=false"), (kino, ""), (&stranger, "")] {
+        assert!(listed(key, query).is_empty(), "{query}");
+    }
+    for key in [kino, &stranger] {
+        server.get_signed(key, &format!("/v1/complaints{of}")).refused(404, "not_found");
+    }
     let args = MoveComplaint { complaint: id(&matter), step: ComplaintStep::Uphold, evidence: vec![] };
     file(&server, &analyst, "complaint.move", "/v1/complaints/moves", &args);
     erase(&server, root, &matter, hash).expect(200);

@@ -1,4 +1,4 @@
--- Disputes and objections by who is on either side of them, and for everybody (''); id: entry * 65536 + part.
+-- Disputes, objections and complaints by who is on either side of them, and for everybody (''); id: entry * 65536 + part.
 CREATE TABLE filings (
     sort text COLLATE "C" NOT NULL,
     whom text COLLATE "C" NOT NULL,
