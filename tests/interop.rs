@@ -23,7 +23,7 @@ use tallyhouse::types::{b64, decode};
 const SEED: [u8; 32] = [42; 32];
 
 /// Entries of the log that is exported: more than a full tile, and a partial one.
-const SIZE: u64 = 300;
+const SIZE: u64 = 400;
 
 static EXPORT: LazyLock<Export> = LazyLock::new(Export::make);
 

@@ -227,7 +227,7 @@ impl History {
         let amount = money((self.rng.below(most / 100) + 1) * 100);
         let reference = id(&self.house.cid());
         let args = ConfirmDue { debtor, creditor, currency: eur(), amount, reference };
-        let got = self.house.by_brand(*brand, "due.confirm", &args).map(drop).map_err(|no| no.code);
+        let got = self.house.by_root(*brand, "due.confirm", &args).map(drop).map_err(|no| no.code);
         let foreseen = if cycle == open { Ok(()) } else { Err(Refusal::CycleOpenWork) };
         assert_eq!(got, foreseen, "{args:?}");
         *self.met.entry(format!("Confirm {}", said(got))).or_default() += 1;
