@@ -192,10 +192,10 @@ fn the_log_holds_for_aics_tlog() {
     let names = [
         "checkpoint",
         "tile/0/000",
-        "tile/0/001.p/44",
+        "tile/0/001.p/144",
         "tile/1/000.p/1",
         "tile/entries/000",
-        "tile/entries/001.p/44",
+        "tile/entries/001.p/144",
     ];
     for name in names {
         let copy = EXPORT.tampered(&format!("static/{name}"), |len| len / 2);
