@@ -68,3 +68,58 @@ impl Periods {
         come.chain(ended).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::book::{Leg, Lot, Mark, Origin};
+    use crate::types::{Asset, Date, Points, Time, UnitCode};
+
+    fn id<T: std::str::FromStr>(text: &str) -> T {
+        text.parse().unwrap_or_else(|_| panic!("{text}"))
+    }
+
+    fn bucket(month: &str, from: Option<&str>) -> Bucket {
+        Bucket(Some(id::<Date>("2020-12-31")), from.map(id), id(month), Origin::Earned)
+    }
+
+    /// An award that leaves these lots, each with how many points.
+    fn award(lots: &[(Bucket, u64)]) -> Done {
+        let (unit, account): (UnitCode, AccountId) = (id("BLOOM"), AccountId(7));
+        let leg = |place, amount| Leg { place, asset: Asset::Unit(unit), amount, after: None };
+        let lots = lots.iter().map(|(bucket, n)| (account, *bucket, Points::new(*n).expect("points")));
+        Done {
+            legs: vec![leg(Place::Shared(unit, Shared::Issuance), -9), leg(Place::Holder(account), 9)],
+            lots: lots.collect(),
+            ..Done::default()
+        }
+    }
+
+    fn closed() -> Periods {
+        let closed = Mark { seq: 5, at: Time::default() };
+        Periods { last: Some(Period { month: id("2018-02"), seq: 4, closed }), holds: BTreeMap::new() }
+    }
+
+    #[test]
+    fn what_an_award_moves_beside_is_of_no_month() {
+        let (old, ripe) = (bucket("2018-02", Some("2018-03-05")), bucket("2018-02", None));
+        let new = bucket("2018-03", Some("2018-03-12"));
+        assert_eq!(closed().late(&award(&[(new, 9)])), None);
+        assert_eq!(closed().late(&award(&[(ripe, 9)])), Some(id("2018-02")), "earned then");
+        assert_eq!(closed().late(&award(&[(old, 0), (ripe, 300), (new, 9)])), None);
+        assert_eq!(closed().late(&award(&[(old, 0), (ripe, 309)])), Some(id("2018-02")), "joined it");
+        assert_eq!(Periods::default().late(&award(&[(ripe, 9)])), None, "nothing is closed");
+    }
+
+    #[test]
+    fn points_that_were_held_are_of_no_month() {
+        let (old, new) = (bucket("2018-02", None), bucket("2018-03", Some("2018-03-12")));
+        let mut done = award(&[(old, 300), (new, 9)]);
+        let (account, of) = (AccountId(7), HoldId::Payment(id("pay_3.0")));
+        done.holds.push((account, of, None));
+        let mut periods = closed();
+        let lots = vec![Lot(old, Points::new(100).expect("points"))];
+        periods.holds.insert((account, of), Hold { of, until: Time::default(), lots });
+        assert_eq!(periods.late(&done), None);
+    }
+}

@@ -44,6 +44,8 @@ fn a_cycle_whose_payments_no_file_could_name_is_not_approved() {
     let office = Office::after(true, |house, cycle| {
         house.compute(cycle).expect("computed");
         house.review(cycle);
+        house.now = house.now.plus_seconds(3_601);
+        house.award("HARVEST", 0, 1);
     });
     let args = MoveCycle { version: Some(1), ..step(1, Move::Approve) };
     let path = "/v1/cycles/moves";

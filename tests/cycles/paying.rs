@@ -237,8 +237,8 @@ fn what_is_missing_in_one_currency_holds_no_other_up() {
     assert_eq!(code(house.agreed("cycle.move", &orders(chf()))), Refusal::CycleOpenWork);
     house.agreed("cycle.move", &orders(eur())).expect("euros leave while francs are missing");
     assert_eq!(code(house.agreed("cycle.move", &orders(eur()))), Refusal::CycleStage);
-    let cover = MoveCycle { currency: Some(chf()), ..step(cycle, Move::Cover) };
-    assert_eq!(code(house.agreed("cycle.move", &cover)), Refusal::CycleStage, "nobody is late yet");
+    let covering = MoveCycle { currency: Some(chf()), ..step(cycle, Move::Cover) };
+    assert_eq!(code(house.agreed("cycle.move", &covering)), Refusal::CycleStage, "nobody is late yet");
     house.now = house.now.plus_seconds(5 * 86_400);
     // Whoever is late takes back neither its cover nor its share of the fund, however little else it owes.
     let back = |house: &mut House, fund: bool| {
@@ -256,7 +256,7 @@ fn what_is_missing_in_one_currency_holds_no_other_up() {
     assert_eq!(code(back(&mut house, false)), Refusal::CycleOpenWork);
     let euros = MoveCycle { currency: Some(eur()), ..step(cycle, Move::Cover) };
     assert_eq!(code(house.agreed("cycle.move", &euros)), Refusal::CycleStage, "none are missing");
-    house.agreed("cycle.move", &cover).expect("covered");
+    house.agreed("cycle.move", &covering).expect("covered");
     assert_eq!((at(&house, "EUR"), at(&house, "CHF")), (Stage::PayOut, Stage::Funded));
     let closing = house.closing(cycle);
     let sums = of(&closing, "CHF");
