@@ -182,8 +182,14 @@ fn an_award_that_finds_older_points_ripe_is_no_prior_periods() {
     }
     let months = liability.report().expect("a report");
     let of = |one: &&RollForward| one.unit == id("HARVEST") && one.month == id("2026-02");
-    let lines: Vec<_> =
-        months.iter().find(of).expect("a month").lines.iter().map(|line| (line.change, line.amounts.points)).collect();
+    let lines: Vec<_> = months
+        .iter()
+        .find(of)
+        .expect("a month")
+        .lines
+        .iter()
+        .map(|line| (line.change, line.amounts.points))
+        .collect();
     assert_eq!(lines, [(Change::Issued, 9_000)]);
     let seq = house.node.entries.len() as u64 - 1;
     let cut = Cut { origin: "tally.test/world".into(), from: 0, seq, checkpoint: "a\nb\nc\n".into() };

@@ -56,7 +56,9 @@ impl Plain {
         let state = State { service };
         let mut draft = Draft::new(&state, 0, service.log_time()?);
         match self {
-            Self::Confirmed(args) => Ok(confirmed_by(&mut draft, args).map_err(unread)?.into_iter().collect()),
+            Self::Confirmed(args) => {
+                Ok(confirmed_by(&mut draft, args).map_err(unread)?.into_iter().collect())
+            }
             Self::Cycle(cycle) => {
                 let closing = service.record(&Name::Closing(*cycle))?;
                 let closing = closing.as_deref().and_then(Record::closing);

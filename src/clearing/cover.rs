@@ -352,7 +352,9 @@ fn nothing_open(draft: &mut Draft, who: &ParticipantId, currency: Currency) -> R
         let short = sums.is_some_and(|sums| side(&closing, sums) == Stage::Shortfall);
         let late = line.amount < 0 && line.open() > 0 && due <= draft.at.seconds();
         let about = match (late, short) {
-            (true, _) => format!("{who} did not pay what cycle {cycle} asked for in time: that is paid or covered first"),
+            (true, _) => format!(
+                "{who} did not pay what cycle {cycle} asked for in time: that is paid or covered first"
+            ),
             (_, true) => format!("cycle {cycle} is short in {currency}: that is paid or covered first"),
             _ => continue,
         };

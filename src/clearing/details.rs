@@ -15,7 +15,8 @@ use crate::book::{
 use crate::network::{Asked, operators_own, person, signer, spoken_for, two_approvers, unspoken};
 use crate::sign::Purpose;
 use crate::types::{
-    Currency, Date, Hash, Ident, InstructionId, Malformed, ParticipantId, Refusal, Refused, b64_decode, encode,
+    Currency, Date, Hash, Ident, InstructionId, Malformed, ParticipantId, Refusal, Refused, b64_decode,
+    encode,
 };
 use serde::{Deserialize, Serialize};
 

@@ -35,7 +35,10 @@ fn details_that_the_vault_lacks_are_not_confirmed() {
     office.command(&polar.root, &[], "details.confirm", path, &args).refused(403, "key_purpose");
     let body = serde_json::to_value(&details).expect("JSON");
     let keep = office.server.fresh("keep");
-    office.server.ask(&office.server.signed_post(&polar.root, "/v1/bank-details:keep", &keep, &body)).expect(201);
+    office
+        .server
+        .ask(&office.server.signed_post(&polar.root, "/v1/bank-details:keep", &keep, &body))
+        .expect(201);
     confirm().expect(201);
 }
 

@@ -211,9 +211,13 @@ impl History {
 
     /// Whether a participant did not pay what is due between it and another.
     fn is_due(&self, who: &str) -> bool {
-        self.house.node.state.0.values().filter_map(|record| record.due_between()).any(|due| {
-            due.debtor == id::<ParticipantId>(who) && due.amount > due.paid
-        })
+        self.house
+            .node
+            .state
+            .0
+            .values()
+            .filter_map(|record| record.due_between())
+            .any(|due| due.debtor == id::<ParticipantId>(who) && due.amount > due.paid)
     }
 
     /// A creditor says that it was paid something of what is due to it, if that can be said now.

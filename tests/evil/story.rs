@@ -207,8 +207,8 @@ fn offers(world: &World, node: &mut PureNode) {
     for request in world.approving().iter().take(2) {
         ok(node, request, next());
     }
-    let prices = world.prices(id("HARVEST"), 3, id("EUR"), next().seconds() + 86_400);
-    ok(node, &world.change_prices(harvest, "prices-3", &prices), next());
+    let prices = world.prices(id("HARVEST"), 2, id("EUR"), next().seconds() + 86_400);
+    ok(node, &world.change_prices(harvest, "prices-2", &prices), next());
     let curve = PublishBreakage { unit: prices.unit, version: 1, redeemed: vec![300_000], reason: None };
     ok(node, &world.publish_breakage(harvest, "breakage-1", &curve), next());
     ok(node, &world.open_account("open-cara", id("KINO"), &cara), next());
