@@ -316,6 +316,26 @@ fn two_cycles_leave_what_is_due_together() {
     verified(&house);
 }
 
+#[test]
+fn what_is_due_is_paid_before_a_debtor_is_settled_with_all() {
+    let mut house = house(7, true, &[0, 1, 2]);
+    trade(&mut house);
+    let cycle = house.seal();
+    house.set_off(cycle).expect("set off");
+    assert_eq!(amount(&house, "pa_kino", "pa_polar"), Some(23_700));
+    let no = declare(&mut house, 1, 2, NettingMode::Novated).expect_err("it is due");
+    assert_eq!(no.code, Refusal::CycleOpenWork);
+    assert!(no.about.contains("due.confirm"), "{no}");
+    // Its creditor may, and it may stay as it is.
+    declare(&mut house, 2, 2, NettingMode::Novated).expect("it owes nothing");
+    declare(&mut house, 1, 2, NettingMode::SetOff).expect("as before");
+    paid(&mut house, 2, "pa_kino", "pa_polar", 23_600).expect("confirmed");
+    assert_eq!(code(declare(&mut house, 1, 3, NettingMode::Novated)), Refusal::CycleOpenWork);
+    paid(&mut house, 2, "pa_kino", "pa_polar", 100).expect("confirmed");
+    declare(&mut house, 1, 3, NettingMode::Novated).expect("it paid");
+    verified(&house);
+}
+
 fn claimed(house: &mut House, by: usize, n: u64, reference: &str) -> Result<Answer, Refused> {
     let (debtor, creditor, reference) = (id("pa_kino"), id("pa_polar"), id(reference));
     let args = ClaimDue { debtor, creditor, currency: eur(), amount: money(n), reference };

@@ -32,6 +32,8 @@ mod funding;
 mod leaks;
 #[path = "api/leaving.rs"]
 mod leaving;
+#[path = "api/plain.rs"]
+mod plain;
 #[path = "api/linking.rs"]
 mod linking;
 #[path = "api/lists.rs"]

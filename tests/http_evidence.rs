@@ -14,6 +14,7 @@ use std::sync::LazyLock;
 use tallyhouse::book::{Draft, Stop};
 use tallyhouse::log::Slot;
 use tallyhouse::machine::{Command, DryRun, Kind, PartBody, PubBody, Request, decide};
+use tallyhouse::network::DefineUnit;
 use tallyhouse::sign::HttpMessage;
 use tallyhouse::types::{Refusal, Time, b64, decode, encode};
 
@@ -57,8 +58,8 @@ fn requests(world: &World, node: &mut PureNode) {
         go(world.capture(till, "cap-1", payment, 7_003, false), till);
         go(world.refund(till, "ref-1", payment, 1_001), till);
     }
-    let prices = world.prices(unit, 2, id("CHF"), minutes(9_000).seconds());
-    go(world.publish_prices(&harvest.root, "prices-2", &prices), &harvest.root);
+    let again = DefineUnit { version: 2, ..harvest.units[0].clone() };
+    go(world.define_unit(&harvest.root, "unit-2", &again), &harvest.root);
     go(world.freeze_account(&ada.key, "freeze-a", ada.account, true), &ada.key);
 }
 

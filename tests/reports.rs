@@ -156,3 +156,43 @@ fn what_was_earned_in_a_closed_month_and_comes_later_is_told_as_prior_period() {
     let points = document.postings.iter().find(|posting| posting.account.starts_with("Liabilities:Points"));
     assert_eq!(points.map(|posting| posting.amount), Some(-7));
 }
+
+#[test]
+fn an_award_that_finds_older_points_ripe_is_no_prior_periods() {
+    let mut house = House::new(5, false);
+    let holder = house.award("HARVEST", 0, 500);
+    // Pending into February.
+    let (brand, at) = house.world.brand_of(id("HARVEST"));
+    let mut token = house.world.token(brand, id("HARVEST"), "pending", holder.account, 300, house.now);
+    token.from = Some(id("2026-02-02"));
+    let request = house.world.issue(&brand.issuing[at], &token);
+    house.send(request).expect("awarded");
+    house.now = "2026-02-03T12:00:00Z".parse().expect("an instant");
+    let seq = house.node.entries.len() as u64 - 1;
+    house.agreed("period.close", &ClosePeriod { month: id("2026-01"), seq }).expect("closed");
+    house.award("HARVEST", 0, 9_000);
+    let (mut liability, mut ledger) = (Liability::new(eur()), Ledger::new(None, 0, [(eur(), 4)]));
+    let events = events(&house);
+    let last = events.last().expect("an entry");
+    let lots: usize = last.effects.iter().map(|effect| effect.done.lots.len()).sum();
+    assert!(lots >= 3, "{lots} lots: all in the entry of the award");
+    for event in events {
+        liability.take(&event).expect("taken");
+        ledger.take(&event).expect("booked");
+    }
+    let months = liability.report().expect("a report");
+    let of = |one: &&RollForward| one.unit == id("HARVEST") && one.month == id("2026-02");
+    let lines: Vec<_> = months
+        .iter()
+        .find(of)
+        .expect("a month")
+        .lines
+        .iter()
+        .map(|line| (line.change, line.amounts.points))
+        .collect();
+    assert_eq!(lines, [(Change::Issued, 9_000)]);
+    let seq = house.node.entries.len() as u64 - 1;
+    let cut = Cut { origin: "tally.test/world".into(), from: 0, seq, checkpoint: "a\nb\nc\n".into() };
+    let journal = ledger.journal(cut).expect("it balances");
+    assert!(journal.documents.iter().all(|one| !one.text.contains("prior period")));
+}

@@ -44,7 +44,8 @@ pub async fn set_details(incoming: Incoming) -> Result<HttpResponse, Problem> {
 /// Confirm bank details
 ///
 /// By an analyst, who called the participant back at a number known from before. From the next cycle on they count; a
-/// participant's first, for what is computed from now on.
+/// participant's first, for what is computed from now on. The vault has them in full by then (`/v1/bank-details:keep`), or
+/// they are refused with `not_ready`.
 #[utoipa::path(post, path = "/v1/bank-details/confirmations", tag = "clearing", operation_id = "confirmBankDetails",
     request_body = ConfirmDetails,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]

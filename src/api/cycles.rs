@@ -120,7 +120,9 @@ pub async fn compute(incoming: Incoming) -> Result<HttpResponse, Problem> {
 ///
 /// Review, return, approve, ask for payment, find and cover a shortfall, let payment orders leave, settle, void. Signed by
 /// an analyst. `approve`, `cover`, `pay_out` and `void` are approved by two of the operator's approvers: send them as
-/// `application/jose`, which `tallyhouse sign` prints with `--approve` for each of them. The `file` of `pay_out` is the
+/// `application/jose`, which `tallyhouse sign` prints with `--approve` for each of them; so is `pay_in` if `until` is more than
+/// 10 days ahead. `approve` is refused with `not_ready` while the vault lacks the bank details that the cycle would be paid
+/// by. The `file` of `pay_out` is the
 /// `sha256` that `GET /v1/cycles/{cycle}/orders/{currency}` says, also for another day (`on`): one that this node would not
 /// make is refused with `file_mismatch`.
 #[utoipa::path(post, path = "/v1/cycles/moves", tag = "clearing", operation_id = "moveCycle", request_body = MoveCycle,

@@ -32,8 +32,9 @@ pub async fn file_dispute(incoming: Incoming) -> Result<HttpResponse, Problem> {
 /// analyst and approved by two of the operator's approvers: send them as `application/jose`, which `tallyhouse sign` prints
 /// with `--approve` for each of them. A charge-back is of what is owed then, so what was refunded first is not charged back
 /// as well; it stands in cycle 0, beside all cycles, costs its target headroom, and is not refunded while it stands. The
-/// target may give in at any time. An end takes that away, and takes the obligation and the points back or leaves them, in
-/// the same entry; who loses after the target has answered owes the fees.
+/// target may give in at any time; who gives in, also by withdrawing what was charged back, does so by its root or an
+/// approver. An end takes that away, and takes the obligation and the points back or leaves them, in the same entry; who loses
+/// after the target has answered owes the fees.
 #[utoipa::path(post, path = "/v1/disputes/moves", tag = "clearing", operation_id = "moveDispute",
     request_body = MoveDispute,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]

@@ -13,9 +13,9 @@ use super::query::Query;
 use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
 use super::service::Service;
 use super::write::{Done, Incoming};
-use crate::book::{self, AtIssuance, BreakageTo, Draft, MarginCall, Name, Price, Record};
+use crate::book::{self, AtIssuance, BreakageTo, Draft, MarginCall, Name, Record};
 use crate::clearing::{CallMargin, MoveCover, SetReserve};
-use crate::prices::{Standing, exposure, funding, in_force, is_short, owed_to, standing};
+use crate::prices::{Standing, dearest, exposure, funding, is_short, owed_to, standing};
 use crate::reading::{Item, Sort, cover_history, list};
 use crate::types::{Currency, Date, Money, ParticipantId, Points, Rate, Time, UnitCode};
 use crate::views::What;
@@ -81,7 +81,7 @@ pub struct Reserve {
     /// If so: who gets what points free that end unspent.
     #[serde(skip_serializing_if = "Option::is_none")]
     breakage_to: Option<BreakageTo>,
-    /// The highest settle price in force; absent if there is none.
+    /// The highest settle price of all in force or announced; absent if none is in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     price: Option<Rate>,
     /// What the outstanding points need at that price.
@@ -136,7 +136,7 @@ pub async fn unit_funding(request: HttpRequest, unit: web::Path<String>) -> Resu
     let outstanding = outstanding.ok_or_else(|| Problem::fault(format!("flows of {code} sum below zero")))?;
     let reserve = reserve.as_ref().and_then(Record::reserve).map(|reserve| {
         let versions = prices.as_ref().and_then(Record::prices).map_or(&[][..], |prices| &prices.versions);
-        let price = in_force(versions, reserve.currency, at.seconds()).map(Price::dearest);
+        let price = dearest(versions, reserve.currency, at.seconds());
         // As of the same day: the amount itself would tell what is outstanding now.
         let filled = |terms: &AtIssuance| terms.rate.money_ppm_ceil(outstanding, reserve.ratio);
         Reserve {

@@ -24,6 +24,7 @@ mod limit;
 mod lookup;
 mod metrics;
 mod nonce;
+mod plain;
 mod problem;
 mod process;
 mod query;

@@ -137,7 +137,7 @@ pub struct PublishedPrice {
     reason: Option<Ident>,
     /// The key that signed.
     by: Kid,
-    /// The keys of the two people who approved; none for the first version in a currency.
+    /// The keys of the two people who approved; none for a unit's first version.
     approved: Vec<Kid>,
     /// The entry.
     seq: u64,

@@ -68,6 +68,8 @@ pub fn of_way(route: &Route) -> Vec<Code> {
     match route.id {
         // A file of orders that leaves is compared with what this node would make.
         "moveCycle" | "moveInstruction" => codes.extend([Code::NotReady, Code::FileMismatch]),
+        // Bank details that would count are in the vault.
+        "confirmBankDetails" => codes.push(Code::NotReady),
         "addDocument" => codes.push(Code::DocumentMismatch),
         "getDocument" => codes.push(Code::DocumentErased),
         _ => {}

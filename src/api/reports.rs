@@ -173,7 +173,9 @@ pub struct Beside {
 /// Report who would bear a default
 ///
 /// If a participant paid nothing any more for the cycles that are not settled: what its cover, its share of the fund, the
-/// operator and others would bear, cycle by cycle, by the rules of a true shortfall. Nothing is written. With
+/// operator and others would bear, cycle by cycle, by the rules of a true shortfall. Once orders
+/// left (`sent`), the first three bear all of it, and a true one is refused as long as something is `left`. Nothing is
+/// written. With
 /// `Accept: text/csv` as a table. For the operator and its analysts.
 #[utoipa::path(get, path = "/v1/reports/what-if/{participant}", tag = "clearing", operation_id = "reportWhatIf",
     params(("participant" = ParticipantId, Path, description = "Who would pay nothing any more."), Beside),

@@ -12,6 +12,7 @@ use super::gate::{self, IDEMPOTENCY_KEY, SIGNATURE_INPUT, by_change, read_signed
 use super::leaving::Leaving;
 use super::limit::Who;
 use super::nonce;
+use super::plain::Plain;
 use super::problem::{Code, Problem};
 use super::reply::SEQ;
 use super::service::Service;
@@ -352,10 +353,13 @@ impl Incoming {
         Ok(known.await.map_err(Problem::fault)??.record.is_some())
     }
 
-    /// What speaks against a file of orders that the command lets leave. Only who works for the operator is told: to all
-    /// others the machine says that it is not theirs.
+    /// What speaks against a file of orders that the command lets leave, or against bank details that it makes count. Only who
+    /// works for the operator is told: to all others the machine says that it is not theirs.
     async fn looked_at(&self, command: &Command) -> Result<(), Problem> {
-        let Some(leaving) = Leaving::by(&command.body) else { return Ok(()) };
+        let (leaving, plain) = (Leaving::by(&command.body), Plain::of(&command.body));
+        if leaving.is_none() && plain.is_none() {
+            return Ok(());
+        }
         let owner = self.service.key_now(command.asked.kid)?.0.owner;
         if owner != Principal::Operator {
             return Ok(());
@@ -366,7 +370,11 @@ impl Incoming {
             return Ok(());
         }
         let service = self.service.clone();
-        web::block(move || leaving.check(&service)).await.map_err(Problem::fault)?
+        let look = move || {
+            leaving.map_or(Ok(()), |leaving| leaving.check(&service))?;
+            plain.map_or(Ok(()), |plain| plain.check(&service))
+        };
+        web::block(look).await.map_err(Problem::fault)?
     }
 
     /// Says what would happen.

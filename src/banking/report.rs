@@ -2,8 +2,8 @@
 //!
 //! Owns: what stands in it, and its form as CSV.
 //! Promises: the matrix is made of the log's own entries and its nets are those that the cycle was computed from, or there
-//! is no report. Documents are numbered without gaps, across cycles; the same cycle always has the same numbers. It names
-//! the cut and a checkpoint, and each entry has its proof at `/v1/entries/{seq}/proof`.
+//! is no report. Documents are numbered without gaps, across cycles; the same cycle always has the same numbers, and a voided one
+//! has none. It names the cut and a checkpoint, and each entry has its proof at `/v1/entries/{seq}/proof`.
 //! Refuses to know: who reads it.
 
 use super::behind::{Effect, Pairs, effects, end, is_traded, owed, traded};
@@ -31,7 +31,7 @@ pub struct ReportSide {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_off: Option<SetOffSums>,
     /// What each participant bills each other one, gross. What an accepted objection put off is billed with the cycle that it
-    /// went to, and not here.
+    /// went to, and not here; what stood in a voided cycle, with the one that took it over.
     pub documents: Vec<CycleDocument>,
 }
 
@@ -152,7 +152,10 @@ impl Desk<'_> {
                 continue;
             }
             let before = last.get(&currency).copied().unwrap_or(0);
-            let documents = cycle_documents(&self::matrix(&traded(own))?, before)?;
+            let documents = match closing.voided {
+                Some(_) => vec![],
+                None => cycle_documents(&self::matrix(&traded(own))?, before)?,
+            };
             self.agrees(cycle, &closing, currency, &matrix)?;
             entries.extend_from_slice(own);
             let figures = Some(self::matrix(&owed(own, sealed.seq))?.figures()?);

@@ -82,6 +82,9 @@ pub fn set_netting(draft: &mut Draft, asked: &Asked, args: &SetNetting) -> Resul
         return Err(Refused::about(Refusal::SerialStale, format!("the next version is {next}")).into());
     }
     sound(draft, who)?;
+    if args.mode == NettingMode::Novated {
+        nothing_due(draft, who)?;
+    }
     let cycles = draft.cycle()?;
     let (from, oldest) = (cycles.open.saturating_add(1), cycles.live.first().copied().unwrap_or(cycles.open));
     let mut since = before.as_ref().map_or(vec![], |before| before.from.clone());
@@ -124,6 +127,31 @@ fn sound(draft: &mut Draft, who: &ParticipantId) -> Result<(), Stop> {
                 let about = format!("{who} did not pay {id} of cycle {cycle}: that is paid or settled first");
                 return Err(Refused::about(Refusal::CycleOpenWork, about).into());
             }
+        }
+    }
+    Ok(())
+}
+
+/// Whether what a participant owes from set-offs was paid: what is due between two would be everybody's to bear, once it is
+/// settled with the others.
+fn nothing_due(draft: &mut Draft, who: &ParticipantId) -> Result<(), Stop> {
+    let currencies = draft.network()?.currencies.clone();
+    let others: Vec<ParticipantId> = participants(draft)?.into_iter().filter(|other| other != who).collect();
+    let name = |other: &ParticipantId, currency: Currency| match who < other {
+        true => Name::Due(who.clone(), other.clone(), currency),
+        false => Name::Due(other.clone(), who.clone(), currency),
+    };
+    let each = || others.iter().flat_map(|other| currencies.iter().map(move |currency| (other, *currency)));
+    draft.want(each().map(|(other, currency)| name(other, currency)))?;
+    for (other, currency) in each() {
+        let record = draft.get(&name(other, currency))?;
+        let due = record.as_deref().and_then(Record::due_between);
+        if due.is_some_and(|due| due.debtor == *who && due.paid < due.amount) {
+            let about = format!(
+                "{who} owes {other} what is due between them in {currency}: it pays, and {other} confirms it \
+                 (`due.confirm`) first"
+            );
+            return Err(Refused::about(Refusal::CycleOpenWork, about).into());
         }
     }
     Ok(())

@@ -2,19 +2,21 @@
 //!
 //! Owns: how much must stand behind a unit's points; top-ups and withdrawals, each with what it rests on; margin calls.
 //! Promises: nothing is counted as brought but by a line of an accepted bank statement that nothing else was about, and
-//! no more than the line brought; nothing is taken back that is needed now, nor without the consent of whose money it is.
+//! no more than the line brought; nothing is taken back that is needed now, or may be as long as its participant or a cycle of
+//! its is behind, nor without the consent of whose money it is.
 //! Each step stands in a record of its own.
 //! Refuses to know: how money moves.
 
 use super::funding::next_version;
 use super::people::{analyst, consented, two_people};
+use super::stage::{Stage, side};
 use crate::book::{
     AtIssuance, Booking, BreakageTo, CoverChange, CoverStep, Draft, Funding, MarginCall, Name, Network,
     PartKey, Record, Reserve, Statement, Stop, Way,
 };
 use crate::network::{Asked, consents, operators_own};
 use crate::prices::{
-    WHOLE, end_met_call, exposure, funding, limit, needed, points_outstanding, price_now, reserve_of,
+    WHOLE, dearest_now, end_met_call, exposure, funding, limit, needed, points_outstanding, reserve_of,
 };
 use crate::types::{Currency, Ident, Money, ParticipantId, Rate, Refusal, Refused, UnitCode, decimal};
 use serde::{Deserialize, Serialize};
@@ -130,7 +132,7 @@ pub fn set_reserve(draft: &mut Draft, asked: &Asked, args: &SetReserve) -> Resul
     let mut rate = None;
     if args.ratio > 0 {
         // Without a price nothing says what points need, and none could be issued any more.
-        rate = Some(price_now(draft, args.unit, args.currency)?.dearest());
+        rate = Some(dearest_now(draft, args.unit, args.currency)?);
     }
     let before = reserve_of(draft, args.unit)?;
     let version = next_version(before.as_ref().map_or(0, |before| before.version), args.version)?;
@@ -303,22 +305,62 @@ fn change_cover(draft: &mut Draft, args: &MoveCover) -> Result<Money, Stop> {
             args.participant, args.currency
         ));
     };
+    if args.way == Way::Out {
+        nothing_open(draft, &args.participant, args.currency)?;
+    }
     let after = match args.fund {
         true => Funding { fund: changed(draft, args, before.fund)?, ..before },
         false => Funding { cover: changed(draft, args, before.cover)?, ..before },
     };
-    let stands = exposure(draft, &args.participant, args.currency)?;
-    let over = limit(&after).is_some_and(|limit| i128::from(stands.used()) > i128::from(limit));
-    if args.way == Way::Out && !args.fund && after.covered && over {
-        let used = draft.network()?.told(args.currency, stands.used());
-        let about = format!("{used} are in use: cover is taken back as far as it is above that");
-        return Err(Refused::about(Refusal::ExposureExceeded, about).into());
+    if args.way == Way::Out {
+        above_exposure(draft, args, &after)?;
     }
     let has = if args.fund { after.fund } else { after.cover };
     let name = Name::Funding(args.participant.clone(), args.currency);
     draft.put(PartKey::Participant(args.participant.clone()), name, Some(Record::Funding(after)))?;
     end_met_call(draft, &args.participant, args.currency)?;
     Ok(has)
+}
+
+/// What is left stands for what is in use: cover alone for cover, which is drawn first; cover and share for the fund's share.
+fn above_exposure(draft: &mut Draft, args: &MoveCover, after: &Funding) -> Result<(), Stop> {
+    let used = exposure(draft, &args.participant, args.currency)?.used();
+    let left = match args.fund {
+        true => after.cover.get().saturating_add(after.fund.get()),
+        false => limit(after).unwrap_or(u64::MAX).min(after.cover.get()),
+    };
+    if i128::from(used) <= i128::from(left) {
+        return Ok(());
+    }
+    let used = draft.network()?.told(args.currency, used);
+    let what = if args.fund { "the fund's share with the cover" } else { "cover" };
+    let about = format!("{used} are in use: {what} is taken back as far as it is above that");
+    Err(Refused::about(Refusal::ExposureExceeded, about).into())
+}
+
+/// Refused while a cycle waits for a participant that is late, or for what somebody did not pay: what stands behind it may be
+/// drawn.
+fn nothing_open(draft: &mut Draft, who: &ParticipantId, currency: Currency) -> Result<(), Stop> {
+    for cycle in draft.cycle()?.live.clone() {
+        let line = draft.get(&Name::Line(cycle, who.clone(), currency))?;
+        let Some(line) = line.as_deref().and_then(Record::line).filter(|line| line.amount != 0) else {
+            continue;
+        };
+        let closing = draft.closing(cycle)?;
+        let Some(due) = closing.due.filter(|_| line.version == closing.version) else { continue };
+        let sums = closing.sums.iter().find(|sums| sums.currency == currency);
+        let short = sums.is_some_and(|sums| side(&closing, sums) == Stage::Shortfall);
+        let late = line.amount < 0 && line.open() > 0 && due <= draft.at.seconds();
+        let about = match (late, short) {
+            (true, _) => format!(
+                "{who} did not pay what cycle {cycle} asked for in time: that is paid or covered first"
+            ),
+            (_, true) => format!("cycle {cycle} is short in {currency}: that is paid or covered first"),
+            _ => continue,
+        };
+        return Err(Refused::about(Refusal::CycleOpenWork, about).into());
+    }
+    Ok(())
 }
 
 fn change_reserve(draft: &mut Draft, args: &MoveCover, unit: UnitCode) -> Result<Money, Stop> {

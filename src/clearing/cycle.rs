@@ -27,6 +27,8 @@ const MOST_LINES: usize = 10_000;
 const LEAST_AHEAD: u64 = 23 * 3_600;
 /// Longest time ahead for a deadline.
 const MOST_AHEAD: u64 = 90 * 86_400;
+/// Longest time that an analyst alone may give payers, which nobody shortens again: 10 days.
+const MOST_ALONE: u64 = 10 * 86_400;
 /// How long after the due date a payer is in default.
 pub const GRACE: u64 = 86_400;
 
@@ -61,7 +63,7 @@ pub enum Move {
     Return,
     /// Approves `version`: two approvers sign. Everybody who is to be paid has bank details that were confirmed.
     Approve,
-    /// Asks payers to pay before `until`.
+    /// Asks payers to pay before `until`. More than 10 days ahead two approvers sign.
     PayIn,
     /// Says that not everybody paid.
     Shortfall,
@@ -393,10 +395,16 @@ pub fn move_cycle(draft: &mut Draft, asked: &Asked, args: &MoveCycle) -> Result<
         Move::Approve => {
             approvable(draft, cycle, &closing, args)?;
             two_people(draft, asked)?;
-            payable(draft, cycle, &closing)?;
+            super::details::payable(draft, cycle, &closing)?;
             closing.approved = Some(mark);
         }
-        Move::PayIn => closing.due = Some(ahead(draft, args)?),
+        Move::PayIn => {
+            let due = ahead(draft, args)?;
+            if due > draft.at.seconds().saturating_add(MOST_ALONE) {
+                two_people(draft, asked)?;
+            }
+            closing.due = Some(due);
+        }
         Move::Shortfall => {
             late(draft, &closing)?;
             closing.shortfall = Some(mark);
@@ -459,40 +467,6 @@ fn approvable(draft: &mut Draft, cycle: u64, closing: &Closing, args: &MoveCycle
         return Err(Refused::about(Refusal::CycleOpenWork, about).into());
     }
     Ok(())
-}
-
-/// Everybody who is to be paid can be: bank details that were confirmed since it was computed are pinned now; who has none
-/// is named, as long as the cycle can wait for them.
-fn payable(draft: &mut Draft, cycle: u64, closing: &Closing) -> Result<(), Stop> {
-    let who = participants(draft)?;
-    let each = |currency: Currency| who.iter().map(move |who| (who, currency));
-    let all: Vec<_> = closing.sums.iter().flat_map(|sums| each(sums.currency)).collect();
-    draft.want(all.iter().map(|(who, currency)| Name::Line(cycle, (*who).clone(), *currency)))?;
-    let mut ids = vec![];
-    for (who, currency) in all {
-        let line = draft.get(&Name::Line(cycle, who.clone(), currency))?;
-        let line = line.as_deref().and_then(Record::line).filter(|line| line.amount > 0);
-        ids.extend(line.and_then(|line| line.instruction));
-    }
-    draft.want(ids.iter().copied().map(Name::Instruction))?;
-    let mut lacking = vec![];
-    for id in ids {
-        let mut one = (*draft.instruction(id)?).clone();
-        if one.details.is_some() {
-            continue;
-        }
-        one.details = super::details::in_force(draft, &one.participant, one.currency, cycle)?;
-        if one.details.is_none() {
-            lacking.push(format!("{} in {}", one.participant, one.currency));
-            continue;
-        }
-        let part = PartKey::Participant(one.participant.clone());
-        draft.put(part, Name::Instruction(id), Some(Record::Instruction(one)))?;
-    }
-    if lacking.is_empty() {
-        return Ok(());
-    }
-    Err(Refused::about(Refusal::DetailsUnknown, lacking.join(", ")).into())
 }
 
 /// Whether nobody took over what a cycle would carry on.

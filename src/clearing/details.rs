@@ -7,13 +7,16 @@
 //! Refuses to know: where the plain details are kept.
 
 use super::bank::{Bic, Iban};
-use super::cycle::now;
+use super::cycle::{now, participants};
 use super::people::{analyst, two_people};
-use crate::book::{Details, DetailsVersion, Draft, Name, PartKey, Principal, Record, Stop};
+use crate::book::{
+    Closing, Details, DetailsVersion, Draft, Instruction, Name, PartKey, Principal, Record, Stop,
+};
 use crate::network::{Asked, operators_own, person, signer, spoken_for, two_approvers, unspoken};
 use crate::sign::Purpose;
 use crate::types::{
-    Currency, Date, Hash, Ident, Malformed, ParticipantId, Refusal, Refused, b64_decode, encode,
+    Currency, Date, Hash, Ident, InstructionId, Malformed, ParticipantId, Refusal, Refused, b64_decode,
+    encode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -300,6 +303,95 @@ pub(super) fn in_force(
         at = one.before;
     }
     Ok(at)
+}
+
+/// Who is to be paid in a cycle, and with it the version of bank details that counts: the one that was pinned, else the one
+/// that counts now.
+fn receivers(
+    draft: &mut Draft,
+    cycle: u64,
+    closing: &Closing,
+) -> Result<Vec<(InstructionId, Instruction, Option<u64>)>, Stop> {
+    let who = participants(draft)?;
+    let each = |currency: Currency| who.iter().map(move |who| (who, currency));
+    let all: Vec<_> = closing.sums.iter().flat_map(|sums| each(sums.currency)).collect();
+    draft.want(all.iter().map(|(who, currency)| Name::Line(cycle, (*who).clone(), *currency)))?;
+    let mut ids = vec![];
+    for (who, currency) in all {
+        let line = draft.get(&Name::Line(cycle, who.clone(), currency))?;
+        let line = line.as_deref().and_then(Record::line).filter(|line| line.amount > 0);
+        ids.extend(line.and_then(|line| line.instruction));
+    }
+    draft.want(ids.iter().copied().map(Name::Instruction))?;
+    let mut found = vec![];
+    for id in ids {
+        let one = (*draft.instruction(id)?).clone();
+        let version = match one.details {
+            Some(version) => Some(version),
+            None => in_force(draft, &one.participant, one.currency, cycle)?,
+        };
+        found.push((id, one, version));
+    }
+    Ok(found)
+}
+
+/// Everybody who is to be paid can be: bank details that were confirmed since it was computed are pinned now; who has none
+/// is named, as long as the cycle can wait for them.
+pub(super) fn payable(draft: &mut Draft, cycle: u64, closing: &Closing) -> Result<(), Stop> {
+    let mut lacking = vec![];
+    for (id, mut one, version) in receivers(draft, cycle, closing)? {
+        if one.details.is_some() {
+            continue;
+        }
+        if version.is_none() {
+            lacking.push(format!("{} in {}", one.participant, one.currency));
+            continue;
+        }
+        one.details = version;
+        let part = PartKey::Participant(one.participant.clone());
+        draft.put(part, Name::Instruction(id), Some(Record::Instruction(one)))?;
+    }
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    Err(Refused::about(Refusal::DetailsUnknown, lacking.join(", ")).into())
+}
+
+/// A version of bank details, and what stands for it in the log.
+pub struct Counting {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// In which currency.
+    pub currency: Currency,
+    /// Which version.
+    pub version: u64,
+    /// What it is the commitment of.
+    pub commitment: Hash,
+}
+
+/// The bank details that a cycle pays out by, once it is approved. Who has none is left out.
+pub fn paid_by(draft: &mut Draft, cycle: u64) -> Result<Vec<Counting>, Stop> {
+    let closing = draft.closing(cycle)?;
+    let mut all = vec![];
+    for (_, one, number) in receivers(draft, cycle, &closing)? {
+        let Some(number) = number else { continue };
+        let Instruction { participant, currency, .. } = one;
+        let commitment = version(draft, Of::Participant(&participant), currency, number)?.commitment;
+        all.push(Counting { participant, currency, version: number, commitment });
+    }
+    Ok(all)
+}
+
+/// The bank details that a confirmation is about, if they are there.
+pub fn confirmed_by(draft: &mut Draft, args: &ConfirmDetails) -> Result<Option<Counting>, Stop> {
+    let of = Of::new(&args.participant, args.settlement);
+    let record = draft.get(&of.version(args.currency, args.version))?;
+    Ok(record.as_deref().and_then(Record::details_version).map(|one| Counting {
+        participant: args.participant.clone(),
+        currency: args.currency,
+        version: args.version,
+        commitment: one.commitment,
+    }))
 }
 
 #[cfg(test)]

@@ -365,8 +365,12 @@ fn allowed(
         }
     };
     let purposes: &[Purpose] = match step {
-        // Whoever gives in gives money away: no key that lies at a till's or a shop's server does that.
+        // Whoever gives in gives money away: no key that lies at a till's or a shop's server does that. What was only filed
+        // costs nobody anything yet.
         DisputeStep::Accept | DisputeStep::Concede => &[Purpose::Approver, Purpose::BrandRoot],
+        DisputeStep::Withdraw if dispute.stage != DisputeStage::Filed => {
+            &[Purpose::Approver, Purpose::BrandRoot]
+        }
         _ => &[Purpose::Issuing, Purpose::Approver, Purpose::BrandRoot],
     };
     acts_for(draft, asked, wanted, purposes)?;

@@ -64,8 +64,8 @@ pub use cycle::{
     ComputeCycle, GRACE, Move, MoveCycle, SealCycle, compute_cycle, digest, move_cycle, seal_cycle,
 };
 pub use details::{
-    BankDetails, ConfirmDetails, DebitMandate, DebitScheme, SaltedDetails, SetDetails, confirm_details,
-    set_details,
+    BankDetails, ConfirmDetails, Counting, DebitMandate, DebitScheme, SaltedDetails, SetDetails,
+    confirm_details, confirmed_by, paid_by, set_details,
 };
 pub use dispute::{
     DisputeStep, FileDispute, MoveDispute, REASONS, Reason, file_dispute, is_overdue, move_dispute,

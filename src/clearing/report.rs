@@ -122,8 +122,11 @@ pub struct Hole {
     pub operator: u64,
     /// Those who are to be paid.
     pub others: Vec<Bears>,
-    /// Nobody: below the bank's smallest unit, carried to the next cycle.
+    /// Nobody: below the bank's smallest unit, carried to the next cycle. If orders left, what cover, fund and operator lack.
     pub left: u64,
+    /// Its payment orders left: cover, fund and operator bear all of it, and a true shortfall is refused until they can.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sent: bool,
     /// It stands apart from the house: after set-off it is owed to these alone, and nobody else bears any of it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub apart: bool,
@@ -329,7 +332,8 @@ pub fn what_if(books: &Books, who: &ParticipantId, tranche: Money) -> Result<Vec
             holes.extend(apart_hole((cycle, closing), &pairs, who, currency, unit).map_err(|e| wrong(&e))?);
             let (hole, mut receivers) = due(books, (cycle, closing, &of), &pairs, who, currency);
             // Whose orders left is paid in full: none of them bears anything.
-            if closing.sums.iter().any(|sums| sums.currency == currency && sums.file.is_some()) {
+            let sent = closing.sums.iter().any(|sums| sums.currency == currency && sums.file.is_some());
+            if sent {
                 receivers.clear();
             }
             if hole == 0 {
@@ -364,6 +368,7 @@ pub fn what_if(books: &Books, who: &ParticipantId, tranche: Money) -> Result<Vec
                 operator: borne.operator,
                 others: others.into_iter().map(bears).collect(),
                 left: borne.left,
+                sent,
                 apart: false,
             });
         }
@@ -399,9 +404,9 @@ fn apart_hole(
     let own = left.into_iter().filter(|(debtor, ..)| debtor == who);
     let others: Vec<_> = own.map(|(_, participant, amount)| Bears { participant, amount }).collect();
     let hole = others.iter().fold(0u64, |sum, bears| sum.saturating_add(bears.amount));
-    let (cover, fund, operator, left) = Default::default();
+    let (cover, fund, operator, left, sent) = Default::default();
     let stage = stage(closing);
-    let hole = Hole { cycle, stage, currency, hole, cover, fund, operator, others, left, apart: true };
+    let hole = Hole { cycle, stage, currency, hole, cover, fund, operator, others, left, sent, apart: true };
     Ok(Some(hole).filter(|hole| hole.hole > 0))
 }
 

@@ -11,7 +11,7 @@ use crate::book::{BreakageTo, Draft, Found, MarginCall, Name, Record, Source, St
 use crate::clearing::{HOLDING, Holding, holdings};
 use crate::machine::CurrencySetting;
 use crate::prices::{
-    Standing, exposure, funding, in_force, is_short, points_outstanding, reserve_of, standing,
+    Standing, dearest, exposure, funding, is_short, points_outstanding, reserve_of, standing,
 };
 use crate::reading::{Sort, list, records};
 use crate::types::{Currency, Money, ParticipantId, Points, Time, UnitCode};
@@ -155,7 +155,7 @@ fn unit_row(draft: &mut Draft, unit: UnitCode) -> Result<Option<UnitRow>, Stop> 
     let Some(reserve) = reserve_of(draft, unit)? else { return Ok(None) };
     let (scale, outstanding) = (draft.unit(unit)?.scale, points_outstanding(draft, unit)?);
     let now = draft.at.seconds();
-    let price = in_force(&draft.prices(unit)?.versions, reserve.currency, now).map(|price| price.dearest());
+    let price = dearest(&draft.prices(unit)?.versions, reserve.currency, now);
     let (currency, ratio, held) = (reserve.currency, reserve.ratio, reserve.held);
     let needed = price.and_then(|price| price.money_ppm_ceil(outstanding, ratio));
     let short = is_short(draft, unit, &reserve)?;

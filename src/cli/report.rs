@@ -24,7 +24,8 @@ use std::path::PathBuf;
 
 Obligations are as old as the seal of the cycle that they fell into, and count until that is settled. A default is
 distributed as a true shortfall would be: the participant's cover, its share of the fund, the operator (up to --tranche,
-in the network's smallest unit), who is owed by it, all who are to be paid. Nothing is written to the log. JSON gives
+in the network's smallest unit), who is owed by it, all who are to be paid. Once orders left, the first three bear all of
+it: what they lack is borne by nobody, and a true shortfall is refused until they can. Nothing is written to the log. JSON gives
 amounts in the network's smallest unit. Each report names the last entry that it counts and the checkpoint.")]
 pub struct Args {
     /// Which report

@@ -78,7 +78,10 @@ pub fn what_if_table(all: &[Hole], scale: impl Fn(Currency) -> u8) -> Table {
             ("the operator", hole.operator),
         ];
         let others = hole.others.iter().map(|one| (one.participant.as_str(), one.amount));
-        let all = drawn.into_iter().chain(others).chain([("carried", hole.left)]);
+        let all = drawn
+            .into_iter()
+            .chain(others)
+            .chain([(if hole.sent { "nobody" } else { "carried" }, hole.left)]);
         for (bears, amount) in all.filter(|(_, amount)| *amount > 0) {
             rows.push(vec![
                 hole.cycle.to_string(),

@@ -2,17 +2,17 @@
 //!
 //! Owns: how many points are outstanding, what they need, and the one check of points that come into being.
 //! Promises: no award and no exchange leaves more points outstanding than their reserve stands for, at the highest settle
-//! price in force, rounded against the issuer; where a reserve is filled when points are issued, none that its issuer may
+//! price in force or announced, rounded against the issuer: a price that is lowered for a day frees nothing; where a reserve is filled when points are issued, none that its issuer may
 //! not owe for. Each line of a batch sees the lines before it. Points that come back, by a refund or a void, are never
 //! refused. A unit without a reserve costs one look-up.
 //! Refuses to know: who issues, and for whom.
 
 use super::exposure::asks;
 use super::issuance::may_fill;
-use super::price_now;
-use crate::book::{Draft, Name, Record, Reserve, Shared, Stop};
+use super::{can_apply, in_force, price_now};
+use crate::book::{Draft, Name, Price, Record, Reserve, Shared, Stop};
 use crate::network::unless_refused;
-use crate::types::{Money, Points, Rate, Refusal, Refused, UnitCode, decimal};
+use crate::types::{Currency, Money, Points, Rate, Refusal, Refused, UnitCode, decimal};
 
 /// What must stand behind a unit's points; `None` if nothing was set.
 pub fn reserve_of(draft: &mut Draft, unit: UnitCode) -> Result<Option<Reserve>, Stop> {
@@ -33,6 +33,22 @@ pub fn points_outstanding(draft: &mut Draft, unit: UnitCode) -> Result<Points, S
     outstanding.ok_or_else(|| Stop::Bug(format!("accounts of {unit} hold {shared} less than nothing")))
 }
 
+/// What a point stands for in a reserve: the highest settle price of all versions in force or announced, which points that
+/// are outstanding may be spent at. `None` if none is in force.
+pub fn dearest(versions: &[Price], currency: Currency, now: u64) -> Option<Rate> {
+    in_force(versions, currency, now)?;
+    let counts = |price: &&Price| price.currency == currency && can_apply(*price, versions, now);
+    let each = versions.iter().filter(counts).map(Price::dearest);
+    each.reduce(|high, rate| if rate.is_above(high) { rate } else { high })
+}
+
+/// The same now; refused as a price that is asked for is, if none is in force.
+pub fn dearest_now(draft: &mut Draft, unit: UnitCode, currency: Currency) -> Result<Rate, Stop> {
+    let now = draft.at.seconds();
+    let price = price_now(draft, unit, currency)?;
+    Ok(dearest(&draft.prices(unit)?.versions, currency, now).unwrap_or_else(|| price.dearest()))
+}
+
 /// What so many points of a unit need: `None` is more than can be held.
 pub fn needed(
     draft: &mut Draft,
@@ -43,7 +59,7 @@ pub fn needed(
     if reserve.ratio == 0 {
         return Ok(Some(Money::ZERO));
     }
-    Ok(price_now(draft, unit, reserve.currency)?.dearest().money_ppm_ceil(points, reserve.ratio))
+    Ok(dearest_now(draft, unit, reserve.currency)?.money_ppm_ceil(points, reserve.ratio))
 }
 
 /// Whether a unit's points need more than is held for them, or no price in force says what they need.
@@ -66,7 +82,7 @@ impl Backing {
         let Some(reserve) = reserve_of(draft, unit)?.filter(|reserve| reserve.ratio > 0) else {
             return Ok(None);
         };
-        let rate = price_now(draft, unit, reserve.currency)?.dearest();
+        let rate = dearest_now(draft, unit, reserve.currency)?;
         draft.want(Shared::ALL.map(|place| Name::Shared(unit, place)))?;
         Ok(Some(Self { unit, reserve, rate }))
     }

@@ -2,7 +2,7 @@
 //!
 //! Owns: what such a reserve comes to, who owes it for that, and by which way a unit's points are paid for then.
 //! Promises: after every entry in which points of the unit moved, its reserve stands at ceil(outstanding · dearest settle
-//! price in force · ratio), whatever moved them and in whatever order: the difference to what it stood at before is owed
+//! price in force or announced · ratio), whatever moved them and in whatever order: the difference to what it stood at before is owed
 //! between the issuer's participant and the reserve's holder, once. So at nothing outstanding it is nothing. What is paid to
 //! others for points goes through its holder and leaves it as it was: it owes them what the issuer owes it.
 //! Refuses to know: what moved the points.
@@ -10,9 +10,8 @@
 //! With H before, n outstanding after and b of the points ended unspent in the entry: where these free money for somebody
 //! else than the issuer, the holder keeps f(n + b) − f(n) of what is freed, and the issuer owes f(n + b) − H in all.
 
-use super::backing::{points_outstanding, reserve_of};
+use super::backing::{dearest_now, points_outstanding, reserve_of};
 use super::exposure::{funding, may_owe, within};
-use super::price_now;
 use crate::book::{
     AtIssuance, BreakageTo, Draft, Funding, Name, PartKey, Record, Reserve, Service, Shared, Stop, Supply,
     Tax,
@@ -93,7 +92,7 @@ fn due(draft: &mut Draft, unit: UnitCode, reserve: &Reserve, terms: &AtIssuance)
     };
     // Without a price in force, or with one at which they are worth more than can be written, points are worth what they
     // were: what ends or comes back is never refused for that.
-    let now = unless_refused(price_now(draft, unit, reserve.currency))?.map(|price| price.dearest());
+    let now = unless_refused(dearest_now(draft, unit, reserve.currency))?;
     let (rate, held, whole) = now.and_then(at).or_else(|| at(terms.rate)).ok_or(Refusal::AmountTooLarge)?;
     let owes = whole.signed().saturating_sub(reserve.held.signed());
     let kept = whole.minus(held).unwrap_or_default();

@@ -17,7 +17,7 @@ mod rules;
 mod tax;
 
 pub use acceptance::{PublishAcceptance, accept, accepts, publish_acceptance};
-pub use backing::{Backing, is_short, needed, points_outstanding, reserve_of};
+pub use backing::{Backing, dearest, dearest_now, is_short, needed, points_outstanding, reserve_of};
 pub use breakage::{PublishBreakage, WHOLE, publish_breakage};
 pub use exchange::{
     ExchangePrices, Fixed, charged_for, draw_exchange, exchange_prices, exchange_terms, exchanged,
@@ -47,8 +47,8 @@ const MOST_FOR: usize = 50;
 /// Most units on an acceptance list.
 const MOST_UNITS: usize = 1_000;
 
-/// `prices.publish`, signed by the brand's root. All but the first version in a currency need the approvals of two people
-/// (approver keys of the brand), and notice.
+/// `prices.publish`, signed by the brand's root. All but a unit's first version need the approvals of two people (approver keys
+/// of the brand), and notice: the first in a further currency as long as a cut, since it binds who took the unit before.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PublishPrices {
@@ -58,8 +58,8 @@ pub struct PublishPrices {
     pub version: u64,
     /// In this currency.
     pub currency: Currency,
-    /// First instant, in Unix seconds: as long ahead as the unit's notice says, longer for a cut; of the first version
-    /// in a currency any instant.
+    /// First instant, in Unix seconds: as long ahead as the unit's notice says, longer for a cut and for the
+    /// first in a further currency; of a unit's first version any instant.
     pub from: u64,
     /// First instant after it; until the next version if absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -110,7 +110,8 @@ pub fn publish_prices(draft: &mut Draft, asked: &Asked, args: &PublishPrices) ->
         return Err(Refused::about(Refusal::SerialStale, format!("the next version is {next}")).into());
     }
     let now = draft.at.seconds();
-    let first = !prices.versions.iter().any(|price| price.currency == args.currency);
+    // The newest in each currency stays, so nothing is there only before the very first.
+    let first = prices.versions.is_empty();
     let late = args.verifiable_until.is_some_and(|last| args.until.is_none_or(|until| last < until));
     if (args.from < now && !first) || args.until.is_some_and(|until| until <= args.from) || late {
         return Err(Refused::about(

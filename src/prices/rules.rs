@@ -44,7 +44,8 @@ pub(super) fn sponsors(
     Ok(live.map(|one| one.participant.clone()).collect())
 }
 
-/// A version begins no sooner than its notice allows: the longer one if it cuts, against any version that it may follow.
+/// A version begins no sooner than its notice allows: the longer one if it cuts, against any version that it may follow, and
+/// if it is the first in its currency, in which whoever takes the unit would be paid at it.
 pub(super) fn check_notice(
     unit: &Unit,
     versions: &[Price],
@@ -55,7 +56,12 @@ pub(super) fn check_notice(
     let notice = notice(unit);
     let before = |old: &&Price| old.currency == price.currency && super::can_apply(*old, versions, now);
     let cut = versions.iter().filter(before).any(|old| cuts(old, price, sponsors));
-    let (what, days) = if cut { ("a cut", notice.cut_days) } else { ("a change", notice.change_days) };
+    let new = !versions.iter().any(|old| old.currency == price.currency);
+    let (what, days) = match (cut, new) {
+        (true, _) => ("a cut", notice.cut_days),
+        (_, true) => ("a price in a further currency", notice.cut_days),
+        _ => ("a change", notice.change_days),
+    };
     in_time(what, days, price.from, now)
 }
 

@@ -33,14 +33,22 @@ pub struct Office {
     folder: tempfile::TempDir,
 }
 
-fn salted(n: usize, participant: &str) -> SaltedDetails {
+pub fn salted(n: usize, participant: &str) -> SaltedDetails {
     let details = json!({"participant": participant, "currency": "EUR", "name": format!("Firma {n} & Söhne"), "iban": IBANS[n]});
     serde_json::from_value(json!({"salt": b64(&[n as u8; 32]), "details": details})).expect("details")
 }
 
 impl Office {
-    /// Who is paid gave details that the vault has, if `all`; else it has none.
+    /// Who is paid gave details, if `all`; else it has none. The vault has none before they are kept.
     pub fn open(all: bool) -> Self {
+        Self::after(all, |house, cycle| {
+            house.approve(cycle);
+            house.pay_in(cycle);
+        })
+    }
+
+    /// The same, with a cycle of which this much was done once it was sealed.
+    pub fn after(all: bool, then: impl FnOnce(&mut House, u64)) -> Self {
         let mut house = House::new(17, true);
         for request in house.world.approving() {
             house.send(request).expect("certified");
@@ -60,8 +68,7 @@ impl Office {
             }
         }
         let cycle = house.seal();
-        house.approve(cycle);
-        house.pay_in(cycle);
+        then(&mut house, cycle);
         let folder = tempfile::tempdir().expect("a folder");
         let accounts = folder.path().join("accounts.toml");
         let text = format!("[EUR]\nname = \"The House\"\niban = \"{HOUSE}\"\nbic = \"COBADEFF\"\n");

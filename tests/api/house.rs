@@ -29,10 +29,15 @@ fn the_houses_account_is_the_one_that_people_signed_for() {
         let SetDetails { participant, currency, version, settlement, .. } = set;
         let confirm = ConfirmDetails { participant: participant.clone(), currency, version, settlement };
         let path = "/v1/bank-details/confirmations";
-        office.command(analyst, &[], "details.confirm", path, &confirm).refused(422, "people_missing");
         let caller = caller(&office.server.world);
-        office.command(&caller, &[], "details.confirm", path, &confirm).expect(201);
-        // The log has a commitment, and this node does not know to what.
+        let no = office.command(&caller, &[], "details.confirm", path, &confirm).refused(409, "not_ready");
+        assert!(no["detail"].as_str().expect("why").contains("/v1/bank-details:keep"), "{no}");
+        // On another way the log gets a commitment, and this node does not know to what.
+        let world = &office.server.world;
+        let first = world.command(&caller, &office.server.fresh("confirm"), "details.confirm", &confirm);
+        let engine = office.server.service().engine();
+        engine.ask(&tallyhouse::machine::Request::of(vec![first]), None).expect("nobody looks");
+        engine.settle().expect("settled");
         let no = notices().refused(409, "not_ready");
         assert!(no["detail"].as_str().expect("why").contains("the vault does not have version 1"), "{no}");
         let keep = office.server.signed_post(

@@ -46,7 +46,9 @@ impl House {
         use DisputeStep as T;
         let ruling = matches!(next, T::RuleForFiler | T::RuleForTarget | T::Close);
         let done = match by {
-            Some(brand) if matches!(next, T::Accept | T::Concede) => self.by_root(brand, kind, &args),
+            Some(brand) if matches!(next, T::Accept | T::Concede | T::Withdraw) => {
+                self.by_root(brand, kind, &args)
+            }
             Some(brand) => self.by_brand(brand, kind, &args),
             None if ruling => self.agreed(kind, &args),
             None => self.ask(kind, &args),

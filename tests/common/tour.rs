@@ -11,6 +11,7 @@ use super::world::{Brand, Holder, Key, Till, World, beginning, id, money, points
 use std::collections::BTreeMap;
 use tallyhouse::book::{AcceptedUnit, Floor, KeyState, Notice, PriceFor};
 use tallyhouse::machine::{Answer, Kind, Request};
+use tallyhouse::network::DefineUnit;
 use tallyhouse::payments::{
     AgreeExchange, Authorise, MakeOffer, OpenConsent, Under, WantedExchange, WantedPayment, WantedShare,
 };
@@ -326,9 +327,9 @@ impl Tour {
         });
         // A kind that everybody sees.
         self.submit(|world, cid| {
-            let prices = world.prices(id("POLAR"), 2, id("CHF"), deadline + 86_400);
-            let root = &world.brands[2].root;
-            world.over_http(&world.publish_prices(root, cid, &prices), root, now)
+            let (root, unit) = (&world.brands[2].root, &world.brands[2].units[0]);
+            let again = DefineUnit { version: 2, ..unit.clone() };
+            world.over_http(&world.define_unit(root, cid, &again), root, now)
         });
     }
 

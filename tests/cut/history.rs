@@ -186,7 +186,9 @@ impl History {
         let args = SetNetting { participant: id(who), version, mode };
         let got = self.house.agreed_by_brand(brand, "netting.set", &args).map(drop).map_err(|no| no.code);
         // Who did not pay in time changes no sides.
-        let foreseen = if self.is_late(who) { Err(Refusal::CycleOpenWork) } else { Ok(()) };
+        // Nor does who did not pay what set-offs left begin to be settled with all.
+        let owes = mode == NettingMode::Novated && self.is_due(who);
+        let foreseen = if self.is_late(who) || owes { Err(Refusal::CycleOpenWork) } else { Ok(()) };
         assert_eq!(got, foreseen, "{args:?}");
         if got.is_ok() {
             self.versions.insert(brand, version);
@@ -205,6 +207,17 @@ impl History {
             let late = due.is_some_and(|due| due <= now) && one.confirmed < one.amount;
             one.way == Way::In && (one.fate == Some(Fate::Defaulted) || (late && one.fate.is_none()))
         })
+    }
+
+    /// Whether a participant did not pay what is due between it and another.
+    fn is_due(&self, who: &str) -> bool {
+        self.house
+            .node
+            .state
+            .0
+            .values()
+            .filter_map(|record| record.due_between())
+            .any(|due| due.debtor == id::<ParticipantId>(who) && due.amount > due.paid)
     }
 
     /// A creditor says that it was paid something of what is due to it, if that can be said now.

@@ -237,14 +237,26 @@ fn what_is_missing_in_one_currency_holds_no_other_up() {
     assert_eq!(code(house.agreed("cycle.move", &orders(chf()))), Refusal::CycleOpenWork);
     house.agreed("cycle.move", &orders(eur())).expect("euros leave while francs are missing");
     assert_eq!(code(house.agreed("cycle.move", &orders(eur()))), Refusal::CycleStage);
-    let cover = MoveCycle { currency: Some(chf()), ..step(cycle, Move::Cover) };
-    assert_eq!(code(house.agreed("cycle.move", &cover)), Refusal::CycleStage, "nobody is late yet");
+    let covering = MoveCycle { currency: Some(chf()), ..step(cycle, Move::Cover) };
+    assert_eq!(code(house.agreed("cycle.move", &covering)), Refusal::CycleStage, "nobody is late yet");
     house.now = house.now.plus_seconds(5 * 86_400);
+    // Whoever is late takes back neither its cover nor its share of the fund, however little else it owes.
+    let back = |house: &mut House, fund: bool| {
+        let (reference, cid) = (Some(id(&house.cid())), house.cid());
+        let args = MoveCover { currency: chf(), fund, reference, ..cover("pa_kino", None, Way::Out, 1) };
+        let first = house.world.command(&house.analyst, &cid, "cover.move", &args);
+        let by = house.approvers[..2].iter().chain([&house.world.brands[1].root]);
+        let approvals: Vec<_> = by.map(|key| house.world.approve(key, &first)).collect();
+        house.send(tallyhouse::machine::Request::of([vec![first], approvals].concat())).map(drop)
+    };
+    assert_eq!(code(back(&mut house, false)), Refusal::CycleOpenWork);
+    assert_eq!(code(back(&mut house, true)), Refusal::CycleOpenWork);
     house.ask("cycle.move", &step(cycle, Move::Shortfall)).expect("late");
     assert_eq!((house.stage(cycle), at(&house, "EUR")), (Stage::Shortfall, Stage::PayOut));
+    assert_eq!(code(back(&mut house, false)), Refusal::CycleOpenWork);
     let euros = MoveCycle { currency: Some(eur()), ..step(cycle, Move::Cover) };
     assert_eq!(code(house.agreed("cycle.move", &euros)), Refusal::CycleStage, "none are missing");
-    house.agreed("cycle.move", &cover).expect("covered");
+    house.agreed("cycle.move", &covering).expect("covered");
     assert_eq!((at(&house, "EUR"), at(&house, "CHF")), (Stage::PayOut, Stage::Funded));
     let closing = house.closing(cycle);
     let sums = of(&closing, "CHF");

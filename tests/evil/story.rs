@@ -6,7 +6,7 @@ use crate::common::node::PureNode;
 use crate::common::world::{Holder, World, beginning, id, money, points};
 use tallyhouse::book::{AcceptedUnit, ExchangeAccepted, KeyState};
 use tallyhouse::machine::{Answer, Request};
-use tallyhouse::network::{FreezeBrand, FreezeUnit};
+use tallyhouse::network::{DefineUnit, FreezeBrand, FreezeUnit};
 use tallyhouse::payments::{
     AgreeExchange, Authorise, MakeOffer, OpenConsent, Under, WantedExchange, WantedPayment, WantedShare,
 };
@@ -141,8 +141,8 @@ pub fn story(world: &World) -> PureNode {
         node.submit(&world.capture(till, "cap-no", first, 999_999, false), next()).expect_err("too much");
     assert_eq!(no.code, Refusal::CaptureExceeded);
     // Settings, keys, freezing.
-    let prices = world.prices(unit, 2, id("CHF"), now.seconds() + 86_400);
-    ok(&mut node, &world.publish_prices(&harvest.root, "prices-2", &prices), next());
+    let again = DefineUnit { version: 2, ..harvest.units[0].clone() };
+    ok(&mut node, &world.define_unit(&harvest.root, "unit-2", &again), next());
     let units = vec![AcceptedUnit {
         unit,
         per_day: Some(Sale { amount: money(5_000_000), currency: "EUR".parse().expect("a currency") }),
@@ -207,8 +207,8 @@ fn offers(world: &World, node: &mut PureNode) {
     for request in world.approving().iter().take(2) {
         ok(node, request, next());
     }
-    let prices = world.prices(id("HARVEST"), 3, id("EUR"), next().seconds() + 86_400);
-    ok(node, &world.change_prices(harvest, "prices-3", &prices), next());
+    let prices = world.prices(id("HARVEST"), 2, id("EUR"), next().seconds() + 86_400);
+    ok(node, &world.change_prices(harvest, "prices-2", &prices), next());
     let curve = PublishBreakage { unit: prices.unit, version: 1, redeemed: vec![300_000], reason: None };
     ok(node, &world.publish_breakage(harvest, "breakage-1", &curve), next());
     ok(node, &world.open_account("open-cara", id("KINO"), &cara), next());

@@ -62,6 +62,24 @@ fn a_dearer_price_is_asked_for_when_points_are_spent() {
 }
 
 #[test]
+fn a_price_that_is_lowered_for_a_day_frees_nothing() {
+    let mut house = scene(82);
+    house.fill_at_issuance(UNIT, 1_000_000, BreakageTo::Issuer).expect("set");
+    award(&mut house, 0, 100).expect("awarded");
+    let now = house.now.seconds();
+    let prices = house.world.prices(unit(), 2, eur(), now + 2);
+    let day = PublishPrices { settle: rate(1, 1), until: Some(now + 86_400), ..prices };
+    house.agreed_by_brand(1, "prices.publish", &day).expect("published");
+    house.now = house.now.plus_seconds(2);
+    // One point is spent for 1; 99 are there to be spent at 19 again.
+    house.pay(0, UNIT, 0, 20, true).expect("paid");
+    assert_eq!(on_accounts(&house.node.state, unit()), 99);
+    assert_eq!(reserve(&house.node.state, unit()).expect("set").held, money(99 * 19));
+    assert_eq!(owes(&house), 99 * 19 + 1);
+    verified(&house);
+}
+
+#[test]
 fn a_pairs_cap_is_asked_too() {
     let mut house = scene(84);
     house.fill_at_issuance(UNIT, 1_000_000, BreakageTo::Issuer).expect("set");
@@ -93,10 +111,9 @@ fn who_holds_the_reserve_and_takes_the_points_is_no_way_round() {
 fn what_is_paid_in_another_currency_frees_nothing_in_it() {
     let mut house = scene(86);
     house.fill_at_issuance(UNIT, 1_000_000, BreakageTo::Issuer).expect("set");
-    let now = house.now.seconds();
-    let prices = house.world.prices(unit(), 2, id("CHF"), now);
-    let root = super::common::world::Key::derive(house.world.seed, "br_kino root");
-    house.by(&root, "prices.publish", &prices).expect("published");
+    let prices = house.world.prices(unit(), 2, id("CHF"), house.now.seconds() + 2);
+    house.agreed_by_brand(1, "prices.publish", &prices).expect("published");
+    house.now = house.now.plus_seconds(2);
     award(&mut house, 0, 1_000).expect("awarded");
     let chf = |most| SetFunding { currency: id("CHF"), ..funding(ISSUER, Some(most)) };
     house.set_funding(&chf(500)).expect("set");

@@ -308,7 +308,8 @@ impl Model {
         let now = self.seconds();
         let all = self.prices.get(&args.unit).cloned().unwrap_or_default();
         check(args.version == all.last().map_or(1, |last| last.version + 1), Refusal::SerialStale)?;
-        let first = all.iter().all(|price| price.currency != args.currency);
+        let first = all.is_empty();
+        let new = all.iter().all(|price| price.currency != args.currency);
         check(args.from >= now || first, Refusal::SettingInvalid)?;
         check(args.until.is_none_or(|until| until > args.from), Refusal::SettingInvalid)?;
         let alive = |p: &&PublishPrices| {
@@ -328,7 +329,7 @@ impl Model {
         };
         if !first {
             let notice = unit.set.notice.expect("set in this world");
-            let cut = all.iter().filter(alive).any(cut);
+            let cut = new || all.iter().filter(alive).any(cut);
             let days = u64::from(if cut { notice.cut_days } else { notice.change_days });
             check(args.from >= now + days * 86_400, Refusal::NoticeTooShort)?;
             let approves = |kid: &&Kid| {
