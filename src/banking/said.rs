@@ -7,7 +7,7 @@
 //! Refuses to know: who signs.
 
 use super::{Desk, Fault, OpenInstructions};
-use crate::book::Way;
+use crate::book::{Name, Record, StatementState, Way};
 use crate::clearing::{
     Exception, ImportStatement, InstructionStep, Line, LineKey, Matching, MoveInstruction, Reference,
     Statement, StatementKind, Why, instruction_stage, match_statement,
@@ -150,6 +150,9 @@ pub struct LineSeen {
     /// The structured reference, if a valid one came along.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
+    /// What came along as a structured reference and is none: somebody mistyped it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mistyped: Option<String>,
     /// The free text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -164,7 +167,7 @@ pub struct LineSeen {
 impl LineSeen {
     fn of(line: Line, digits: u8) -> Self {
         let Line { entry, unnamed, detail, booked, amount, reversal, return_reason, .. } = line;
-        let Line { end_to_end, reference, text, name, account, .. } = line;
+        let Line { end_to_end, reference, mistyped, text, name, account, .. } = line;
         let amount = decimal(amount, digits);
         Self {
             entry,
@@ -176,6 +179,7 @@ impl LineSeen {
             return_reason,
             end_to_end,
             reference,
+            mistyped,
             text,
             name,
             account,
@@ -221,6 +225,16 @@ pub struct Unmatched {
     pub line: Option<LineSeen>,
 }
 
+/// An import of a statement that was made before.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = StatementImported)]
+pub struct Imported {
+    /// Its name in the log.
+    pub statement: Ident,
+    /// Where it stands.
+    pub state: StatementState,
+}
+
 /// A statement, read and matched.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct StatementRead {
@@ -242,6 +256,10 @@ pub struct StatementRead {
     pub differences: Vec<Difference>,
     /// What a person has to look at.
     pub exceptions: Vec<Unmatched>,
+    /// Imports of it that were made before, and where each stands: one that is `imported` waits to be accepted, or rejected; one
+    /// that was rejected is imported again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub imported: Vec<Imported>,
     /// What to sign, in this order: `statement.import`, as the log takes it: amounts in the network's smallest unit. A
     /// statement's lines with exceptions come along and change nothing; one that brings more than is open says how much of it
     /// pays (`pays`).
@@ -260,11 +278,30 @@ pub fn read_statements(desk: &Desk<'_>, bytes: &[u8]) -> Result<Vec<StatementRea
     statements.iter().map(|statement| matched(desk, statement, document)).collect()
 }
 
+impl Imported {
+    fn of((statement, state): (Ident, Option<StatementState>)) -> Option<Self> {
+        state.map(|state| Self { statement, state })
+    }
+
+    /// Whether its name is taken.
+    pub fn is_taken(&self) -> bool {
+        self.state != StatementState::Rejected
+    }
+}
+
 fn matched(desk: &Desk<'_>, statement: &Statement, document: Hash) -> Result<StatementRead, Fault> {
     let setting = desk.setting(statement.currency)?;
     let (unit, digits) = (setting.bank_unit(), setting.minor);
     let open = desk.open_instructions(statement.currency)?;
-    let account = desk.account(statement.currency)?;
+    let mut account = desk.account(statement.currency)?;
+    let pages = desk.pages(statement)?;
+    let imported: Vec<Imported> = pages.into_iter().filter_map(Imported::of).collect();
+    let newest = desk.record(&Name::Bank(statement.currency))?;
+    let newest = newest.as_ref().and_then(Record::bank).map(|bank| &bank.statement);
+    if imported.iter().any(|page| Some(&page.statement) == newest) {
+        // The first pages of it were the last that was accepted: it goes on from there.
+        account.last = None;
+    }
     let mut counted = desk.counted(statement)?;
     let apart = desk.apart(statement, &counted)?;
     if let Some(apart) = &apart {
@@ -272,10 +309,12 @@ fn matched(desk: &Desk<'_>, statement: &Statement, document: Hash) -> Result<Sta
     }
     let statement = apart.as_ref().unwrap_or(statement);
     let tolerance = desk.tolerance(statement.currency)?;
-    let matching = match_statement(&account, statement, &open.to_match(unit)?, &counted, tolerance)?;
+    let matching = match_statement(&account, statement, &open.to_match(desk, unit)?, &counted, tolerance)?;
     let ids: Vec<InstructionId> = open.all.iter().map(|(id, _)| *id).collect();
     let imports =
         if matching.is_acceptable() { imports(statement, &matching, &ids, unit, document)? } else { vec![] };
+    let taken = |id: &Ident| imported.iter().any(|one| one.statement == *id && one.is_taken());
+    let imports = imports.into_iter().filter(|page| !taken(&page.statement)).collect();
     let Matching { matches, exceptions, repeated, differences } = matching;
     let off = |one: &crate::clearing::Difference| Difference {
         id: of_end_to_end(&one.id),
@@ -297,6 +336,7 @@ fn matched(desk: &Desk<'_>, statement: &Statement, document: Hash) -> Result<Sta
         repeated: repeated.len(),
         differences: differences.iter().map(off).collect(),
         exceptions: exceptions.collect(),
+        imported,
         imports,
     })
 }

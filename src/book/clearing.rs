@@ -244,6 +244,9 @@ pub struct Instruction {
     /// What was too much and two people wrote off.
     #[serde(default, skip_serializing_if = "super::record::nothing")]
     pub kept: Money,
+    /// What came back of it after its cycle was settled: its participant owes it, or is owed it, anew.
+    #[serde(default, skip_serializing_if = "super::record::nothing")]
+    pub late: Money,
     /// Who bears what was missing, or has what was too much: the operator's participant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bearer: Option<ParticipantId>,
@@ -395,6 +398,31 @@ pub struct Part {
     pub to: Assigned,
 }
 
+/// That a statement which was imported is not accepted.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = StatementRejection)]
+pub struct Rejection {
+    /// When.
+    pub at: Mark,
+    /// The key that rejected it.
+    pub by: Kid,
+    /// Why.
+    pub reason: Ident,
+}
+
+/// Where an imported statement stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StatementState {
+    /// It waits for another person than who imported it.
+    Imported,
+    /// It counts.
+    Accepted,
+    /// It does not count, and may be imported again.
+    Rejected,
+}
+
 /// A bank statement, or a notification of some lines that a statement will repeat.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -417,6 +445,9 @@ pub struct Statement {
     /// When another person accepted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Mark>,
+    /// When it was rejected, and why: it changes nothing, and its name may be imported again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<Rejection>,
     /// The lines that changed nothing, or not all of which did (`too_much`, of a line with `pays`), by their number from 0,
     /// and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -432,6 +463,15 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// Where it stands.
+    pub fn state(&self) -> StatementState {
+        match (self.accepted, &self.rejected) {
+            (Some(_), _) => StatementState::Accepted,
+            (None, Some(_)) => StatementState::Rejected,
+            (None, None) => StatementState::Imported,
+        }
+    }
+
     /// Why a line is nobody's, if something of it is: it changed nothing, in no other message either, and not all of it
     /// was assigned since, or became cover.
     pub fn unmatched(&self, line: u16) -> Option<Exception> {

@@ -11,6 +11,7 @@
 
 use super::cover::LinePlace;
 use super::import::{Paying, pay};
+use super::late::{come_back, is_late};
 use super::people::{analyst, two_people};
 use crate::book::{
     Assigned, Booking, CoverChange, Draft, Exception, Name, Part, PartKey, Record, Statement, StatementLine,
@@ -54,7 +55,8 @@ pub struct AssignLine {
     /// How much of it, in whole units of the bank's; all that is nobody's if absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub amount: Option<Money>,
-    /// The instruction that it pays, or of which it takes a payment back.
+    /// The instruction that it pays, or of which it takes a payment back; also after its cycle was settled: then its participant
+    /// owes the operator's in the open cycle what was taken back, or is owed what came back.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub instruction: Option<InstructionId>,
     /// The line that it takes back.
@@ -105,8 +107,14 @@ pub fn assign_line(draft: &mut Draft, asked: &Asked, args: &AssignLine) -> Resul
     }
     let said = match (args.instruction, &args.returns, &args.withdrawal, args.operator) {
         (Some(id), None, None, None) => {
+            let one = (*draft.instruction(id)?).clone();
+            let closing = draft.closing(one.cycle)?;
+            if is_late(&one, &closing, line.way) && one.currency == currency {
+                come_back(draft, id, &one, amount)?;
+                return assign(draft, currency, place, amount, Assigned::Instruction(id));
+            }
             // What moved against an instruction came back, whether or not the bank said so.
-            let against = draft.instruction(id)?.way != line.way;
+            let against = one.way != line.way;
             let booking = if against { Booking::Returned } else { line.booking };
             if let Err(why) = pay(draft, currency, id, Paying { way: line.way, booking, amount })? {
                 return invalid(format!("{id}: {}", why_not(why)));
@@ -142,7 +150,9 @@ fn why_not(why: Exception) -> &'static str {
         Exception::TooMuch => {
             "that is more than is open of it: `amount` says how much pays it, the rest is somebody else's"
         }
-        Exception::NotOpen => "it is not to be paid now",
+        Exception::NotOpen => {
+            "it is not to be paid now: it ended, or others bore it; money for it is made cover (cover.move), or sent back (returns)"
+        }
         Exception::Unknown | Exception::Duplicate | Exception::Altered => "there is none",
     }
 }

@@ -26,6 +26,7 @@ mod holding;
 mod import;
 mod instruct;
 mod instruction;
+mod late;
 mod matching;
 mod netting;
 mod notified;
@@ -74,7 +75,9 @@ pub use documents::{CycleDocument, cycle_documents, figures_table};
 pub use due::{ClaimDue, ConfirmDue, claim_due, confirm_due};
 pub use funding::{PairCap, SetFunding, set_funding};
 pub use holding::{HOLDING, Holding, holdings};
-pub use import::{AcceptStatement, ImportStatement, accept_statement, import_statement};
+pub use import::{
+    AcceptStatement, ImportStatement, RejectStatement, accept_statement, import_statement, reject_statement,
+};
 pub use instruct::{Instructed, Remaining, instruct, remaining};
 pub use instruction::{MoveInstruction, move_instruction};
 pub use matching::{

@@ -11,11 +11,12 @@ use super::demo::page::decimal;
 use super::folder::Folder;
 use crate::app::settlement_accounts;
 use crate::banking::{Accounts, Desk, Fault, ForDay, Prepared, Unmatched, read_statements, read_status};
-use crate::book::{DetailsVersion, Exception, Name, Record, Way};
+use crate::book::{DetailsVersion, Exception, Name, Record, Rejection, StatementState, Way};
 use crate::clearing::{BankDetails, DebitScheme, SaltedDetails, SetDetails, StatementKind};
 use crate::clock;
 use crate::formats::write_notices_csv;
-use crate::types::{Currency, Date, Hash, InstructionId, ParticipantId, b64};
+use crate::reading::{Sort, list};
+use crate::types::{Currency, Date, Hash, Ident, InstructionId, ParticipantId, b64, word};
 use crate::vault::Vault;
 use clap::Subcommand;
 use serde::Serialize;
@@ -30,6 +31,7 @@ use std::path::PathBuf;
   tallyhouse bank orders 3 --currency EUR --out cycle-3.xml
   tallyhouse bank status report.xml            what the bank says of orders, as commands to sign
   tallyhouse bank statement camt053.xml        what was paid, as commands to sign; what a person has to look at
+  tallyhouse bank statements --waiting         imports that wait to be accepted, or rejected
   tallyhouse bank unmatched --currency EUR     lines that are nobody's, and what each may be about
 
 The house's own accounts stand in the file that `api.settlement_accounts` of the configuration names. All of this works
@@ -75,6 +77,16 @@ enum Action {
     Statement {
         /// The document as the bank sent it
         file: PathBuf,
+    },
+    /// List statements that were imported: which wait, which were accepted or rejected
+    #[command(after_help = "Examples:
+  tallyhouse bank statements
+  tallyhouse bank statements --waiting         those that another person accepts, or anybody rejects
+  tallyhouse bank statements --json")]
+    Statements {
+        /// Only those that wait
+        #[arg(long)]
+        waiting: bool,
     },
     /// List lines of accepted statements that are nobody's, and what each may be about
     #[command(after_help = "Examples:
@@ -209,9 +221,13 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
         unmatched(&Folder::open(context)?, currency, context)?;
         return Ok(Exit::Ok);
     }
+    if let Action::Statements { waiting } = args.action {
+        statements(&Folder::open(context)?, waiting, context)?;
+        return Ok(Exit::Ok);
+    }
     let room = Room::open(context)?;
     match args.action {
-        Action::Unmatched { .. } => {}
+        Action::Unmatched { .. } | Action::Statements { .. } => {}
         Action::Orders(args) => orders(&room, args, context)?,
         Action::Notices(of) => {
             warn(&room, of.cycle, of.currency)?;
@@ -360,10 +376,63 @@ fn statement(room: &Room, file: &std::path::Path, context: &mut Context<'_>) -> 
             context.say(format!("  {id} is off by {amount}: more comes, or two people write it off"))?;
         }
         one.exceptions.iter().try_for_each(|exception| except(exception, context))?;
+        for page in &one.imported {
+            let (name, state) = (&page.statement, word(&page.state));
+            context.say(format!("  {name} is {state} already{}", if page.state == StatementState::Imported { ": accept or reject it" } else { "" }))?;
+        }
         if !one.imports.is_empty() {
             context.say("to sign, for POST /v1/bank-statements; somebody else accepts it then:")?;
             one.imports.iter().try_for_each(|import| context.say_json(import))?;
         }
+    }
+    Ok(())
+}
+
+/// An imported statement as programs see it.
+#[derive(Serialize)]
+struct StatementRow {
+    currency: Currency,
+    statement: Ident,
+    state: StatementState,
+    lines: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected: Option<Rejection>,
+}
+
+fn statements(folder: &Folder, waiting: bool, context: &mut Context<'_>) -> Result<(), CliError> {
+    let (mut rows, mut after) = (vec![], String::new());
+    loop {
+        let page = list(&*folder.read, Sort::Statements, &after, 500).map_err(CliError::fault)?;
+        for item in page.items {
+            let (Name::Statement(currency, statement), Record::Statement(of)) = (item.name, item.record) else {
+                continue;
+            };
+            let (state, lines, rejected) = (of.state(), of.lines.len(), of.rejected);
+            if !waiting || state == StatementState::Imported {
+                rows.push(StatementRow { currency, statement, state, lines, rejected });
+            }
+        }
+        match page.next {
+            Some(next) => after = next,
+            None => break,
+        }
+    }
+    if context.json {
+        return context.say_json(&rows);
+    }
+    for row in &rows {
+        let why = row.rejected.as_ref().map_or(String::new(), |why| format!("  {}", why.reason));
+        let (state, lines) = (word(&row.state), row.lines);
+        context.say(format!("  {}  {:<28}{state:<10}{lines:>6} lines{why}", row.currency, row.statement.as_str()))?;
+    }
+    if rows.is_empty() {
+        return context.say(if waiting { "none waits" } else { "none was imported" });
+    }
+    if rows.iter().any(|row| row.state == StatementState::Imported) {
+        context.say(
+            "who did not import it accepts it, POST /v1/bank-statements/acceptances; anybody who works for the operator rejects\n\
+             it, POST /v1/bank-statements/rejections: {\"currency\":…,\"statement\":…,\"reason\":\"wrong_file\"}",
+        )?;
     }
     Ok(())
 }
@@ -413,6 +482,9 @@ fn except(one: &Unmatched, context: &mut Context<'_>) -> Result<(), CliError> {
     let why = serde_json::to_value(one.exception.why).unwrap_or_default();
     let why = why.as_str().unwrap_or_default();
     context.say(format!("  {line}  {amount}  {name}  {why}: {}", one.advice))?;
+    if let Some(mistyped) = one.line.as_ref().and_then(|line| line.mistyped.as_deref()) {
+        context.say(format!("    the reference was mistyped: {mistyped}"))?;
+    }
     if !one.exception.candidates.is_empty() {
         let names: Vec<&str> = one.exception.candidates.iter().map(|id| id.as_str()).collect();
         context.say(format!("    perhaps {}", names.join(", ")))?;

@@ -34,6 +34,8 @@ pub enum Sort {
     Disputes,
     /// Objections to cycles.
     Objections,
+    /// Bank statements, by currency and name.
+    Statements,
 }
 
 impl Sort {
@@ -51,6 +53,7 @@ impl Sort {
             Self::Reserves => "reserve/",
             Self::Disputes => "dispute/",
             Self::Objections => "objection/",
+            Self::Statements => "statement/",
         }
     }
 }

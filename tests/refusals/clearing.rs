@@ -5,7 +5,7 @@ use crate::common::house::{eur, set_off_digest, step};
 use crate::common::world::{id, money};
 use tallyhouse::book::{Booking, DayOfMonth, DayOfWeek, Every, Name, Record, StatementLine, Tolerance, Way};
 use tallyhouse::clearing::{
-    self, AcceptStatement, AnswerObjection, AssignLine, CallMargin, ClaimDue, ClosePeriod, ComputeCycle,
+    self, AcceptStatement, RejectStatement, AnswerObjection, AssignLine, CallMargin, ClaimDue, ClosePeriod, ComputeCycle,
     ConfirmDetails, ConfirmDue, FileComplaint, FileDispute, FileObjection, FilledAtIssuance, ImportStatement,
     LinePlace, MoveComplaint, MoveCover, MoveCycle, MoveDispute, MoveInstruction, PairCap, SealCycle,
     SetDetails, SetFunding, SetNetting, SetOffCycle, SetReserve, SetSchedule, WithdrawalPlace,
@@ -107,6 +107,14 @@ impl Table {
                 let args =
                     AcceptStatement { currency: id(row.or("currency", "EUR")), statement: id(row.word(1)) };
                 self.command(row, "approver:0", "statement.accept", &args)
+            }
+            "bank-reject" => {
+                let args = RejectStatement {
+                    currency: id(row.or("currency", "EUR")),
+                    statement: id(row.word(1)),
+                    reason: id("wrong_file"),
+                };
+                self.command(row, "approver:0", "statement.reject", &args)
             }
             "fund" => {
                 let pair = row.get("pair").and_then(|pair| pair.split_once(':'));
