@@ -12,6 +12,8 @@ mod common;
 mod notified;
 #[path = "cycles/paying.rs"]
 mod paying;
+#[path = "cycles/returns.rs"]
+mod returns;
 
 use common::house::{House, code, eur, funding, step};
 use common::node::{replay_by_applying, replay_by_checking};

@@ -15,13 +15,13 @@ fn nobodys(house: &mut House, way: Way, amount: u64) -> StatementLine {
 }
 
 /// Such a line in an accepted statement.
-fn came(house: &mut House, way: Way, amount: u64) -> LinePlace {
+pub fn came(house: &mut House, way: Way, amount: u64) -> LinePlace {
     let line = nobodys(house, way, amount);
     house.statement(vec![line]);
     newest(house, 0)
 }
 
-fn newest(house: &House, line: u16) -> LinePlace {
+pub fn newest(house: &House, line: u16) -> LinePlace {
     let bank = house.node.state.get(&Name::Bank(eur())).and_then(Record::bank).expect("an account");
     LinePlace { statement: bank.statement.clone(), line }
 }
@@ -31,13 +31,13 @@ fn record(house: &House, name: &Ident) -> tallyhouse::book::Statement {
     record.and_then(Record::statement).expect("there").clone()
 }
 
-fn holding(house: &House) -> Holding {
+pub fn holding(house: &House) -> Holding {
     let all = house.node.state.0.iter().map(|(name, record)| (name.clone(), record.clone()));
     let mut all = holdings(&Books(all.collect()), house.now).into_iter();
     all.find(|one| one.currency == eur()).expect("an account")
 }
 
-fn of_operator(line: LinePlace, operator: OperatorLine) -> AssignLine {
+pub fn of_operator(line: LinePlace, operator: OperatorLine) -> AssignLine {
     AssignLine { operator: Some(operator), ..AssignLine::bare(eur(), line) }
 }
 
