@@ -8,10 +8,12 @@ use super::query::Query;
 use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
 use super::service::Service;
 use super::write::{Done, Incoming};
-use crate::book::{self, Answered, Draft, Found, Mark, Name, Record, Rejection, Source, StatementState, Stop};
+use crate::book::{
+    self, Answered, Draft, Found, Mark, Name, Record, Rejection, Source, StatementState, Stop,
+};
 use crate::clearing::{
-    AcceptStatement, AssignLine, ImportStatement, InstructionStage, MoveInstruction, RejectStatement, SetFunding,
-    instruction_stage,
+    AcceptStatement, AssignLine, ImportStatement, InstructionStage, MoveInstruction, RejectStatement,
+    SetFunding, instruction_stage,
 };
 use crate::prices::exposure;
 use crate::reading::{Item, Sort, list};
@@ -268,7 +270,8 @@ pub struct StatementListed {
 
 impl StatementListed {
     fn of(item: Item) -> Option<Self> {
-        let (Name::Statement(currency, statement), Record::Statement(facts)) = (item.name, item.record) else {
+        let (Name::Statement(currency, statement), Record::Statement(facts)) = (item.name, item.record)
+        else {
             return None;
         };
         let nobodys = (0u16..).zip(&facts.lines).filter(|(line, _)| facts.unmatched(*line).is_some());
@@ -316,8 +319,7 @@ pub async fn statements(
     let service = service(&request)?;
     let WhichStatements { state, limit, cursor: from } = query.into_inner();
     let places = PageQuery { limit, cursor: from };
-    let (limit, mut after) =
-        (places.limit()?, places.place::<String>("statements")?.unwrap_or_default());
+    let (limit, mut after) = (places.limit()?, places.place::<String>("statements")?.unwrap_or_default());
     service.wait_for(min_seq(request.headers())?).await?;
     if sight(&service, &caller)?.is_some() {
         return Err(Code::NotYours.into());

@@ -56,8 +56,8 @@ impl Desk<'_> {
         let setting = self.setting(currency)?;
         let record = self.record(&Name::Bank(currency))?;
         let last = record.as_ref().and_then(Record::bank).map(|bank| {
-            let closing = bank.balance.get().checked_div(setting.bank_unit()).unwrap_or(0);
-            Last { closing: i64::try_from(closing).unwrap_or(i64::MAX), number: None }
+            let unit = i64::try_from(setting.bank_unit()).unwrap_or(i64::MAX);
+            Last { closing: bank.balance.checked_div(unit).unwrap_or(0), number: None }
         });
         let account = self.accounts.of(currency)?.iban.to_string();
         Ok(Account { account, currency, last })
@@ -72,10 +72,7 @@ impl Desk<'_> {
     }
 
     /// What a statement's imports are called, and where each stands that was made before.
-    pub(super) fn pages(
-        &self,
-        statement: &Statement,
-    ) -> Result<Vec<(Ident, Option<StatementState>)>, Fault> {
+    pub(super) fn pages(&self, statement: &Statement) -> Result<Vec<(Ident, Option<StatementState>)>, Fault> {
         let unit = self.setting(statement.currency)?.bank_unit();
         let state = |id: Ident| {
             let record = self.record(&Name::Statement(statement.currency, id.clone()))?;

@@ -247,6 +247,11 @@ pub struct StatementRead {
     pub currency: Currency,
     /// SHA-256 of the document.
     pub document: Hash,
+    /// The lowest balance that it tells of, as a decimal of the currency, if that is below zero: the account was overdrawn, and
+    /// less was there than the house holds for others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "-12.00")]
+    pub overdrawn: Option<String>,
     /// Lines that pay an instruction, or take a payment back.
     pub matched: usize,
     /// Lines that were counted before.
@@ -332,6 +337,7 @@ fn matched(desk: &Desk<'_>, statement: &Statement, document: Hash) -> Result<Sta
         kind: statement.kind,
         currency: statement.currency,
         document,
+        overdrawn: statement.lowest().filter(|lowest| *lowest < 0).map(|lowest| decimal(lowest, digits)),
         matched: matches.len(),
         repeated: repeated.len(),
         differences: differences.iter().map(off).collect(),

@@ -432,12 +432,12 @@ pub struct Statement {
     pub currency: Currency,
     /// SHA-256 of the document as the bank sent it.
     pub document: Hash,
-    /// The balance that it begins with, in the network's smallest unit; a notification has none.
+    /// The balance that it begins with, in the network's smallest unit: below 0 if overdrawn; a notification has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub opening: Option<Money>,
+    pub opening: Option<i64>,
     /// The balance that it ends with; a notification has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub closing: Option<Money>,
+    pub closing: Option<i64>,
     /// Its lines.
     pub lines: Vec<StatementLine>,
     /// The key that imported it.
@@ -518,8 +518,8 @@ pub struct Told {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bank {
-    /// Its balance.
-    pub balance: Money,
+    /// Its balance: below 0 if overdrawn.
+    pub balance: i64,
     /// The statement that says so.
     pub statement: Ident,
 }

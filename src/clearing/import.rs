@@ -14,8 +14,8 @@ use super::schedule::tolerance;
 use super::stage::{Step, instruction_stage, stage};
 use super::write_off::take_back;
 use crate::book::{
-    Assigned, Bank, Booking, Closing, Draft, Exception, Fate, Instruction, KeyRecord, Name, Of, Part, PartKey, Record,
-    Rejection, Statement, StatementLine, StatementState, Stop, Sums, Used, Way,
+    Assigned, Bank, Booking, Closing, Draft, Exception, Fate, Instruction, KeyRecord, Name, Of, Part,
+    PartKey, Record, Rejection, Statement, StatementLine, StatementState, Stop, Sums, Used, Way,
 };
 use crate::network::{Asked, person, signer};
 use crate::prices::end_met_call;
@@ -43,9 +43,25 @@ pub struct ImportStatement {
     /// The balance that it ends with; absent of a notification.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub closing: Option<Money>,
+    /// `opening` is how much the account was below zero.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub opening_below_zero: bool,
+    /// `closing` is how much it is below zero.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub closing_below_zero: bool,
     /// Its lines, at most 100. Each of a notification names an instruction: all others wait for the statement.
     #[serde(deserialize_with = "crate::sign::objects")]
     pub lines: Vec<StatementLine>,
+}
+
+impl ImportStatement {
+    /// The balances by their sign; of a notification, none.
+    fn balances(&self) -> (Option<i64>, Option<i64>) {
+        let signed = |amount: Option<Money>, below: bool| {
+            amount.map(Money::signed).map(|n| if below { n.saturating_neg() } else { n })
+        };
+        (signed(self.opening, self.opening_below_zero), signed(self.closing, self.closing_below_zero))
+    }
 }
 
 /// `statement.accept`, signed by another person than who imported it: its lines take effect.
@@ -99,6 +115,7 @@ pub fn import_statement(draft: &mut Draft, asked: &Asked, args: &ImportStatement
         return Err(Refused::about(Refusal::StatementInvalid, about).into());
     }
     balanced(args)?;
+    let (opening, closing) = args.balances();
     let in_part = |line: &StatementLine| match line.pays {
         Some(pays) => {
             let booked = line.booking == Booking::Booked && line.instruction.is_some();
@@ -113,8 +130,8 @@ pub fn import_statement(draft: &mut Draft, asked: &Asked, args: &ImportStatement
     let statement = Statement {
         currency: args.currency,
         document: args.document,
-        opening: args.opening,
-        closing: args.closing,
+        opening,
+        closing,
         lines: args.lines.clone(),
         by: asked.kid,
         accepted: None,
@@ -129,16 +146,21 @@ pub fn import_statement(draft: &mut Draft, asked: &Asked, args: &ImportStatement
 /// A statement's lines lead from one balance to the other; a notification has no balances, and lines that name
 /// instructions.
 fn balanced(args: &ImportStatement) -> Result<(), Refused> {
-    let about = match (args.opening, args.closing) {
+    let below = [(args.opening, args.opening_below_zero), (args.closing, args.closing_below_zero)];
+    let about = match args.balances() {
+        _ if below.iter().any(|(amount, below)| *below && amount.is_none_or(Money::is_zero)) => {
+            "opening_below_zero, closing_below_zero: of a balance that is not 0"
+        }
         (Some(opening), Some(closing)) => {
+            // A bank's statement is a fact, also where the account was overdrawn.
             let moved = args.lines.iter().try_fold(opening, |balance, line| match line.way {
-                Way::In => balance.plus(line.amount),
-                Way::Out => balance.minus(line.amount),
+                Way::In => balance.checked_add(line.amount.signed()),
+                Way::Out => balance.checked_sub(line.amount.signed()),
             });
             if moved == Some(closing) {
                 return Ok(());
             }
-            "closing is not opening plus what came in less what went out, never below 0"
+            "closing is not opening plus what came in less what went out"
         }
         (None, None) if args.lines.is_empty() => "a notification of nothing",
         (None, None) if args.lines.iter().all(|line| line.instruction.is_some()) => return Ok(()),

@@ -127,7 +127,14 @@ impl Statement {
             return wrong(format!("{} lines; at most {MOST_LINES}", self.lines.len()));
         }
         let texts = self.lines.iter().flat_map(|line| {
-            let free = [&line.return_reason, &line.end_to_end, &line.text, &line.name, &line.account, &line.mistyped];
+            let free = [
+                &line.return_reason,
+                &line.end_to_end,
+                &line.text,
+                &line.name,
+                &line.account,
+                &line.mistyped,
+            ];
             free.into_iter().flatten().chain([&line.entry])
         });
         for text in texts.chain([&self.id, &self.account]) {
@@ -159,6 +166,17 @@ impl Statement {
             return wrong(format!("opening balance and lines make {sum}, the closing balance is {says}"));
         }
         Ok(())
+    }
+
+    /// The lowest balance before, between and after its lines; a notification has none.
+    pub fn lowest(&self) -> Option<i64> {
+        let mut balance = self.opening?.amount;
+        let mut lowest = balance;
+        for line in &self.lines {
+            balance = balance.saturating_add(line.amount);
+            lowest = lowest.min(balance);
+        }
+        Some(lowest)
     }
 
     /// The name under which it is accepted once: of the account, the kind and the bank's id.

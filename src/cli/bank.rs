@@ -5,18 +5,19 @@
 //! after a crash it is the same file. Nothing is confirmed from here.
 //! Refuses to know: how files travel to the bank, and who signs (`tallyhouse sign`, `tallyhouse submit`).
 
+mod statements;
+
 use super::context::{CliError, Context, Exit, read};
 use super::cut::deliver;
 use super::demo::page::decimal;
 use super::folder::Folder;
 use crate::app::settlement_accounts;
 use crate::banking::{Accounts, Desk, Fault, ForDay, Prepared, Unmatched, read_statements, read_status};
-use crate::book::{DetailsVersion, Exception, Name, Record, Rejection, StatementState, Way};
+use crate::book::{DetailsVersion, Exception, Name, Record, StatementState, Way};
 use crate::clearing::{BankDetails, DebitScheme, SaltedDetails, SetDetails, StatementKind};
 use crate::clock;
 use crate::formats::write_notices_csv;
-use crate::reading::{Sort, list};
-use crate::types::{Currency, Date, Hash, Ident, InstructionId, ParticipantId, b64, word};
+use crate::types::{Currency, Date, Hash, InstructionId, ParticipantId, b64, word};
 use crate::vault::Vault;
 use clap::Subcommand;
 use serde::Serialize;
@@ -222,7 +223,7 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
         return Ok(Exit::Ok);
     }
     if let Action::Statements { waiting } = args.action {
-        statements(&Folder::open(context)?, waiting, context)?;
+        statements::statements(&Folder::open(context)?, waiting, context)?;
         return Ok(Exit::Ok);
     }
     let room = Room::open(context)?;
@@ -371,6 +372,11 @@ fn statement(room: &Room, file: &std::path::Path, context: &mut Context<'_>) -> 
             one.repeated,
             one.exceptions.len()
         ))?;
+        if let Some(lowest) = &one.overdrawn {
+            eprintln!(
+                "warning: the account was overdrawn, by {lowest} at the lowest: ask the bank, and bring what is missing"
+            );
+        }
         for off in &one.differences {
             let (id, amount) = (&off.id, &off.amount);
             context.say(format!("  {id} is off by {amount}: more comes, or two people write it off"))?;
@@ -378,61 +384,15 @@ fn statement(room: &Room, file: &std::path::Path, context: &mut Context<'_>) -> 
         one.exceptions.iter().try_for_each(|exception| except(exception, context))?;
         for page in &one.imported {
             let (name, state) = (&page.statement, word(&page.state));
-            context.say(format!("  {name} is {state} already{}", if page.state == StatementState::Imported { ": accept or reject it" } else { "" }))?;
+            context.say(format!(
+                "  {name} is {state} already{}",
+                if page.state == StatementState::Imported { ": accept or reject it" } else { "" }
+            ))?;
         }
         if !one.imports.is_empty() {
             context.say("to sign, for POST /v1/bank-statements; somebody else accepts it then:")?;
             one.imports.iter().try_for_each(|import| context.say_json(import))?;
         }
-    }
-    Ok(())
-}
-
-/// An imported statement as programs see it.
-#[derive(Serialize)]
-struct StatementRow {
-    currency: Currency,
-    statement: Ident,
-    state: StatementState,
-    lines: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rejected: Option<Rejection>,
-}
-
-fn statements(folder: &Folder, waiting: bool, context: &mut Context<'_>) -> Result<(), CliError> {
-    let (mut rows, mut after) = (vec![], String::new());
-    loop {
-        let page = list(&*folder.read, Sort::Statements, &after, 500).map_err(CliError::fault)?;
-        for item in page.items {
-            let (Name::Statement(currency, statement), Record::Statement(of)) = (item.name, item.record) else {
-                continue;
-            };
-            let (state, lines, rejected) = (of.state(), of.lines.len(), of.rejected);
-            if !waiting || state == StatementState::Imported {
-                rows.push(StatementRow { currency, statement, state, lines, rejected });
-            }
-        }
-        match page.next {
-            Some(next) => after = next,
-            None => break,
-        }
-    }
-    if context.json {
-        return context.say_json(&rows);
-    }
-    for row in &rows {
-        let why = row.rejected.as_ref().map_or(String::new(), |why| format!("  {}", why.reason));
-        let (state, lines) = (word(&row.state), row.lines);
-        context.say(format!("  {}  {:<28}{state:<10}{lines:>6} lines{why}", row.currency, row.statement.as_str()))?;
-    }
-    if rows.is_empty() {
-        return context.say(if waiting { "none waits" } else { "none was imported" });
-    }
-    if rows.iter().any(|row| row.state == StatementState::Imported) {
-        context.say(
-            "who did not import it accepts it, POST /v1/bank-statements/acceptances; anybody who works for the operator rejects\n\
-             it, POST /v1/bank-statements/rejections: {\"currency\":…,\"statement\":…,\"reason\":\"wrong_file\"}",
-        )?;
     }
     Ok(())
 }

@@ -69,12 +69,15 @@ fn cut(currency: Currency, lines: &[&Line], unit: u64) -> Result<Vec<usize>, Mal
         document: Hash::default(),
         opening: Some(most),
         closing: Some(most),
+        opening_below_zero: true,
+        closing_below_zero: true,
         lines: vec![],
     };
     let bare = encode(&bare).len();
     let (mut pages, mut room): (Vec<usize>, usize) = (vec![], 0);
     for line in lines {
-        let amount = line.amount.unsigned_abs().checked_mul(unit).and_then(Money::new).ok_or_else(too_large)?;
+        let amount =
+            line.amount.unsigned_abs().checked_mul(unit).and_then(Money::new).ok_or_else(too_large)?;
         let longest = StatementLine {
             entry: line_name(line)?,
             booking: Booking::Returned,
@@ -145,9 +148,7 @@ pub fn imports(
     let lines: Vec<&Line> =
         statement.lines.iter().filter(|line| !told || matched.contains_key(&line.key())).collect();
     let mut balance = match statement.opening {
-        Some(opening) if !told => {
-            Some(u64::try_from(opening.amount).map_err(|_| no("it begins below zero"))?)
-        }
+        Some(opening) if !told => Some(opening.amount),
         None if !told => return Err(no("a statement without balances")),
         _ => None,
     };
@@ -158,15 +159,15 @@ pub fn imports(
     for (count, name) in counts.into_iter().zip(names) {
         let (page, after) = rest.split_at_checked(count).ok_or_else(|| no("a page of lines it has not"))?;
         rest = after;
-        let opening = balance.map(in_network).transpose()?;
+        let of_balance = |balance: Option<i64>| balance.map(|n| in_network(n.unsigned_abs())).transpose();
+        let (opening, opening_below_zero) = (of_balance(balance)?, balance.is_some_and(i64::is_negative));
         let mut out = vec![];
         for line in page {
             let size = line.amount.unsigned_abs();
             let way = if line.amount > 0 { Way::In } else { Way::Out };
             if let Some(before) = balance {
-                let next = if way == Way::In { before.checked_add(size) } else { before.checked_sub(size) };
-                let drawn = || no(&format!("the account is overdrawn by the entry {}", line.entry));
-                balance = Some(next.ok_or_else(drawn)?);
+                let next = before.checked_add(line.amount);
+                balance = Some(next.ok_or_else(|| no("a balance above 63 bits"))?);
             }
             let (instruction, back) = match matched.get(&line.key()) {
                 Some(one) => (by_name.get(&one.id).copied(), one.amount < 0),
@@ -193,7 +194,9 @@ pub fn imports(
             currency: statement.currency,
             document,
             opening,
-            closing: balance.map(in_network).transpose()?,
+            closing: of_balance(balance)?,
+            opening_below_zero,
+            closing_below_zero: balance.is_some_and(i64::is_negative),
             lines: out,
         });
     }
@@ -414,7 +417,14 @@ mod tests {
             assert_eq!(two[0].closing, two[1].opening);
             assert_ne!(two[0].statement, two[1].statement);
         }
-        let overdrawn = made(vec![line("E1", 0, -100_001, None)]).expect_err("refused");
-        assert!(overdrawn.0.contains("overdrawn"), "{overdrawn}");
+    }
+
+    #[test]
+    fn an_overdrawn_account_is_imported_as_it_is() {
+        let below = made(vec![line("E1", 0, -100_001, None)]).expect("imported");
+        assert_eq!((below[0].closing, below[0].closing_below_zero), (Money::new(100), true));
+        assert!(!below[0].opening_below_zero);
+        let back = made(vec![line("E1", 0, -100_001, None), line("E2", 0, 1, None)]).expect("imported");
+        assert_eq!((back[0].closing, back[0].closing_below_zero), (Money::new(0), false));
     }
 }

@@ -235,7 +235,7 @@ impl Settling {
     fn bank(&mut self, currency: Currency, id: &Ident, statement: &Statement) -> Result<(), Malformed> {
         let Some(opening) = statement.accepted.and(statement.opening) else { return Ok(()) };
         if self.opened.insert(currency) {
-            self.house(Book::Opening, Book::Bank, currency, opening.signed());
+            self.house(Book::Opening, Book::Bank, currency, opening);
         }
         let key = (currency, id.clone());
         let (nobodys, parts) = self.lines.remove(&key).unwrap_or_default();

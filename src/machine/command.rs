@@ -7,9 +7,9 @@ use super::http::{Read, read_http};
 use super::kind::Kind;
 use crate::clearing::{
     AcceptStatement, AnswerObjection, AssignLine, CallMargin, ClaimDue, ClosePeriod, ComputeCycle,
-    ConfirmDetails, ConfirmDue, FileComplaint, FileDispute, FileObjection, ImportStatement, MoveComplaint, RejectStatement,
-    MoveCover, MoveCycle, MoveDispute, MoveInstruction, SealCycle, SetDetails, SetFunding, SetNetting,
-    SetOffCycle, SetReserve, SetSchedule,
+    ConfirmDetails, ConfirmDue, FileComplaint, FileDispute, FileObjection, ImportStatement, MoveComplaint,
+    MoveCover, MoveCycle, MoveDispute, MoveInstruction, RejectStatement, SealCycle, SetDetails, SetFunding,
+    SetNetting, SetOffCycle, SetReserve, SetSchedule,
 };
 use crate::network::{
     Asked, DefineUnit, EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount,

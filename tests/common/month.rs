@@ -16,8 +16,8 @@ use tallyhouse::book::{
 use tallyhouse::clearing::{
     AssignLine, CallMargin, ClaimDue, ClosePeriod, ComplaintStep, ConfirmDetails, ConfirmDue, DisputeStep,
     FileComplaint, FileDispute, FileObjection, InstructionStep, LinePlace, Move, MoveComplaint, MoveCover,
-    MoveCycle, MoveDispute, MoveInstruction, OperatorLine, PairCap, RejectStatement, SetDetails, SetFunding, SetNetting,
-    SetSchedule, Stage, WithdrawalPlace,
+    MoveCycle, MoveDispute, MoveInstruction, OperatorLine, PairCap, RejectStatement, SetDetails, SetFunding,
+    SetNetting, SetSchedule, Stage, WithdrawalPlace,
 };
 use tallyhouse::machine::Request;
 use tallyhouse::network::SetTier;

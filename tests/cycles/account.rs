@@ -236,6 +236,21 @@ fn the_operators_cent_is_brought_and_cleared() {
 }
 
 #[test]
+fn an_account_that_is_overdrawn_is_taken_in_as_the_bank_says() {
+    let mut house = House::new(176, true);
+    let gone = came(&mut house, Way::Out, 700);
+    let one = holding(&house);
+    assert_eq!((one.balance, one.must, one.short), (-700, 0, true));
+    house.agreed("line.assign", &of_operator(gone, OperatorLine::Charge)).expect("the bank's");
+    let brought = came(&mut house, Way::In, 900);
+    let own = AssignLine { amount: Some(money(700)), ..of_operator(brought, OperatorLine::Own) };
+    house.agreed("line.assign", &own).expect("its own");
+    let one = holding(&house);
+    assert_eq!((one.balance, one.must, one.short), (200, 200, false));
+    verified(&house);
+}
+
+#[test]
 fn a_withdrawal_leaves_by_one_line() {
     let mut house = House::new(174, true);
     house.set_funding(&funding("pa_kino", None)).expect("set");

@@ -35,7 +35,10 @@ fn what_comes_back_after_the_end_is_owed_in_the_open_cycle() {
     let taken = about(came(&mut house, Way::Out, 19_000), kino);
     assert_eq!(code(house.with(&[0], "line.assign", &taken)), Refusal::PeopleMissing);
     house.agreed("line.assign", &taken).expect("taken back");
-    assert_eq!((house.instruction(kino).late, house.instruction(kino).confirmed), (money(19_000), money(19_000)));
+    assert_eq!(
+        (house.instruction(kino).late, house.instruction(kino).confirmed),
+        (money(19_000), money(19_000))
+    );
     let open = house.open();
     let operator: ParticipantId = {
         let record = house.node.state.get(&Name::Network);

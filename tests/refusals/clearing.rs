@@ -5,10 +5,10 @@ use crate::common::house::{eur, set_off_digest, step};
 use crate::common::world::{id, money};
 use tallyhouse::book::{Booking, DayOfMonth, DayOfWeek, Every, Name, Record, StatementLine, Tolerance, Way};
 use tallyhouse::clearing::{
-    self, AcceptStatement, RejectStatement, AnswerObjection, AssignLine, CallMargin, ClaimDue, ClosePeriod, ComputeCycle,
+    self, AcceptStatement, AnswerObjection, AssignLine, CallMargin, ClaimDue, ClosePeriod, ComputeCycle,
     ConfirmDetails, ConfirmDue, FileComplaint, FileDispute, FileObjection, FilledAtIssuance, ImportStatement,
-    LinePlace, MoveComplaint, MoveCover, MoveCycle, MoveDispute, MoveInstruction, PairCap, SealCycle,
-    SetDetails, SetFunding, SetNetting, SetOffCycle, SetReserve, SetSchedule, WithdrawalPlace,
+    LinePlace, MoveComplaint, MoveCover, MoveCycle, MoveDispute, MoveInstruction, PairCap, RejectStatement,
+    SealCycle, SetDetails, SetFunding, SetNetting, SetOffCycle, SetReserve, SetSchedule, WithdrawalPlace,
 };
 use tallyhouse::machine::Request;
 use tallyhouse::types::{AwardId, ExchangeId, Hash, InstructionId};
@@ -99,6 +99,8 @@ impl Table {
                     document: Hash::default(),
                     opening: opening.map(money),
                     closing: closing.filter(|_| row.get("half").is_none()).map(money),
+                    opening_below_zero: row.get("below").is_some(),
+                    closing_below_zero: row.get("below").is_some(),
                     lines,
                 };
                 self.command(row, "analyst", "statement.import", &args)
