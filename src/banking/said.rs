@@ -10,7 +10,7 @@ use super::{Desk, Fault, OpenInstructions};
 use crate::book::{Name, Record, StatementState, Way};
 use crate::clearing::{
     Exception, ImportStatement, InstructionStep, Line, LineKey, Matching, MoveInstruction, Reference,
-    Statement, StatementKind, Why, instruction_stage, match_statement,
+    Statement, StatementKind, Why, WithdrawalPlace, instruction_stage, match_statement,
 };
 use crate::formats::{
     FileOf, Verdict, decimal, imports, message_id, of_end_to_end, read_camt, read_pain002, read_statement_csv,
@@ -223,6 +223,9 @@ pub struct Unmatched {
     /// The line as the bank has it; absent if it is about the statement as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<LineSeen>,
+    /// The withdrawal that has not left and whose reference the line has: two people say that it left by it (`line.assign`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withdrawal: Option<WithdrawalPlace>,
 }
 
 /// An import of a statement that was made before.
@@ -325,12 +328,23 @@ fn matched(desk: &Desk<'_>, statement: &Statement, document: Hash) -> Result<Sta
         id: of_end_to_end(&one.id),
         amount: decimal(one.amount, digits),
     };
+    let orders = match exceptions.iter().any(|one| one.why == Why::UnknownReference && one.amount < 0) {
+        true => desk.withdrawals(statement.currency)?,
+        false => vec![],
+    };
     let exceptions = exceptions.into_iter().map(|Exception { line, why, amount, candidates }| {
         let seen = statement.lines.iter().find(|seen| Some(seen.key()) == line).cloned();
+        let named = |line: &Line, reference: &Ident| {
+            let names = [&line.end_to_end, &line.text];
+            why == Why::UnknownReference && names.into_iter().flatten().any(|name| name == reference.as_str())
+        };
+        let of = seen.as_ref().filter(|line| line.amount < 0);
+        let of = of.and_then(|line| orders.iter().find(|(reference, _)| named(line, reference)));
+        let withdrawal = of.map(|(_, place)| place.clone());
         let seen = seen.map(|seen| LineSeen::of(seen, digits));
         let candidates = candidates.iter().map(of_end_to_end).collect();
         let exception = Doubt { line, why, amount: decimal(amount, digits), candidates };
-        Unmatched { advice: why.advice(), line: seen, exception }
+        Unmatched { advice: why.advice(), line: seen, exception, withdrawal }
     });
     Ok(StatementRead {
         statement: statement.id.clone(),

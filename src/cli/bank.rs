@@ -445,6 +445,12 @@ fn except(one: &Unmatched, context: &mut Context<'_>) -> Result<(), CliError> {
     if let Some(mistyped) = one.line.as_ref().and_then(|line| line.mistyped.as_deref()) {
         context.say(format!("    the reference was mistyped: {mistyped}"))?;
     }
+    if let Some(place) = &one.withdrawal {
+        let (who, entry) = (&place.participant, place.entry);
+        context.say(format!(
+            "    it has the reference of {who}'s withdrawal of entry {entry}: two people say so (line.assign)"
+        ))?;
+    }
     if !one.exception.candidates.is_empty() {
         let names: Vec<&str> = one.exception.candidates.iter().map(|id| id.as_str()).collect();
         context.say(format!("    perhaps {}", names.join(", ")))?;

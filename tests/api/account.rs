@@ -17,7 +17,7 @@ fn a_payment_that_is_too_large_pays_what_is_open_and_the_rest_goes_back() {
     let exception = &read["exceptions"][0];
     assert_eq!(
         (&exception["exception"]["why"], &exception["exception"]["amount"]),
-        (&json!("wrong_amount"), &json!(250)),
+        (&json!("wrong_amount"), &json!("2.50")),
         "{read}"
     );
     assert!(exception["advice"].as_str().expect("advice").contains("line.assign"), "{read}");

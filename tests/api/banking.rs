@@ -110,6 +110,19 @@ impl Office {
         reply
     }
 
+    /// With two approvers of the operator, and the root of Kino's brand if it consents.
+    pub fn agreed(&self, kind: &str, path: &str, args: &impl serde::Serialize, consents: bool) -> Reply {
+        let world = &self.server.world;
+        let first = world.command(&self.analyst, &self.server.fresh("bank"), kind, args);
+        let own = Some(&world.brands[1].root).filter(|_| consents);
+        let by = self.approvers[..2].iter().chain(own);
+        let approvals = by.map(|key| world.approve(key, &first));
+        let request = Request::of(std::iter::once(first.clone()).chain(approvals).collect());
+        let reply = self.server.submit(path, &request);
+        self.server.service().engine().settle().expect("settled");
+        reply
+    }
+
     pub fn sent(&self, kind: &str, path: &str, args: &impl serde::Serialize) -> Reply {
         self.command(&self.analyst, &[], kind, path, args)
     }

@@ -1,11 +1,12 @@
 //! Statements on their way into the log: in pages that can be signed, rejected where they are wrong, as the bank has them.
 
 use super::banking::{Office, cents, line};
-use crate::common::house::eur;
+use crate::common::house::{cover, eur, funding};
 use crate::common::http::Ask;
 use crate::common::world::id;
 use serde_json::{Value, json};
-use tallyhouse::clearing::{AcceptStatement, Line};
+use tallyhouse::book::Way;
+use tallyhouse::clearing::{AcceptStatement, Line, LinePlace, MoveCover, SetFunding};
 use tallyhouse::machine::Role;
 use tallyhouse::vault::Whom;
 
@@ -95,4 +96,24 @@ fn what_a_payer_mistyped_and_an_overdrawn_account_are_shown_and_stop_nothing() {
         (&json!("unknown_reference"), &json!("RF00BAD")),
         "{read}"
     );
+}
+
+#[test]
+fn a_line_with_a_withdrawals_reference_is_shown_as_that() {
+    let office = Office::open(false);
+    office.booked("IN", 0, vec![line("A", 50_000, None, None)]);
+    let terms = SetFunding { version: 1, ..funding("pa_kino", None) };
+    office.agreed("funding.set", "/v1/funding", &terms, false).expect(201);
+    let line_of = |statement: &str| Some(LinePlace { statement: id(statement), line: 0 });
+    let brings = MoveCover { line: line_of("IN"), ..cover("pa_kino", None, Way::In, 5_000_000) };
+    office.agreed("cover.move", "/v1/cover", &brings, false).expect(201);
+    let takes = MoveCover { reference: Some(id("OUT-9")), ..cover("pa_kino", None, Way::Out, 100_000) };
+    let done = office.agreed("cover.move", "/v1/cover", &takes, true).expect(201);
+    let no = office.agreed("cover.move", "/v1/cover", &takes, true).refused(422, "cover_invalid");
+    assert!(no["detail"].as_str().expect("why").contains("OUT-9"), "{no}");
+    let read = office.booked("OUT", 50_000, vec![line("B", -1_000, Some("OUT-9"), None)]);
+    let of = json!({"participant": "pa_kino", "entry": done["seq"]});
+    assert_eq!(read["exceptions"][0]["withdrawal"], of, "{read}");
+    let args = json!({"currency": "EUR", "line": {"statement": "OUT", "line": 0}, "withdrawal": of});
+    office.agreed("line.assign", "/v1/bank-statements/assignments", &args, false).expect(201);
 }
