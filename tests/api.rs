@@ -28,6 +28,8 @@ mod documents;
 mod fees;
 #[path = "api/funding.rs"]
 mod funding;
+#[path = "api/importing.rs"]
+mod importing;
 #[path = "api/leaks.rs"]
 mod leaks;
 #[path = "api/leaving.rs"]

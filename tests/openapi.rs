@@ -234,6 +234,7 @@ fn reads(route: &Route, args: &str) -> Result<(), serde_json::Error> {
         "answerObjection" => read::<c::AnswerObjection>(args),
         "importStatement" => read::<c::ImportStatement>(args),
         "acceptStatement" => read::<c::AcceptStatement>(args),
+        "rejectStatement" => read::<c::RejectStatement>(args),
         "moveInstruction" => read::<c::MoveInstruction>(args),
         "setBankDetails" => read::<c::SetDetails>(args),
         "confirmBankDetails" => read::<c::ConfirmDetails>(args),

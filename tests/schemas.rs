@@ -284,6 +284,7 @@ fn reads_args(kind: &str, args: &str) -> bool {
         "objection.answer" => all::<c::AnswerObjection>(args),
         "statement.import" => all::<c::ImportStatement>(args),
         "statement.accept" => all::<c::AcceptStatement>(args),
+        "statement.reject" => all::<c::RejectStatement>(args),
         "instruction.move" => all::<c::MoveInstruction>(args),
         "funding.set" => all::<c::SetFunding>(args),
         "reserve.set" => all::<c::SetReserve>(args),

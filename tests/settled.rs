@@ -65,7 +65,7 @@ fn unsettled(books: &Books, who: &ParticipantId, currency: Currency, position: i
 /// not left.
 fn at_the_bank(books: &Books) -> i64 {
     let of = |record: &Record| match record {
-        Record::Bank(bank) => bank.balance.signed(),
+        Record::Bank(bank) => bank.balance,
         Record::Told(told) if told.line.way == Way::In => told.line.amount.signed(),
         Record::Told(told) => -told.line.amount.signed(),
         Record::CoverStep(step) if step.change == CoverChange::Withdrawn && step.line.is_none() => {

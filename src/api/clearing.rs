@@ -8,13 +8,16 @@ use super::query::Query;
 use super::reply::{Page, PageQuery, cursor, json, min_seq, page};
 use super::service::Service;
 use super::write::{Done, Incoming};
-use crate::book::{self, Answered, Draft, Found, Name, Record, Source, Stop};
+use crate::book::{
+    self, Answered, Draft, Found, Mark, Name, Record, Rejection, Source, StatementState, Stop,
+};
 use crate::clearing::{
-    AcceptStatement, AssignLine, ImportStatement, InstructionStage, MoveInstruction, SetFunding,
-    instruction_stage,
+    AcceptStatement, AssignLine, ImportStatement, InstructionStage, MoveInstruction, RejectStatement,
+    SetFunding, instruction_stage,
 };
 use crate::prices::exposure;
-use crate::types::{Currency, Ident, InstructionId, ObjectionId, ParticipantId, Time, word};
+use crate::reading::{Item, Sort, list};
+use crate::types::{Currency, Hash, Ident, InstructionId, Kid, ObjectionId, ParticipantId, Time, word};
 use crate::views::{Filing, FilingsOf};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -50,6 +53,17 @@ pub async fn import(incoming: Incoming) -> Result<HttpResponse, Problem> {
     request_body = AcceptStatement,
     responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
 pub async fn accept(incoming: Incoming) -> Result<HttpResponse, Problem> {
+    incoming.run().await
+}
+
+/// Reject a bank statement
+///
+/// One that was imported and is not accepted: by whoever works for the operator, who imported it included. It changes nothing,
+/// the log says who rejected it and why, and the bank's id of it may be imported again.
+#[utoipa::path(post, path = "/v1/bank-statements/rejections", tag = "clearing", operation_id = "rejectStatement",
+    request_body = RejectStatement,
+    responses((status = 201, description = "Done: the entry that was made.", body = Done)))]
+pub async fn reject(incoming: Incoming) -> Result<HttpResponse, Problem> {
     incoming.run().await
 }
 
@@ -232,6 +246,106 @@ pub struct Statement {
     statement: Ident,
     /// What it says, and what became of it.
     facts: book::Statement,
+}
+
+/// A bank statement on the list.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct StatementListed {
+    /// The currency of the account.
+    currency: Currency,
+    /// The bank's id of it.
+    statement: Ident,
+    /// Where it stands.
+    state: StatementState,
+    /// SHA-256 of the document.
+    document: Hash,
+    /// How many lines it has.
+    lines: usize,
+    /// How many of them are nobody's, or a part of them is.
+    unmatched: usize,
+    /// The key that imported it.
+    by: Kid,
+    /// When it was accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepted: Option<Mark>,
+    /// When it was rejected, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected: Option<Rejection>,
+}
+
+impl StatementListed {
+    fn of(item: Item) -> Option<Self> {
+        let (Name::Statement(currency, statement), Record::Statement(facts)) = (item.name, item.record)
+        else {
+            return None;
+        };
+        let nobodys = (0u16..).zip(&facts.lines).filter(|(line, _)| facts.unmatched(*line).is_some());
+        Some(Self {
+            currency,
+            statement,
+            state: facts.state(),
+            document: facts.document,
+            lines: facts.lines.len(),
+            unmatched: nobodys.count(),
+            by: facts.by,
+            accepted: facts.accepted,
+            rejected: facts.rejected,
+        })
+    }
+}
+
+/// Which statements.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct WhichStatements {
+    /// Those that stand there: `imported` are those that wait.
+    #[param(inline)]
+    state: Option<StatementState>,
+    /// Most items; 50 if absent.
+    #[param(minimum = 1, maximum = 1000, example = 50)]
+    limit: Option<u32>,
+    /// Where to go on: `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// List bank statements
+///
+/// By currency and the bank's id: which wait to be accepted, which were accepted or rejected, and of how many lines something is
+/// nobody's. For the operator and analysts.
+#[utoipa::path(get, path = "/v1/bank-statements", tag = "clearing", operation_id = "listStatements",
+    params(WhichStatements),
+    responses((status = 200, description = "The statements.", body = Page<StatementListed>)))]
+pub async fn statements(
+    caller: Caller,
+    request: HttpRequest,
+    query: Query<WhichStatements>,
+) -> Result<HttpResponse, Problem> {
+    let service = service(&request)?;
+    let WhichStatements { state, limit, cursor: from } = query.into_inner();
+    let places = PageQuery { limit, cursor: from };
+    let (limit, mut after) = (places.limit()?, places.place::<String>("statements")?.unwrap_or_default());
+    service.wait_for(min_seq(request.headers())?).await?;
+    if sight(&service, &caller)?.is_some() {
+        return Err(Code::NotYours.into());
+    }
+    let seq = shown(&service);
+    let found = web::block(move || {
+        let mut items: Vec<StatementListed> = vec![];
+        loop {
+            let left = limit.saturating_sub(items.len());
+            let page = list(&**service.engine().read(), Sort::Statements, &after, left)?;
+            let wanted = page.items.into_iter().filter_map(StatementListed::of);
+            items.extend(wanted.filter(|one| state.is_none_or(|state| state == one.state)));
+            match page.next {
+                Some(next) if items.len() < limit => after = next,
+                next => return Ok::<_, Problem>((items, next)),
+            }
+        }
+    });
+    let (items, next) = found.await.map_err(Problem::fault)??;
+    let next = next.map(|next| cursor("statements", &next));
+    Ok(page(&request, seq, &Page { items, next }))
 }
 
 /// Show a bank statement

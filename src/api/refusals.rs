@@ -333,6 +333,7 @@ fn of_kind(kind: Kind) -> &'static [Refusal] {
         }
         Kind::StatementImported => &[AlreadyExists, SettingInvalid, StatementInvalid],
         Kind::StatementAccepted => &[StatementUnknown, AmountTooLarge, PeopleMissing, StatementInvalid],
+        Kind::StatementRejected => &[StatementUnknown, StatementInvalid],
         Kind::InstructionMoved => &[
             InstructionUnknown,
             ParticipantUnknown,

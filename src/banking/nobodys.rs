@@ -5,7 +5,8 @@
 //! Refuses to know: who says so.
 
 use super::{Desk, Fault};
-use crate::book::{Exception, Name, Record, Statement, Way};
+use crate::book::{CoverChange, Exception, Name, Record, Statement, Way};
+use crate::clearing::WithdrawalPlace;
 use crate::types::{Currency, Ident, InstructionId, Money};
 use serde::Serialize;
 
@@ -35,6 +36,35 @@ pub struct Nobodys {
 }
 
 impl Desk<'_> {
+    /// What was taken back of cover, of shares of the fund and of reserves, and has not left by a line: the order's reference, and
+    /// which withdrawal it is.
+    pub(super) fn withdrawals(&self, currency: Currency) -> Result<Vec<(Ident, WithdrawalPlace)>, Fault> {
+        let (mut all, mut after) = (vec![], "cover/".to_owned());
+        loop {
+            let rows = self.read.scan(&after, PAGE)?.rows;
+            for row in &rows {
+                if !row.key.starts_with("cover/") {
+                    return Ok(all);
+                }
+                let damaged = |e: crate::types::Malformed| Fault::Damaged(format!("{}: {e}", row.key));
+                let name: Name = row.key.parse().map_err(damaged)?;
+                let record = Record::decode(&name, &row.value).map_err(damaged)?;
+                let (Name::CoverStep(participant, of, entry), Record::CoverStep(step)) = (name, record)
+                else {
+                    continue;
+                };
+                let waits = of == currency && step.change == CoverChange::Withdrawn && step.line.is_none();
+                if let Some(reference) = step.reference.filter(|_| waits) {
+                    all.push((reference, WithdrawalPlace { participant, entry }));
+                }
+            }
+            match rows.last() {
+                Some(row) => after.clone_from(&row.key),
+                None => return Ok(all),
+            }
+        }
+    }
+
     /// Those of a currency's account, in the order of the statements' names.
     pub fn nobodys(&self, currency: Currency) -> Result<Vec<Nobodys>, Fault> {
         let open = self.open_instructions(currency)?.all;

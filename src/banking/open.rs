@@ -5,13 +5,15 @@
 //! Refuses to know: files.
 
 use super::{Desk, Fault};
-use crate::book::{Instruction, Name, Record, Way};
-use crate::clearing::{Accepted, Account, Last, Line, LineKey, Open, Statement};
+use crate::book::{self, Closing, Instruction, Name, Record, StatementState, Way};
+use crate::clearing::{
+    Accepted, Account, Last, Line, LineKey, Open, Statement, Step, instruction_stage, stage,
+};
 use crate::engine::open_entry;
-use crate::formats::{end_to_end, line_name, open, statement_name};
+use crate::formats::{end_to_end, line_name, open, statement_names};
 use crate::log::{Slot, open as open_part};
 use crate::machine::PartBody;
-use crate::types::{Currency, InstructionId, Malformed, decode};
+use crate::types::{Currency, Ident, InstructionId, Malformed, decode};
 use std::collections::BTreeMap;
 
 /// See the module.
@@ -54,8 +56,8 @@ impl Desk<'_> {
         let setting = self.setting(currency)?;
         let record = self.record(&Name::Bank(currency))?;
         let last = record.as_ref().and_then(Record::bank).map(|bank| {
-            let closing = bank.balance.get().checked_div(setting.bank_unit()).unwrap_or(0);
-            Last { closing: i64::try_from(closing).unwrap_or(i64::MAX), number: None }
+            let unit = i64::try_from(setting.bank_unit()).unwrap_or(i64::MAX);
+            Last { closing: bank.balance.checked_div(unit).unwrap_or(0), number: None }
         });
         let account = self.accounts.of(currency)?.iban.to_string();
         Ok(Account { account, currency, last })
@@ -69,12 +71,22 @@ impl Desk<'_> {
         Ok(set.checked_div(unit).unwrap_or(0))
     }
 
+    /// What a statement's imports are called, and where each stands that was made before.
+    pub(super) fn pages(&self, statement: &Statement) -> Result<Vec<(Ident, Option<StatementState>)>, Fault> {
+        let unit = self.setting(statement.currency)?.bank_unit();
+        let state = |id: Ident| {
+            let record = self.record(&Name::Statement(statement.currency, id.clone()))?;
+            let state = record.as_ref().and_then(Record::statement).map(book::Statement::state);
+            Ok((id, state))
+        };
+        statement_names(statement, unit)?.into_iter().map(state).collect()
+    }
+
     /// The lines of a statement that were counted before, with their amounts in the bank's minor unit.
     pub(super) fn counted(&self, statement: &Statement) -> Result<Counted, Fault> {
         let unit = self.setting(statement.currency)?.bank_unit();
-        let name = Name::Statement(statement.currency, statement_name(statement)?);
-        let record = self.record(&name)?;
-        let taken = record.as_ref().and_then(Record::statement).is_some_and(|one| one.accepted.is_some());
+        let pages = self.pages(statement)?;
+        let taken = pages.iter().all(|(_, state)| *state == Some(StatementState::Accepted));
         let (mut lines, mut entries) = (BTreeMap::new(), BTreeMap::new());
         for line in &statement.lines {
             let Some(amount) = self.counted_line(statement.currency, line, unit)? else { continue };
@@ -104,7 +116,7 @@ impl Desk<'_> {
                 continue;
             }
             // Which payment of the batch a name or a reference of the whole is about, nobody says.
-            let mut part = Line { end_to_end: None, reference: None, ..line.clone() };
+            let mut part = Line { end_to_end: None, reference: None, mistyped: None, ..line.clone() };
             while let Some(amount) = self.counted_line(statement.currency, &part, unit)? {
                 lines.push(Line { amount, ..part.clone() });
                 part.detail = part.detail.saturating_add(1);
@@ -179,9 +191,21 @@ impl Accepted for Counted {
 
 impl OpenInstructions {
     /// As matching sees them.
-    pub(super) fn to_match(&self, unit: u64) -> Result<Vec<Open>, Fault> {
-        let all = self.all.iter().map(|(id, one)| Ok(open(*id, one, unit)?));
-        all.collect()
+    pub(super) fn to_match(&self, desk: &Desk<'_>, unit: u64) -> Result<Vec<Open>, Fault> {
+        let mut cycles: BTreeMap<u64, Closing> = BTreeMap::new();
+        let mut all = vec![];
+        for (id, one) in &self.all {
+            if !cycles.contains_key(&one.cycle) {
+                cycles.insert(one.cycle, desk.closing(one.cycle)?);
+            }
+            let Some(closing) = cycles.get(&one.cycle) else { continue };
+            // Late or not, it takes as much.
+            let at = instruction_stage(one, closing, 0);
+            let moves = stage(closing).allows(Step::Confirm);
+            let back = (at.takes() || at.comes_back()) && one.replaced.is_none();
+            all.push(Open { takes: moves && at.takes(), returns: moves && back, ..open(*id, one, unit)? });
+        }
+        Ok(all)
     }
 
     /// The instruction that the bank calls by this name.

@@ -7,10 +7,10 @@
 //! Refuses to know: who signs.
 
 use super::{Desk, Fault, OpenInstructions};
-use crate::book::Way;
+use crate::book::{Name, Record, StatementState, Way};
 use crate::clearing::{
     Exception, ImportStatement, InstructionStep, Line, LineKey, Matching, MoveInstruction, Reference,
-    Statement, StatementKind, Why, instruction_stage, match_statement,
+    Statement, StatementKind, Why, WithdrawalPlace, instruction_stage, match_statement,
 };
 use crate::formats::{
     FileOf, Verdict, decimal, imports, message_id, of_end_to_end, read_camt, read_pain002, read_statement_csv,
@@ -150,6 +150,9 @@ pub struct LineSeen {
     /// The structured reference, if a valid one came along.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
+    /// What came along as a structured reference and is none: somebody mistyped it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mistyped: Option<String>,
     /// The free text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -164,7 +167,7 @@ pub struct LineSeen {
 impl LineSeen {
     fn of(line: Line, digits: u8) -> Self {
         let Line { entry, unnamed, detail, booked, amount, reversal, return_reason, .. } = line;
-        let Line { end_to_end, reference, text, name, account, .. } = line;
+        let Line { end_to_end, reference, mistyped, text, name, account, .. } = line;
         let amount = decimal(amount, digits);
         Self {
             entry,
@@ -176,6 +179,7 @@ impl LineSeen {
             return_reason,
             end_to_end,
             reference,
+            mistyped,
             text,
             name,
             account,
@@ -219,6 +223,19 @@ pub struct Unmatched {
     /// The line as the bank has it; absent if it is about the statement as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<LineSeen>,
+    /// The withdrawal that has not left and whose reference the line has: two people say that it left by it (`line.assign`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withdrawal: Option<WithdrawalPlace>,
+}
+
+/// An import of a statement that was made before.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = StatementImported)]
+pub struct Imported {
+    /// Its name in the log.
+    pub statement: Ident,
+    /// Where it stands.
+    pub state: StatementState,
 }
 
 /// A statement, read and matched.
@@ -233,6 +250,11 @@ pub struct StatementRead {
     pub currency: Currency,
     /// SHA-256 of the document.
     pub document: Hash,
+    /// The lowest balance that it tells of, as a decimal of the currency, if that is below zero: the account was overdrawn, and
+    /// less was there than the house holds for others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "-12.00")]
+    pub overdrawn: Option<String>,
     /// Lines that pay an instruction, or take a payment back.
     pub matched: usize,
     /// Lines that were counted before.
@@ -242,6 +264,10 @@ pub struct StatementRead {
     pub differences: Vec<Difference>,
     /// What a person has to look at.
     pub exceptions: Vec<Unmatched>,
+    /// Imports of it that were made before, and where each stands: one that is `imported` waits to be accepted, or rejected; one
+    /// that was rejected is imported again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub imported: Vec<Imported>,
     /// What to sign, in this order: `statement.import`, as the log takes it: amounts in the network's smallest unit. A
     /// statement's lines with exceptions come along and change nothing; one that brings more than is open says how much of it
     /// pays (`pays`).
@@ -260,11 +286,30 @@ pub fn read_statements(desk: &Desk<'_>, bytes: &[u8]) -> Result<Vec<StatementRea
     statements.iter().map(|statement| matched(desk, statement, document)).collect()
 }
 
+impl Imported {
+    fn of((statement, state): (Ident, Option<StatementState>)) -> Option<Self> {
+        state.map(|state| Self { statement, state })
+    }
+
+    /// Whether its name is taken.
+    pub fn is_taken(&self) -> bool {
+        self.state != StatementState::Rejected
+    }
+}
+
 fn matched(desk: &Desk<'_>, statement: &Statement, document: Hash) -> Result<StatementRead, Fault> {
     let setting = desk.setting(statement.currency)?;
     let (unit, digits) = (setting.bank_unit(), setting.minor);
     let open = desk.open_instructions(statement.currency)?;
-    let account = desk.account(statement.currency)?;
+    let mut account = desk.account(statement.currency)?;
+    let pages = desk.pages(statement)?;
+    let imported: Vec<Imported> = pages.into_iter().filter_map(Imported::of).collect();
+    let newest = desk.record(&Name::Bank(statement.currency))?;
+    let newest = newest.as_ref().and_then(Record::bank).map(|bank| &bank.statement);
+    if imported.iter().any(|page| Some(&page.statement) == newest) {
+        // The first pages of it were the last that was accepted: it goes on from there.
+        account.last = None;
+    }
     let mut counted = desk.counted(statement)?;
     let apart = desk.apart(statement, &counted)?;
     if let Some(apart) = &apart {
@@ -272,31 +317,46 @@ fn matched(desk: &Desk<'_>, statement: &Statement, document: Hash) -> Result<Sta
     }
     let statement = apart.as_ref().unwrap_or(statement);
     let tolerance = desk.tolerance(statement.currency)?;
-    let matching = match_statement(&account, statement, &open.to_match(unit)?, &counted, tolerance)?;
+    let matching = match_statement(&account, statement, &open.to_match(desk, unit)?, &counted, tolerance)?;
     let ids: Vec<InstructionId> = open.all.iter().map(|(id, _)| *id).collect();
     let imports =
         if matching.is_acceptable() { imports(statement, &matching, &ids, unit, document)? } else { vec![] };
+    let taken = |id: &Ident| imported.iter().any(|one| one.statement == *id && one.is_taken());
+    let imports = imports.into_iter().filter(|page| !taken(&page.statement)).collect();
     let Matching { matches, exceptions, repeated, differences } = matching;
     let off = |one: &crate::clearing::Difference| Difference {
         id: of_end_to_end(&one.id),
         amount: decimal(one.amount, digits),
     };
+    let orders = match exceptions.iter().any(|one| one.why == Why::UnknownReference && one.amount < 0) {
+        true => desk.withdrawals(statement.currency)?,
+        false => vec![],
+    };
     let exceptions = exceptions.into_iter().map(|Exception { line, why, amount, candidates }| {
         let seen = statement.lines.iter().find(|seen| Some(seen.key()) == line).cloned();
+        let named = |line: &Line, reference: &Ident| {
+            let names = [&line.end_to_end, &line.text];
+            why == Why::UnknownReference && names.into_iter().flatten().any(|name| name == reference.as_str())
+        };
+        let of = seen.as_ref().filter(|line| line.amount < 0);
+        let of = of.and_then(|line| orders.iter().find(|(reference, _)| named(line, reference)));
+        let withdrawal = of.map(|(_, place)| place.clone());
         let seen = seen.map(|seen| LineSeen::of(seen, digits));
         let candidates = candidates.iter().map(of_end_to_end).collect();
         let exception = Doubt { line, why, amount: decimal(amount, digits), candidates };
-        Unmatched { advice: why.advice(), line: seen, exception }
+        Unmatched { advice: why.advice(), line: seen, exception, withdrawal }
     });
     Ok(StatementRead {
         statement: statement.id.clone(),
         kind: statement.kind,
         currency: statement.currency,
         document,
+        overdrawn: statement.lowest().filter(|lowest| *lowest < 0).map(|lowest| decimal(lowest, digits)),
         matched: matches.len(),
         repeated: repeated.len(),
         differences: differences.iter().map(off).collect(),
         exceptions: exceptions.collect(),
+        imported,
         imports,
     })
 }

@@ -244,6 +244,9 @@ pub struct Instruction {
     /// What was too much and two people wrote off.
     #[serde(default, skip_serializing_if = "super::record::nothing")]
     pub kept: Money,
+    /// What came back of it after its cycle was settled: its participant owes it, or is owed it, anew.
+    #[serde(default, skip_serializing_if = "super::record::nothing")]
+    pub late: Money,
     /// Who bears what was missing, or has what was too much: the operator's participant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bearer: Option<ParticipantId>,
@@ -356,6 +359,26 @@ pub enum Exception {
     NotOpen,
 }
 
+/// A line of a bank statement.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LinePlace {
+    /// The statement, of the account of the currency; it was accepted.
+    pub statement: Ident,
+    /// The line's number in it, from 0.
+    pub line: u16,
+}
+
+/// A withdrawal of cover, of a share of the fund or of a reserve.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WithdrawalPlace {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// The entry of the withdrawal.
+    pub entry: u64,
+}
+
 /// What a line was about, or a part of it, that had changed nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
@@ -363,19 +386,9 @@ pub enum Assigned {
     /// It paid this instruction, or took a payment of it back.
     Instruction(InstructionId),
     /// It and this line of the account take each other back.
-    Line {
-        /// The statement.
-        statement: Ident,
-        /// The line's number in it, from 0.
-        line: u16,
-    },
+    Line(LinePlace),
     /// By it left what a participant took back of its cover, its share of the fund or a reserve.
-    Withdrawal {
-        /// Whose.
-        participant: ParticipantId,
-        /// The entry of the withdrawal.
-        entry: u64,
-    },
+    Withdrawal(WithdrawalPlace),
     /// What the bank charged, or paid, for the account itself: the operator bears it, or has it.
     Charge,
     /// The operator's own money, which it brought for what it bears, or took back.
@@ -395,6 +408,31 @@ pub struct Part {
     pub to: Assigned,
 }
 
+/// That a statement which was imported is not accepted.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = StatementRejection)]
+pub struct Rejection {
+    /// When.
+    pub at: Mark,
+    /// The key that rejected it.
+    pub by: Kid,
+    /// Why.
+    pub reason: Ident,
+}
+
+/// Where an imported statement stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StatementState {
+    /// It waits for another person than who imported it.
+    Imported,
+    /// It counts.
+    Accepted,
+    /// It does not count, and may be imported again.
+    Rejected,
+}
+
 /// A bank statement, or a notification of some lines that a statement will repeat.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -404,12 +442,12 @@ pub struct Statement {
     pub currency: Currency,
     /// SHA-256 of the document as the bank sent it.
     pub document: Hash,
-    /// The balance that it begins with, in the network's smallest unit; a notification has none.
+    /// The balance that it begins with, in the network's smallest unit: below 0 if overdrawn; a notification has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub opening: Option<Money>,
+    pub opening: Option<i64>,
     /// The balance that it ends with; a notification has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub closing: Option<Money>,
+    pub closing: Option<i64>,
     /// Its lines.
     pub lines: Vec<StatementLine>,
     /// The key that imported it.
@@ -417,6 +455,9 @@ pub struct Statement {
     /// When another person accepted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Mark>,
+    /// When it was rejected, and why: it changes nothing, and its name may be imported again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<Rejection>,
     /// The lines that changed nothing, or not all of which did (`too_much`, of a line with `pays`), by their number from 0,
     /// and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -432,6 +473,15 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// Where it stands.
+    pub fn state(&self) -> StatementState {
+        match (self.accepted, &self.rejected) {
+            (Some(_), _) => StatementState::Accepted,
+            (None, Some(_)) => StatementState::Rejected,
+            (None, None) => StatementState::Imported,
+        }
+    }
+
     /// Why a line is nobody's, if something of it is: it changed nothing, in no other message either, and not all of it
     /// was assigned since, or became cover.
     pub fn unmatched(&self, line: u16) -> Option<Exception> {
@@ -478,8 +528,8 @@ pub struct Told {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bank {
-    /// Its balance.
-    pub balance: Money,
+    /// Its balance: below 0 if overdrawn.
+    pub balance: i64,
     /// The statement that says so.
     pub statement: Ident,
 }

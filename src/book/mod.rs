@@ -31,7 +31,8 @@ pub use apart::{Declared, Due, DueClaim, Netting, NettingMode, SetOffSums, Taken
 pub use change::{Apply, Done, Leg, Place, Shared};
 pub use clearing::{
     Answered, Assigned, Bank, Booking, Closing, Complaint, ComplaintStage, Computed, Cycle, Exception, Fate,
-    Instruction, Line, Mark, Objection, PROVISIONAL, Part, Roll, Statement, StatementLine, Sums, Told, Way,
+    Instruction, Line, LinePlace, Mark, Objection, PROVISIONAL, Part, Rejection, Roll, Statement,
+    StatementLine, StatementState, Sums, Told, Way, WithdrawalPlace,
 };
 pub use details::{Details, DetailsVersion};
 pub use dispute::{Dispute, DisputeFee, DisputeOutcome, DisputeStage, PointsEffect};

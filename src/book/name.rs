@@ -182,6 +182,8 @@ pub enum Name {
     UsedToken(BrandId, Ident),
     /// A bank's entry that a statement of the account of a currency brought.
     UsedEntry(Currency, Ident),
+    /// The reference of an order by which cover is taken back: there is one of it in the account of a currency.
+    UsedOrder(Currency, Ident),
     /// A payment of what was due between two, in the order of their ids, that was confirmed: by its reference.
     UsedDue(ParticipantId, ParticipantId, Ident),
     /// A receipt that points were given for, by brand, till and number.
@@ -278,6 +280,7 @@ impl fmt::Display for Name {
             Self::Unit(unit) => write!(f, "unit/{unit}"),
             Self::UsedToken(brand, jti) => write!(f, "used/jti/{brand}/{jti}"),
             Self::UsedEntry(currency, entry) => write!(f, "used/entry/{currency}/{entry}"),
+            Self::UsedOrder(currency, reference) => write!(f, "used/order/{currency}/{reference}"),
             Self::UsedDue(a, b, reference) => write!(f, "used/due/{a}:{b}/{reference}"),
             Self::UsedRef(brand, till, number) => write!(f, "used/ref/{brand}/{till}/{number}"),
             Self::UsedConsent(account, jti) => write!(f, "used/consent/{account}/{jti}"),
@@ -395,6 +398,7 @@ impl FromStr for Name {
             ["told", currency, entry] => Self::Told(currency.parse()?, entry.parse()?),
             ["unit", unit] => Self::Unit(unit.parse()?),
             ["used", "entry", currency, entry] => Self::UsedEntry(currency.parse()?, entry.parse()?),
+            ["used", "order", currency, reference] => Self::UsedOrder(currency.parse()?, reference.parse()?),
             ["used", "due", pair, reference] => {
                 let (a, b) = pair.split_once(':').ok_or_else(no)?;
                 Self::UsedDue(a.parse()?, b.parse()?, reference.parse()?)

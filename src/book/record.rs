@@ -524,7 +524,7 @@ records! {
     Told(Told) = Name::Told(..), told;
     Total(i64) = Name::Borne(..) | Name::Disputed(..) | Name::Net(..) | Name::Objecting(..) | Name::PutOff(..) | Name::Shared(..) | Name::Pair(..), total;
     Unit(Unit) = Name::Unit(_), unit;
-    Used(Used) = Name::UsedEntry(..) | Name::UsedDue(..) | Name::UsedToken(..) | Name::UsedRef(..) | Name::UsedConsent(..), used;
+    Used(Used) = Name::UsedEntry(..) | Name::UsedOrder(..) | Name::UsedDue(..) | Name::UsedToken(..) | Name::UsedRef(..) | Name::UsedConsent(..), used;
 }
 
 impl Record {

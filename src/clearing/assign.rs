@@ -9,26 +9,16 @@
 //! came for an instruction of somebody else's.
 //! Refuses to know: who was asked, and what the bank's formats say.
 
-use super::cover::LinePlace;
 use super::import::{Paying, pay};
+use super::late::{come_back, is_late};
 use super::people::{analyst, two_people};
 use crate::book::{
-    Assigned, Booking, CoverChange, Draft, Exception, Name, Part, PartKey, Record, Statement, StatementLine,
-    Stop, Way,
+    Assigned, Booking, CoverChange, Draft, Exception, LinePlace, Name, Part, PartKey, Record, Statement,
+    StatementLine, Stop, Way, WithdrawalPlace,
 };
 use crate::network::{Asked, operators_own};
-use crate::types::{Currency, Ident, InstructionId, Money, ParticipantId, Refusal, Refused};
+use crate::types::{Currency, Ident, InstructionId, Money, Refusal, Refused};
 use serde::{Deserialize, Serialize};
-
-/// A withdrawal of cover, of a share of the fund or of a reserve.
-#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct WithdrawalPlace {
-    /// Whose.
-    pub participant: ParticipantId,
-    /// The entry of the withdrawal.
-    pub entry: u64,
-}
 
 /// What a line was between the bank, or the operator's participant, and the house.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -54,7 +44,8 @@ pub struct AssignLine {
     /// How much of it, in whole units of the bank's; all that is nobody's if absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub amount: Option<Money>,
-    /// The instruction that it pays, or of which it takes a payment back.
+    /// The instruction that it pays, or of which it takes a payment back; also after its cycle was settled: then its participant
+    /// owes the operator's in the open cycle what was taken back, or is owed what came back.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub instruction: Option<InstructionId>,
     /// The line that it takes back.
@@ -105,8 +96,14 @@ pub fn assign_line(draft: &mut Draft, asked: &Asked, args: &AssignLine) -> Resul
     }
     let said = match (args.instruction, &args.returns, &args.withdrawal, args.operator) {
         (Some(id), None, None, None) => {
+            let one = (*draft.instruction(id)?).clone();
+            let closing = draft.closing(one.cycle)?;
+            if is_late(&one, &closing, line.way) && one.currency == currency {
+                come_back(draft, id, &one, amount)?;
+                return assign(draft, currency, place, amount, Assigned::Instruction(id));
+            }
             // What moved against an instruction came back, whether or not the bank said so.
-            let against = draft.instruction(id)?.way != line.way;
+            let against = one.way != line.way;
             let booking = if against { Booking::Returned } else { line.booking };
             if let Err(why) = pay(draft, currency, id, Paying { way: line.way, booking, amount })? {
                 return invalid(format!("{id}: {}", why_not(why)));
@@ -122,13 +119,13 @@ pub fn assign_line(draft: &mut Draft, asked: &Asked, args: &AssignLine) -> Resul
                              `amount` says how much went back";
                 return invalid(about);
             }
-            let own = Assigned::Line { statement: place.statement.clone(), line: place.line };
+            let own = Assigned::Line(place.clone());
             assign(draft, currency, other, amount, own)?;
-            Assigned::Line { statement: other.statement.clone(), line: other.line }
+            Assigned::Line(other.clone())
         }
         (None, None, Some(of), None) => {
             leaves(draft, args, &line, amount, of)?;
-            Assigned::Withdrawal { participant: of.participant.clone(), entry: of.entry }
+            Assigned::Withdrawal(of.clone())
         }
         (None, None, None, Some(what)) => of_operator(draft, currency, &line, amount, what)?,
         _ => return invalid("instruction, returns, withdrawal, operator: one of them"),
@@ -142,7 +139,9 @@ fn why_not(why: Exception) -> &'static str {
         Exception::TooMuch => {
             "that is more than is open of it: `amount` says how much pays it, the rest is somebody else's"
         }
-        Exception::NotOpen => "it is not to be paid now",
+        Exception::NotOpen => {
+            "it is not to be paid now: it ended, or others bore it; money for it is made cover (cover.move), or sent back (returns)"
+        }
         Exception::Unknown | Exception::Duplicate | Exception::Altered => "there is none",
     }
 }

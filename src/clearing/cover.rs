@@ -11,14 +11,16 @@ use super::funding::next_version;
 use super::people::{analyst, consented, two_people};
 use super::stage::{Stage, side};
 use crate::book::{
-    AtIssuance, Booking, BreakageTo, CoverChange, CoverStep, Draft, Funding, MarginCall, Name, Network,
-    PartKey, Record, Reserve, Statement, Stop, Way,
+    AtIssuance, Booking, BreakageTo, CoverChange, CoverStep, Draft, Funding, LinePlace, MarginCall, Name,
+    Network, PartKey, Record, Reserve, Statement, Stop, Used, Way,
 };
 use crate::network::{Asked, consents, operators_own};
 use crate::prices::{
     WHOLE, dearest_now, end_met_call, exposure, funding, limit, needed, points_outstanding, reserve_of,
 };
-use crate::types::{Currency, Ident, Money, ParticipantId, Rate, Refusal, Refused, UnitCode, decimal};
+use crate::types::{
+    Currency, Fingerprint, Ident, Money, ParticipantId, Rate, Refusal, Refused, UnitCode, decimal,
+};
 use serde::{Deserialize, Serialize};
 
 /// Most that a reserve may have to be of what points are worth, in parts per million: ten times.
@@ -56,16 +58,6 @@ pub struct SetReserve {
 pub struct FilledAtIssuance {
     /// Who gets what points free that expire or are forfeited.
     pub breakage_to: BreakageTo,
-}
-
-/// A line of a bank statement.
-#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LinePlace {
-    /// The statement, of the account of the currency; it was accepted.
-    pub statement: Ident,
-    /// The line's number in it, from 0.
-    pub line: u16,
 }
 
 /// `cover.move`, signed by an analyst, approved by two approvers: a participant's cover, its share of the common fund, or
@@ -201,7 +193,10 @@ pub fn move_cover(draft: &mut Draft, asked: &Asked, args: &MoveCover) -> Result<
     }
     match (args.way, &args.line, &args.reference) {
         (Way::In, Some(line), None) => draw_line(draft, args, line)?,
-        (Way::Out, None, Some(_)) => consented(draft, asked, &args.participant)?,
+        (Way::Out, None, Some(reference)) => {
+            consented(draft, asked, &args.participant)?;
+            take_reference(draft, args, reference)?;
+        }
         (Way::In, ..) => return invalid("a top-up names a line, and nothing else"),
         (Way::Out, ..) => return invalid("a withdrawal names a reference, and nothing else"),
     }
@@ -281,6 +276,16 @@ fn draw_line(draft: &mut Draft, args: &MoveCover, place: &LinePlace) -> Result<(
     }
     let name = Name::Statement(args.currency, place.statement.clone());
     draft.put(PartKey::Public, name, Some(Record::Statement(statement)))
+}
+
+/// By its reference the bank's line is known by which a withdrawal left: no other has it.
+fn take_reference(draft: &mut Draft, args: &MoveCover, reference: &Ident) -> Result<(), Stop> {
+    let name = Name::UsedOrder(args.currency, reference.clone());
+    if let Some(Used(seq, ..)) = draft.get(&name)?.as_deref().and_then(Record::used) {
+        return invalid(format!("reference: {reference} is that of the withdrawal of entry {seq}"));
+    }
+    let used = Used(draft.seq, 0, Fingerprint::of(reference.as_str().as_bytes()));
+    draft.put(PartKey::Participant(args.participant.clone()), name, Some(Record::Used(used)))
 }
 
 /// What there is after the change.

@@ -346,6 +346,7 @@ fn instruction(
         confirmed: Money::ZERO,
         written_off: Money::ZERO,
         kept: Money::ZERO,
+        late: Money::ZERO,
         bearer: None,
         acknowledged: false,
         fate: None,

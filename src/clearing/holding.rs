@@ -24,7 +24,7 @@ pub const HOLDING: &[&str] =
 pub struct Holding {
     /// The currency.
     pub currency: Currency,
-    /// By the newest accepted statement; 0 before the first.
+    /// By the newest accepted statement: below 0 if overdrawn; 0 before the first.
     pub balance: i64,
     /// What must be there for others: all of the following, `notified` taken off.
     pub must: i64,
@@ -79,7 +79,7 @@ pub fn holdings(books: &Books, now: Time) -> Vec<Holding> {
     for (name, record) in &books.0 {
         match (name, &**record) {
             (Name::Bank(currency), Record::Bank(bank)) => {
-                counts.entry(*currency).or_default().balance = bank.balance.signed();
+                counts.entry(*currency).or_default().balance = bank.balance;
             }
             (Name::Borne(currency), Record::Total(borne)) => {
                 add(&mut counts.entry(*currency).or_default().borne, *borne);

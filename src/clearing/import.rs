@@ -14,8 +14,8 @@ use super::schedule::tolerance;
 use super::stage::{Step, instruction_stage, stage};
 use super::write_off::take_back;
 use crate::book::{
-    Assigned, Bank, Booking, Closing, Draft, Exception, Fate, Instruction, Name, Part, PartKey, Record,
-    Statement, StatementLine, Stop, Sums, Used, Way,
+    Assigned, Bank, Booking, Closing, Draft, Exception, Fate, Instruction, KeyRecord, Name, Of, Part,
+    PartKey, Record, Rejection, Statement, StatementLine, StatementState, Stop, Sums, Used, Way,
 };
 use crate::network::{Asked, person, signer};
 use crate::prices::end_met_call;
@@ -43,9 +43,25 @@ pub struct ImportStatement {
     /// The balance that it ends with; absent of a notification.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub closing: Option<Money>,
+    /// `opening` is how much the account was below zero.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub opening_below_zero: bool,
+    /// `closing` is how much it is below zero.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub closing_below_zero: bool,
     /// Its lines, at most 100. Each of a notification names an instruction: all others wait for the statement.
     #[serde(deserialize_with = "crate::sign::objects")]
     pub lines: Vec<StatementLine>,
+}
+
+impl ImportStatement {
+    /// The balances by their sign; of a notification, none.
+    fn balances(&self) -> (Option<i64>, Option<i64>) {
+        let signed = |amount: Option<Money>, below: bool| {
+            amount.map(Money::signed).map(|n| if below { n.saturating_neg() } else { n })
+        };
+        (signed(self.opening, self.opening_below_zero), signed(self.closing, self.closing_below_zero))
+    }
 }
 
 /// `statement.accept`, signed by another person than who imported it: its lines take effect.
@@ -58,12 +74,34 @@ pub struct AcceptStatement {
     pub statement: Ident,
 }
 
+/// `statement.reject`, signed by who works for the operator, who imported it included: an import that was not accepted does not
+/// count, and its name is free again.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RejectStatement {
+    /// Of the account of this currency.
+    pub currency: Currency,
+    /// Which.
+    pub statement: Ident,
+    /// Why, in one word.
+    #[schema(example = "wrong_file")]
+    pub reason: Ident,
+}
+
 /// Takes a statement in; nothing is confirmed yet.
 pub fn import_statement(draft: &mut Draft, asked: &Asked, args: &ImportStatement) -> Result<(), Stop> {
     analyst(draft, asked.kid)?;
     let name = Name::Statement(args.currency, args.statement.clone());
-    if draft.get(&name)?.is_some() {
-        return Err(Refused::about(Refusal::AlreadyExists, &args.statement).into());
+    if let Some(before) = draft.get(&name)?.as_deref().and_then(Record::statement) {
+        let about = match before.state() {
+            StatementState::Rejected => None,
+            StatementState::Imported => Some("it waits to be accepted, or rejected (statement.reject)"),
+            StatementState::Accepted => Some("it was accepted"),
+        };
+        if let Some(about) = about {
+            let about = format!("{}: {about}", args.statement);
+            return Err(Refused::about(Refusal::AlreadyExists, about).into());
+        }
     }
     let unit = draft.network()?.bank_unit(args.currency);
     let no_currency = || Refused::about(Refusal::SettingInvalid, format!("currency {}", args.currency));
@@ -77,6 +115,7 @@ pub fn import_statement(draft: &mut Draft, asked: &Asked, args: &ImportStatement
         return Err(Refused::about(Refusal::StatementInvalid, about).into());
     }
     balanced(args)?;
+    let (opening, closing) = args.balances();
     let in_part = |line: &StatementLine| match line.pays {
         Some(pays) => {
             let booked = line.booking == Booking::Booked && line.instruction.is_some();
@@ -91,11 +130,12 @@ pub fn import_statement(draft: &mut Draft, asked: &Asked, args: &ImportStatement
     let statement = Statement {
         currency: args.currency,
         document: args.document,
-        opening: args.opening,
-        closing: args.closing,
+        opening,
+        closing,
         lines: args.lines.clone(),
         by: asked.kid,
         accepted: None,
+        rejected: None,
         exceptions: vec![],
         covers: vec![],
         assigned: vec![],
@@ -106,16 +146,21 @@ pub fn import_statement(draft: &mut Draft, asked: &Asked, args: &ImportStatement
 /// A statement's lines lead from one balance to the other; a notification has no balances, and lines that name
 /// instructions.
 fn balanced(args: &ImportStatement) -> Result<(), Refused> {
-    let about = match (args.opening, args.closing) {
+    let below = [(args.opening, args.opening_below_zero), (args.closing, args.closing_below_zero)];
+    let about = match args.balances() {
+        _ if below.iter().any(|(amount, below)| *below && amount.is_none_or(Money::is_zero)) => {
+            "opening_below_zero, closing_below_zero: of a balance that is not 0"
+        }
         (Some(opening), Some(closing)) => {
+            // A bank's statement is a fact, also where the account was overdrawn.
             let moved = args.lines.iter().try_fold(opening, |balance, line| match line.way {
-                Way::In => balance.plus(line.amount),
-                Way::Out => balance.minus(line.amount),
+                Way::In => balance.checked_add(line.amount.signed()),
+                Way::Out => balance.checked_sub(line.amount.signed()),
             });
             if moved == Some(closing) {
                 return Ok(());
             }
-            "closing is not opening plus what came in less what went out, never below 0"
+            "closing is not opening plus what came in less what went out"
         }
         (None, None) if args.lines.is_empty() => "a notification of nothing",
         (None, None) if args.lines.iter().all(|line| line.instruction.is_some()) => return Ok(()),
@@ -127,15 +172,8 @@ fn balanced(args: &ImportStatement) -> Result<(), Refused> {
 
 /// Accepts a statement: what it says is what was paid.
 pub fn accept_statement(draft: &mut Draft, asked: &Asked, args: &AcceptStatement) -> Result<(), Stop> {
-    let purposes = [Purpose::Operations, Purpose::Approver];
-    let accepting = signer(draft, asked.kid, &purposes)?;
-    if accepting.owner != crate::book::Principal::Operator {
-        return Err(Refused::about(Refusal::KeyOwner, asked.kid).into());
-    }
-    let mut statement = (*draft.statement(args.currency, &args.statement)?).clone();
-    if statement.accepted.is_some() {
-        return Err(Refused::about(Refusal::StatementInvalid, "it was accepted before").into());
-    }
+    let accepting = clerk(draft, asked)?;
+    let mut statement = waiting(draft, args.currency, &args.statement)?;
     if person(&*draft.key(statement.by)?)? == person(&accepting)? {
         return Err(Refused::about(Refusal::PeopleMissing, "who imported it does not accept it").into());
     }
@@ -178,6 +216,35 @@ pub fn accept_statement(draft: &mut Draft, asked: &Asked, args: &AcceptStatement
     }
     let name = Name::Statement(currency, args.statement.clone());
     draft.put(PartKey::Public, name, Some(Record::Statement(statement)))
+}
+
+/// Rejects a statement that waits: it changes nothing.
+pub fn reject_statement(draft: &mut Draft, asked: &Asked, args: &RejectStatement) -> Result<(), Stop> {
+    clerk(draft, asked)?;
+    let mut statement = waiting(draft, args.currency, &args.statement)?;
+    statement.rejected = Some(Rejection { at: now(draft), by: asked.kid, reason: args.reason.clone() });
+    let name = Name::Statement(args.currency, args.statement.clone());
+    draft.put(PartKey::Public, name, Some(Record::Statement(statement)))
+}
+
+/// Who works with the bank for the operator.
+fn clerk(draft: &mut Draft, asked: &Asked) -> Result<Of<KeyRecord>, Stop> {
+    let key = signer(draft, asked.kid, &[Purpose::Operations, Purpose::Approver])?;
+    if key.owner != crate::book::Principal::Operator {
+        return Err(Refused::about(Refusal::KeyOwner, asked.kid).into());
+    }
+    Ok(key)
+}
+
+/// A statement that is neither accepted nor rejected.
+fn waiting(draft: &mut Draft, currency: Currency, id: &Ident) -> Result<Statement, Stop> {
+    let statement = (*draft.statement(currency, id)?).clone();
+    let about = match statement.state() {
+        StatementState::Imported => return Ok(statement),
+        StatementState::Accepted => "it was accepted before",
+        StatementState::Rejected => "it was rejected: import it again",
+    };
+    Err(Refused::about(Refusal::StatementInvalid, about).into())
 }
 
 /// The bank's entry counts no second time.
@@ -256,7 +323,9 @@ pub(super) fn pay(
     if instruction.currency != currency || same_way == back {
         return Ok(Err(Exception::Mismatch));
     }
-    if !(cycle_moves && if back { at.comes_back() } else { at.takes() }) {
+    // What was issued again is paid, and comes back, under its new id.
+    let comes_back = at.comes_back() && instruction.replaced.is_none();
+    if !(cycle_moves && if back { comes_back } else { at.takes() }) {
         return Ok(Err(Exception::NotOpen));
     }
     let confirmed = if back {

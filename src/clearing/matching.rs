@@ -32,6 +32,10 @@ pub struct Open {
     pub amount: u64,
     /// What earlier lines paid of it, less what came back.
     pub paid: u64,
+    /// Whether a line that pays it would count now.
+    pub takes: bool,
+    /// Whether a line by which it comes back would count now, once something of it is paid.
+    pub returns: bool,
 }
 
 /// What is known of the account before the statement.
@@ -93,6 +97,9 @@ pub enum Why {
     WrongAmount,
     /// The instruction was paid in full before.
     PaidAlready,
+    /// The instruction is not to be paid now, or came back under another id: its order was rejected or returned, others bore what
+    /// its payer did not pay, or what was missing was written off.
+    NotOpen,
     /// Money moved the wrong way for the instruction, and not as a return.
     WrongWay,
     /// More came back than was paid.
@@ -113,11 +120,12 @@ pub enum Why {
 
 impl Why {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::UnknownReference,
         Self::TwoReferences,
         Self::WrongAmount,
         Self::PaidAlready,
+        Self::NotOpen,
         Self::WrongWay,
         Self::ReturnTooLarge,
         Self::Altered,
@@ -149,6 +157,10 @@ impl Why {
             Self::PaidAlready => {
                 "the instruction was paid in full before: send it back, and say so when it went (line.assign, returns), or \
                  make it cover (cover.move)"
+            }
+            Self::NotOpen => {
+                "what it names is not to be paid now: ask the payer or the bank; then two people say what it was (line.assign): \
+                 another instruction's, sent back; or make it cover (cover.move)"
             }
             Self::WrongWay => "ask the bank: the money moved against the instruction",
             Self::ReturnTooLarge => {
@@ -276,6 +288,8 @@ struct Run<'a> {
     by_reference: BTreeMap<&'a Reference, usize>,
     paid: Vec<u64>,
     touched: BTreeSet<usize>,
+    /// Of which something came back: they are issued again before they are paid.
+    returned: BTreeSet<usize>,
     tolerance: u64,
     out: Matching,
 }
@@ -290,6 +304,7 @@ impl<'a> Run<'a> {
             by_reference: BTreeMap::new(),
             paid: open.iter().map(|one| one.paid).collect(),
             touched: BTreeSet::new(),
+            returned: BTreeSet::new(),
             tolerance,
             out: Matching::default(),
         };
@@ -343,6 +358,7 @@ impl<'a> Run<'a> {
                 match sum.filter(|sum| *sum <= most) {
                     // Full, or nearly: what comes now is a second payment, not the missing cent.
                     _ if *paid >= one.amount => Some(Why::PaidAlready),
+                    _ if !one.takes || self.returned.contains(&at) => Some(Why::NotOpen),
                     Some(sum) => {
                         *paid = sum;
                         None
@@ -357,9 +373,13 @@ impl<'a> Run<'a> {
                     None => Some(Why::WrongAmount),
                 }
             }
+            (false, true) if !one.returns => Some(Why::NotOpen),
             (false, true) => match paid.checked_sub(size) {
                 Some(rest) => {
                     *paid = rest;
+                    if rest < one.amount {
+                        self.returned.insert(at);
+                    }
                     None
                 }
                 None => Some(Why::ReturnTooLarge),

@@ -26,6 +26,7 @@ mod holding;
 mod import;
 mod instruct;
 mod instruction;
+mod late;
 mod matching;
 mod netting;
 mod notified;
@@ -45,11 +46,12 @@ mod write_off;
 mod wrong;
 
 pub use crate::book::Way;
+pub use crate::book::{LinePlace, WithdrawalPlace};
 pub use apart::{
     PairBalance, SetNetting, SetOffCycle, SetOffSide, set_netting, set_off_cycle, set_off_digest,
     set_off_lines, set_off_next,
 };
-pub use assign::{AssignLine, OperatorLine, WithdrawalPlace, assign_line};
+pub use assign::{AssignLine, OperatorLine, assign_line};
 pub use bank::{Bic, CreditorId, Iban, Reference};
 pub use calendar::{business_days_after, is_business_day, on_or_after};
 pub use complaint::{
@@ -57,8 +59,7 @@ pub use complaint::{
     move_complaint_as,
 };
 pub use cover::{
-    CallMargin, FilledAtIssuance, LinePlace, MOST_RATIO, MoveCover, SetReserve, call_margin, move_cover,
-    set_reserve,
+    CallMargin, FilledAtIssuance, MOST_RATIO, MoveCover, SetReserve, call_margin, move_cover, set_reserve,
 };
 pub use cycle::{
     ComputeCycle, GRACE, Move, MoveCycle, SealCycle, compute_cycle, digest, move_cycle, seal_cycle,
@@ -74,7 +75,9 @@ pub use documents::{CycleDocument, cycle_documents, figures_table};
 pub use due::{ClaimDue, ConfirmDue, claim_due, confirm_due};
 pub use funding::{PairCap, SetFunding, set_funding};
 pub use holding::{HOLDING, Holding, holdings};
-pub use import::{AcceptStatement, ImportStatement, accept_statement, import_statement};
+pub use import::{
+    AcceptStatement, ImportStatement, RejectStatement, accept_statement, import_statement, reject_statement,
+};
 pub use instruct::{Instructed, Remaining, instruct, remaining};
 pub use instruction::{MoveInstruction, move_instruction};
 pub use matching::{

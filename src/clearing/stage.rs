@@ -291,7 +291,8 @@ impl InstructionStage {
 
     /// Whether a line of a statement may say that it came back.
     pub fn comes_back(self) -> bool {
-        matches!(self, Self::PartlyPaid | Self::Overdue | Self::Confirmed)
+        // A bank may return a payment in parts.
+        matches!(self, Self::PartlyPaid | Self::Overdue | Self::Confirmed | Self::Returned)
     }
 }
 

@@ -62,6 +62,9 @@ pub struct Line {
     /// The structured reference, if a valid one came along.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reference: Option<Reference>,
+    /// What came along as a structured reference and is none: somebody mistyped it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mistyped: Option<String>,
     /// The free text.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub text: Option<String>,
@@ -124,7 +127,14 @@ impl Statement {
             return wrong(format!("{} lines; at most {MOST_LINES}", self.lines.len()));
         }
         let texts = self.lines.iter().flat_map(|line| {
-            let free = [&line.return_reason, &line.end_to_end, &line.text, &line.name, &line.account];
+            let free = [
+                &line.return_reason,
+                &line.end_to_end,
+                &line.text,
+                &line.name,
+                &line.account,
+                &line.mistyped,
+            ];
             free.into_iter().flatten().chain([&line.entry])
         });
         for text in texts.chain([&self.id, &self.account]) {
@@ -156,6 +166,17 @@ impl Statement {
             return wrong(format!("opening balance and lines make {sum}, the closing balance is {says}"));
         }
         Ok(())
+    }
+
+    /// The lowest balance before, between and after its lines; a notification has none.
+    pub fn lowest(&self) -> Option<i64> {
+        let mut balance = self.opening?.amount;
+        let mut lowest = balance;
+        for line in &self.lines {
+            balance = balance.saturating_add(line.amount);
+            lowest = lowest.min(balance);
+        }
+        Some(lowest)
     }
 
     /// The name under which it is accepted once: of the account, the kind and the bank's id.

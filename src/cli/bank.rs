@@ -5,17 +5,19 @@
 //! after a crash it is the same file. Nothing is confirmed from here.
 //! Refuses to know: how files travel to the bank, and who signs (`tallyhouse sign`, `tallyhouse submit`).
 
+mod statements;
+
 use super::context::{CliError, Context, Exit, read};
 use super::cut::deliver;
 use super::demo::page::decimal;
 use super::folder::Folder;
 use crate::app::settlement_accounts;
 use crate::banking::{Accounts, Desk, Fault, ForDay, Prepared, Unmatched, read_statements, read_status};
-use crate::book::{DetailsVersion, Exception, Name, Record, Way};
+use crate::book::{DetailsVersion, Exception, Name, Record, StatementState, Way};
 use crate::clearing::{BankDetails, DebitScheme, SaltedDetails, SetDetails, StatementKind};
 use crate::clock;
 use crate::formats::write_notices_csv;
-use crate::types::{Currency, Date, Hash, InstructionId, ParticipantId, b64};
+use crate::types::{Currency, Date, Hash, InstructionId, ParticipantId, b64, word};
 use crate::vault::Vault;
 use clap::Subcommand;
 use serde::Serialize;
@@ -30,6 +32,7 @@ use std::path::PathBuf;
   tallyhouse bank orders 3 --currency EUR --out cycle-3.xml
   tallyhouse bank status report.xml            what the bank says of orders, as commands to sign
   tallyhouse bank statement camt053.xml        what was paid, as commands to sign; what a person has to look at
+  tallyhouse bank statements --waiting         imports that wait to be accepted, or rejected
   tallyhouse bank unmatched --currency EUR     lines that are nobody's, and what each may be about
 
 The house's own accounts stand in the file that `api.settlement_accounts` of the configuration names. All of this works
@@ -75,6 +78,16 @@ enum Action {
     Statement {
         /// The document as the bank sent it
         file: PathBuf,
+    },
+    /// List statements that were imported: which wait, which were accepted or rejected
+    #[command(after_help = "Examples:
+  tallyhouse bank statements
+  tallyhouse bank statements --waiting         those that another person accepts, or anybody rejects
+  tallyhouse bank statements --json")]
+    Statements {
+        /// Only those that wait
+        #[arg(long)]
+        waiting: bool,
     },
     /// List lines of accepted statements that are nobody's, and what each may be about
     #[command(after_help = "Examples:
@@ -209,9 +222,13 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
         unmatched(&Folder::open(context)?, currency, context)?;
         return Ok(Exit::Ok);
     }
+    if let Action::Statements { waiting } = args.action {
+        statements::statements(&Folder::open(context)?, waiting, context)?;
+        return Ok(Exit::Ok);
+    }
     let room = Room::open(context)?;
     match args.action {
-        Action::Unmatched { .. } => {}
+        Action::Unmatched { .. } | Action::Statements { .. } => {}
         Action::Orders(args) => orders(&room, args, context)?,
         Action::Notices(of) => {
             warn(&room, of.cycle, of.currency)?;
@@ -355,11 +372,23 @@ fn statement(room: &Room, file: &std::path::Path, context: &mut Context<'_>) -> 
             one.repeated,
             one.exceptions.len()
         ))?;
+        if let Some(lowest) = &one.overdrawn {
+            eprintln!(
+                "warning: the account was overdrawn, by {lowest} at the lowest: ask the bank, and bring what is missing"
+            );
+        }
         for off in &one.differences {
             let (id, amount) = (&off.id, &off.amount);
             context.say(format!("  {id} is off by {amount}: more comes, or two people write it off"))?;
         }
         one.exceptions.iter().try_for_each(|exception| except(exception, context))?;
+        for page in &one.imported {
+            let (name, state) = (&page.statement, word(&page.state));
+            context.say(format!(
+                "  {name} is {state} already{}",
+                if page.state == StatementState::Imported { ": accept or reject it" } else { "" }
+            ))?;
+        }
         if !one.imports.is_empty() {
             context.say("to sign, for POST /v1/bank-statements; somebody else accepts it then:")?;
             one.imports.iter().try_for_each(|import| context.say_json(import))?;
@@ -413,6 +442,15 @@ fn except(one: &Unmatched, context: &mut Context<'_>) -> Result<(), CliError> {
     let why = serde_json::to_value(one.exception.why).unwrap_or_default();
     let why = why.as_str().unwrap_or_default();
     context.say(format!("  {line}  {amount}  {name}  {why}: {}", one.advice))?;
+    if let Some(mistyped) = one.line.as_ref().and_then(|line| line.mistyped.as_deref()) {
+        context.say(format!("    the reference was mistyped: {mistyped}"))?;
+    }
+    if let Some(place) = &one.withdrawal {
+        let (who, entry) = (&place.participant, place.entry);
+        context.say(format!(
+            "    it has the reference of {who}'s withdrawal of entry {entry}: two people say so (line.assign)"
+        ))?;
+    }
     if !one.exception.candidates.is_empty() {
         let names: Vec<&str> = one.exception.candidates.iter().map(|id| id.as_str()).collect();
         context.say(format!("    perhaps {}", names.join(", ")))?;

@@ -181,6 +181,7 @@ impl Money {
             return_reason: None,
             end_to_end: None,
             reference: None,
+            mistyped: None,
             text: entry.text_at(&["AddtlNtryInf"]).map(short),
             name: None,
             account: None,
@@ -221,18 +222,20 @@ fn described(part: &Element, credit: bool, line: Line) -> Line {
         part.at(&["RmtInf"]).iter().flat_map(|info| info.all("Ustrd")).map(|t| t.text.trim()).collect();
     let free = texts.join(" ");
     let structured = part.at(&["RmtInf"]).into_iter().flat_map(|info| info.all("Strd"));
-    let mut structured = structured.filter_map(|one| one.text_at(&["CdtrRefInf", "Ref"]));
+    let structured: Vec<&str> = structured.filter_map(|one| one.text_at(&["CdtrRefInf", "Ref"])).collect();
     // A reference that a payer typed into the free text counts if it is all of it, or one word of it.
     let typed = || {
         let words = std::iter::once(free.as_str()).chain(free.split_whitespace());
         words.filter_map(|word| word.parse::<Reference>().ok()).next()
     };
-    let reference = structured.find_map(|text| text.parse::<Reference>().ok()).or_else(typed);
+    let reference = structured.iter().find_map(|text| text.parse::<Reference>().ok()).or_else(typed);
+    let mistyped = structured.first().filter(|_| reference.is_none()).map(|text| short(text));
     let at = |path: &[&str]| part.text_at(path).map(short);
     Line {
         return_reason: at(&["RtrInf", "Rsn", "Cd"]).or_else(|| at(&["RtrInf", "Rsn", "Prtry"])),
         end_to_end: at(&["Refs", "EndToEndId"]).filter(|id| !says_nothing(id)),
         reference,
+        mistyped: mistyped.filter(|text| !text.is_empty()),
         text: Some(short(&free)).filter(|text| !text.is_empty()).or(line.text),
         name: at(&["RltdPties", party, "Pty", "Nm"]).or_else(|| at(&["RltdPties", party, "Nm"])),
         account: at(&["RltdPties", account, "Id", "IBAN"])

@@ -16,7 +16,7 @@
 
 use super::journal::{Balances, Cut, Document, Journal, Posting, add, part};
 use super::periods::Periods;
-use super::settling::{Book, Moved, Settling, borne, tax_within};
+use super::settling::{Book, Moved, Settling, tax_within};
 use crate::book::{Leg, PROVISIONAL, Place, Record, Service, Shared, Tag, TaxCategory};
 use crate::machine::{Event, Kind};
 use crate::types::{Asset, BrandId, CauseId, Currency, Date, Malformed, ParticipantId, ReserveId, UnitCode};
@@ -189,7 +189,7 @@ impl Ledger {
                     post(format!("Assets:{book}Tax:{own}:{of}"), tax),
                     post(format!("Assets:{book}:{own}:{of}"), net),
                 ];
-                if borne(kind, tag) {
+                if self.settling.anew(kind, tag) {
                     out.push(post(format!("Assets:Clearing:{own}:House"), minus(amount)?));
                     out.push(post(format!("Assets:Clearing:House:{own}"), amount));
                 }
@@ -208,7 +208,7 @@ impl Ledger {
                 ]
             }
             // Neither is anybody's loss: who bears a part has it from the defaulter, and no longer from the house.
-            Some(whose) if whose == has && borne(kind, tag) => vec![
+            Some(whose) if whose == has && self.settling.anew(kind, tag) => vec![
                 post(format!("Assets:Clearing:{}", part(other.as_str())), amount),
                 post("Assets:Clearing:House".into(), minus(amount)?),
             ],

@@ -47,7 +47,7 @@ pub use pain001::{CreditTransfers, Transfer, write_pain001};
 pub use pain002::{Reported, StatusReport, Verdict, read_pain002};
 pub use pain008::{Debit, DirectDebits, Mandate, Scheme, SequenceType, write_pain008};
 pub use periods::Periods;
-pub use settlement::{end_to_end, imports, line_name, of_end_to_end, open, reference, statement_name};
+pub use settlement::{end_to_end, imports, line_name, of_end_to_end, open, reference, statement_names};
 pub use statement_csv::{read_statement_csv, write_statement_csv};
 pub use tables::{Table, aging_table, exposure_table, liability_table, what_if_table};
 pub use vintages::{Vintage, Vintages};

@@ -7,11 +7,16 @@
 
 use crate::book::{Booking, Instruction, StatementLine, Way};
 use crate::clearing::{ImportStatement, Line, Matching, Open, Reference, Statement, StatementKind};
-use crate::types::{Hash, Ident, InstructionId, Malformed, Money, hex};
+use crate::types::{Currency, Hash, Ident, InstructionId, Malformed, Money, encode, hex};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most lines that one import takes.
 const PAGE: usize = 100;
+/// Most bytes of an import as it is signed: with its header, its id, the audience and the signature it stays below what the log
+/// keeps of a signed request (4096, of which base64 takes a quarter).
+const MOST_BYTES: usize = 2_400;
+/// An entry of this number, and its last instruction, stand for all as far as their length goes.
+const LONGEST: InstructionId = InstructionId { seq: 999_999_999_999, part: 9_999 };
 /// What the name of a notification begins with.
 const NOTIFIED: &str = "camt.054-";
 /// Most characters of an id of the log.
@@ -33,7 +38,7 @@ pub fn reference(id: InstructionId) -> Result<Reference, Malformed> {
     Reference::of(&format!("{}X{}", id.seq, id.part))
 }
 
-/// An instruction as matching sees it. `unit` is the bank's minor unit in the network's smallest.
+/// An instruction as matching sees it, if its stage allows all. `unit` is the bank's minor unit in the network's smallest.
 pub fn open(id: InstructionId, instruction: &Instruction, unit: u64) -> Result<Open, Malformed> {
     let whole = |money: Money| {
         let rest = money.get().checked_rem(unit);
@@ -48,10 +53,72 @@ pub fn open(id: InstructionId, instruction: &Instruction, unit: u64) -> Result<O
         way: instruction.way,
         amount: whole(instruction.amount)?,
         paid: whole(instruction.confirmed)?,
+        takes: true,
+        returns: true,
     })
 }
 
-/// A matched statement as arguments of `statement.import`: in pages of at most 100 lines, each with its own balances.
+/// How many lines each import of a statement has: as many as one signed request holds, whatever the lines are matched with, so
+/// that a statement that is read again comes in the same pages.
+fn cut(currency: Currency, lines: &[&Line], unit: u64) -> Result<Vec<usize>, Malformed> {
+    let too_large = || Malformed("an amount above 9007199254740991".into());
+    let most = Money::new(crate::types::MAX_INT).ok_or_else(too_large)?;
+    let bare = ImportStatement {
+        statement: "x".repeat(MOST_ID).parse()?,
+        currency,
+        document: Hash::default(),
+        opening: Some(most),
+        closing: Some(most),
+        opening_below_zero: true,
+        closing_below_zero: true,
+        lines: vec![],
+    };
+    let bare = encode(&bare).len();
+    let (mut pages, mut room): (Vec<usize>, usize) = (vec![], 0);
+    for line in lines {
+        let amount =
+            line.amount.unsigned_abs().checked_mul(unit).and_then(Money::new).ok_or_else(too_large)?;
+        let longest = StatementLine {
+            entry: line_name(line)?,
+            booking: Booking::Returned,
+            way: Way::Out,
+            amount,
+            instruction: Some(LONGEST),
+            pays: Some(amount),
+        };
+        let size = encode(&longest).len().saturating_add(1);
+        match pages.last_mut().filter(|count| size <= room && **count < PAGE) {
+            Some(count) => *count = count.saturating_add(1),
+            None => {
+                pages.push(1);
+                room = MOST_BYTES.saturating_sub(bare);
+            }
+        }
+        room = room.saturating_sub(size);
+    }
+    Ok(pages)
+}
+
+/// What the imports of a statement are called, in their order. A notification's are other than those of a statement to which the
+/// bank gives the same id.
+fn names(statement: &Statement, pages: usize) -> Result<Vec<Ident>, Malformed> {
+    let id = match statement.kind {
+        StatementKind::Statement => statement.id.clone(),
+        StatementKind::Notification => format!("{NOTIFIED}{}", statement.id),
+    };
+    if pages <= 1 {
+        return Ok(vec![ident(&id)?]);
+    }
+    (1..=pages).map(|page| ident(&format!("{id}-{page}"))).collect()
+}
+
+/// The names in the log of all that a statement comes in; of a notification, if all of it is matched.
+pub fn statement_names(statement: &Statement, unit: u64) -> Result<Vec<Ident>, Malformed> {
+    let lines: Vec<&Line> = statement.lines.iter().collect();
+    names(statement, cut(statement.currency, &lines, unit)?.len())
+}
+
+/// A matched statement as arguments of `statement.import`: in pages that a signed request holds, each with its own balances.
 /// `ids` are the instructions that were matched with; `document` is the SHA-256 of what the bank sent. Lines that were
 /// counted before come along with what they say that they are about: the house sees by their names that they were, and
 /// whether they say the same. Of a notification, which has no balances, only
@@ -81,23 +148,26 @@ pub fn imports(
     let lines: Vec<&Line> =
         statement.lines.iter().filter(|line| !told || matched.contains_key(&line.key())).collect();
     let mut balance = match statement.opening {
-        Some(opening) if !told => {
-            Some(u64::try_from(opening.amount).map_err(|_| no("it begins below zero"))?)
-        }
+        Some(opening) if !told => Some(opening.amount),
         None if !told => return Err(no("a statement without balances")),
         _ => None,
     };
     let mut pages = vec![];
-    for (page, number) in lines.chunks(PAGE).zip(1u32..) {
-        let opening = balance.map(in_network).transpose()?;
+    let counts = cut(statement.currency, &lines, unit)?;
+    let names = names(statement, counts.len())?;
+    let mut rest = lines.as_slice();
+    for (count, name) in counts.into_iter().zip(names) {
+        let (page, after) = rest.split_at_checked(count).ok_or_else(|| no("a page of lines it has not"))?;
+        rest = after;
+        let of_balance = |balance: Option<i64>| balance.map(|n| in_network(n.unsigned_abs())).transpose();
+        let (opening, opening_below_zero) = (of_balance(balance)?, balance.is_some_and(i64::is_negative));
         let mut out = vec![];
         for line in page {
             let size = line.amount.unsigned_abs();
             let way = if line.amount > 0 { Way::In } else { Way::Out };
             if let Some(before) = balance {
-                let next = if way == Way::In { before.checked_add(size) } else { before.checked_sub(size) };
-                let drawn = || no(&format!("the account is overdrawn by the entry {}", line.entry));
-                balance = Some(next.ok_or_else(drawn)?);
+                let next = before.checked_add(line.amount);
+                balance = Some(next.ok_or_else(|| no("a balance above 63 bits"))?);
             }
             let (instruction, back) = match matched.get(&line.key()) {
                 Some(one) => (by_name.get(&one.id).copied(), one.amount < 0),
@@ -119,17 +189,14 @@ pub fn imports(
                 pays: part.map(in_network).transpose()?,
             });
         }
-        let mut id = if told { format!("{NOTIFIED}{}", statement.id) } else { statement.id.clone() };
-        if lines.len() > PAGE {
-            id = format!("{id}-{number}");
-        }
-        let (statement, currency) = (ident(&id)?, statement.currency);
         pages.push(ImportStatement {
-            statement,
-            currency,
+            statement: name,
+            currency: statement.currency,
             document,
             opening,
-            closing: balance.map(in_network).transpose()?,
+            closing: of_balance(balance)?,
+            opening_below_zero,
+            closing_below_zero: balance.is_some_and(i64::is_negative),
             lines: out,
         });
     }
@@ -148,15 +215,6 @@ fn about(
     match (named, referred) {
         (Some(a), Some(b)) if a != b => None,
         (named, referred) => named.or(referred),
-    }
-}
-
-/// A statement's name in the log, if it comes in one page. A notification's is another than that of a statement to which
-/// the bank gives the same id.
-pub fn statement_name(statement: &Statement) -> Result<Ident, Malformed> {
-    match statement.kind {
-        StatementKind::Statement => ident(&statement.id),
-        StatementKind::Notification => ident(&format!("{NOTIFIED}{}", statement.id)),
     }
 }
 
@@ -236,6 +294,7 @@ mod tests {
             return_reason: (amount == 50).then(|| "AC04".into()),
             end_to_end: end_to_end.map(str::to_owned),
             reference: None,
+            mistyped: None,
             text: None,
             name: None,
             account: None,
@@ -330,16 +389,42 @@ mod tests {
     }
 
     #[test]
+    fn a_page_is_what_a_signed_request_holds() {
+        for length in [1, 22, 35, 64, 137] {
+            let entry = |n: i64| format!("{n:0>3}{}", "Z".repeat(length));
+            let lines: Vec<Line> =
+                (0..151).map(|n| line(&entry(n), 0, 1_000_000, Some("ins-42.0"))).collect();
+            let pages = made(lines.clone()).expect("imported");
+            assert_eq!(pages.iter().map(|page| page.lines.len()).sum::<usize>(), 151);
+            assert!(pages.iter().all(|page| encode(page).len() <= MOST_BYTES), "{length}");
+            assert!(pages.iter().rev().skip(1).all(|page| page.lines.len() >= 10), "{length}");
+            // What lines are matched with changes no page.
+            let other = lines.into_iter().map(|line| Line { end_to_end: None, ..line }).collect();
+            let names = |pages: &[ImportStatement]| -> Vec<_> {
+                pages.iter().map(|page| (page.statement.clone(), page.lines.len())).collect()
+            };
+            assert_eq!(names(&made(other).expect("imported")), names(&pages));
+        }
+    }
+
+    #[test]
     fn long_statements_come_in_pages_that_follow_each_other() {
         let lines =
             (0..250).map(|n| line(&format!("E{n}"), 0, if n % 2 == 0 { 9 } else { -4 }, None)).collect();
         let pages = made(lines).expect("imported");
-        assert_eq!(pages.iter().map(|page| page.lines.len()).collect::<Vec<_>>(), [100, 100, 50]);
+        assert_eq!(pages.iter().map(|page| page.lines.len()).sum::<usize>(), 250);
         for two in pages.windows(2) {
             assert_eq!(two[0].closing, two[1].opening);
             assert_ne!(two[0].statement, two[1].statement);
         }
-        let overdrawn = made(vec![line("E1", 0, -100_001, None)]).expect_err("refused");
-        assert!(overdrawn.0.contains("overdrawn"), "{overdrawn}");
+    }
+
+    #[test]
+    fn an_overdrawn_account_is_imported_as_it_is() {
+        let below = made(vec![line("E1", 0, -100_001, None)]).expect("imported");
+        assert_eq!((below[0].closing, below[0].closing_below_zero), (Money::new(100), true));
+        assert!(!below[0].opening_below_zero);
+        let back = made(vec![line("E1", 0, -100_001, None), line("E2", 0, 1, None)]).expect("imported");
+        assert_eq!((back[0].closing, back[0].closing_below_zero), (Money::new(0), false));
     }
 }

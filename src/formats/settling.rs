@@ -66,6 +66,8 @@ struct Paid {
     above: i64,
     missing: i64,
     kept: i64,
+    /// What came back after its cycle was settled.
+    late: i64,
 }
 
 impl Paid {
@@ -77,6 +79,7 @@ impl Paid {
             above: one.confirmed.minus(counted).unwrap_or_default().signed(),
             missing: one.written_off.signed(),
             kept: one.kept.signed(),
+            late: one.late.signed(),
         }
     }
 }
@@ -92,6 +95,8 @@ pub(super) struct Settling {
     /// The cycles whose obligations are the house's.
     novated: BTreeSet<u64>,
     paid: BTreeMap<InstructionId, Paid>,
+    /// The cycles of which nothing moves any more, but what comes back.
+    ended: BTreeSet<u64>,
     lost: BTreeMap<(u64, ParticipantId, Currency), i64>,
     /// Cover and share of the fund.
     behind: BTreeMap<(ParticipantId, Currency), (i64, i64)>,
@@ -123,11 +128,21 @@ pub(super) fn tax_within(amount: i64, tag: Option<Tag>) -> Result<i64, Malformed
 }
 
 /// Whether a leg is of what somebody bears in a shortfall: its debtor owes the house so much less.
-pub(super) fn borne(kind: Kind, tag: Option<Tag>) -> bool {
+fn borne(kind: Kind, tag: Option<Tag>) -> bool {
     kind == Kind::CycleMoved && tag.is_some_and(|tag| matches!(tag.cause, CauseId::Instruction(_)))
 }
 
 impl Settling {
+    /// Whether a leg is of what the house stands between no longer: what somebody bears in a shortfall, or what came back after
+    /// its cycle was settled, which is owed anew in the open one.
+    pub(super) fn anew(&self, kind: Kind, tag: Option<Tag>) -> bool {
+        let late = |tag: Tag| {
+            let of = matches!(tag.cause, CauseId::Instruction(_)) && !self.novated.contains(&tag.cycle);
+            kind == Kind::LineAssigned && of
+        };
+        borne(kind, tag) || tag.is_some_and(late)
+    }
+
     /// Of all participants, or of one.
     pub(super) fn of(whose: Option<ParticipantId>) -> Self {
         Self { whose, ..Self::default() }
@@ -164,6 +179,7 @@ impl Settling {
                         }
                         if closing.settled.is_some() || closing.voided.is_some() {
                             self.paid.retain(|_, one| one.cycle != *cycle);
+                            self.ended.insert(*cycle);
                             self.lost.retain(|(of, ..), _| of != cycle);
                         }
                     }
@@ -219,7 +235,7 @@ impl Settling {
     fn bank(&mut self, currency: Currency, id: &Ident, statement: &Statement) -> Result<(), Malformed> {
         let Some(opening) = statement.accepted.and(statement.opening) else { return Ok(()) };
         if self.opened.insert(currency) {
-            self.house(Book::Opening, Book::Bank, currency, opening.signed());
+            self.house(Book::Opening, Book::Bank, currency, opening);
         }
         let key = (currency, id.clone());
         let (nobodys, parts) = self.lines.remove(&key).unwrap_or_default();
@@ -236,7 +252,7 @@ impl Settling {
             match part.to {
                 Assigned::Charge => self.go(&operator, Book::Charges, Book::Borne, currency, came),
                 Assigned::Own => self.go(&operator, Book::Bank, Book::Borne, currency, came),
-                Assigned::Instruction(_) | Assigned::Line { .. } | Assigned::Withdrawal { .. } => {}
+                Assigned::Instruction(_) | Assigned::Line(_) | Assigned::Withdrawal(_) => {}
             }
         }
         if (0u16..).zip(&statement.lines).any(|(line, _)| !statement.left(line).is_zero()) {
@@ -296,8 +312,18 @@ impl Settling {
     /// What banks said of an instruction, and what of it was written off.
     fn pay(&mut self, id: InstructionId, one: &Instruction) -> Result<(), Malformed> {
         let after = Paid::of(one);
-        let before = self.paid.insert(id, after).unwrap_or_default();
+        let ended = self.ended.contains(&one.cycle);
+        let before = self.paid.insert(id, after);
+        let before = before.unwrap_or(if ended { Paid { late: 0, ..after } } else { Paid::default() });
         let (who, currency) = (&one.participant, one.currency);
+        let late = less(after.late, before.late)?;
+        if late != 0 {
+            let back = if one.way == Way::In { late } else { late.checked_neg().ok_or_else(large)? };
+            self.go(who, Book::House, Book::Bank, currency, back);
+            if let Some(operator) = self.operator.clone() {
+                self.go(&operator, Book::Borne, Book::House, currency, back);
+            }
+        }
         let counted = less(after.counted, before.counted)?;
         match one.way {
             Way::In => self.go(who, Book::Bank, Book::House, currency, counted),

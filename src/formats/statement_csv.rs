@@ -6,7 +6,7 @@
 //! Refuses to know: banks' own forms; whoever has one brings it into this form.
 
 use super::amount::{decimal, minor_units};
-use crate::clearing::{Balance, Line, Statement, StatementKind};
+use crate::clearing::{Balance, Line, Reference, Statement, StatementKind};
 use crate::types::{Currency, Malformed};
 use serde::{Deserialize, Serialize};
 
@@ -105,7 +105,10 @@ fn take(statement: &mut Statement, row: Row, digits: u8) -> Result<(), Malformed
             let some = |text: Option<String>| text.filter(|text| !text.is_empty());
             let entry =
                 some(row.entry).ok_or_else(|| Malformed("a line without an entry reference".into()))?;
-            let reference = some(row.reference).map(|text| text.parse()).transpose()?;
+            // What a payer mistyped is for a person to read, and stops nobody else's line.
+            let said = some(row.reference);
+            let reference: Option<Reference> = said.as_deref().and_then(|text| text.parse().ok());
+            let mistyped = said.filter(|_| reference.is_none());
             statement.lines.push(Line {
                 entry,
                 unnamed: false,
@@ -116,6 +119,7 @@ fn take(statement: &mut Statement, row: Row, digits: u8) -> Result<(), Malformed
                 return_reason: some(row.return_reason),
                 end_to_end: some(row.end_to_end),
                 reference,
+                mistyped,
                 text: some(row.text),
                 name: some(row.name),
                 account: some(row.counterparty),
@@ -150,7 +154,7 @@ pub fn write_statement_csv(statement: &Statement, digits: u8) -> Result<Vec<u8>,
         rows.push(Row {
             entry: Some(entry),
             end_to_end: line.end_to_end.clone(),
-            reference: line.reference.as_ref().map(ToString::to_string),
+            reference: line.reference.as_ref().map(ToString::to_string).or_else(|| line.mistyped.clone()),
             text: line.text.clone(),
             name: line.name.clone(),
             counterparty: line.account.clone(),
@@ -193,12 +197,21 @@ closing,DE89370400440532013000,ST-1,1,EUR,2026-11-30,110.00,,,,,,,
     }
 
     #[test]
+    fn a_mistyped_reference_is_kept_as_it_was_written() {
+        let typed = GOOD.replacen("RF18", "RF19", 1);
+        let statement = read_statement_csv(typed.as_bytes(), euro).expect("read");
+        let line = &statement.lines[0];
+        assert_eq!((&line.reference, line.mistyped.as_deref()), (&None, Some("RF19539007547034")));
+        let again = write_statement_csv(&statement, 2).expect("written");
+        assert_eq!(String::from_utf8(again), Ok(typed));
+    }
+
+    #[test]
     fn what_is_wrong_is_refused_with_its_row() {
         let rows = [
             ("100.50", "100.505", "row 3: the amount"),
             ("100.50", "100.40", "opening balance and lines make 10990"),
             ("closing", "end", "row 5: record is"),
-            ("RF18", "RF19", "row 3: \"RF19539007547034\" is not a creditor reference"),
             (
                 "line,DE89370400440532013000,ST-1",
                 "line,DE89370400440532013000,ST-2",

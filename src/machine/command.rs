@@ -8,8 +8,8 @@ use super::kind::Kind;
 use crate::clearing::{
     AcceptStatement, AnswerObjection, AssignLine, CallMargin, ClaimDue, ClosePeriod, ComputeCycle,
     ConfirmDetails, ConfirmDue, FileComplaint, FileDispute, FileObjection, ImportStatement, MoveComplaint,
-    MoveCover, MoveCycle, MoveDispute, MoveInstruction, SealCycle, SetDetails, SetFunding, SetNetting,
-    SetOffCycle, SetReserve, SetSchedule,
+    MoveCover, MoveCycle, MoveDispute, MoveInstruction, RejectStatement, SealCycle, SetDetails, SetFunding,
+    SetNetting, SetOffCycle, SetReserve, SetSchedule,
 };
 use crate::network::{
     Asked, DefineUnit, EraseEvidence, FreezeAccount, FreezeBrand, FreezeNetwork, FreezeUnit, OpenAccount,
@@ -99,6 +99,7 @@ pub enum Body {
     AnswerObjection(AnswerObjection),
     ImportStatement(ImportStatement),
     AcceptStatement(AcceptStatement),
+    RejectStatement(RejectStatement),
     AssignLine(AssignLine),
     MoveInstruction(MoveInstruction),
     SetFunding(SetFunding),
@@ -160,6 +161,7 @@ impl Body {
             Self::AnswerObjection(_) => Kind::ObjectionAnswered,
             Self::ImportStatement(_) => Kind::StatementImported,
             Self::AcceptStatement(_) => Kind::StatementAccepted,
+            Self::RejectStatement(_) => Kind::StatementRejected,
             Self::AssignLine(_) => Kind::LineAssigned,
             Self::MoveInstruction(_) => Kind::InstructionMoved,
             Self::SetFunding(_) => Kind::FundingSet,
@@ -505,6 +507,7 @@ pub(super) fn read_args(kind: Kind, args: Args) -> Result<Body, Refused> {
         Kind::ObjectionAnswered => Body::AnswerObjection(args.read()?),
         Kind::StatementImported => Body::ImportStatement(args.read()?),
         Kind::StatementAccepted => Body::AcceptStatement(args.read()?),
+        Kind::StatementRejected => Body::RejectStatement(args.read()?),
         Kind::LineAssigned => Body::AssignLine(args.read()?),
         Kind::InstructionMoved => Body::MoveInstruction(args.read()?),
         Kind::FundingSet => Body::SetFunding(args.read()?),

@@ -199,6 +199,7 @@ pub(super) fn run(draft: &mut Draft, command: &Command, outcome: &mut Outcome) -
         Body::AnswerObjection(args) => clearing::answer_objection(draft, asked, args),
         Body::ImportStatement(args) => clearing::import_statement(draft, asked, args),
         Body::AcceptStatement(args) => clearing::accept_statement(draft, asked, args),
+        Body::RejectStatement(args) => clearing::reject_statement(draft, asked, args),
         Body::AssignLine(args) => clearing::assign_line(draft, asked, args),
         Body::MoveInstruction(args) => clearing::move_instruction(draft, asked, args),
         Body::SetFunding(args) => clearing::set_funding(draft, asked, args),

@@ -79,6 +79,7 @@ kinds! {
     ObjectionAnswered "objection.answered" false "objection.answer" "An objection is accepted or rejected."
     StatementImported "statement.imported" false "statement.import" "A bank statement is taken in, and nothing is confirmed yet."
     StatementAccepted "statement.accepted" false "statement.accept" "A bank statement is accepted: what it says is paid."
+    StatementRejected "statement.rejected" false "statement.reject" "A bank statement that was imported is not accepted: it changes nothing."
     LineAssigned "line.assigned" false "line.assign" "A line of a bank statement that fitted nothing: what it was about after all."
     InstructionMoved "instruction.moved" false "instruction.move" "An instruction is acknowledged, rejected, issued again, sent or written off."
     FundingSet "funding.set" false "funding.set" "What stands behind a participant's debts is set."
@@ -118,6 +119,7 @@ impl Kind {
                 | Self::ObjectionAnswered
                 | Self::StatementImported
                 | Self::StatementAccepted
+                | Self::StatementRejected
                 | Self::LineAssigned
                 | Self::InstructionMoved
                 | Self::FundingSet

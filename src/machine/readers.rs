@@ -287,7 +287,8 @@ fn put(name: &Name, record: Option<&Record>, all: &mut Vec<Concerned>) {
         | Name::Term
         | Name::Tick
         | Name::Told(..)
-        | Name::UsedEntry(..) => all.push(Concerned::Operator),
+        | Name::UsedEntry(..)
+        | Name::UsedOrder(..) => all.push(Concerned::Operator),
     }
 }
 

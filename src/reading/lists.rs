@@ -36,6 +36,8 @@ pub enum Sort {
     Objections,
     /// Consumers' complaints.
     Complaints,
+    /// Bank statements, by currency and name.
+    Statements,
 }
 
 impl Sort {
@@ -54,6 +56,7 @@ impl Sort {
             Self::Disputes => "dispute/",
             Self::Objections => "objection/",
             Self::Complaints => "complaint/",
+            Self::Statements => "statement/",
         }
     }
 }

@@ -143,6 +143,7 @@ fn kind_code(kind: Kind) -> i64 {
         Kind::DueConfirmed => 72,
         Kind::DueClaimed => 73,
         Kind::LineAssigned => 74,
+        Kind::StatementRejected => 75,
         Kind::PeriodClosed => 64,
         Kind::DisputeFiled => 49,
         Kind::DisputeMoved => 50,

@@ -117,6 +117,19 @@ impl Office {
         reply
     }
 
+    /// With two approvers of the operator, and the root of Kino's brand if it consents.
+    pub fn agreed(&self, kind: &str, path: &str, args: &impl serde::Serialize, consents: bool) -> Reply {
+        let world = &self.server.world;
+        let first = world.command(&self.analyst, &self.server.fresh("bank"), kind, args);
+        let own = Some(&world.brands[1].root).filter(|_| consents);
+        let by = self.approvers[..2].iter().chain(own);
+        let approvals = by.map(|key| world.approve(key, &first));
+        let request = Request::of(std::iter::once(first.clone()).chain(approvals).collect());
+        let reply = self.server.submit(path, &request);
+        self.server.service().engine().settle().expect("settled");
+        reply
+    }
+
     pub fn sent(&self, kind: &str, path: &str, args: &impl serde::Serialize) -> Reply {
         self.command(&self.analyst, &[], kind, path, args)
     }
@@ -147,7 +160,7 @@ impl Office {
         read
     }
 
-    fn read(&self, name: &str, opening: i64, lines: Vec<Line>) -> Value {
+    pub fn read(&self, name: &str, opening: i64, lines: Vec<Line>) -> Value {
         let on = "2026-12-01".parse().expect("a date");
         let closing = opening + lines.iter().map(|line| line.amount).sum::<i64>();
         let statement = Statement {
@@ -193,6 +206,7 @@ pub fn line(entry: &str, amount: i64, end_to_end: Option<&str>, reference: Optio
         return_reason: None,
         end_to_end: end_to_end.map(str::to_owned),
         reference: reference.map(|text| text.parse::<Reference>().expect("a reference")),
+        mistyped: None,
         text: None,
         name: Some("Somebody".into()),
         account: None,

@@ -187,6 +187,7 @@ fn kind_of(row: &str) -> Option<Kind> {
         "answer" => Kind::ObjectionAnswered,
         "import" => Kind::StatementImported,
         "bank-accept" => Kind::StatementAccepted,
+        "bank-reject" => Kind::StatementRejected,
         "instruct" => Kind::InstructionMoved,
         "fund" => Kind::FundingSet,
         "reserve" => Kind::ReserveSet,

@@ -380,7 +380,7 @@ impl House {
     /// A statement with these lines, imported by the analyst and accepted by an approver; what became of it.
     pub fn statement(&mut self, lines: Vec<StatementLine>) -> tallyhouse::book::Statement {
         let bank = self.node.state.get(&Name::Bank(eur())).and_then(Record::bank);
-        let opening = bank.map_or(0, |bank| bank.balance.signed());
+        let opening = bank.map_or(0, |bank| bank.balance);
         let name = self.cid();
         self.import(&name, opening, lines).expect("imported");
         self.accept(&name, 2).expect("accepted");
@@ -403,8 +403,10 @@ impl House {
             statement: id(name),
             currency: eur(),
             document,
-            opening: Some(signed(opening)),
-            closing: Some(signed(closing)),
+            opening: money_of(opening),
+            closing: money_of(closing),
+            opening_below_zero: opening < 0,
+            closing_below_zero: closing < 0,
             lines,
         };
         self.ask("statement.import", &args)
@@ -414,7 +416,16 @@ impl House {
     pub fn notify(&mut self, name: &str, lines: Vec<StatementLine>) -> Result<Answer, Refused> {
         let document = Hash::sha256(name.as_bytes());
         let (statement, currency) = (id(name), eur());
-        let args = ImportStatement { statement, currency, document, opening: None, closing: None, lines };
+        let args = ImportStatement {
+            statement,
+            currency,
+            document,
+            opening: None,
+            closing: None,
+            opening_below_zero: false,
+            closing_below_zero: false,
+            lines,
+        };
         self.ask("statement.import", &args)
     }
 
@@ -559,8 +570,8 @@ pub(super) fn approved<'a>(world: &World, first: String, by: impl Iterator<Item 
     Request::of([vec![first], approvals].concat())
 }
 
-fn signed(amount: i64) -> Money {
-    money(u64::try_from(amount).expect("an account is not overdrawn"))
+fn money_of(balance: i64) -> Option<Money> {
+    Money::new(balance.unsigned_abs())
 }
 
 pub fn cover(who: &str, unit: Option<&str>, way: Way, amount: u64) -> MoveCover {

@@ -16,8 +16,8 @@ use tallyhouse::book::{
 use tallyhouse::clearing::{
     AssignLine, CallMargin, ClaimDue, ClosePeriod, ComplaintStep, ConfirmDetails, ConfirmDue, DisputeStep,
     FileComplaint, FileDispute, FileObjection, InstructionStep, LinePlace, Move, MoveComplaint, MoveCover,
-    MoveCycle, MoveDispute, MoveInstruction, OperatorLine, PairCap, SetDetails, SetFunding, SetNetting,
-    SetSchedule, Stage, WithdrawalPlace,
+    MoveCycle, MoveDispute, MoveInstruction, OperatorLine, PairCap, RejectStatement, SetDetails, SetFunding,
+    SetNetting, SetSchedule, Stage, WithdrawalPlace,
 };
 use tallyhouse::machine::Request;
 use tallyhouse::network::SetTier;
@@ -550,4 +550,14 @@ fn paid(house: &mut House, cycle: u64) {
         house.accept(&told, 2).expect("accepted");
     }
     house.ask("cycle.move", &step(cycle, Move::Settle)).expect("settled");
+    // Weeks later a payer's bank takes some of it back, and some of what was paid out comes back.
+    for (instruction, way, amount) in [(again, Way::Out, 500), (order, Way::In, 300)] {
+        let line = stray_line(house, way, amount);
+        let late = AssignLine { instruction: Some(instruction), ..AssignLine::bare(eur(), line) };
+        house.agreed("line.assign", &late).expect("came back");
+    }
+    let wrong = house.cid();
+    house.import(&wrong, 0, vec![]).expect("imported");
+    let args = RejectStatement { currency: eur(), statement: id(&wrong), reason: id("wrong_file") };
+    house.ask("statement.reject", &args).expect("rejected");
 }

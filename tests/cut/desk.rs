@@ -276,6 +276,8 @@ impl<'a> Desk<'a> {
             document: Hash::sha256(name.as_bytes()),
             opening: Some(whole(opening)),
             closing: Some(whole(self.balance)),
+            opening_below_zero: false,
+            closing_below_zero: false,
             lines,
         };
         let answer = town.ask(&town.analyst, &[], "statement.import", &args);

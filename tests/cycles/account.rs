@@ -15,13 +15,13 @@ fn nobodys(house: &mut House, way: Way, amount: u64) -> StatementLine {
 }
 
 /// Such a line in an accepted statement.
-fn came(house: &mut House, way: Way, amount: u64) -> LinePlace {
+pub fn came(house: &mut House, way: Way, amount: u64) -> LinePlace {
     let line = nobodys(house, way, amount);
     house.statement(vec![line]);
     newest(house, 0)
 }
 
-fn newest(house: &House, line: u16) -> LinePlace {
+pub fn newest(house: &House, line: u16) -> LinePlace {
     let bank = house.node.state.get(&Name::Bank(eur())).and_then(Record::bank).expect("an account");
     LinePlace { statement: bank.statement.clone(), line }
 }
@@ -31,13 +31,13 @@ fn record(house: &House, name: &Ident) -> tallyhouse::book::Statement {
     record.and_then(Record::statement).expect("there").clone()
 }
 
-fn holding(house: &House) -> Holding {
+pub fn holding(house: &House) -> Holding {
     let all = house.node.state.0.iter().map(|(name, record)| (name.clone(), record.clone()));
     let mut all = holdings(&Books(all.collect()), house.now).into_iter();
     all.find(|one| one.currency == eur()).expect("an account")
 }
 
-fn of_operator(line: LinePlace, operator: OperatorLine) -> AssignLine {
+pub fn of_operator(line: LinePlace, operator: OperatorLine) -> AssignLine {
     AssignLine { operator: Some(operator), ..AssignLine::bare(eur(), line) }
 }
 
@@ -232,6 +232,21 @@ fn the_operators_cent_is_brought_and_cleared() {
     let one = holding(&house);
     assert_eq!((one.balance, one.must, one.short), (0, 0, false));
     conserved(&house);
+    verified(&house);
+}
+
+#[test]
+fn an_account_that_is_overdrawn_is_taken_in_as_the_bank_says() {
+    let mut house = House::new(176, true);
+    let gone = came(&mut house, Way::Out, 700);
+    let one = holding(&house);
+    assert_eq!((one.balance, one.must, one.short), (-700, 0, true));
+    house.agreed("line.assign", &of_operator(gone, OperatorLine::Charge)).expect("the bank's");
+    let brought = came(&mut house, Way::In, 900);
+    let own = AssignLine { amount: Some(money(700)), ..of_operator(brought, OperatorLine::Own) };
+    house.agreed("line.assign", &own).expect("its own");
+    let one = holding(&house);
+    assert_eq!((one.balance, one.must, one.short), (200, 200, false));
     verified(&house);
 }
 

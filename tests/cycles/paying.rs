@@ -169,7 +169,7 @@ fn due(house: &House, cycle: u64, currency: Currency, way: Way) -> Vec<(Instruct
 /// A statement of a currency's account: these payments in full, and so much of nobody's.
 fn booked(house: &mut House, currency: Currency, all: Vec<(InstructionId, u64)>, deposit: u64) {
     let bank = house.node.state.get(&Name::Bank(currency)).and_then(Record::bank).map(|bank| bank.balance);
-    let opening = bank.unwrap_or_default();
+    let opening = money(u64::try_from(bank.unwrap_or_default()).expect("not overdrawn"));
     let mut lines: Vec<StatementLine> = all.into_iter().map(|(id, n)| house.booked(id, n)).collect();
     if deposit > 0 {
         let entry = id(&house.cid());
@@ -187,6 +187,8 @@ fn booked(house: &mut House, currency: Currency, all: Vec<(InstructionId, u64)>,
         document: Hash::sha256(name.as_bytes()),
         opening: Some(opening),
         closing: Some(closing),
+        opening_below_zero: false,
+        closing_below_zero: false,
         lines,
     };
     house.ask("statement.import", &args).expect("imported");

@@ -7,8 +7,8 @@ use tallyhouse::book::{Booking, DayOfMonth, DayOfWeek, Every, Name, Record, Stat
 use tallyhouse::clearing::{
     self, AcceptStatement, AnswerObjection, AssignLine, CallMargin, ClaimDue, ClosePeriod, ComputeCycle,
     ConfirmDetails, ConfirmDue, FileComplaint, FileDispute, FileObjection, FilledAtIssuance, ImportStatement,
-    LinePlace, MoveComplaint, MoveCover, MoveCycle, MoveDispute, MoveInstruction, PairCap, SealCycle,
-    SetDetails, SetFunding, SetNetting, SetOffCycle, SetReserve, SetSchedule, WithdrawalPlace,
+    LinePlace, MoveComplaint, MoveCover, MoveCycle, MoveDispute, MoveInstruction, PairCap, RejectStatement,
+    SealCycle, SetDetails, SetFunding, SetNetting, SetOffCycle, SetReserve, SetSchedule, WithdrawalPlace,
 };
 use tallyhouse::machine::Request;
 use tallyhouse::types::{AwardId, ExchangeId, Hash, InstructionId};
@@ -99,6 +99,8 @@ impl Table {
                     document: Hash::default(),
                     opening: opening.map(money),
                     closing: closing.filter(|_| row.get("half").is_none()).map(money),
+                    opening_below_zero: row.get("below").is_some(),
+                    closing_below_zero: row.get("below").is_some(),
                     lines,
                 };
                 self.command(row, "analyst", "statement.import", &args)
@@ -107,6 +109,14 @@ impl Table {
                 let args =
                     AcceptStatement { currency: id(row.or("currency", "EUR")), statement: id(row.word(1)) };
                 self.command(row, "approver:0", "statement.accept", &args)
+            }
+            "bank-reject" => {
+                let args = RejectStatement {
+                    currency: id(row.or("currency", "EUR")),
+                    statement: id(row.word(1)),
+                    reason: id("wrong_file"),
+                };
+                self.command(row, "approver:0", "statement.reject", &args)
             }
             "fund" => {
                 let pair = row.get("pair").and_then(|pair| pair.split_once(':'));

@@ -26,6 +26,8 @@ fn open() -> Vec<Open> {
         way,
         amount,
         paid: 0,
+        takes: true,
+        returns: true,
     };
     vec![
         one("in-1", Some("IN1"), Way::In, 10_000),
@@ -45,6 +47,7 @@ fn line(entry: &str, amount: i64) -> Line {
         return_reason: None,
         end_to_end: None,
         reference: None,
+        mistyped: None,
         text: None,
         name: None,
         account: None,

@@ -546,7 +546,11 @@ impl<'a> House<'a> {
             all.insert(0, (None, others, Way::In));
         }
         let bank = self.record(&Name::Bank(self.currency))?;
-        let mut balance = bank.as_ref().and_then(Record::bank).map_or(Money::ZERO, |bank| bank.balance);
+        let mut balance = bank
+            .as_ref()
+            .and_then(Record::bank)
+            .and_then(|bank| Money::new(u64::try_from(bank.balance).ok()?))
+            .unwrap_or_default();
         for (page, chunk) in all.chunks(20).enumerate() {
             let statement: Ident = format!("{name}-{page}").parse().map_err(text)?;
             let mut lines = vec![];
@@ -569,6 +573,8 @@ impl<'a> House<'a> {
                 document,
                 opening: Some(opening),
                 closing: Some(balance),
+                opening_below_zero: false,
+                closing_below_zero: false,
                 lines,
             };
             self.ask(Kind::StatementImported, statement.as_str(), &args, at)?;
