@@ -212,6 +212,8 @@ fn matched(statement: &Statement, closing: i64) -> Matching {
         way,
         amount,
         paid: 0,
+        takes: true,
+        returns: true,
     };
     let open = [
         one("in-1", Some("IN1"), Way::In, 10_000),

@@ -398,35 +398,12 @@ impl House {
             Way::Out => -line.amount.signed(),
         };
         let closing = opening + lines.iter().map(moved).sum::<i64>();
-        let document = Hash::sha256(name.as_bytes());
-        let args = ImportStatement {
-            statement: id(name),
-            currency: eur(),
-            document,
-            opening: money_of(opening),
-            closing: money_of(closing),
-            opening_below_zero: opening < 0,
-            closing_below_zero: closing < 0,
-            lines,
-        };
-        self.ask("statement.import", &args)
+        self.ask("statement.import", &import_of(name, Some((opening, closing)), lines))
     }
 
     /// A notification of these lines: without balances.
     pub fn notify(&mut self, name: &str, lines: Vec<StatementLine>) -> Result<Answer, Refused> {
-        let document = Hash::sha256(name.as_bytes());
-        let (statement, currency) = (id(name), eur());
-        let args = ImportStatement {
-            statement,
-            currency,
-            document,
-            opening: None,
-            closing: None,
-            opening_below_zero: false,
-            closing_below_zero: false,
-            lines,
-        };
-        self.ask("statement.import", &args)
+        self.ask("statement.import", &import_of(name, None, lines))
     }
 
     pub fn accept(&mut self, name: &str, by: usize) -> Result<Answer, Refused> {
@@ -570,8 +547,18 @@ pub(super) fn approved<'a>(world: &World, first: String, by: impl Iterator<Item 
     Request::of([vec![first], approvals].concat())
 }
 
-fn money_of(balance: i64) -> Option<Money> {
-    Money::new(balance.unsigned_abs())
+fn import_of(name: &str, balances: Option<(i64, i64)>, lines: Vec<StatementLine>) -> ImportStatement {
+    let size = |balance: i64| money(balance.unsigned_abs());
+    ImportStatement {
+        statement: id(name),
+        currency: eur(),
+        document: Hash::sha256(name.as_bytes()),
+        opening: balances.map(|(opening, _)| size(opening)),
+        closing: balances.map(|(_, closing)| size(closing)),
+        opening_below_zero: balances.is_some_and(|(opening, _)| opening < 0),
+        closing_below_zero: balances.is_some_and(|(_, closing)| closing < 0),
+        lines,
+    }
 }
 
 pub fn cover(who: &str, unit: Option<&str>, way: Way, amount: u64) -> MoveCover {

@@ -214,6 +214,22 @@ fn every_kind_of_line() {
 }
 
 #[test]
+fn what_acceptance_would_not_take_is_not_promised() {
+    let one = |takes, returns| Open { takes, returns, paid: 4_000, ..open().remove(0) };
+    let whys = |of: Open, lines: Vec<Line>| {
+        let got = match_statement(&account(None), &statement(0, lines), &[of], &Before::default(), 5);
+        got.expect("whole").exceptions.into_iter().map(|one| one.why).collect::<Vec<_>>()
+    };
+    let pays = || with_rf(line("a", 6_000), "IN1");
+    let back = |entry: &str| returned(with_rf(line(entry, -1_000), "IN1"), "AC04");
+    assert_eq!(whys(one(true, true), vec![pays()]), []);
+    // Its order was rejected, or others bore it.
+    assert_eq!(whys(one(false, false), vec![pays(), back("b")]), [Why::NotOpen, Why::NotOpen]);
+    // It may come back in parts; then it is issued again before it is paid.
+    assert_eq!(whys(one(true, true), vec![back("b"), back("c"), pays()]), [Why::NotOpen]);
+}
+
+#[test]
 fn differences_within_tolerance_are_shown_for_two_people() {
     let short = run(&statement(0, vec![with_rf(line("a", 9_996), "IN1")]));
     assert_eq!(short.differences, [Difference { id: id("in-1"), amount: -4 }]);
