@@ -17,8 +17,7 @@ use tallyhouse::machine::{Answer, Offered, Request};
 use tallyhouse::payments::{Authorise, MakeOffer, WantedPayment, WantedShare};
 use tallyhouse::sign::{KeyCert, PaymentConsent, Purpose, Typ};
 use tallyhouse::types::{
-    Currency, Hash, Ident, InstructionId, Money, ObjectionId, ParticipantId, PaymentId, Refusal, Refused,
-    Time,
+    Currency, Hash, Ident, InstructionId, ObjectionId, ParticipantId, PaymentId, Refusal, Refused, Time,
 };
 
 pub struct House {
