@@ -15,6 +15,7 @@ use crate::log::{Slot, open as open_part};
 use crate::machine::PartBody;
 use crate::types::{Currency, Ident, InstructionId, Malformed, decode};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// See the module.
 pub struct OpenInstructions {
@@ -195,10 +196,10 @@ impl OpenInstructions {
         let mut cycles: BTreeMap<u64, Closing> = BTreeMap::new();
         let mut all = vec![];
         for (id, one) in &self.all {
-            if !cycles.contains_key(&one.cycle) {
-                cycles.insert(one.cycle, desk.closing(one.cycle)?);
-            }
-            let Some(closing) = cycles.get(&one.cycle) else { continue };
+            let closing = match cycles.entry(one.cycle) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(desk.closing(one.cycle)?),
+            };
             // Late or not, it takes as much.
             let at = instruction_stage(one, closing, 0);
             let moves = stage(closing).allows(Step::Confirm);
