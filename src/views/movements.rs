@@ -152,7 +152,7 @@ fn kind_code(kind: Kind) -> i64 {
         Kind::ReserveSet => 53,
         Kind::CoverMoved => 54,
         Kind::MarginCalled => 55,
-        Kind::PointsClawedBack => 73,
+        Kind::PointsClawedBack => 76,
     }
 }
 
@@ -472,5 +472,20 @@ impl Reader {
             None => Ok(vec![]),
         };
         self.show("read an account's balance", query, |_, rows| Ok(rows.first().copied()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn no_two_kinds_have_the_same_code() {
+        let mut have = BTreeMap::new();
+        for kind in Kind::ALL {
+            let before = have.insert(kind_code(*kind), *kind);
+            assert_eq!(before, None, "{kind:?} is read back as what has its code");
+        }
     }
 }
