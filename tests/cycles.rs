@@ -7,6 +7,8 @@
 
 #[path = "cycles/account.rs"]
 mod account;
+#[path = "cycles/carry.rs"]
+mod carry;
 mod common;
 #[path = "cycles/notified.rs"]
 mod notified;

@@ -154,6 +154,8 @@ fn nobody_signs_for_another() {
                         && matches!((role, signed_by), (Role::Root(a) | Role::Approver(a), Role::Till(b)) if a == b))
                     // Another analyst accepts what one imported, as an approver does.
                     || (entry.body.kind == Kind::StatementAccepted && thief.kid == caller.kid)
+                    // One that waits is rejected by whoever could have accepted it, or imported it.
+                    || (entry.body.kind == Kind::StatementRejected && *role == Role::Checker)
                     // To the withdrawal of cover its brand's root or an approver of it agrees.
                     || (entry.body.kind == Kind::CoverMoved
                         && at == 3

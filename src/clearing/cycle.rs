@@ -17,6 +17,7 @@ use crate::types::{
     Currency, Hash, Ident, InstructionId, MAX_INT, Money, ParticipantId, Refusal, Refused, encode,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Most cycles under way: a participant's exposure is summed over them.
 const MOST_LIVE: usize = 12;
@@ -222,7 +223,13 @@ pub fn compute_cycle(draft: &mut Draft, asked: &Asked, args: &ComputeCycle) -> R
     for (currency, unit) in units {
         let (nets, carried) = nets_of(draft, &who, currency, &of, after)?;
         all.extend(nets.iter().map(|(who, net)| (currency, who.clone(), *net)));
-        let made = instruct(&nets, &carried, unit).map_err(|wrong| Stop::Bug(wrong.to_string()))?;
+        let mut nowhere = BTreeSet::new();
+        for participant in &who {
+            if !super::details::is_known(draft, participant, currency)? {
+                nowhere.insert(participant.clone());
+            }
+        }
+        let made = instruct(&nets, &carried, unit, &nowhere).map_err(|wrong| Stop::Bug(wrong.to_string()))?;
         let mut sum = blank(currency);
         for participant in &who {
             let of = |nets: &Nets| nets.get(participant).copied().unwrap_or(0);

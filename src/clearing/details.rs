@@ -286,6 +286,11 @@ pub fn confirm_details(draft: &mut Draft, asked: &Asked, args: &ConfirmDetails) 
     put(draft, of, currency, have, have.newest, one)
 }
 
+/// Whether a participant ever said where it is to be paid.
+pub(super) fn is_known(draft: &mut Draft, who: &ParticipantId, currency: Currency) -> Result<bool, Stop> {
+    Ok(head(draft, Of::Participant(who), currency)?.confirmed.is_some())
+}
+
 /// The version that counts for a cycle, if there is one.
 pub(super) fn in_force(
     draft: &mut Draft,

@@ -9,7 +9,7 @@ use super::setoff::{SetOff, check_set_off};
 use super::wrong::Unsound;
 use crate::types::{MAX_INT, Money, ParticipantId};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Nets in the bank's minor unit, and what is left for the next cycle.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -21,11 +21,17 @@ pub struct Instructed {
 }
 
 /// Rounds nets to the bank's minor unit (`unit` of the currency's scale) by largest remainder, ties by id.
-/// `carried` are the carries of the cycle before.
+/// `carried` are the carries of the cycle before; `nowhere`: who has not said where it is to be paid, so that a unit of a
+/// carry need not wait for them.
 ///
-/// floor(x / unit) each; the remainders sum to k units, which go to the k largest of them. A remainder of
-/// nothing gets nothing, since k of them above 0 would be needed to make k units.
-pub fn instruct(nets: &Nets, carried: &Nets, unit: u64) -> Result<Instructed, Unsound> {
+/// floor(x / unit) each; the remainders sum to k units, which go to the k largest of them, last to those of
+/// `nowhere` who are owed less than a unit. A remainder of nothing gets nothing, since k of them above 0 would be needed to make k units.
+pub fn instruct(
+    nets: &Nets,
+    carried: &Nets,
+    unit: u64,
+    nowhere: &BTreeSet<ParticipantId>,
+) -> Result<Instructed, Unsound> {
     let unit = i128::from(unit);
     if unit == 0 {
         return Err(Unsound::Unit);
@@ -47,8 +53,10 @@ pub fn instruct(nets: &Nets, carried: &Nets, unit: u64) -> Result<Instructed, Un
         missing = missing.checked_sub(floor).ok_or(Unsound::Bug("128 bits"))?;
         rounded.push((*party, floor, rest));
     }
-    // The largest remainders first; the order of ids stays among equals.
-    rounded.sort_by(|(_, _, a), (_, _, b)| b.cmp(a));
+    // The largest remainders first, those of nothing last of all; the order of ids stays among equals.
+    rounded.sort_by_key(|(party, floor, rest)| {
+        (*rest == 0, *floor == 0 && nowhere.contains(*party), std::cmp::Reverse(*rest))
+    });
     let mut out = Instructed::default();
     for (party, floor, rest) in rounded {
         let up = missing > 0;
@@ -108,6 +116,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn none() -> BTreeSet<ParticipantId> {
+        BTreeSet::new()
+    }
+
     fn nets(list: &[i64]) -> Nets {
         let id = |n: usize| format!("pa_{n:03}").parse::<ParticipantId>().expect("an id");
         list.iter().enumerate().map(|(n, x)| (id(n), *x)).collect()
@@ -116,21 +128,33 @@ mod tests {
     #[test]
     fn the_largest_remainder_is_served_first_and_ties_go_by_id() {
         // EUR with four decimals, paid in cents: 1.0050 1.0050 0.9900 owed, 3.0000 owes.
-        let out = instruct(&nets(&[10_050, 10_050, 9_900, -30_000]), &Nets::new(), 100).expect("rounded");
+        let out =
+            instruct(&nets(&[10_050, 10_050, 9_900, -30_000]), &Nets::new(), 100, &none()).expect("rounded");
         assert_eq!(out.instructions, nets(&[101, 100, 99, -300]));
         let carries: Vec<i64> = out.carries.values().copied().collect();
         assert_eq!(carries, [-50, 50]);
         // The next cycle has no obligations for them, and opens with the carries.
-        let next = instruct(&Nets::new(), &out.carries, 100).expect("rounded");
+        let next = instruct(&Nets::new(), &out.carries, 100, &none()).expect("rounded");
         assert_eq!(next.instructions.values().copied().collect::<Vec<_>>(), [0, 0]);
         assert_eq!(next.carries, out.carries);
     }
 
     #[test]
+    fn a_unit_of_what_was_carried_goes_to_who_has_said_where() {
+        let (carried, nowhere) = (nets(&[40, 30, -70]), nets(&[0]).into_keys().collect());
+        let out = instruct(&Nets::new(), &carried, 100, &nowhere).expect("rounded");
+        assert_eq!(out.instructions, nets(&[0, 1, -1]));
+        assert_eq!(out.carries, nets(&[40, -70, 30]));
+        // Unless there is nobody else: what owes nothing and is owed nothing is never moved.
+        let out = instruct(&Nets::new(), &nets(&[60, 40, -100]), 100, &nets(&[0, 0]).into_keys().collect());
+        assert_eq!(out.expect("rounded").instructions, nets(&[1, 0, -1]));
+    }
+
+    #[test]
     fn positions_that_do_not_sum_to_zero_are_refused() {
-        assert_eq!(instruct(&nets(&[1, 2]), &Nets::new(), 100).err(), Some(Unsound::Sum(3)));
-        assert_eq!(instruct(&nets(&[1, -1]), &nets(&[1]), 100).err(), Some(Unsound::Sum(1)));
-        assert_eq!(instruct(&nets(&[1, -1]), &Nets::new(), 0).err(), Some(Unsound::Unit));
+        assert_eq!(instruct(&nets(&[1, 2]), &Nets::new(), 100, &none()).err(), Some(Unsound::Sum(3)));
+        assert_eq!(instruct(&nets(&[1, -1]), &nets(&[1]), 100, &none()).err(), Some(Unsound::Sum(1)));
+        assert_eq!(instruct(&nets(&[1, -1]), &Nets::new(), 0, &none()).err(), Some(Unsound::Unit));
     }
 
     proptest! {
@@ -138,14 +162,17 @@ mod tests {
         fn instructions_and_carries_sum_to_zero_over_many_cycles(
             cycles in prop::collection::vec(prop::collection::vec(-1_000_000..1_000_000i64, 11), 1..12),
             unit in 1..200u64,
+            nowhere in prop::collection::btree_set(0..12usize, 0..12),
         ) {
+            let nowhere: BTreeSet<ParticipantId> =
+                nets(&[0; 12]).into_keys().enumerate().filter(|(n, _)| nowhere.contains(n)).map(|(_, who)| who).collect();
             let (mut carried, mut owed, mut paid) = (Nets::new(), [0i64; 12], [0i64; 12]);
             for mut cycle in cycles {
                 cycle.push(-cycle.iter().sum::<i64>());
                 for (sum, x) in owed.iter_mut().zip(&cycle) {
                     *sum += x;
                 }
-                let out = instruct(&nets(&cycle), &carried, unit).expect("rounded");
+                let out = instruct(&nets(&cycle), &carried, unit, &nowhere).expect("rounded");
                 prop_assert_eq!(out.instructions.values().sum::<i64>(), 0);
                 prop_assert_eq!(out.carries.values().sum::<i64>(), 0);
                 prop_assert!(out.carries.values().all(|carry| carry.unsigned_abs() < unit));

@@ -71,6 +71,8 @@ pub struct Ledger {
     cycles: BTreeMap<u64, Value>,
     lines: BTreeMap<(u64, Party), Line>,
     instructions: BTreeMap<String, Value>,
+    /// Who has said where it is to be paid.
+    known: BTreeSet<Party>,
     subjects: BTreeMap<(String, String), Subject>,
     disputes: BTreeMap<String, ((String, String), i128)>,
     /// Cycles that were approved, and those that they took over: nothing may change their nets any more.
@@ -305,7 +307,7 @@ impl Ledger {
     fn put(&mut self, entry: &Entry, name: &str, value: &Value) -> Result<(), String> {
         let words: Vec<&str> = name.split('/').collect();
         match words.as_slice() {
-            ["cycle", of] => self.cycle(of.parse().map_err(|_| "a cycle's number")?, value),
+            ["cycle", of] => self.cycle(of.parse().map_err(|_| "a cycle's number")?, value)?,
             ["line", of, who, currency] => {
                 let key = (
                     of.parse().map_err(|_| "a cycle's number")?,
@@ -316,11 +318,10 @@ impl Ledger {
                 let before = self.lines.insert(key, line);
                 let again = entry.kind == "cycle.computed";
                 ensure!(again || before == Some(line), "{name} changes without a computation");
-                Ok(())
             }
-            ["instruction", id] => {
-                self.instructions.insert((*id).to_owned(), value.clone());
-                Ok(())
+            ["instruction", id] => drop(self.instructions.insert((*id).to_owned(), value.clone())),
+            ["details", who, currency] if !value["confirmed"].is_null() => {
+                self.known.insert(((*who).to_owned(), (*currency).to_owned()));
             }
             ["dispute", id] => {
                 let lost = ["closed", "ruled_for_target", "withdrawn"].contains(&text(&value["stage"]));
@@ -328,20 +329,16 @@ impl Ledger {
                 let subject = (cause.to_owned(), text(&value["filer"]).to_owned());
                 let amount = if lost { 0 } else { integer(&value["amount"]) };
                 self.disputes.insert((*id).to_owned(), (subject, amount));
-                Ok(())
             }
-            ["netting"] => {
-                self.netting = value.clone();
-                Ok(())
-            }
+            ["netting"] => self.netting = value.clone(),
             ["due", _, currency] if !value.is_null() => {
                 let [amount, paid] = ["amount", "paid"].map(|what| integer(&value[what]));
                 let whole = amount % cent(currency) == 0 && paid % cent(currency) == 0;
                 ensure!(whole && paid <= amount, "{name}: {paid} of {amount}");
-                Ok(())
             }
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 
     /// A cycle changes: what it takes over, and what no step may change.
@@ -471,7 +468,10 @@ impl Ledger {
         for (currency, mut parties) in exact {
             let cent = cent(currency);
             let units = -parties.iter().map(|(_, x)| x.div_euclid(cent)).sum::<i128>();
-            parties.sort_by_key(|(party, x)| (-x.rem_euclid(cent), *party));
+            parties.sort_by_key(|(party, x)| {
+                let rest = x.rem_euclid(cent);
+                (rest == 0, *x == rest && !self.known.contains(*party), -rest, *party)
+            });
             for (place, (party, x)) in (0..).zip(parties) {
                 let amount = (x.div_euclid(cent) + i128::from(place < units)) * cent;
                 let line = lines[party];
