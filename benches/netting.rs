@@ -6,6 +6,7 @@
 //! Refuses to know: where obligations come from.
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use std::collections::BTreeSet;
 use std::hint::black_box;
 use tallyhouse::clearing::{Matrix, Nets, check_set_off, instruct, set_off};
 use tallyhouse::types::ParticipantId;
@@ -73,7 +74,10 @@ fn netting(c: &mut Criterion) {
         b.iter(|| {
             let matrix = of(black_box(&list));
             let nets = matrix.nets().expect("nets");
-            (matrix.figures().expect("figures"), instruct(&nets, &Nets::new(), 100).expect("rounded"))
+            (
+                matrix.figures().expect("figures"),
+                instruct(&nets, &Nets::new(), 100, &BTreeSet::new()).expect("rounded"),
+            )
         });
     });
     let matrix = pairs();
