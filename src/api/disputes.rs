@@ -240,11 +240,10 @@ pub async fn complaints(
     let filter = FilingsOf { whose, stage: stage.map(|stage| word(&stage)), open, cycle: None };
     let wanted = |record: &Record| {
         record.complaint().is_some_and(|one| {
-            let waits = matches!(one.stage, ComplaintStage::Filed | ComplaintStage::Appealed);
             brand.as_ref().is_none_or(|brand| *brand == one.brand)
                 && account.is_none_or(|account| account == one.account)
                 && stage.is_none_or(|stage| stage == one.stage)
-                && open.is_none_or(|open| open == waits)
+                && open.is_none_or(|open| open == one.stage.is_open())
         })
     };
     let found = filed(&service, Filing::Complaint, filter, ("complaints", &places), wanted).await?;

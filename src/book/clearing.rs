@@ -564,6 +564,13 @@ pub enum ComplaintStage {
     Withdrawn,
 }
 
+impl ComplaintStage {
+    /// Whether it waits for an answer: the brand's, or the house's on appeal.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Filed | Self::Appealed)
+    }
+}
+
 /// A consumer complains.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]

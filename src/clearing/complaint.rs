@@ -133,10 +133,6 @@ pub fn file_complaint(draft: &mut Draft, asked: &Asked, args: &FileComplaint) ->
     put(draft, ComplaintId { seq: draft.seq, part: 0 }, None, complaint)
 }
 
-fn is_open(stage: ComplaintStage) -> bool {
-    matches!(stage, ComplaintStage::Filed | ComplaintStage::Appealed)
-}
-
 fn counted(complaint: &Complaint) -> Result<Name, Stop> {
     let subject = complaint.account.to_string().parse();
     let subject = subject.map_err(|_| Stop::Bug("an account's id is an id".into()))?;
@@ -158,7 +154,7 @@ fn put(
 ) -> Result<(), Stop> {
     let part = PartKey::Holder(complaint.account);
     let open = waiting(draft, &complaint)?;
-    let used = match (before.is_some_and(is_open), is_open(complaint.stage)) {
+    let used = match (before.is_some_and(ComplaintStage::is_open), complaint.stage.is_open()) {
         (false, true) => open.saturating_add(1),
         (true, false) => open.saturating_sub(1),
         _ => open,

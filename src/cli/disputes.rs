@@ -191,8 +191,7 @@ fn waits_for(complaint: &Complaint, at: Time) -> Option<String> {
 }
 
 fn complaints(folder: &Folder, args: &Args, context: &mut Context<'_>) -> Result<(), CliError> {
-    let waits = |one: &Complaint| matches!(one.stage, ComplaintStage::Filed | ComplaintStage::Appealed);
-    let wanted = |record: &Record| record.complaint().is_some_and(|one| !args.open || waits(one));
+    let wanted = |record: &Record| record.complaint().is_some_and(|one| !args.open || one.stage.is_open());
     let (rows, more) = newest(&*folder.read, Sort::Complaints, None, usize::from(args.limit), wanted)?;
     let (mut all, at) = (vec![], now(folder)?);
     for ((seq, part), record) in rows {

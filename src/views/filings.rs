@@ -7,7 +7,7 @@
 
 use super::follow::Entry;
 use super::reader::{Reader, Shown};
-use crate::book::{Answered, ComplaintStage, Name, Record};
+use crate::book::{Answered, Name, Record};
 use crate::store::Fault;
 use crate::store::base::{Link, insert, on};
 use crate::store::page::at_most;
@@ -111,8 +111,7 @@ impl Run {
                     (Filing::Objection, (id.seq, id.part), sides, stands)
                 }
                 (Name::Complaint(id), Some(Record::Complaint(one))) => {
-                    let open = matches!(one.stage, ComplaintStage::Filed | ComplaintStage::Appealed);
-                    let stands = Stands { cycle: 0, stage: word(&one.stage), open };
+                    let stands = Stands { cycle: 0, stage: word(&one.stage), open: one.stage.is_open() };
                     let sides = [one.brand.to_string(), one.account.to_string()];
                     (Filing::Complaint, (id.seq, id.part), sides, stands)
                 }
