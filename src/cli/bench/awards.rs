@@ -1,7 +1,7 @@
 //! Awards in signed batches: parsed, checked line by line, looked up, durable.
 
 use super::payments::tenths;
-use super::world::World;
+use super::world::{World, account};
 use crate::app::Network;
 use crate::machine::Request;
 use rand::{RngExt, SeedableRng};
@@ -107,6 +107,43 @@ impl Waiting {
         self.file.read_exact(&mut lines)?;
         Ok(Some(Request { jws, lines: Some(Arc::from(lines)), http: None }))
     }
+}
+
+/// Accounts that most awards of a past go to.
+const BUSY: u64 = 1_000_000;
+/// What a batch of a past is at the most.
+const PAST_LINES: u64 = 10_000;
+
+/// Gives a network a past: awards for it to have when it is measured. The first go to one account after the other, in the
+/// order of their ids, which is how so many are soonest there; the others to a million of them, zipfian. Returns how many a
+/// second went in, in each tenth, made and taken at once.
+pub(super) fn past(world: &World, network: &Network, awards: u64, accounts: u64) -> Result<Vec<f64>, String> {
+    let mut all: Vec<(crate::types::AccountId, u64)> = (0..accounts).map(|i| (account(i), i)).collect();
+    all.sort_unstable();
+    let mut opened = all.into_iter().map(|(_, i)| i);
+    let zipf = Zipf::new(accounts.min(BUSY));
+    let mut random = rand::rngs::StdRng::seed_from_u64(11);
+    let (mut made, mut begun) = (0, Instant::now());
+    let (mut tickets, mut stretches) = (VecDeque::<crate::engine::Ticket>::new(), vec![]);
+    while made < awards || !tickets.is_empty() {
+        if made < awards {
+            let some = (awards - made).min(PAST_LINES);
+            let ids: Vec<u64> =
+                (0..some).map(|_| opened.next().unwrap_or_else(|| zipf.draw(random.random()))).collect();
+            let request = world.batch(&format!("past{made}"), made, &ids, 5);
+            let command = network.engine.check(&request).map_err(|e| e.to_string())?;
+            tickets.push_back(network.engine.submit(command, world.at()));
+            made += some;
+        }
+        if (tickets.len() > 2 || made == awards)
+            && let Some(ticket) = tickets.pop_front()
+        {
+            ticket.wait().map_err(|e| e.to_string())?;
+            stretches.push((PAST_LINES as usize, begun.elapsed()));
+            begun = Instant::now();
+        }
+    }
+    Ok(tenths(&stretches))
 }
 
 /// Makes all batches beforehand, then sends them, two on the way at a time.

@@ -30,6 +30,7 @@ use world::World;
   tallyhouse bench --http 64 --rate 5000 --seconds 10      an open loop
   tallyhouse bench --http 64 --work reads --dead-redis     what a Redis that does not answer costs those who read
   tallyhouse bench --database postgres://… --redis redis://… --beside    files and that, side by side
+  tallyhouse bench --prepare data/bench --past 100000000 --accounts 10000000    a network that is large already
   tallyhouse bench --prepare data/bench                    then, while `tallyhouse --data data/bench serve` runs:
   tallyhouse bench --http 64 --url http://127.0.0.1:8710 --network data/bench
 Everything is measured on a network made for it in a folder of its own, which is removed afterwards, or in a database,
@@ -203,12 +204,19 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     let database = database.map(|database| database.address().clone());
     if let Some(dir) = args.http.prepare() {
         let home = Home::new(dir, database);
-        let secret = http::prepare(&home, &config, args.payers).map_err(CliError::Fault)?;
+        let past = args.http.past(args.accounts);
+        let (secret, rates) =
+            http::prepare(&home, &config, args.payers, &past).map_err(CliError::Fault)?;
         context.say(format!(
             "{} holds a network with {} accounts that pay; --api-key {secret} reads them",
             home.shown(),
             args.payers
         ))?;
+        if past.awards > 0 {
+            let (awards, accounts) = (past.awards, past.accounts);
+            let rates = in_tenths(&rates);
+            context.say(format!("{awards} awards to {accounts} accounts, a second in each tenth:{rates}"))?;
+        }
         return Ok(Exit::Ok);
     }
     let base = args.folder.clone().unwrap_or_else(std::env::temp_dir);

@@ -64,6 +64,9 @@ pub struct Args {
     /// Only make a network to be served and driven with --url
     #[arg(long, value_name = "DIR", conflicts_with = "http")]
     prepare: Option<PathBuf>,
+    /// So many awards, to --accounts accounts, are in that network already
+    #[arg(long, value_name = "AWARDS", default_value_t = 0, requires = "prepare")]
+    past: u64,
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -102,6 +105,11 @@ impl Args {
         self.prepare.as_deref()
     }
 
+    /// What that network has seen by then.
+    pub(super) fn past(&self, accounts: u64) -> Past {
+        Past { awards: self.past, accounts }
+    }
+
     /// Measures, on a network made for it at `home` or at the server that runs.
     pub(super) fn measure(
         &self,
@@ -118,7 +126,7 @@ impl Args {
             let secret = self.api_key.as_deref().unwrap_or_default();
             return self.load(extent, Prepared::world_of(network)?, &target(url, secret));
         }
-        let prepared = Prepared::make(home, config, extent.payers)?;
+        let (prepared, _) = Prepared::make(home, config, extent.payers, &Past::default())?;
         if self.dead_redis {
             return dead::measure(self, home, &prepared, config, extent);
         }
@@ -162,9 +170,24 @@ impl Args {
     }
 }
 
-/// Makes a network to be served, and says what reads it.
-pub(super) fn prepare(home: &Home, config: &Config, payers: u64) -> Result<String, String> {
-    Ok(Prepared::make(home, config, payers)?.secret)
+/// Awards of a network's past.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Past {
+    /// How many.
+    pub awards: u64,
+    /// How many accounts got them.
+    pub accounts: u64,
+}
+
+/// Makes a network to be served, and says what reads it, and how many awards of its past went in a second, in each tenth.
+pub(super) fn prepare(
+    home: &Home,
+    config: &Config,
+    payers: u64,
+    past: &Past,
+) -> Result<(String, Vec<f64>), String> {
+    let (prepared, rates) = Prepared::make(home, config, payers, past)?;
+    Ok((prepared.secret, rates))
 }
 
 /// A server that runs.

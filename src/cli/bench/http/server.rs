@@ -5,8 +5,9 @@
 //! closed its network when it is stopped.
 //! Refuses to know: what is asked of it.
 
-use super::super::payments;
+use super::super::{awards, payments};
 use super::super::world::World;
+use super::Past;
 use crate::api::Stopper;
 use crate::app::{Network, Tuning, public_address, running, serve_until};
 use crate::clock::{self, Clock};
@@ -35,13 +36,23 @@ fn text(e: impl std::fmt::Display) -> String {
 
 impl Prepared {
     /// Founds a network in an empty folder, with accounts that can pay, such that `serve` can open it.
-    pub(super) fn make(home: &Home, config: &Config, payers: u64) -> Result<Self, String> {
+    /// Also says how many awards of its past went in a second, in each tenth.
+    pub(super) fn make(
+        home: &Home,
+        config: &Config,
+        payers: u64,
+        past: &Past,
+    ) -> Result<(Self, Vec<f64>), String> {
         let keys = KeyFolder::at(home.dir());
         let master = keys.create(&Owner::Operator, &MASTER.parse().map_err(text)?).map_err(text)?;
         let world = Arc::new(World::of(&master, false));
         keys.put(&Owner::Operator, &"log".parse().map_err(text)?, world.log()).map_err(text)?;
         let network = world.found(home, &Tuning::of(config, home.dir())).map_err(text)?;
         payments::prepare(&world, &network, payers)?;
+        let rates = match past.awards {
+            0 => vec![],
+            many => awards::past(&world, &network, many, past.accounts)?,
+        };
         network.close().map_err(text)?;
         let now = clock::now();
         let key = NewApiKey {
@@ -53,7 +64,7 @@ impl Prepared {
             live: false,
         };
         let (_, secret) = Vault::open(home).map_err(text)?.create_api_key(key, now).map_err(text)?;
-        Ok(Self { world, secret })
+        Ok((Self { world, secret }, rates))
     }
 
     /// The world of a network that was made so, by its folder.
