@@ -6,8 +6,9 @@
 //! before anything is decided again. Who asks meanwhile is turned away at once.
 //! Refuses to know: why the way was lost.
 
+use super::desk::Desk;
 use super::queue::Message;
-use super::run::{Desk, Engine};
+use super::run::Engine;
 use super::writer::Reopened;
 use super::{Failure, fault};
 use crate::types::Time;
@@ -40,8 +41,10 @@ impl Desk {
         jobs: &mut Receiver<Message>,
         clock: &mut impl FnMut() -> Result<Time, String>,
     ) -> Result<(), Failure> {
-        self.reopened += 1;
-        let hopeless = self.reopened > OFTEN || self.shared.is_stopping();
+        let done = self.writer.turns();
+        let (often, then) = self.reopened;
+        self.reopened = (if done == then { often + 1 } else { 1 }, done);
+        let hopeless = self.reopened.0 > OFTEN || self.shared().is_stopping();
         if hopeless || !self.writer.comes_back() || !matches!(failure, Failure::Unavailable(_)) {
             return Err(failure);
         }
@@ -50,9 +53,9 @@ impl Desk {
             return Err(why);
         }
         eprintln!("warning: {failure}; the log is opened anew");
-        self.shared.away.store(true, Ordering::Release);
+        self.shared().away.store(true, Ordering::Release);
         let back = self.open_again(jobs, clock);
-        self.shared.away.store(false, Ordering::Release);
+        self.shared().away.store(false, Ordering::Release);
         back
     }
 
@@ -72,7 +75,7 @@ impl Desk {
                     eprintln!("warning: the log is open again after {:.1} s", begun.elapsed().as_secs_f64());
                     return Ok(());
                 }
-                Err(Tried::Later(why)) if begun.elapsed() < PATIENCE && !self.shared.is_stopping() => {
+                Err(Tried::Later(why)) if begun.elapsed() < PATIENCE && !self.shared().is_stopping() => {
                     let (now, why) = (Instant::now(), why.to_string());
                     let due = said.as_ref().map_or(begun + SETTLED, |(at, before)| {
                         *at + if *before == why { AGAIN } else { SETTLED }
@@ -91,21 +94,21 @@ impl Desk {
     fn reopen(&mut self, now: Time) -> Result<(), Tried> {
         // Memory is dropped, so state has to show all that was passed on; its follower comes back by itself.
         if let Some(tip) = self.writer.tip() {
-            let shown = self.shared.followed.first().map_or(0, |size| size.load(Ordering::Acquire));
+            let shown = self.shared().followed.first().map_or(0, |size| size.load(Ordering::Acquire));
             if shown <= tip.seq {
-                return Err(match self.shared.failure() {
+                return Err(match self.shared().failure() {
                     Some(failure) => Tried::Never(failure),
                     None => Tried::Later(fault("state is behind")),
                 });
             }
         }
         match self.writer.reopen().map_err(Tried::Later)? {
-            Reopened::At(commits) => self.pass_on(commits),
+            Reopened::At(commits) => self.told.pass_on(&commits, self.writer.checkpoint()),
             Reopened::Never(failure) => return Err(Tried::Never(failure)),
         }
         let now = if self.writer.is_driven() { Time::default() } else { now };
         match self.writer.begin(now) {
-            Ok(commits) => self.pass_on(commits),
+            Ok(commits) => self.told.pass_on(&commits, self.writer.checkpoint()),
             Err(failure @ Failure::Deposed) => return Err(Tried::Never(failure)),
             Err(failure) => return Err(Tried::Later(failure)),
         }
@@ -128,7 +131,7 @@ fn turn_away(jobs: &mut Receiver<Message>) {
             Message::Do(_, reply) => drop(reply.send(Err(Failure::Busy))),
             Message::Snapshot(_, reply) => drop(reply.send(Err(Failure::Busy))),
             // Ticks come again; that the engine stops stands beside the queue too.
-            Message::Tick | Message::Stop => {}
+            Message::Tick | Message::Broken | Message::Stop => {}
         }
     }
 }

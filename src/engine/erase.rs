@@ -125,6 +125,9 @@ impl Writer {
 
     /// Erases what the log says is erased and is still there.
     pub(crate) fn erase(&mut self) {
+        if self.erasing.is_empty() || self.end.settle().is_err() {
+            return;
+        }
         let waiting = std::mem::take(&mut self.erasing);
         self.tried = Some(Instant::now());
         for due in waiting {
@@ -147,7 +150,7 @@ impl Writer {
                 eprintln!("warning: part {part} of entry {seq} is left as it is: {why}");
                 Ok(())
             }
-            None => self.log.erase_part(seq, part, leaf).map_err(|e| e.to_string()),
+            None => self.end.with(|log| log.erase_part(seq, part, leaf)).map_err(|e| e.to_string()),
         }
     }
 

@@ -7,9 +7,11 @@
 //!
 //! [`Core`] is all of it without threads, stepped by its caller; [`Engine`] puts threads around it.
 
+mod appender;
 mod away;
 mod checked;
 mod core;
+mod desk;
 mod dry;
 mod erase;
 mod follow;
@@ -100,12 +102,6 @@ pub struct Setup {
 
 /// Whether this node holds the lease still; an error: that cannot be told now.
 pub type Holds = Arc<dyn Fn() -> Result<bool, Failure> + Send + Sync>;
-
-impl Setup {
-    fn reach(&self, point: Point) -> Result<(), Failure> {
-        reach(&self.crash, point)
-    }
-}
 
 fn reach(crash: &Option<Crash>, point: Point) -> Result<(), Failure> {
     match crash {

@@ -17,6 +17,8 @@ pub(super) enum Message {
     Snapshot(Snapshot, oneshot::Sender<Outcome>),
     /// Sweep what is due by now: real time goes on when nobody asks for anything.
     Tick,
+    /// A commit failed: look why.
+    Broken,
     Stop,
 }
 

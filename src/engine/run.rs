@@ -1,15 +1,17 @@
 //! The engine with threads: one for the writer, one for each follower.
 
+use super::appender::{Appender, Told};
 use super::core::Core;
+use super::desk::Desk;
 use super::pace::{Pace, Progress};
 use super::queue::{Handle, Message, Ticket};
 use super::runs::{Order, follow};
-use super::writer::{Job, Outcome, Writer};
-use super::{Commit, Failure, fault};
+use super::writer::{Job, Outcome};
+use super::{Failure, fault};
 use crate::book::Record;
 use crate::cache::remote::Remote;
 use crate::cache::{Balances, Seen};
-use crate::machine::{Answer, Command, Request, Snapshot};
+use crate::machine::{Command, Request};
 use crate::sign::PublicKey;
 use crate::store;
 use crate::types::{AccountId, Hash, Kid, Time};
@@ -27,9 +29,9 @@ pub(super) struct Shared {
     /// Accounts for readers of several nodes.
     pub(super) remote: OnceLock<Remote>,
     /// How many durable commits there were.
-    commits: AtomicU64,
+    pub(super) commits: AtomicU64,
     /// Parts that are to be erased and are there still.
-    unerased: AtomicUsize,
+    pub(super) unerased: AtomicUsize,
     /// Sizes, not seqs: 0 is nothing.
     pub(super) followed: Vec<AtomicU64>,
     /// Changed records that wait, by follower.
@@ -189,10 +191,13 @@ impl Engine {
             threads.push(std::thread::Builder::new().name(name).spawn(run).map_err(fault)?);
             orders.push(sender);
         }
-        let desk =
-            Desk { writer, shared: shared.clone(), orders: orders.clone(), pace: pace.clone(), reopened: 0 };
+        let told = Told { shared: shared.clone(), orders: orders.clone() };
+        let sleeper = queue.clone();
+        let wake = move || drop(sleeper.try_send(Message::Broken));
+        let appender = Appender::start(writer.end.clone(), told.clone(), wake)?;
+        let desk = Desk { writer, told, appender, pace: pace.clone(), reopened: (0, 0) };
         let run = move || {
-            let _watched = Watched(desk.shared.clone());
+            let _watched = Watched(desk.shared().clone());
             desk.run(jobs, clock);
         };
         threads.insert(0, std::thread::Builder::new().name("writer".into()).spawn(run).map_err(fault)?);
@@ -395,168 +400,13 @@ impl Drop for Engine {
 }
 
 /// Lies in a thread of the engine: if that dies of a panic, everybody is told, and nobody waits for it.
-struct Watched(Arc<Shared>);
+pub(super) struct Watched(pub(super) Arc<Shared>);
 
 impl Drop for Watched {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.fail(fault("a thread of the engine panicked"));
         }
-    }
-}
-
-/// The writer's desk: its thread.
-pub(super) struct Desk {
-    pub(super) writer: Writer,
-    pub(super) shared: Arc<Shared>,
-    orders: Vec<Sender<Order>>,
-    pub(super) pace: Pace,
-    /// How often the log was opened anew since something was committed.
-    pub(super) reopened: u32,
-}
-
-type Waiting = (Job, oneshot::Sender<Outcome>);
-
-impl Desk {
-    fn run(mut self, mut jobs: mpsc::Receiver<Message>, mut clock: impl FnMut() -> Result<Time, String>) {
-        let mut published = Instant::now();
-        let mut stopping = false;
-        while !stopping {
-            let Some(first) = jobs.blocking_recv() else { break };
-            let mut batch = vec![];
-            let mut snapshot = None;
-            let mut tick = false;
-            let mut lines = 0;
-            let mut next = Some(first);
-            while let Some(message) = next {
-                match message {
-                    Message::Do(job, reply) => {
-                        lines += lines_of(&job.command);
-                        batch.push((*job, reply));
-                    }
-                    Message::Snapshot(made, reply) => snapshot = Some((made, reply)),
-                    Message::Tick => tick = true,
-                    Message::Stop => stopping = true,
-                }
-                let full = batch.len() >= self.pace.max_batch || lines >= self.pace.max_lines;
-                let go_on = !full && snapshot.is_none() && !stopping;
-                next = if go_on { jobs.try_recv().ok() } else { None };
-            }
-            if stopping {
-                // What was accepted before the stop is answered.
-                jobs.close();
-                while let Some(message) = jobs.blocking_recv() {
-                    if let Message::Do(job, reply) = message {
-                        batch.push((*job, reply));
-                    }
-                }
-            }
-            let turn = self.work(batch, snapshot, tick, &mut clock);
-            let turn = turn.or_else(|failure| self.come_back(failure, &mut jobs, &mut clock));
-            if let Err(failure) = turn {
-                self.shared.fail(failure);
-                return;
-            }
-            if published.elapsed() >= self.pace.publish || stopping {
-                self.publish_checkpoint();
-                published = Instant::now();
-            }
-        }
-    }
-
-    fn work(
-        &mut self,
-        batch: Vec<Waiting>,
-        snapshot: Option<(Snapshot, oneshot::Sender<Outcome>)>,
-        tick: bool,
-        clock: &mut impl FnMut() -> Result<Time, String>,
-    ) -> Result<(), Failure> {
-        let now = clock().map_err(fault)?;
-        if tick {
-            self.sweep(now)?;
-        }
-        self.turn(batch, snapshot, now)
-    }
-
-    fn sweep(&mut self, now: Time) -> Result<(), Failure> {
-        self.writer.sweep(now)?;
-        let commits = self.writer.append()?;
-        self.writer.erase_again();
-        self.pass_on(commits);
-        Ok(())
-    }
-
-    fn turn(
-        &mut self,
-        batch: Vec<Waiting>,
-        snapshot: Option<(Snapshot, oneshot::Sender<Outcome>)>,
-        now: Time,
-    ) -> Result<(), Failure> {
-        let state = self.shared.followed.first().map_or(0, |size| size.load(Ordering::Acquire));
-        if let Some(seq) = state.checked_sub(1) {
-            self.writer.projected(seq);
-        }
-        let most = self.pace.pinned_rows;
-        let room = |shared: &Shared| shared.waiting.iter().all(|rows| rows.load(Ordering::Acquire) <= most);
-        if !room(&self.shared)
-            && let Err(failure) = self.shared.wait(self.pace.patience, room)
-        {
-            for (_, reply) in batch {
-                let _ = reply.send(Err(failure.clone()));
-            }
-            return self.shared.failure().map_or(Ok(()), Err);
-        }
-        let (jobs, replies): (Vec<Job>, Vec<_>) = batch.into_iter().unzip();
-        match self.writer.commit(&jobs, now) {
-            Ok((outcomes, commits)) => {
-                self.reopened = 0;
-                self.pass_on(commits);
-                for (outcome, reply) in outcomes.into_iter().zip(replies) {
-                    let _ = reply.send(outcome);
-                }
-            }
-            Err(failure) => {
-                // Whether it was written is not known: nobody is told anything but that.
-                for reply in replies {
-                    let _ = reply.send(Err(failure.clone()));
-                }
-                return Err(failure);
-            }
-        }
-        if let Some((made, reply)) = snapshot {
-            let commits = self.writer.snapshot(made, now)?;
-            let answer =
-                commits.last().map(|c| Answer::new(c.event.seq, c.event.at, c.event.kind, None, &[]));
-            self.pass_on(commits);
-            let _ = reply.send(answer.ok_or_else(|| fault("no snapshot was written")));
-        }
-        Ok(())
-    }
-
-    pub(super) fn pass_on(&self, commits: Vec<Arc<Commit>>) {
-        self.shared.unerased.store(self.writer.erasing.len(), Ordering::Relaxed);
-        if commits.is_empty() {
-            return;
-        }
-        self.shared.publish(&commits);
-        self.shared.commits.fetch_add(1, Ordering::Relaxed);
-        self.writer.checkpoint().clone_into(&mut lock(&self.shared.checkpoint));
-        let rows = commits.iter().map(|commit| commit.records.len()).sum();
-        for (orders, waiting) in self.orders.iter().zip(&self.shared.waiting) {
-            waiting.fetch_add(rows, Ordering::AcqRel);
-            let _ = orders.send(Order::Take(commits.clone()));
-        }
-    }
-
-    fn publish_checkpoint(&self) {
-        super::published::checkpoint(&self.pace, self.writer.checkpoint());
-    }
-}
-
-fn lines_of(command: &Command) -> usize {
-    match &command.body {
-        crate::machine::Body::Batch(batch) => batch.lines.len(),
-        _ => 1,
     }
 }
 

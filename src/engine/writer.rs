@@ -6,6 +6,7 @@
 //! answers nobody, forgets all it knows and is done for.
 //! Refuses to know: threads and queues. It is stepped by whoever owns it.
 
+use super::appender::{Decided, LogEnd};
 use super::erase::{Due, may_erase, said_by};
 use super::memory::{Changes, Memory, load, look_ahead};
 use super::{Commit, Failure, Setup};
@@ -14,7 +15,7 @@ use crate::log::{Chain, Envelope, Frontier, LogSigner, Slot};
 use crate::machine::{
     self, Answer, Burnt, Command, Decision, EntryBody, Event, Genesis, Kind, Sealed, Snapshot,
 };
-use crate::store::{self, AppendError, NewEntry, Place, StoredEntry, StoredPart, TipRecord};
+use crate::store::{self, NewEntry, Place, StoredEntry, StoredPart, TipRecord};
 use crate::types::{AccountId, Hash, Malformed, Refusal, Refused, Time, encode};
 use std::sync::Arc;
 use std::time::Instant;
@@ -46,11 +47,12 @@ pub type Outcome = Result<Answer, Failure>;
 /// See the module.
 pub struct Writer {
     setup: Setup,
-    pub(super) log: Box<dyn store::Log>,
+    pub(super) end: Arc<LogEnd>,
     pub(super) read: Arc<dyn store::Read>,
     signer: LogSigner,
     memory: Memory,
     driven: bool,
+    /// Where the log ends, with all that is decided and drawn up.
     tip: Option<Place>,
     at: Time,
     tree: Frontier,
@@ -85,17 +87,18 @@ impl Writer {
     /// A writer at the log's end, its memory empty.
     pub(crate) fn open(
         setup: Setup,
-        mut log: Box<dyn store::Log>,
+        log: Box<dyn store::Log>,
         read: Arc<dyn store::Read>,
         signer: LogSigner,
         genesis: &Genesis,
     ) -> Result<Self, Failure> {
-        let tip = log.tip().map_err(fault)?;
+        let end = Arc::new(LogEnd::new(log, setup.crash.clone()));
+        let tip = end.with(|log| log.tip()).map_err(fault)?;
         let state_due = read.next_due().map_err(fault)?.and_then(Time::from_micros);
         let memory = Memory::new(setup.memory_rows, state_due);
         let mut writer = Self {
             setup,
-            log,
+            end,
             read,
             signer,
             memory,
@@ -118,7 +121,7 @@ impl Writer {
 
     /// Whether what went wrong may be the way to the log, so that the log's end can be read again.
     pub(crate) fn comes_back(&self) -> bool {
-        self.log.comes_back()
+        self.end.with(|log| log.comes_back())
     }
 
     /// Whether nobody else can write.
@@ -137,8 +140,8 @@ impl Writer {
         self.ready.clear();
         self.burnt.clear();
         self.sealing = None;
-        let known = self.tip;
-        let tip = self.log.tip().map_err(fault)?;
+        let known = self.end.committed();
+        let tip = self.end.with(|log| log.tip()).map_err(fault)?;
         if let Some(place) = known {
             let there = self.read.read_envelopes(place.seq, 1).map_err(fault)?;
             let there = there.first().filter(|entry| Envelope::hash(&entry.bytes) == place.hash);
@@ -182,6 +185,7 @@ impl Writer {
         }
         self.tip = Some(tip.place());
         self.checkpoint.clone_from(&tip.checkpoint);
+        self.end.stands_at(self.tip);
         Ok(())
     }
 
@@ -190,9 +194,9 @@ impl Writer {
         self.driven
     }
 
-    /// The log's end.
+    /// The log's end, as it is committed.
     pub fn tip(&self) -> Option<Place> {
-        self.tip
+        self.end.committed()
     }
 
     /// Log time of the last entry.
@@ -203,6 +207,21 @@ impl Writer {
     /// The newest checkpoint.
     pub fn checkpoint(&self) -> &str {
         &self.checkpoint
+    }
+
+    /// Waits until all that was drawn up is committed. An error: it is not known whether it is.
+    pub(crate) fn settle(&self) -> Result<(), Failure> {
+        self.end.settle()
+    }
+
+    /// Why nothing more can be appended before the log is opened anew.
+    pub(crate) fn broken(&self) -> Option<Failure> {
+        self.end.broken()
+    }
+
+    /// How many commits there were.
+    pub(crate) fn turns(&self) -> u64 {
+        self.end.turns()
     }
 
     /// How many changed records wait for state.
@@ -254,12 +273,7 @@ impl Writer {
     /// Decides all jobs and commits them at once. The outcomes are in the order of the jobs; they may be
     /// told only because this returned.
     pub fn commit(&mut self, jobs: &[Job], now: Time) -> Result<(Vec<Outcome>, Vec<Arc<Commit>>), Failure> {
-        look_ahead(&mut self.memory, &*self.read, jobs, |memory, job| machine::hints(memory, &job.command))?;
-        let mut outcomes = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            outcomes.push(self.decide(job, now)?);
-        }
-        self.flush_refusals()?;
+        let outcomes = self.decide_all(jobs, now)?;
         if self.ready.is_empty() && !jobs.is_empty() {
             self.confirm()?;
         }
@@ -267,12 +281,24 @@ impl Writer {
         Ok((outcomes, commits))
     }
 
+    /// Decides all jobs. The outcomes may be told when what was decided, up to here, is committed.
+    pub(crate) fn decide_all(&mut self, jobs: &[Job], now: Time) -> Result<Vec<Outcome>, Failure> {
+        look_ahead(&mut self.memory, &*self.read, jobs, |memory, job| machine::hints(memory, &job.command))?;
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            outcomes.push(self.decide(job, now)?);
+        }
+        self.flush_refusals()?;
+        Ok(outcomes)
+    }
+
     /// What is answered without an append rests on memory alone: where others can write, the log must still end here.
-    fn confirm(&mut self) -> Result<(), Failure> {
-        if self.setup.holds.is_none() {
+    pub(crate) fn confirm(&mut self) -> Result<(), Failure> {
+        if self.is_alone() {
             return Ok(());
         }
-        let there = self.log.tip().map_err(fault)?.map(|tip| tip.place());
+        self.end.settle()?;
+        let there = self.end.with(|log| log.tip()).map_err(fault)?.map(|tip| tip.place());
         if there == self.tip { Ok(()) } else { Err(Failure::Deposed) }
     }
 
@@ -325,7 +351,10 @@ impl Writer {
     fn parts_of(&self, seq: u64) -> Result<Vec<StoredPart>, Failure> {
         match self.ready.iter().find(|(sealed, ..)| sealed.seq == seq) {
             Some((sealed, ..)) => Ok(sealed.parts.iter().cloned().map(StoredPart::Whole).collect()),
-            None => self.read.read_parts(seq).map_err(fault),
+            None => {
+                self.end.settle()?;
+                self.read.read_parts(seq).map_err(fault)
+            }
         }
     }
 
@@ -335,6 +364,8 @@ impl Writer {
         if let Some((_, _, Some(answer))) = here {
             return Ok(answer.clone());
         }
+        // It may be on its way to the log.
+        self.end.settle()?;
         answer_of(&*self.read, seq)
     }
 
@@ -502,37 +533,40 @@ impl Writer {
         self.append()
     }
 
-    /// Commits what is ready: one append, one fsync, one checkpoint.
-    pub(crate) fn append(&mut self) -> Result<Vec<Arc<Commit>>, Failure> {
-        let Some((last, ..)) = self.ready.last() else {
-            return Ok(vec![]);
-        };
+    /// What is decided and ready, as one append with one checkpoint. It counts as appended from here on.
+    pub(super) fn draw_up(&mut self) -> Option<Decided> {
+        let (last, ..) = self.ready.last()?;
         let to = Place { seq: last.seq, hash: last.hash };
         for (sealed, ..) in &self.ready {
             self.tree.push(sealed.leaf);
         }
-        let checkpoint = self.signer.sign(self.tree.size(), self.tree.root());
+        self.checkpoint = self.signer.sign(self.tree.size(), self.tree.root());
         let mut commits = Vec::with_capacity(self.ready.len());
         let mut entries = Vec::with_capacity(self.ready.len());
         for (sealed, commit, _) in self.ready.drain(..) {
             entries.push(NewEntry { seq: sealed.seq, envelope: sealed.envelope, parts: sealed.parts });
             commits.push(commit);
         }
+        let checkpoint = self.checkpoint.clone();
         let tip = TipRecord { seq: to.seq, hash: to.hash, edge: self.tree.to_bytes(), checkpoint };
-        self.setup.reach(super::Point::BeforeAppend)?;
-        self.log.append(self.tip, &entries, &tip).map_err(|e| match e {
-            AppendError::Deposed => Failure::Deposed,
-            other => fault(other),
-        })?;
-        self.setup.reach(super::Point::AfterAppend)?;
-        self.tip = Some(to);
-        self.checkpoint = tip.checkpoint;
-        let said = said_by(&commits);
+        Some(Decided { from: self.tip.replace(to), entries, tip, commits })
+    }
+
+    /// Commits what is ready, and erases what it says is erased.
+    pub(crate) fn append(&mut self) -> Result<Vec<Arc<Commit>>, Failure> {
+        let Some(decided) = self.draw_up() else { return Ok(vec![]) };
+        self.end.append(&decided)?;
+        self.erase_said(&decided.commits);
+        Ok(decided.commits)
+    }
+
+    /// Erases what committed entries say is erased.
+    pub(super) fn erase_said(&mut self, commits: &[Arc<Commit>]) {
+        let said = said_by(commits);
         if !said.is_empty() {
             self.erasing.extend(said);
             self.erase();
         }
-        Ok(commits)
     }
 }
 

@@ -205,8 +205,7 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
     if let Some(dir) = args.http.prepare() {
         let home = Home::new(dir, database);
         let past = args.http.past(args.accounts);
-        let (secret, rates) =
-            http::prepare(&home, &config, args.payers, &past).map_err(CliError::Fault)?;
+        let (secret, rates) = http::prepare(&home, &config, args.payers, &past).map_err(CliError::Fault)?;
         context.say(format!(
             "{} holds a network with {} accounts that pay; --api-key {secret} reads them",
             home.shown(),

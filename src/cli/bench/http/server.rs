@@ -5,8 +5,8 @@
 //! closed its network when it is stopped.
 //! Refuses to know: what is asked of it.
 
-use super::super::{awards, payments};
 use super::super::world::World;
+use super::super::{awards, payments};
 use super::Past;
 use crate::api::Stopper;
 use crate::app::{Network, Tuning, public_address, running, serve_until};
