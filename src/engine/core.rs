@@ -2,7 +2,8 @@
 
 use super::follow::Follower;
 use super::memory::Memory;
-use super::writer::{Job, Outcome, Writer, open_entry, take_over};
+use super::stored::{open_entry, take_over};
+use super::writer::{Job, Outcome, Writer};
 use super::{Commit, Failure, Setup};
 use crate::log::{Envelope, LogSigner};
 use crate::machine::{Event, Genesis};

@@ -24,6 +24,7 @@ mod run;
 mod runs;
 mod seat;
 mod share;
+mod stored;
 mod tail;
 mod writer;
 
@@ -37,8 +38,9 @@ pub use pace::{Guard, Pace, Progress};
 pub use queue::{Handle, Ticket};
 pub use run::Engine;
 pub use seat::{Alarm, Part, Seat, Standing};
+pub use stored::open_entry;
 pub use tail::Viewed;
-pub use writer::{Job, Outcome, Writer, open_entry};
+pub use writer::{Job, Outcome, Writer};
 
 use crate::book::{Name, Record};
 use crate::machine::Event;

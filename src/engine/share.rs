@@ -5,7 +5,7 @@
 //! Refuses to know: how the cache keeps it.
 
 use super::run::{Engine, Shared};
-use super::writer::open_entry;
+use super::stored::open_entry;
 use super::{Commit, Failure, fault};
 use crate::book::{Name, Record};
 use crate::cache::remote::{Changed, MacKey, Remote, Source};

@@ -10,7 +10,7 @@
 
 use super::pace::Pace;
 use super::run::{Engine, Shared, lock};
-use super::writer::open_entry;
+use super::stored::open_entry;
 use super::{Commit, Failure, fault};
 use crate::book::{Apply, Name, Record};
 use crate::log::Envelope;
