@@ -283,7 +283,8 @@ impl fmt::Display for Name {
             Self::UsedOrder(currency, reference) => write!(f, "used/order/{currency}/{reference}"),
             Self::UsedDue(a, b, reference) => write!(f, "used/due/{a}:{b}/{reference}"),
             Self::UsedRef(brand, till, number) => write!(f, "used/ref/{brand}/{till}/{number}"),
-            Self::UsedConsent(account, jti) => write!(f, "used/consent/{account}/{jti}"),
+            // Beside the account, which every payment touches: one place in the store, not two.
+            Self::UsedConsent(account, jti) => write!(f, "account/{account}/consent/{jti}"),
         }
     }
 }
@@ -301,6 +302,7 @@ impl FromStr for Name {
         Ok(match fields.as_slice() {
             ["acceptance", brand] => Self::Acceptance(brand.parse()?),
             ["account", account] => Self::Account(account.parse()?),
+            ["account", account, "consent", jti] => Self::UsedConsent(account.parse()?, jti.parse()?),
             ["borne", currency] => Self::Borne(currency.parse()?),
             ["brand", brand] => Self::Brand(brand.parse()?),
             ["breakage", unit] => Self::Breakage(unit.parse()?),
@@ -407,7 +409,6 @@ impl FromStr for Name {
             ["used", "ref", brand, till, number] => {
                 Self::UsedRef(brand.parse()?, till.parse()?, number.parse()?)
             }
-            ["used", "consent", account, jti] => Self::UsedConsent(account.parse()?, jti.parse()?),
             _ => return Err(no()),
         })
     }

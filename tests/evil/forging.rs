@@ -277,7 +277,7 @@ fn a_consent_is_what_a_code_gives() {
     caught(honest, seq, &many, "one code opens sixty");
     // The id of the code is not spent; the command's is not.
     let mut bare = entry.clone();
-    let used = format!("[\"used/consent/{}/code-3\",[52,0,", ada.account);
+    let used = format!("[\"account/{}/consent/code-3\",[52,0,", ada.account);
     let text = String::from_utf8(bare.body.parts[2].clone()).expect("text");
     let at = text.find(&used).expect("it is there");
     let end = at + text[at..].find("]],").expect("its end") + 3;
