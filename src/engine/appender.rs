@@ -185,7 +185,9 @@ impl Appender {
     /// Hands over; returns when its commit begins. What came of it those who wait are told.
     pub(super) fn hand_over(&self, work: Work) {
         lock(&self.end.way).waiting += 1;
-        if let Some(Err(lost)) = self.queue.as_ref().map(|queue| queue.send(work)) {
+        if let Some(queue) = &self.queue
+            && let Err(lost) = queue.send(work)
+        {
             // Its thread is gone, and has left its failure.
             lost.0.fail(&fault("the engine has stopped"));
             lock(&self.end.way).waiting -= 1;
