@@ -259,3 +259,120 @@ pub(super) fn publish_checkpoint(shared: &Shared, pace: &Pace) {
     let checkpoint = lock(&shared.checkpoint).clone();
     super::published::checkpoint(pace, &checkpoint);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::{Answer, Kind};
+    use crate::store::{Fault, StoredEntry};
+    use crate::types::{Hash, Time};
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    /// A log that appends when it is told to, and fails when it is told that.
+    struct Gated {
+        gate: Receiver<bool>,
+        begun: Sender<u64>,
+    }
+
+    impl store::Log for Gated {
+        fn tip(&mut self) -> Result<Option<TipRecord>, Fault> {
+            Ok(None)
+        }
+        fn append(&mut self, _: Option<Place>, _: &[NewEntry], tip: &TipRecord) -> Result<(), AppendError> {
+            self.begun.send(tip.seq).expect("somebody looks");
+            match self.gate.recv().expect("somebody says") {
+                true => Ok(()),
+                false => Err(Fault::Unfit("as the test asked".into()).into()),
+            }
+        }
+        fn copy(&mut self, _: Option<Place>, _: &[StoredEntry], _: &TipRecord) -> Result<(), AppendError> {
+            unreachable!("nothing is copied here")
+        }
+        fn erase_part(&mut self, _: u64, _: usize, _: Hash) -> Result<(), Fault> {
+            unreachable!("nothing is erased here")
+        }
+    }
+
+    fn work(seq: u64) -> (Work, oneshot::Receiver<Outcome>) {
+        let (reply, answer) = oneshot::channel();
+        let tip = TipRecord { seq, hash: Hash::default(), edge: vec![], checkpoint: String::new() };
+        let decided = Decided { from: None, entries: vec![], tip, commits: vec![] };
+        let outcome = Ok(Answer::new(seq, Time::default(), Kind::Term, None, &[]));
+        (Work { decided: Some(decided), outcomes: vec![outcome], replies: vec![reply] }, answer)
+    }
+
+    fn started() -> (Appender, Arc<LogEnd>, Sender<bool>, Receiver<u64>, Receiver<()>) {
+        let ((gate, told), (begun, appends), (wake, woken)) = (channel(), channel(), channel());
+        let end = Arc::new(LogEnd::new(Box::new(Gated { gate: told, begun }), None));
+        let pace = Pace {
+            queue: 1,
+            max_batch: 1,
+            max_lines: 1,
+            pinned_rows: 1,
+            rows_per_run: 1,
+            linger: Duration::ZERO,
+            patience: Duration::ZERO,
+            publish: Duration::ZERO,
+            checkpoint: "nowhere".into(),
+            guard: None,
+            balances: 1,
+        };
+        let shared = Arc::new(Shared::new(&pace, 0, 0, String::new(), Time::default()));
+        let told = Told { shared, orders: vec![] };
+        let wake = move || drop(wake.send(()));
+        let appender = Appender::start(end.clone(), told, wake).expect("a thread");
+        (appender, end, gate, appends, woken)
+    }
+
+    #[test]
+    fn who_asked_is_answered_after_the_commit_and_in_order() {
+        let (appender, end, gate, appends, _woken) = started();
+        let ((first, mut one), (second, two)) = (work(0), work(1));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                appender.hand_over(first);
+                appender.hand_over(second);
+            });
+            assert_eq!(appends.recv(), Ok(0));
+            assert!(one.try_recv().is_err() && end.committed().is_none(), "its commit has not returned");
+            gate.send(true).expect("it waits");
+            assert_eq!(one.blocking_recv().expect("an answer").expect("done").seq, 0);
+            assert_eq!(appends.recv(), Ok(1));
+            assert_eq!(end.committed().map(|place| place.seq), Some(0));
+            gate.send(true).expect("it waits");
+        });
+        assert_eq!(two.blocking_recv().expect("an answer").expect("done").seq, 1);
+        assert!(end.settle().is_ok() && end.turns() == 2);
+    }
+
+    #[test]
+    fn after_a_commit_that_failed_nothing_is_appended_until_the_log_was_opened_anew() {
+        let (appender, end, gate, appends, woken) = started();
+        let ((first, one), (second, two)) = (work(0), work(1));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                appender.hand_over(first);
+                appender.hand_over(second);
+            });
+            assert_eq!(appends.recv(), Ok(0));
+            gate.send(false).expect("it waits");
+        });
+        // What was decided on top of it is as unknown as itself.
+        for answer in [one, two] {
+            assert!(matches!(answer.blocking_recv().expect("an answer"), Err(Failure::Unavailable(_))));
+        }
+        assert!(end.settle().is_err() && end.broken().is_some() && end.committed().is_none());
+        assert!(appends.try_recv().is_err(), "the second was not tried");
+        assert_eq!((woken.recv(), woken.try_recv().is_err()), (Ok(()), true), "the writer is woken once");
+        let (lone, answer) = work(1);
+        assert!(appender.here(lone).is_err() && answer.blocking_recv().expect("an answer").is_err());
+
+        end.stands_at(None);
+        let (again, answer) = work(0);
+        gate.send(true).expect("it will wait");
+        appender.here(again).expect("committed");
+        assert_eq!(answer.blocking_recv().expect("an answer").expect("done").seq, 0);
+        assert_eq!((appends.recv(), end.turns()), (Ok(0), 1));
+    }
+}
