@@ -138,8 +138,12 @@ fn a_commit_that_did_not_wait_for_its_standby_is_of_unknown_outcome() {
         let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE {waits}");
         server.sql("postgres", &sql).trim().parse::<u32>().unwrap()
     };
-    let fault = std::thread::scope(|scope| {
-        let writing = scope.spawn(|| append(&mut open.log, 1));
+    let (fault, seq) = std::thread::scope(|scope| {
+        // The server takes new settings in when it gets to it: what is committed before that waits for nobody.
+        let writing = scope.spawn(|| {
+            let mut seqs = 1..;
+            seqs.find_map(|seq| append(&mut open.log, seq).err().map(|error| (error, seq)))
+        });
         let begun = Instant::now();
         while count(&server) == 0 {
             assert!(
@@ -150,7 +154,7 @@ fn a_commit_that_did_not_wait_for_its_standby_is_of_unknown_outcome() {
         }
         server.sql("postgres", &format!("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE {waits}"));
         match writing.join().unwrap() {
-            Err(AppendError::Fault(fault)) => fault,
+            Some((AppendError::Fault(fault), seq)) => (fault, seq),
             other => panic!("{other:?}"),
         }
     });
@@ -158,9 +162,9 @@ fn a_commit_that_did_not_wait_for_its_standby_is_of_unknown_outcome() {
     server.sql("postgres", "ALTER SYSTEM RESET synchronous_standby_names");
     server.sql("postgres", "SELECT pg_reload_conf()");
     // Here it is there after all; whoever goes on reads that first.
-    assert_eq!(open.log.tip().unwrap(), Some(tip(1)));
-    append(&mut open.log, 2).unwrap();
-    let whole = open.reader.read_envelopes(0, 10).unwrap();
-    assert_eq!(whole.len(), 3);
-    assert!(matches!(append(&mut open.log, 9), Err(AppendError::Deposed)), "what does not follow the tip");
+    assert_eq!(open.log.tip().unwrap(), Some(tip(seq)));
+    append(&mut open.log, seq + 1).unwrap();
+    let whole = open.reader.read_envelopes(seq, 10).unwrap();
+    assert_eq!(whole.len(), 2);
+    assert!(matches!(append(&mut open.log, seq + 9), Err(AppendError::Deposed)), "what does not follow the tip");
 }
