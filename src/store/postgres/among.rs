@@ -166,5 +166,8 @@ fn a_commit_that_did_not_wait_for_its_standby_is_of_unknown_outcome() {
     append(&mut open.log, seq + 1).unwrap();
     let whole = open.reader.read_envelopes(seq, 10).unwrap();
     assert_eq!(whole.len(), 2);
-    assert!(matches!(append(&mut open.log, seq + 9), Err(AppendError::Deposed)), "what does not follow the tip");
+    assert!(
+        matches!(append(&mut open.log, seq + 9), Err(AppendError::Deposed)),
+        "what does not follow the tip"
+    );
 }
