@@ -320,7 +320,9 @@ mod tests {
         };
         let shared = Arc::new(Shared::new(&pace, 0, 0, String::new(), Time::default()));
         let told = Told { shared, orders: vec![] };
-        let wake = move || drop(wake.send(()));
+        let wake = move || {
+            let _ = wake.send(());
+        };
         let appender = Appender::start(end.clone(), told, wake).expect("a thread");
         (appender, end, gate, appends, woken)
     }
