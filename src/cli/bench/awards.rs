@@ -118,7 +118,8 @@ const PAST_LINES: u64 = 10_000;
 /// order of their ids, which is how so many are soonest there; the others to a million of them, zipfian. Returns how many a
 /// second went in, in each tenth, made and taken at once.
 pub(super) fn past(world: &World, network: &Network, awards: u64, accounts: u64) -> Result<Vec<f64>, String> {
-    let mut all: Vec<(crate::types::AccountId, u64)> = (0..accounts).map(|i| (account(i), i)).collect();
+    let reached = accounts.min(awards);
+    let mut all: Vec<_> = (0..reached).map(|i| (account(i), i)).collect();
     all.sort_unstable();
     let mut opened = all.into_iter().map(|(_, i)| i);
     let zipf = Zipf::new(accounts.min(BUSY));

@@ -447,6 +447,7 @@ mod tests {
             "--http 4 --rate 0",
             "--http 4 --url http://a:1",
             "--http 4 --prepare d",
+            "--past 5",
             "--http 4 --work all",
         ];
         for line in wrong {
@@ -470,6 +471,18 @@ mod tests {
         assert_eq!(works, ["payments", "tokens", "awards", "reads", "hello"]);
         let report = crate::app::verify(dir.path(), &Default::default(), &mut |_, _| {}).expect("no fault");
         assert_eq!(report.finding, None);
+    }
+
+    #[test]
+    fn a_network_with_a_past_is_prepared_whole() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let past = Past { awards: 25, accounts: 10 };
+        let made = prepare(&dir.path().into(), &Config::default(), 3, &past);
+        let (_, rates) = made.expect("a network");
+        assert!(!rates.is_empty() && rates.iter().all(|rate| *rate > 0.0), "{rates:?}");
+        let report = crate::app::verify(dir.path(), &Default::default(), &mut |_, _| {}).expect("no fault");
+        assert_eq!(report.finding, None);
+        assert!(report.parts >= 25, "{} parts", report.parts);
     }
 
     #[test]
