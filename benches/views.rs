@@ -95,7 +95,7 @@ impl Log {
             frozen: false,
         };
         let mut done = Done::default();
-        done.put(Name::Unit(self.unit), Some(Record::Unit(unit).into()));
+        done.put(Name::Unit(self.unit), Some(Record::from(unit).into()));
         self.entry(Kind::UnitDefined, vec![Effect { tag: None, done }])
     }
 

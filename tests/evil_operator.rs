@@ -497,7 +497,7 @@ fn a_held_key_moves_no_more_than_its_certificate_says() {
     let Some(Record::Key(key)) = state.get(&Name::Key(held.kid)) else { panic!("a key") };
     let mut key = key.clone();
     key.held = None;
-    generous.take(vec![(Name::Key(held.kid), Some(std::sync::Arc::new(Record::Key(key))))]);
+    generous.take(vec![(Name::Key(held.kid), Some(std::sync::Arc::new(Record::from(*key))))]);
     for believed in [undrawn, generous] {
         let decision = decide(Draft::new(&believed, end as u64, minutes(13)), &command).expect("decided");
         let forged = Loose { at: minutes(13), body: decision.entry };

@@ -201,12 +201,12 @@ fn whose_key_names_nobody_is_nobody() {
     let name = Name::Key(house.approvers[1].kid);
     let mut key = house.node.state.get(&name).and_then(Record::key).expect("certified").clone();
     let person = key.person.take();
-    house.node.state.0.insert(name.clone(), Arc::new(Record::Key(key.clone())));
+    house.node.state.0.insert(name.clone(), Arc::new(Record::from(key.clone())));
     let refused = house.agreed("netting.set", &netting).expect_err("one person");
     assert_eq!(refused.code, Refusal::PeopleMissing);
     assert!(refused.about.contains("of two persons by their certificates"), "{}", refused.about);
     key.person = person;
-    house.node.state.0.insert(name, Arc::new(Record::Key(key)));
+    house.node.state.0.insert(name, Arc::new(Record::from(key)));
     house.agreed("netting.set", &netting).expect("two people");
     verified(&house);
 }

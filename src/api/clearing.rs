@@ -234,7 +234,7 @@ pub async fn objections(
     let mut items = vec![];
     for ((seq, part), record) in found.rows {
         let Record::Objection(facts) = record else { continue };
-        items.push(Objection { objection: ObjectionId { seq, part }, facts });
+        items.push(Objection { objection: ObjectionId { seq, part }, facts: *facts });
     }
     Ok(page(&request, found.seq, &Page { items, next: found.next }))
 }

@@ -150,7 +150,7 @@ pub async fn list(
     for ((seq, part), record) in found.rows {
         let Record::Dispute(facts) = record else { continue };
         let (dispute, overdue) = (DisputeId { seq, part }, is_overdue(&facts, now));
-        items.push(Dispute { dispute, overdue, facts });
+        items.push(Dispute { dispute, overdue, facts: *facts });
     }
     Ok(page(&request, found.seq, &Page { items, next: found.next }))
 }

@@ -237,7 +237,10 @@ codes stand at `/v1/refusals`.";
 )]
 struct Written;
 
-/// The whole document.
+/// The document as it is served, the committed copy: to make it takes tens of MiB.
+pub(super) const DOCUMENT: &str = include_str!("../../schemas/openapi.json");
+
+/// The whole document, made. The committed copy is this one, which `tests/openapi.rs` holds.
 pub fn document() -> Value {
     let mut document = serde_json::to_value(Written::openapi()).unwrap_or_default();
     let examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();

@@ -151,7 +151,7 @@ pub async fn history(request: HttpRequest, query: Query<PageQuery>) -> Result<Ht
     let versions = current.as_deref().and_then(Record::fees).map_or(&[][..], |fees| &fees.versions);
     let item = |record: Record| {
         let Record::PublishedFees(published) = record else { return None };
-        let book::Published { terms, reason, by, approved, seq, at } = published;
+        let book::Published { terms, reason, by, approved, seq, at } = *published;
         Some(PublishedFees { terms: shown(terms, versions, now), reason, by, approved, seq, at })
     };
     let next = found.next.map(|next| cursor("fees", &next));

@@ -310,7 +310,7 @@ pub async fn cover_steps(
     let next = found.next.map(|next| cursor("cover", &next));
     let step = |item: Item| match (item.name, item.record) {
         (Name::CoverStep(_, currency, seq), Record::CoverStep(facts)) => {
-            Some(CoverStep { seq, currency, facts })
+            Some(CoverStep { seq, currency, facts: *facts })
         }
         _ => None,
     };

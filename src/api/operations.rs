@@ -1,12 +1,11 @@
 //! Operations: whether the node lives and is ready, its metrics, the document.
 
 use super::call::service;
-use super::document::document;
+use super::document::DOCUMENT;
 use super::problem::{Code, Problem};
 use crate::engine::Alarm;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use std::sync::OnceLock;
 
 /// How a node is.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -119,7 +118,5 @@ pub async fn metrics(request: HttpRequest) -> Result<HttpResponse, Problem> {
 #[utoipa::path(get, path = "/openapi.json", tag = "operations", operation_id = "getOpenapi",
     responses((status = 200, description = "The OpenAPI 3.1 document of this API.", body = Object)))]
 pub async fn openapi() -> HttpResponse {
-    static TEXT: OnceLock<String> = OnceLock::new();
-    let text = TEXT.get_or_init(|| document().to_string());
-    HttpResponse::Ok().content_type("application/json").body(text.as_str())
+    HttpResponse::Ok().content_type("application/json").body(DOCUMENT)
 }

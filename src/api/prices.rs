@@ -171,7 +171,7 @@ pub async fn price_history(
     let versions = current.as_deref().and_then(Record::prices).map_or(&[][..], |prices| &prices.versions);
     let item = |record: Record| {
         let Record::Published(published) = record else { return None };
-        let book::Published { terms, reason, by, approved, seq, at } = published;
+        let book::Published { terms, reason, by, approved, seq, at } = *published;
         let in_force = crate::prices::in_force(versions, terms.currency, now);
         let in_force = in_force.is_some_and(|other| other.version == terms.version);
         Some(PublishedPrice { terms: shown(terms, in_force), reason, by, approved, seq, at })

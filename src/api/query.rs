@@ -4,13 +4,14 @@
 //! program; no operation is reached with a parameter that its description does not name. Refuses to know: what they
 //! mean.
 
-use super::document::document;
+use super::document::DOCUMENT;
 use super::problem::{Code, Problem};
 use crate::machine::Route;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::future::{Ready, ready};
 use std::ops::Deref;
@@ -46,26 +47,70 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 fn described() -> &'static BTreeMap<String, Vec<String>> {
     static KNOWN: OnceLock<BTreeMap<String, Vec<String>>> = OnceLock::new();
     KNOWN.get_or_init(|| {
-        let document = document();
-        let of_query = |one: &Value| {
-            let shared = one["$ref"].as_str().and_then(|text| document.pointer(text.trim_start_matches('#')));
-            let one = shared.unwrap_or(one);
-            one["name"].as_str().filter(|_| one["in"] == "query").map(str::to_owned)
+        // Only what is asked about is read of it, so this takes no room worth mentioning.
+        let Described { paths, components } = serde_json::from_str(DOCUMENT).unwrap_or_default();
+        let of_query = |one: Parameter| match one {
+            Parameter::Shared { to } => components.parameters.get(to.rsplit('/').next()?)?.of_query(),
+            own => own.of_query(),
         };
-        let items = document["paths"].as_object().into_iter().flatten();
-        let operations = items.filter_map(|(_, item)| item.as_object()).flat_map(|item| item.values());
-        let named = operations.filter_map(|operation| {
-            let parameters = operation["parameters"].as_array().into_iter().flatten();
-            Some((operation["operationId"].as_str()?.to_owned(), parameters.filter_map(of_query).collect()))
+        let operations = paths.into_values().flat_map(BTreeMap::into_values);
+        let named = operations.map(|Operation { id, parameters }| {
+            (id.into_owned(), parameters.into_iter().filter_map(of_query).collect())
         });
         named.collect()
     })
 }
 
+/// The part of the document that parameters are in.
+#[derive(Deserialize, Default)]
+struct Described<'a> {
+    #[serde(borrow)]
+    paths: BTreeMap<Cow<'a, str>, BTreeMap<Cow<'a, str>, Operation<'a>>>,
+    #[serde(borrow)]
+    components: Components<'a>,
+}
+
+#[derive(Deserialize, Default)]
+struct Components<'a> {
+    #[serde(borrow)]
+    parameters: BTreeMap<Cow<'a, str>, Parameter<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Operation<'a> {
+    #[serde(rename = "operationId", borrow)]
+    id: Cow<'a, str>,
+    #[serde(default, borrow)]
+    parameters: Vec<Parameter<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Parameter<'a> {
+    Shared {
+        #[serde(rename = "$ref", borrow)]
+        to: Cow<'a, str>,
+    },
+    Own {
+        #[serde(borrow)]
+        name: Cow<'a, str>,
+        #[serde(rename = "in", borrow)]
+        place: Cow<'a, str>,
+    },
+}
+
+impl Parameter<'_> {
+    fn of_query(&self) -> Option<String> {
+        match self {
+            Self::Own { name, place } if place == "query" => Some(name.clone().into_owned()),
+            _ => None,
+        }
+    }
+}
+
 /// Refuses a parameter that the operation does not know: what is misspelt would otherwise pass for left out, and a
 /// `dry_run` that nobody looks at for one that was obeyed. The page for people takes what its browser makes of it.
 pub fn known(route: &Route, query: &str) -> Result<(), Problem> {
-    // The document takes tens of MiB while it is made: who has no parameter does not need it.
     if query.is_empty() {
         return Ok(());
     }
@@ -116,7 +161,6 @@ fn read<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
 
     #[derive(Deserialize, Debug, PartialEq)]
     #[serde(deny_unknown_fields)]

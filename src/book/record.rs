@@ -438,11 +438,26 @@ pub struct Erased {
     pub seq: u64,
 }
 
+macro_rules! held {
+    ($shape:ty, boxed) => { Box<$shape> };
+    ($shape:ty) => { $shape };
+}
+
+/// Each record takes the room of the largest that is not boxed: those that there are many of are small.
 macro_rules! records {
-    ($($variant:ident($shape:ty) = $name:pat, $get:ident;)*) => {
+    ($($variant:ident($shape:ty) $($boxed:ident)? = $name:pat, $get:ident;)*) => {
         /// One record of state.
         #[derive(Clone, PartialEq, Eq, Debug)]
-        pub enum Record { $(#[allow(missing_docs)] $variant($shape),)* }
+        pub enum Record { $(#[allow(missing_docs)] $variant(held!($shape $(, $boxed)?)),)* }
+
+        $($(
+            impl From<$shape> for Record {
+                fn from(one: $shape) -> Self {
+                    let $boxed = Box::new(one);
+                    Self::$variant($boxed)
+                }
+            }
+        )?)*
 
         impl Record {
             /// The canonical bytes.
@@ -481,49 +496,49 @@ records! {
     Breakage(Breakage) = Name::Breakage(_), breakage;
     Budget(Budget) = Name::Budget(_), budget;
     ClawedBack(ClawedBack) = Name::ClawedBack(_), clawed_back;
-    Closing(Closing) = Name::Closing(_), closing;
+    Closing(Closing) boxed = Name::Closing(_), closing;
     Command(Command) = Name::Command(..), command;
     Complaint(Complaint) = Name::Complaint(_), complaint;
     Consent(Consent) = Name::Consent(_), consent;
-    CoverStep(CoverStep) = Name::CoverStep(..), cover_step;
+    CoverStep(CoverStep) boxed = Name::CoverStep(..), cover_step;
     Cycle(Cycle) = Name::Cycle, cycle;
     Details(Details) = Name::Details(..) | Name::House(_), details;
-    DetailsVersion(DetailsVersion) = Name::DetailsVersion(..) | Name::HouseVersion(..), details_version;
-    Dispute(Dispute) = Name::Dispute(_), dispute;
+    DetailsVersion(DetailsVersion) boxed = Name::DetailsVersion(..) | Name::HouseVersion(..), details_version;
+    Dispute(Dispute) boxed = Name::Dispute(_), dispute;
     Due(Due) = Name::Due(..), due_between;
     Enrolled(ParticipantId) = Name::Enrolled(_), enrolled;
     Erased(Erased) = Name::Erased(..), erased;
-    Exchange(Exchange) = Name::Exchange(_), exchange;
+    Exchange(Exchange) boxed = Name::Exchange(_), exchange;
     Fees(FeeVersions) = Name::Fees, fees;
-    Funding(Funding) = Name::Funding(..), funding;
-    Instruction(Instruction) = Name::Instruction(_), instruction;
-    Key(KeyRecord) = Name::Key(_), key;
+    Funding(Funding) boxed = Name::Funding(..), funding;
+    Instruction(Instruction) boxed = Name::Instruction(_), instruction;
+    Key(KeyRecord) boxed = Name::Key(_), key;
     Limit(Limit) = Name::Limit(..), limit;
     Line(Line) = Name::Line(..), line;
     Netting(Netting) = Name::Netting, netting;
-    Network(Network) = Name::Network, network;
-    Offer(Offer) = Name::Offer(_), offer;
-    Objection(Objection) = Name::Objection(_), objection;
+    Network(Network) boxed = Name::Network, network;
+    Offer(Offer) boxed = Name::Offer(_), offer;
+    Objection(Objection) boxed = Name::Objection(_), objection;
     Participant(Participant) = Name::Participant(_), participant;
-    Payment(Payment) = Name::Payment(_), payment;
+    Payment(Payment) boxed = Name::Payment(_), payment;
     Period(Period) = Name::Period, period;
     Prices(Prices) = Name::Prices(_), prices;
-    Published(Published<Price>) = Name::Published(..), published;
-    PublishedFees(Published<Fees>) = Name::PublishedFees(_), published_fees;
+    Published(Published<Price>) boxed = Name::Published(..), published;
+    PublishedFees(Published<Fees>) boxed = Name::PublishedFees(_), published_fees;
     Reserve(Reserve) = Name::Reserve(_), reserve;
     Roll(Roll) = Name::Roll, roll;
     Schedule(Schedule) = Name::Schedule, schedule;
     Share(Share) = Name::Share(..), share;
-    Sponsored(Sponsored) = Name::Sponsored(_), sponsored;
+    Sponsored(Sponsored) boxed = Name::Sponsored(_), sponsored;
     Sponsors(Sponsors) = Name::Sponsors(_), sponsors;
     Shown(Shown) = Name::Shown(_), shown;
-    Statement(Statement) = Name::Statement(..), statement;
+    Statement(Statement) boxed = Name::Statement(..), statement;
     Tax(TaxTable) = Name::Tax(_), tax;
     Term(Term) = Name::Term, term;
     Tick(Tick) = Name::Tick, tick;
     Told(Told) = Name::Told(..), told;
     Total(i64) = Name::Borne(..) | Name::Disputed(..) | Name::Net(..) | Name::Objecting(..) | Name::PutOff(..) | Name::Shared(..) | Name::Pair(..), total;
-    Unit(Unit) = Name::Unit(_), unit;
+    Unit(Unit) boxed = Name::Unit(_), unit;
     Used(Used) = Name::UsedEntry(..) | Name::UsedOrder(..) | Name::UsedDue(..) | Name::UsedToken(..) | Name::UsedRef(..) | Name::UsedConsent(..), used;
 }
 

@@ -163,7 +163,7 @@ fn leaves(
         return invalid("withdrawal: one of this amount that has not left, and money that went out");
     };
     step.line = Some((args.line.statement.clone(), args.line.line));
-    draft.put(PartKey::Participant(of.participant.clone()), name, Some(Record::CoverStep(step)))
+    draft.put(PartKey::Participant(of.participant.clone()), name, Some(Record::from(step)))
 }
 
 /// What the bank charged the operator bears; what it brings it bears no longer.
@@ -237,5 +237,5 @@ fn assign(
     let mut statement = statement(draft, currency, &place.statement)?;
     statement.assigned.push(Part { line: place.line, amount, to });
     let name = Name::Statement(currency, place.statement.clone());
-    draft.put(PartKey::Public, name, Some(Record::Statement(statement)))
+    draft.put(PartKey::Public, name, Some(Record::from(statement)))
 }

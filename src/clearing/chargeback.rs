@@ -84,7 +84,7 @@ fn restore(draft: &mut Draft, subject: &Subject, amount: Money) -> Result<(), St
         give_charged_back(draft, *id, share, amount)?;
     }
     let part = PartKey::Brand(payment.brand.clone());
-    draft.put(part, Name::Payment(*id), Some(Record::Payment(payment)))
+    draft.put(part, Name::Payment(*id), Some(Record::from(payment)))
 }
 
 /// Whoever lost owes what that costs; what it would owe itself it does not.

@@ -175,7 +175,7 @@ fn filled_at_issuance(
     let network = draft.network()?;
     if !network.funded {
         let network = Network { funded: true, ..(*network).clone() };
-        draft.put(PartKey::Public, Name::Network, Some(Record::Network(network)))?;
+        draft.put(PartKey::Public, Name::Network, Some(Record::from(network)))?;
     }
     Ok(Some(AtIssuance { keeper, breakage_to: terms.breakage_to, rate }))
 }
@@ -226,7 +226,7 @@ pub(super) fn keep(
     step: CoverStep,
 ) -> Result<(), Stop> {
     let name = Name::CoverStep(who.clone(), currency, draft.seq);
-    draft.put(PartKey::Participant(who.clone()), name, Some(Record::CoverStep(step)))
+    draft.put(PartKey::Participant(who.clone()), name, Some(Record::from(step)))
 }
 
 /// Calls upon a participant to bring what is missing: the log says how much, the analyst by when.
@@ -247,7 +247,7 @@ pub fn call_margin(draft: &mut Draft, asked: &Asked, args: &CallMargin) -> Resul
     }
     let (cover, call) = (have.cover, MarginCall { amount, until: args.until, seq: draft.seq });
     let name = Name::Funding(who.clone(), currency);
-    let after = Record::Funding(Funding { call: Some(call), ..have });
+    let after = Record::from(Funding { call: Some(call), ..have });
     draft.put(PartKey::Participant(who.clone()), name, Some(after))?;
     let called = CoverStep::bare(CoverChange::Called, amount, cover, asked.kid, draft.at);
     let step = CoverStep { until: Some(args.until), ..called };
@@ -275,7 +275,7 @@ fn draw_line(draft: &mut Draft, args: &MoveCover, place: &LinePlace) -> Result<(
         None => statement.covers.push((place.line, after)),
     }
     let name = Name::Statement(args.currency, place.statement.clone());
-    draft.put(PartKey::Public, name, Some(Record::Statement(statement)))
+    draft.put(PartKey::Public, name, Some(Record::from(statement)))
 }
 
 /// By its reference the bank's line is known by which a withdrawal left: no other has it.
@@ -322,7 +322,7 @@ fn change_cover(draft: &mut Draft, args: &MoveCover) -> Result<Money, Stop> {
     }
     let has = if args.fund { after.fund } else { after.cover };
     let name = Name::Funding(args.participant.clone(), args.currency);
-    draft.put(PartKey::Participant(args.participant.clone()), name, Some(Record::Funding(after)))?;
+    draft.put(PartKey::Participant(args.participant.clone()), name, Some(Record::from(after)))?;
     end_met_call(draft, &args.participant, args.currency)?;
     Ok(has)
 }

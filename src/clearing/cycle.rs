@@ -146,7 +146,7 @@ pub(super) fn seal(draft: &mut Draft, cycle: u64) -> Result<(), Stop> {
     cycles.live.push(cycle);
     cycles.open = cycle.checked_add(1).ok_or(Refusal::AmountTooLarge)?;
     let next = Closing::opened(draft.seq);
-    draft.put(PartKey::Public, Name::Closing(cycles.open), Some(Record::Closing(next)))?;
+    draft.put(PartKey::Public, Name::Closing(cycles.open), Some(Record::from(next)))?;
     draft.put(PartKey::Public, Name::Cycle, Some(Record::Cycle(cycles)))?;
     store(draft, cycle, closing)
 }
@@ -156,7 +156,7 @@ pub(super) fn now(draft: &Draft) -> Mark {
 }
 
 pub(super) fn store(draft: &mut Draft, cycle: u64, closing: Closing) -> Result<(), Stop> {
-    draft.put(PartKey::Public, Name::Closing(cycle), Some(Record::Closing(closing)))
+    draft.put(PartKey::Public, Name::Closing(cycle), Some(Record::from(closing)))
 }
 
 /// All participants, in the order of their ids.
@@ -263,7 +263,7 @@ pub fn compute_cycle(draft: &mut Draft, asked: &Asked, args: &ComputeCycle) -> R
                 let mut instruction = instruction(cycle, next, participant, currency, amount)?;
                 instruction.details = super::details::in_force(draft, participant, currency, cycle)?;
                 count(&mut sum, &instruction)?;
-                draft.put(part.clone(), Name::Instruction(id), Some(Record::Instruction(instruction)))?;
+                draft.put(part.clone(), Name::Instruction(id), Some(Record::from(instruction)))?;
             }
             draft.put(part, name, Some(Record::Line(line)))?;
         }

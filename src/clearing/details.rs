@@ -195,7 +195,7 @@ fn put(
     one: DetailsVersion,
 ) -> Result<(), Stop> {
     draft.put(of.part(), of.head(currency), Some(Record::Details(head)))?;
-    draft.put(of.part(), of.version(currency, number), Some(Record::DetailsVersion(one)))
+    draft.put(of.part(), of.version(currency, number), Some(Record::from(one)))
 }
 
 /// The house's own account: an analyst asks, and two of the operator's approvers agree.
@@ -354,7 +354,7 @@ pub(super) fn payable(draft: &mut Draft, cycle: u64, closing: &Closing) -> Resul
         }
         one.details = version;
         let part = PartKey::Participant(one.participant.clone());
-        draft.put(part, Name::Instruction(id), Some(Record::Instruction(one)))?;
+        draft.put(part, Name::Instruction(id), Some(Record::from(one)))?;
     }
     if lacking.is_empty() {
         return Ok(());

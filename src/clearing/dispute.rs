@@ -207,7 +207,7 @@ fn next(stage: DisputeStage, step: DisputeStep) -> Option<(Side, DisputeStage)> 
 fn put(draft: &mut Draft, id: DisputeId, dispute: Dispute) -> Result<(), Stop> {
     let (a, b) = (dispute.filer.clone(), dispute.target.clone());
     let pair = if a < b { PartKey::Pair(a, b) } else { PartKey::Pair(b, a) };
-    draft.put(pair, Name::Dispute(id), Some(Record::Dispute(dispute)))
+    draft.put(pair, Name::Dispute(id), Some(Record::from(dispute)))
 }
 
 /// The reason of this name.

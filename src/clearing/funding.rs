@@ -132,12 +132,12 @@ pub fn set_funding(draft: &mut Draft, asked: &Asked, args: &SetFunding) -> Resul
     let set = CoverStep::bare(CoverChange::Set, Money::ZERO, after.cover, asked.kid, draft.at);
     let part = PartKey::Participant(args.participant.clone());
     let name = Name::Funding(args.participant.clone(), args.currency);
-    draft.put(part, name, Some(Record::Funding(after)))?;
+    draft.put(part, name, Some(Record::from(after)))?;
     keep(draft, &args.participant, args.currency, CoverStep { terms: Some(terms), ..set })?;
     end_met_call(draft, &args.participant, args.currency)?;
     if !network.capped {
         network.capped = true;
-        draft.put(PartKey::Public, Name::Network, Some(Record::Network(network)))?;
+        draft.put(PartKey::Public, Name::Network, Some(Record::from(network)))?;
     }
     Ok(())
 }

@@ -140,7 +140,7 @@ pub fn import_statement(draft: &mut Draft, asked: &Asked, args: &ImportStatement
         covers: vec![],
         assigned: vec![],
     };
-    draft.put(PartKey::Public, name, Some(Record::Statement(statement)))
+    draft.put(PartKey::Public, name, Some(Record::from(statement)))
 }
 
 /// A statement's lines lead from one balance to the other; a notification has no balances, and lines that name
@@ -215,7 +215,7 @@ pub fn accept_statement(draft: &mut Draft, asked: &Asked, args: &AcceptStatement
         draft.put(PartKey::Public, Name::Bank(statement.currency), Some(Record::Bank(bank)))?;
     }
     let name = Name::Statement(currency, args.statement.clone());
-    draft.put(PartKey::Public, name, Some(Record::Statement(statement)))
+    draft.put(PartKey::Public, name, Some(Record::from(statement)))
 }
 
 /// Rejects a statement that waits: it changes nothing.
@@ -224,7 +224,7 @@ pub fn reject_statement(draft: &mut Draft, asked: &Asked, args: &RejectStatement
     let mut statement = waiting(draft, args.currency, &args.statement)?;
     statement.rejected = Some(Rejection { at: now(draft), by: asked.kid, reason: args.reason.clone() });
     let name = Name::Statement(args.currency, args.statement.clone());
-    draft.put(PartKey::Public, name, Some(Record::Statement(statement)))
+    draft.put(PartKey::Public, name, Some(Record::from(statement)))
 }
 
 /// Who works with the bank for the operator.
@@ -353,11 +353,7 @@ pub(super) fn pay(
     moved(draft, &mut closing, &instruction, before)?;
     let who = instruction.participant.clone();
     store(draft, instruction.cycle, closing)?;
-    draft.put(
-        PartKey::Participant(who.clone()),
-        Name::Instruction(id),
-        Some(Record::Instruction(instruction)),
-    )?;
+    draft.put(PartKey::Participant(who.clone()), Name::Instruction(id), Some(Record::from(instruction)))?;
     end_met_call(draft, &who, currency)?;
     Ok(Ok(()))
 }

@@ -76,7 +76,7 @@ pub fn move_instruction(draft: &mut Draft, asked: &Asked, args: &MoveInstruction
 
 fn put(draft: &mut Draft, id: InstructionId, one: Instruction) -> Result<(), Stop> {
     let part = PartKey::Participant(one.participant.clone());
-    draft.put(part, Name::Instruction(id), Some(Record::Instruction(one)))
+    draft.put(part, Name::Instruction(id), Some(Record::from(one)))
 }
 
 fn reissue(draft: &mut Draft, args: &MoveInstruction, old: &Instruction) -> Result<InstructionId, Stop> {

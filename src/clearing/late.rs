@@ -42,5 +42,5 @@ pub(super) fn come_back(
     }
     bear(draft, one.currency, borne)?;
     let part = PartKey::Participant(who.clone());
-    draft.put(part, Name::Instruction(id), Some(Record::Instruction(Instruction { late, ..one.clone() })))
+    draft.put(part, Name::Instruction(id), Some(Record::from(Instruction { late, ..one.clone() })))
 }

@@ -68,5 +68,5 @@ pub(super) fn undo(draft: &mut Draft, told: &StatementLine) -> Result<(), Stop> 
     moved(draft, &mut closing, &instruction, before)?;
     let part = PartKey::Participant(instruction.participant.clone());
     store(draft, instruction.cycle, closing)?;
-    draft.put(part, Name::Instruction(id), Some(Record::Instruction(instruction)))
+    draft.put(part, Name::Instruction(id), Some(Record::from(instruction)))
 }

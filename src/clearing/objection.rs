@@ -129,7 +129,7 @@ fn pair_of(objection: &Objection) -> PartKey {
 }
 
 fn put(draft: &mut Draft, id: ObjectionId, objection: Objection) -> Result<(), Stop> {
-    draft.put(pair_of(&objection), Name::Objection(id), Some(Record::Objection(objection)))
+    draft.put(pair_of(&objection), Name::Objection(id), Some(Record::from(objection)))
 }
 
 /// What objections that were accepted put off already, out of the cycle and those that it includes, of what somebody owes for a

@@ -243,7 +243,7 @@ impl Fall {
         let mut instruction = (*draft.instruction(id)?).clone();
         instruction.fate = Some(Fate::Defaulted);
         let part = PartKey::Participant(defaulter.clone());
-        draft.put(part, Name::Instruction(id), Some(Record::Instruction(instruction)))
+        draft.put(part, Name::Instruction(id), Some(Record::from(instruction)))
     }
 
     /// Takes what the defaulter's own cover and its share of the fund give.
@@ -251,7 +251,7 @@ impl Fall {
         let Some(funding) = funding(draft, defaulter, self.currency)? else { return Ok(()) };
         let less = |have: Money, by: u64| Money::new(have.get().saturating_sub(by)).unwrap_or_default();
         let (cover, fund) = (less(funding.cover, borne.cover), less(funding.fund, borne.fund));
-        let after = Record::Funding(Funding { cover, fund, ..funding });
+        let after = Record::from(Funding { cover, fund, ..funding });
         let name = Name::Funding(defaulter.clone(), self.currency);
         draft.put(PartKey::Participant(defaulter.clone()), name, Some(after))?;
         if borne.cover == 0 && borne.fund == 0 {
@@ -311,7 +311,7 @@ impl Fall {
         let less = instruction.amount.get().checked_sub(share).and_then(Money::new);
         instruction.amount = less.ok_or_else(|| Stop::Bug("more was lost than was to be paid".into()))?;
         let part = PartKey::Participant(who.clone());
-        draft.put(part, Name::Instruction(id), Some(Record::Instruction(instruction)))
+        draft.put(part, Name::Instruction(id), Some(Record::from(instruction)))
     }
 
     /// The defaulter owes who bore its part, from now on.

@@ -203,7 +203,7 @@ fn alter(draft: &mut Draft, subject: &Subject, change: Change) -> Result<(), Sto
                 change(&mut share.charged, &mut share.disputes)?;
             }
             let part = PartKey::Brand(payment.brand.clone());
-            draft.put(part, Name::Payment(*id), Some(Record::Payment(payment)))
+            draft.put(part, Name::Payment(*id), Some(Record::from(payment)))
         }
         Subject::Fee(id, service, customer) => {
             let mut payment = (*draft.payment(*id)?).clone();
@@ -215,7 +215,7 @@ fn alter(draft: &mut Draft, subject: &Subject, change: Change) -> Result<(), Sto
             let fee = fee.clone();
             undisputed(draft, *id, &payment, &fee, before)?;
             let part = PartKey::Brand(payment.brand.clone());
-            draft.put(part, Name::Payment(*id), Some(Record::Payment(payment)))
+            draft.put(part, Name::Payment(*id), Some(Record::from(payment)))
         }
         Subject::Exchange(id) | Subject::ExchangeFee(id) => {
             let name = Name::Exchange(*id);
@@ -228,7 +228,7 @@ fn alter(draft: &mut Draft, subject: &Subject, change: Change) -> Result<(), Sto
                 }
                 _ => change(&mut exchange.charged, &mut exchange.disputes)?,
             }
-            draft.put(PartKey::Holder(exchange.account), name, Some(Record::Exchange(exchange)))
+            draft.put(PartKey::Holder(exchange.account), name, Some(Record::from(exchange)))
         }
         Subject::Award(id) => {
             let record = draft.get(&Name::Sponsored(*id))?;

@@ -36,7 +36,7 @@ pub(super) fn take(draft: &mut Draft, subject: &Subject, amount: Money) -> Resul
             };
             let supply = back(Service::Redemption, tax, &mut share.won, amount)?;
             let part = PartKey::Brand(payment.brand.clone());
-            draft.put(part, Name::Payment(*id), Some(Record::Payment(payment)))?;
+            draft.put(part, Name::Payment(*id), Some(Record::from(payment)))?;
             Ok(Some(supply))
         }
         Subject::Fee(id, service, customer) => {
@@ -46,7 +46,7 @@ pub(super) fn take(draft: &mut Draft, subject: &Subject, amount: Money) -> Resul
             let fee = fee.ok_or_else(|| Stop::Bug(format!("{id} has no such fee any more")))?;
             let supply = of_fee(fee, amount)?;
             let part = PartKey::Brand(payment.brand.clone());
-            draft.put(part, Name::Payment(*id), Some(Record::Payment(payment)))?;
+            draft.put(part, Name::Payment(*id), Some(Record::from(payment)))?;
             Ok(Some(supply))
         }
         Subject::Exchange(id) | Subject::ExchangeFee(id) => {
@@ -61,7 +61,7 @@ pub(super) fn take(draft: &mut Draft, subject: &Subject, amount: Money) -> Resul
                 }
                 _ => return Ok(None),
             };
-            draft.put(PartKey::Holder(exchange.account), name, Some(Record::Exchange(exchange)))?;
+            draft.put(PartKey::Holder(exchange.account), name, Some(Record::from(exchange)))?;
             Ok(Some(supply))
         }
         Subject::Award(id) => {

@@ -107,7 +107,7 @@ fn disputes(
     for ((seq, part), record) in rows {
         if let Record::Dispute(facts) = record {
             let (awaited, overdue) = (awaited(&facts), is_overdue(&facts, at));
-            all.push(Disputed { dispute: DisputeId { seq, part }, awaited, overdue, facts });
+            all.push(Disputed { dispute: DisputeId { seq, part }, awaited, overdue, facts: *facts });
         }
     }
     if context.json {
@@ -149,7 +149,7 @@ fn objections(
     let mut all = vec![];
     for ((seq, part), record) in rows {
         if let Record::Objection(facts) = record {
-            all.push(Objected { objection: ObjectionId { seq, part }, facts });
+            all.push(Objected { objection: ObjectionId { seq, part }, facts: *facts });
         }
     }
     if context.json {

@@ -63,7 +63,7 @@ pub fn run(args: Args, context: &mut Context<'_>) -> Result<Exit, CliError> {
                 && open(&offer)
             {
                 let hash = offer.hash(id);
-                let Offer { by, until, terms, .. } = offer;
+                let Offer { by, until, terms, .. } = *offer;
                 listed.push(Listed { offer: id, hash, by, until, terms });
             }
         }

@@ -82,7 +82,7 @@ fn harvest() -> Unit {
 /// The `pub` of the entry that defines the unit.
 fn defined() -> Vec<u8> {
     let mut done = Done::default();
-    done.put(Name::Unit(unit()), Some(Arc::new(Record::Unit(harvest()))));
+    done.put(Name::Unit(unit()), Some(Arc::new(Record::from(harvest()))));
     encode(&PubBody { done, ..PubBody::default() })
 }
 
@@ -191,5 +191,5 @@ fn rows(state: u64) -> Vec<Row> {
         }
     }
     let account = account.map(|account| row(Name::Account(ACCOUNT), Record::Account(account)));
-    account.into_iter().chain([row(Name::Unit(unit()), Record::Unit(harvest()))]).collect()
+    account.into_iter().chain([row(Name::Unit(unit()), Record::from(harvest()))]).collect()
 }

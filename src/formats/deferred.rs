@@ -282,7 +282,7 @@ mod tests {
         };
         let prices = Record::Prices(Prices { versions: vec![price] });
         vec![
-            event(1, "2026-01-01", Kind::UnitDefined, put(Name::Unit(unit()), Record::Unit(settings))),
+            event(1, "2026-01-01", Kind::UnitDefined, put(Name::Unit(unit()), Record::from(settings))),
             event(2, "2026-01-01", Kind::PricesPublished, put(Name::Prices(unit()), prices)),
         ]
     }

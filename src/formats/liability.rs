@@ -372,7 +372,7 @@ mod tests {
             frozen: false,
         };
         let mut done = Done::default();
-        done.put(Name::Unit(unit()), Some(Arc::new(Record::Unit(settings))));
+        done.put(Name::Unit(unit()), Some(Arc::new(Record::from(settings))));
         done
     }
 

@@ -133,15 +133,15 @@ impl Genesis {
             person: None,
         };
         let mut records = vec![
-            (Name::Network, Record::Network(network)),
+            (Name::Network, Record::from(network)),
             (Name::Cycle, Record::Cycle(Cycle { open: 1, live: vec![] })),
-            (Name::Closing(1), Record::Closing(Closing::opened(0))),
-            (Name::Key(self.log.kid()), Record::Key(key(&self.log, Purpose::Log))),
+            (Name::Closing(1), Record::from(Closing::opened(0))),
+            (Name::Key(self.log.kid()), Record::from(key(&self.log, Purpose::Log))),
         ];
         let roots = self
             .roots
             .iter()
-            .map(|root| (Name::Key(root.kid()), Record::Key(key(root, Purpose::OperatorRoot))));
+            .map(|root| (Name::Key(root.kid()), Record::from(key(root, Purpose::OperatorRoot))));
         records.extend(roots);
         records.into_iter().map(|(name, record)| (name, Arc::new(record))).collect()
     }

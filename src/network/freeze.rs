@@ -93,7 +93,7 @@ pub fn freeze_unit(draft: &mut Draft, asked: &Asked, args: &FreezeUnit) -> Resul
     let mut unit = (*draft.unit(args.unit)?).clone();
     may(draft, asked, &unit.brand, args.frozen)?;
     unit.frozen = args.frozen;
-    draft.put(PartKey::Public, Name::Unit(args.unit), Some(Record::Unit(unit)))
+    draft.put(PartKey::Public, Name::Unit(args.unit), Some(Record::from(unit)))
 }
 
 /// Freezes or releases the network.
@@ -101,5 +101,5 @@ pub fn freeze_network(draft: &mut Draft, asked: &Asked, args: &FreezeNetwork) ->
     operator(draft, asked)?;
     let mut network = (*draft.network()?).clone();
     network.frozen = args.frozen;
-    draft.put(PartKey::Public, Name::Network, Some(Record::Network(network)))
+    draft.put(PartKey::Public, Name::Network, Some(Record::from(network)))
 }

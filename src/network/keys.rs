@@ -155,7 +155,7 @@ pub fn revoke(draft: &mut Draft, asked: &Asked, args: &RevokeKey, of_account: bo
     if key.state == KeyState::Compromised || (restores && !by_root) {
         return Err(Refused::about(Refusal::SettingInvalid, "state").into());
     }
-    set_state(draft, key, args.state)
+    set_state(draft, *key, args.state)
 }
 
 /// What a key's new state changes, whoever asks.
@@ -166,7 +166,7 @@ pub fn set_state(draft: &mut Draft, mut key: KeyRecord, state: KeyState) -> Resu
         Principal::Account(account) => PartKey::Holder(account),
         Principal::Operator | Principal::Brand(_) => PartKey::Public,
     };
-    draft.put(part, name, Some(Record::Key(key)))
+    draft.put(part, name, Some(Record::from(key)))
 }
 
 /// Takes a budget, signed by the root of the key's brand; of another brand's key, by both roots. The next serial

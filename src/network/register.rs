@@ -48,7 +48,7 @@ pub fn register_participant(
             return Err(Refused::about(Refusal::AlreadyExists, about).into());
         }
         let network = Network { operator: Some(args.participant.clone()), ..network };
-        draft.put(PartKey::Public, Name::Network, Some(Record::Network(network)))?;
+        draft.put(PartKey::Public, Name::Network, Some(Record::from(network)))?;
     }
     let record = Record::Participant(Participant { currency: args.currency, speaker: None });
     draft.put(PartKey::Public, Name::Participant(args.participant.clone()), Some(record))
@@ -215,7 +215,7 @@ pub(super) fn new_key(key: PublicKey, purpose: Purpose, owner: Principal, from: 
 pub(super) fn put_key(draft: &mut Draft, part: PartKey, record: KeyRecord) -> Result<(), Stop> {
     let name = Name::Key(record.key.kid());
     absent(draft, name.clone())?;
-    draft.put(part, name, Some(Record::Key(record)))
+    draft.put(part, name, Some(Record::from(record)))
 }
 
 fn absent(draft: &mut Draft, name: Name) -> Result<(), Stop> {

@@ -206,7 +206,7 @@ pub fn define_unit(draft: &mut Draft, asked: &Asked, args: &DefineUnit) -> Resul
         kept,
         frozen,
     };
-    draft.put(PartKey::Public, name, Some(Record::Unit(unit)))
+    draft.put(PartKey::Public, name, Some(Record::from(unit)))
 }
 
 #[cfg(test)]

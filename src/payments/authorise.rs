@@ -134,7 +134,7 @@ pub fn authorise(
         }
     }
     let id = bill.id;
-    draft.put(PartKey::Brand(brand), Name::Payment(id), Some(Record::Payment(payment)))?;
+    draft.put(PartKey::Brand(brand), Name::Payment(id), Some(Record::from(payment)))?;
     Ok(id)
 }
 

@@ -83,7 +83,7 @@ fn change(draft: &mut Draft, asked: &Asked, id: PaymentId, what: Step) -> Result
 }
 
 fn put(draft: &mut Draft, id: PaymentId, payment: Payment) -> Result<(), Stop> {
-    draft.put(PartKey::Brand(payment.brand.clone()), Name::Payment(id), Some(Record::Payment(payment)))
+    draft.put(PartKey::Brand(payment.brand.clone()), Name::Payment(id), Some(Record::from(payment)))
 }
 
 /// A step of a payment, as it was asked for.

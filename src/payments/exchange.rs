@@ -58,7 +58,7 @@ pub fn exchange(draft: &mut Draft, asked: &Asked, args: &AgreeExchange) -> Resul
     let (charged, won) = (Money::ZERO, Money::ZERO);
     let record =
         Exchange { offer: args.offer, account, terms: terms.clone(), charged, disputes: vec![], won };
-    draft.put(PartKey::Holder(account), Name::Exchange(id), Some(Record::Exchange(record)))?;
+    draft.put(PartKey::Holder(account), Name::Exchange(id), Some(Record::from(record)))?;
     let spend = of_exchange(&terms, None);
     let backed = match terms.pledge {
         Some(held) => end_pledge(draft, &spend, held, until)?,

@@ -132,7 +132,7 @@ pub(super) fn close(draft: &mut Draft, id: OfferId, offer: Offer, state: OfferSt
         return Err(Refused::about(Refusal::OfferClosed, id).into());
     }
     let part = part_of(&offer)?;
-    draft.put(part, Name::Offer(id), Some(Record::Offer(Offer { state, ..offer })))
+    draft.put(part, Name::Offer(id), Some(Record::from(Offer { state, ..offer })))
 }
 
 /// Makes an offer.
@@ -176,7 +176,7 @@ pub fn make_offer(draft: &mut Draft, asked: &Asked, args: &MakeOffer) -> Result<
         _ => return Err(Refused::about(Refusal::KeyPurpose, asked.kid).into()),
     };
     let offer = Offer { by, key: asked.kid, terms, until, state: OfferState::Open };
-    draft.put(part_of(&offer)?, Name::Offer(id), Some(Record::Offer(offer)))?;
+    draft.put(part_of(&offer)?, Name::Offer(id), Some(Record::from(offer)))?;
     Ok(id)
 }
 

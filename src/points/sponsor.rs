@@ -166,5 +166,5 @@ pub fn put(draft: &mut Draft, id: AwardId, mut record: Sponsored) -> Result<(), 
     }
     let (a, b) = (record.debtor.clone(), record.creditor.clone());
     let pair = if a < b { PartKey::Pair(a, b) } else { PartKey::Pair(b, a) };
-    draft.put(pair, Name::Sponsored(id), Some(Record::Sponsored(record)))
+    draft.put(pair, Name::Sponsored(id), Some(Record::from(record)))
 }

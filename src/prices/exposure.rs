@@ -355,7 +355,7 @@ pub fn end_firm(
 
 fn put(draft: &mut Draft, who: &ParticipantId, currency: Currency, have: Funding) -> Result<(), Stop> {
     let name = Name::Funding(who.clone(), currency);
-    draft.put(PartKey::Participant(who.clone()), name, Some(Record::Funding(have)))
+    draft.put(PartKey::Participant(who.clone()), name, Some(Record::from(have)))
 }
 
 /// Ends a margin call once the participant is within its limit again.

@@ -112,11 +112,11 @@ pub fn publish_fees(draft: &mut Draft, asked: &Asked, args: &PublishFees) -> Res
     if all.versions.len() > MOST_VERSIONS {
         return Err(invalid("more than 64 versions in force or announced"));
     }
-    draft.put(PartKey::Public, Name::PublishedFees(args.version), Some(Record::PublishedFees(published)))?;
+    draft.put(PartKey::Public, Name::PublishedFees(args.version), Some(Record::from(published)))?;
     draft.put(PartKey::Public, Name::Fees, Some(Record::Fees(all)))?;
     if !network.fees {
         network.fees = true;
-        draft.put(PartKey::Public, Name::Network, Some(Record::Network(network)))?;
+        draft.put(PartKey::Public, Name::Network, Some(Record::from(network)))?;
     }
     Ok(())
 }

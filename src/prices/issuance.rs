@@ -183,7 +183,7 @@ fn book(draft: &mut Draft, unit: UnitCode, reserve: Reserve, terms: AtIssuance) 
         let have = funding(draft, &issuer, currency)?.unwrap_or_default();
         let fund = have.fund.plus(kept).ok_or(Refusal::AmountTooLarge)?;
         let name = Name::Funding(issuer.clone(), currency);
-        draft.put(PartKey::Participant(issuer), name, Some(Record::Funding(Funding { fund, ..have })))?;
+        draft.put(PartKey::Participant(issuer), name, Some(Record::from(Funding { fund, ..have })))?;
     }
     let brand = draft.unit(unit)?.brand.clone();
     let after = Reserve { held, issuance: Some(AtIssuance { rate, ..terms }), ..reserve };

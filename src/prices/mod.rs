@@ -156,7 +156,7 @@ pub fn publish_prices(draft: &mut Draft, asked: &Asked, args: &PublishPrices) ->
         );
     }
     let history = Name::Published(args.unit, args.version);
-    draft.put(PartKey::Public, history, Some(Record::Published(published)))?;
+    draft.put(PartKey::Public, history, Some(Record::from(published)))?;
     draft.put(PartKey::Public, name, Some(Record::Prices(prices)))
 }
 

@@ -71,7 +71,7 @@ pub fn publish_tax(draft: &mut Draft, asked: &Asked, args: &PublishTax) -> Resul
     let mut network = (*draft.network()?).clone();
     if !network.taxed {
         network.taxed = true;
-        draft.put(PartKey::Public, Name::Network, Some(Record::Network(network)))?;
+        draft.put(PartKey::Public, Name::Network, Some(Record::from(network)))?;
     }
     Ok(())
 }

@@ -177,7 +177,7 @@ impl<'a> Entry<'a> {
     fn new(event: &'a Event) -> Self {
         let puts = event.effects.iter().flat_map(|effect| effect.done.puts());
         let payments = puts.filter_map(|(name, record)| match (name, record) {
-            (Name::Payment(id), Some(Record::Payment(payment))) => Some((*id, payment)),
+            (Name::Payment(id), Some(Record::Payment(payment))) => Some((*id, &**payment)),
             _ => None,
         });
         Self { event, payments: payments.collect() }

@@ -70,7 +70,7 @@ fn joined(brand: &str, participant: &str) -> Effect {
     let mut put = |name, record| done.put(name, Some(Arc::new(record)));
     put(Name::Participant(id(participant)), Record::Participant(spoken));
     put(Name::Brand(id(brand)), Record::Brand(Brand { participant: id(participant), root, frozen: false }));
-    put(Name::Key(key.kid()), Record::Key(own));
+    put(Name::Key(key.kid()), Record::from(own));
     Effect { tag: None, done }
 }
 
@@ -92,7 +92,7 @@ fn unit(code: &str, brand: &str, offset: i16) -> Effect {
         frozen: false,
     };
     let mut done = Done::default();
-    done.put(Name::Unit(id(code)), Some(Arc::new(Record::Unit(unit))));
+    done.put(Name::Unit(id(code)), Some(Arc::new(Record::from(unit))));
     Effect { tag: None, done }
 }
 
@@ -134,7 +134,7 @@ fn shop(payment: PaymentId, amounts: [u64; 3], closed: bool) -> Effect {
         closed,
     };
     let mut done = Done::default();
-    done.put(Name::Payment(payment), Some(Arc::new(Record::Payment(record))));
+    done.put(Name::Payment(payment), Some(Arc::new(Record::from(record))));
     Effect { tag: None, done }
 }
 
@@ -164,7 +164,7 @@ fn objected(seq: u64, answer: Option<Answered>) -> Effect {
     };
     let mut done = Done::default();
     let name = Name::Objection(ObjectionId { seq, part: 0 });
-    done.put(name, Some(Arc::new(Record::Objection(objection))));
+    done.put(name, Some(Arc::new(Record::from(objection))));
     Effect { tag: None, done }
 }
 

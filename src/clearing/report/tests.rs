@@ -19,7 +19,7 @@ fn books(now: Time) -> Books {
     let (a, b, c) = (id("pa_a"), id("pa_b"), id("pa_c"));
     put(
         Name::Network,
-        Record::Network(Network {
+        Record::from(Network {
             net: Hash::default(),
             threshold: 1,
             roots: vec![],
@@ -42,8 +42,8 @@ fn books(now: Time) -> Books {
     put(Name::Cycle, Record::Cycle(Cycle { open: 2, live: vec![1] }));
     let sealed = Time::from_seconds(now.seconds() - 40 * DAY).expect("an instant");
     let sealed = Some(Mark { seq: 5, at: sealed });
-    put(Name::Closing(1), Record::Closing(Closing { sealed, ..Closing::opened(1) }));
-    put(Name::Closing(2), Record::Closing(Closing::opened(5)));
+    put(Name::Closing(1), Record::from(Closing { sealed, ..Closing::opened(1) }));
+    put(Name::Closing(2), Record::from(Closing::opened(5)));
     for (cycle, debtor, creditor, amount) in
         [(2, &a, &b, 300), (2, &a, &c, 100), (1, &a, &b, 50), (0, &b, &a, 7)]
     {
@@ -57,7 +57,7 @@ fn books(now: Time) -> Books {
     }
     let money = |n| Money::new(n).expect("fits");
     let funding = Funding { cover: money(75), fund: money(29), ..Funding::default() };
-    put(Name::Funding(a, eur()), Record::Funding(funding));
+    put(Name::Funding(a, eur()), Record::from(funding));
     all
 }
 
@@ -102,7 +102,7 @@ fn what_others_bore_is_owed_once() {
     let closing = books.0[&Name::Closing(1)].closing().cloned().expect("a cycle");
     let mark = Mark { seq: 6, at: now() };
     let closing = Closing { approved: Some(mark), due: Some(now().seconds()), ..closing };
-    books.0.insert(Name::Closing(1), Arc::new(Record::Closing(closing)));
+    books.0.insert(Name::Closing(1), Arc::new(Record::from(closing)));
     // b bore 30 of the 50 that a did not pay, its cover 20: a owes b 30 in the open cycle.
     let pair = Name::Pair(2, id("pa_a"), id("pa_b"), eur());
     books.0.insert(pair, Arc::new(Record::Total(-330)));

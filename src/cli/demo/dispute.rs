@@ -92,7 +92,7 @@ impl House<'_> {
                 };
                 if !owed.is_zero() && most.as_ref().is_none_or(|found| !first(found)) {
                     let (unit, filer) = (share.unit, share.issuer.clone());
-                    most = Some(Found { id, unit, filer, payment: payment.clone(), owed });
+                    most = Some(Found { id, unit, filer, payment: (*payment).clone(), owed });
                 }
             }
             Ok(())

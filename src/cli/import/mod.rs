@@ -233,7 +233,7 @@ impl<'a> Plan<'a> {
             currency: currency.code,
             finer,
         };
-        Ok(Self { args, form, issuer, root: keys.root, budget, unit, earn, name })
+        Ok(Self { args, form, issuer, root: keys.root, budget, unit: *unit, earn, name })
     }
 
     fn input(&self) -> Result<Input, CliError> {

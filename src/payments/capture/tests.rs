@@ -77,7 +77,7 @@ fn open(x: u64, points: [u64; 2], obligations: [u64; 2], lots: usize) -> (State,
         account.hold(ID.into(), at(1_000), Points::new(points[n]).expect("fits"), at(1)).expect("enough");
         state.put(Name::Account(HOLDERS[n]), Record::Account(account));
         state.put(Name::Share(ID, code), Record::Share(Share { account: HOLDERS[n], taken: vec![] }));
-        state.put(Name::Unit(code), Record::Unit(unit_of(code)));
+        state.put(Name::Unit(code), Record::from(unit_of(code)));
     }
     let payment = Payment {
         brand: id("br_shop"),
@@ -122,7 +122,7 @@ fn play(state: &mut State, payment: &mut Payment, when: u64, what: Step) -> Resu
     let mut after = payment.clone();
     let mut draft = Draft::new(&*state, 9, at(when));
     step(&mut draft, ID, &mut after, what)?;
-    draft.put(PartKey::Public, Name::Payment(ID), Some(Record::Payment(after.clone())))?;
+    draft.put(PartKey::Public, Name::Payment(ID), Some(Record::from(after.clone())))?;
     let effects = draft.finish()?;
     for (name, record) in effects.records {
         match record {
