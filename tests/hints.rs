@@ -8,6 +8,7 @@ use common::tour::Tour;
 use std::collections::HashSet;
 use tallyhouse::book::{Draft, Found, Name, Principal, Source, Stop};
 use tallyhouse::machine::{Body, Command, ROUNDS, Request, decide, hints};
+use tallyhouse::sign::Verifier;
 use tallyhouse::types::Time;
 
 /// State of which only what was asked for is at hand.
@@ -92,7 +93,9 @@ fn trade_names_what_it_touches_before_it_is_decided() {
     let mut node = PureNode::founded(&tour.world);
     let mut trade = 0;
     for (request, at) in asked.into_iter().skip(node.asked.len()) {
-        let known = |kid| node.state.get(&Name::Key(kid)).and_then(|record| record.key()).map(|key| key.key);
+        let known = |kid| {
+            node.state.get(&Name::Key(kid)).and_then(|record| record.key()).map(|key| Verifier::new(&key.key))
+        };
         if let Ok(command) = Command::read(&request, node.net, &known)
             && is_trade(&command)
         {

@@ -6,6 +6,7 @@
 
 mod backup;
 mod cached;
+mod cores;
 mod exported;
 mod fork;
 mod founding;

@@ -5,6 +5,7 @@
 //! from the caller where they are given.
 //! Refuses to know: how a difference came about.
 
+use super::cores::spread;
 use super::missing::{Missing, said_since};
 use super::notes::Notes;
 use super::report::{Finding, Options, Report};
@@ -15,13 +16,13 @@ use crate::engine::{self, Commit, Follower, Memory, StateFollower, open_entry, s
 use crate::log::{Broken as ChainBroken, Chain, Checkpoint, LogVerifier, vkey};
 use crate::machine::{self, Broken, Event, Evidence, Genesis, Hints, Kind, Snapshot};
 use crate::reading::records;
-use crate::sign::PublicKey;
+use crate::sign::{PublicKey, Verifier};
 use crate::store::{Fault, Home, Read, Reader, Sqlite, StoredEntry, Stray, TipRecord};
 use crate::types::{Hash, Kid, Time, decode};
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Entries in one run.
 const CHUNK: usize = 4_000;
@@ -343,9 +344,10 @@ impl Opened {
         self.evidence().map_or_else(|| Hints::of(memory, vec![]), |evidence| evidence.hints(memory))
     }
 
-    fn prove(&mut self, keys: &HashMap<Kid, PublicKey>) {
+    fn prove(&mut self, keys: &HashMap<Kid, Ready>) {
+        let ready = |kid| keys.get(&kid).map(|(key, ready)| ready.get_or_init(|| Verifier::new(key)).clone());
         if let Ok((_, evidence)) = &mut self.read
-            && let Err(e) = evidence.prove(&|kid| keys.get(&kid).copied())
+            && let Err(e) = evidence.prove(&ready)
         {
             self.read = Err(e.to_string());
         }
@@ -363,18 +365,22 @@ fn read_run(live: &dyn Read, from: u64, tip: &TipRecord, net: Hash) -> Result<Ve
     Ok(spread(entries, |some| some.into_iter().map(|entry| Opened::new(entry, net)).collect()))
 }
 
+/// A key, made ready for all of a run's signatures when the first of them is looked at.
+type Ready = (PublicKey, OnceLock<Verifier>);
+
 /// Verifies the signatures of a run on all cores, each under the key that it names.
 fn prove(run: &mut Vec<Opened>, again: &mut Again) -> Result<(), Halt> {
     let evidence = || run.iter().filter_map(Opened::evidence);
     again.load(evidence().flat_map(Evidence::kids).map(Name::Key).collect())?;
     // A key may be registered by an entry of this very run.
-    let mut keys: HashMap<Kid, PublicKey> =
-        evidence().flat_map(Evidence::own_keys).map(|key| (key.kid(), key)).collect();
+    let unready = |key| (key, OnceLock::new());
+    let mut keys: HashMap<Kid, Ready> =
+        evidence().flat_map(Evidence::own_keys).map(|key| (key.kid(), unready(key))).collect();
     for kid in evidence().flat_map(Evidence::kids) {
         if let Found::Known(record) = again.memory.find(&Name::Key(kid))
             && let Some(record) = record.key()
         {
-            keys.insert(kid, record.key);
+            keys.insert(kid, unready(record.key));
         }
     }
     *run = spread(std::mem::take(run), |mut some| {
@@ -382,24 +388,6 @@ fn prove(run: &mut Vec<Opened>, again: &mut Again) -> Result<(), Halt> {
         some
     });
     Ok(())
-}
-
-/// Does work in pieces on all cores and puts what comes out in order again.
-fn spread<T: Send, R: Send>(mut items: Vec<T>, work: impl Fn(Vec<T>) -> Vec<R> + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let piece = items.len().div_ceil(threads).max(1);
-    std::thread::scope(|scope| {
-        let mut running = vec![];
-        while !items.is_empty() {
-            let some = items.drain(..piece.min(items.len())).collect();
-            running.push(scope.spawn(|| work(some)));
-        }
-        let done = running.into_iter().flat_map(|thread| match thread.join() {
-            Ok(done) => done,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
-        done.collect()
-    })
 }
 
 fn check_entry(

@@ -355,7 +355,7 @@ mod tests {
     use super::super::tests::tallyhouse;
     use super::*;
     use crate::machine::{Body, Command, Request};
-    use crate::sign::{HttpFields, PaymentConsent};
+    use crate::sign::{HttpFields, PaymentConsent, Verifier};
 
     pub(super) const NET: &str = "00000000000000000000000000000000000000000000000000000000000000aa";
 
@@ -439,7 +439,7 @@ mod tests {
         let request = crate::machine::Request::of(
             sent["body"].as_str().expect("a body").lines().map(str::to_owned).collect(),
         );
-        let find = |kid| keys.iter().map(SecretKey::public).find(|key| key.kid() == kid);
+        let find = |kid| keys.iter().map(|key| Verifier::new(&key.public())).find(|key| key.kid() == kid);
         let command = crate::machine::Command::read(&request, net(NET).expect("an id"), &find);
         assert_eq!(command.expect("a command").asked.signers().len(), 2);
         let alone = json(dir.path(), &[&line[..], &[body, "--jws"]].concat());
@@ -477,7 +477,7 @@ mod tests {
         let printed = json(dir.path(), &[&line[..], &["--body", body, "--consent", &consent]].concat());
         let jws: Vec<String> = serde_json::from_value(printed["jws"].clone()).expect("statements");
         assert_eq!(jws[1..], [consent]);
-        let find = |kid| keys.iter().map(SecretKey::public).find(|key| key.kid() == kid);
+        let find = |kid| keys.iter().map(|key| Verifier::new(&key.public())).find(|key| key.kid() == kid);
         let command = Command::read(&Request::of(jws), net(NET).expect("an id"), &find).expect("a command");
         let Body::Authorise(_, consents) = &command.body else { panic!("{:?}", command.body) };
         assert_eq!(consents.len(), 1);

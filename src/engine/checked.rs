@@ -8,7 +8,7 @@ use super::run::Engine;
 use super::{Failure, fault};
 use crate::book::{Name, Record};
 use crate::machine::{Command, DryRun, Request};
-use crate::sign::PublicKey;
+use crate::sign::{PublicKey, Verifier};
 use crate::types::{Kid, Refused};
 use std::cell::RefCell;
 use std::sync::PoisonError;
@@ -26,11 +26,11 @@ impl Engine {
 
     fn with_keys<T>(
         &self,
-        read: impl FnOnce(&dyn Fn(Kid) -> Option<PublicKey>) -> Result<T, Refused>,
+        read: impl FnOnce(&dyn Fn(Kid) -> Option<Verifier>) -> Result<T, Refused>,
     ) -> Result<T, Failure> {
         let failed = RefCell::new(None);
         let find = |kid| {
-            self.key(kid).unwrap_or_else(|failure| {
+            self.verifier(kid).unwrap_or_else(|failure| {
                 *failed.borrow_mut() = Some(failure);
                 None
             })
@@ -40,6 +40,17 @@ impl Engine {
             Some(failure) => Err(failure),
             None => done.map_err(Failure::Refused),
         }
+    }
+
+    fn verifier(&self, kid: Kid) -> Result<Option<Verifier>, Failure> {
+        if let Some(ready) = self.shared.verifiers.get(&kid) {
+            return Ok(Some(ready));
+        }
+        let ready = self.key(kid)?.as_ref().map(Verifier::new);
+        if let Some(ready) = &ready {
+            self.shared.verifiers.insert(kid, ready.clone());
+        }
+        Ok(ready)
     }
 
     fn key(&self, kid: Kid) -> Result<Option<PublicKey>, Failure> {

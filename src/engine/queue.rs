@@ -66,7 +66,7 @@ impl Handle {
 mod tests {
     use super::*;
     use crate::machine::Request;
-    use crate::sign::{SecretKey, Typ, sign};
+    use crate::sign::{SecretKey, Typ, Verifier, sign};
     use crate::types::{Hash, encode};
 
     /// Well formed; what it asks for plays no part here.
@@ -76,7 +76,7 @@ mod tests {
             "aud": net, "cid": "c-1", "kind": "payment.void", "args": { "payment": "pay_1.0" }
         });
         let request = Request::of(vec![sign(&key, Typ::Command, &encode(&claims))]);
-        Command::read(&request, net, &|_| Some(key.public())).expect("a command")
+        Command::read(&request, net, &|_| Some(Verifier::new(&key.public()))).expect("a command")
     }
 
     fn block_on<T>(task: impl Future<Output = T>) -> T {

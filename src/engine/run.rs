@@ -12,16 +12,20 @@ use crate::book::Record;
 use crate::cache::remote::Remote;
 use crate::cache::{Balances, Seen};
 use crate::machine::{Command, Request};
-use crate::sign::PublicKey;
+use crate::sign::{PublicKey, Verifier};
 use crate::store;
 use crate::types::{AccountId, Hash, Kid, Time};
 use hashbrown::HashMap;
+use quick_cache::sync::Cache;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
+
+/// Keys kept ready to verify with, about 300 bytes each: a till's and a brand's come again and again.
+const VERIFIERS: usize = 10_000;
 
 pub(super) struct Shared {
     /// Accounts for readers, and how many entries are committed: what is proved here is what is visible.
@@ -39,6 +43,8 @@ pub(super) struct Shared {
     moved: Condvar,
     lock: Mutex<()>,
     pub(super) keys: RwLock<HashMap<Kid, PublicKey>>,
+    /// Those that sign much, made ready for it.
+    pub(super) verifiers: Cache<Kid, Verifier>,
     /// Keys that changed and that state may not show yet, and the entries that changed them.
     pub(super) changed_keys: RwLock<HashMap<Kid, (u64, Arc<Record>)>>,
     /// Log time of the last entry, in microseconds.
@@ -74,6 +80,7 @@ impl Shared {
             moved: Condvar::new(),
             lock: Mutex::default(),
             keys: RwLock::default(),
+            verifiers: Cache::new(VERIFIERS),
             changed_keys: RwLock::default(),
             failed: Mutex::default(),
             away: AtomicBool::default(),

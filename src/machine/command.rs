@@ -23,7 +23,7 @@ use crate::points::{Batch, ClawBack, Lines};
 use crate::prices::{PublishAcceptance, PublishBreakage, PublishFees, PublishPrices, PublishTax};
 use crate::sign::{
     Approval, CommandClaims, HttpMessage, HttpSigned, Jws, KeyBudget, KeyCert, PaymentConsent, PointBatch,
-    PointToken, PublicKey, SpendCode, Typ, object, read_body,
+    PointToken, PublicKey, SpendCode, Typ, Verifier, object, read_body,
 };
 use crate::types::{Fingerprint, Hash, Ident, Kid, Refusal, Refused, Time, b64};
 use serde::de::DeserializeOwned;
@@ -256,7 +256,7 @@ impl DryRun {
 }
 
 /// Looks a public key up by its id; what it answers needs no trust, since an id is the key's own hash.
-pub(super) type Keys<'a> = &'a dyn Fn(Kid) -> Option<PublicKey>;
+pub(super) type Keys<'a> = &'a dyn Fn(Kid) -> Option<Verifier>;
 
 impl Command {
     /// Reads and checks a request. `net` is this network's id.
@@ -372,13 +372,13 @@ pub(super) fn verify(
     keys: Keys,
 ) -> Result<(), Refused> {
     let find = |kid: Kid| {
-        let key = own.iter().find(|key| key.kid() == kid).copied().or_else(|| keys(kid));
+        let key = own.iter().map(Verifier::new).find(|key| key.kid() == kid).or_else(|| keys(kid));
         key.ok_or_else(|| Refused::about(Refusal::KeyUnknown, kid))
     };
     if let Some(one) = http {
-        one.verify(&find(one.kid())?)?;
+        one.verify_with(&find(one.kid())?)?;
     }
-    statements.iter().try_for_each(|one| one.verify(&find(one.kid())?))
+    statements.iter().try_for_each(|one| one.verify_with(&find(one.kid())?))
 }
 
 pub(super) fn audience(aud: Hash, net: Hash) -> Result<(), Refused> {

@@ -15,7 +15,7 @@ use super::remains::Left;
 use super::verify::{Stored, check_form, public};
 use crate::book::{Done, Measure, Name, Record, Source};
 use crate::log::Slot;
-use crate::sign::{HttpMessage, HttpSigned, Jws, PublicKey};
+use crate::sign::{HttpMessage, HttpSigned, Jws, PublicKey, Verifier};
 use crate::types::{AccountId, Hash, Kid, Malformed, Time, decode};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ impl Evidence {
     }
 
     /// Verifies every signature. `keys` needs no trust: a key's name is its own hash.
-    pub fn prove(&mut self, keys: &dyn Fn(Kid) -> Option<PublicKey>) -> Result<(), Malformed> {
+    pub fn prove(&mut self, keys: &dyn Fn(Kid) -> Option<Verifier>) -> Result<(), Malformed> {
         let (statements, http) = self.signed();
         let verified = verify(statements, http, &self.own_keys(), keys);
         verified.map_err(|no| Malformed(no.to_string()))?;

@@ -15,7 +15,7 @@ use tallyhouse::machine::{
     self, Answer, Broken, Checked, Command, Decision, EntryBody, Evidence, Records, Request, Sealed, Stored,
     apply, bodies, burn, check, decide, record_refusals, seal, seal_by_schedule, seal_due, sweep, term,
 };
-use tallyhouse::sign::PublicKey;
+use tallyhouse::sign::{PublicKey, Verifier};
 use tallyhouse::types::{AccountId, Hash, Kid, Refusal, Refused, Time};
 
 /// State in memory: everything is at hand.
@@ -38,7 +38,7 @@ impl State {
         let mut evidence = Evidence::read(entry, net)?;
         if signatures {
             let known = |kid| match self.find(&Name::Key(kid)) {
-                Found::Known(record) => record.key().map(|key| key.key),
+                Found::Known(record) => record.key().map(|key| Verifier::new(&key.key)),
                 Found::Absent | Found::NotLoaded => None,
             };
             evidence.prove(&known)?;
@@ -159,7 +159,7 @@ impl PureNode {
             self.state.get(&Name::Key(kid)).and_then(Record::key).map(|record| record.key)
         };
         if self.verify {
-            return Command::read(request, self.net, &key);
+            return Command::read(request, self.net, &|kid| key(kid).as_ref().map(Verifier::new));
         }
         let command = Command::read_unsigned(request, self.net)?;
         // What reading with signatures refuses besides wrong signatures: keys that nobody knows.

@@ -170,6 +170,11 @@ pub fn with_evidence(entry: &Loose, evidence: &[String]) -> Loose {
 }
 
 /// What the state says of a key, for reading requests.
-pub fn key_in(state: &State) -> impl Fn(tallyhouse::types::Kid) -> Option<tallyhouse::sign::PublicKey> + '_ {
-    |kid| state.get(&Name::Key(kid)).and_then(Record::key).map(|record| record.key)
+pub fn key_in(state: &State) -> impl Fn(tallyhouse::types::Kid) -> Option<tallyhouse::sign::Verifier> + '_ {
+    |kid| {
+        state
+            .get(&Name::Key(kid))
+            .and_then(Record::key)
+            .map(|record| tallyhouse::sign::Verifier::new(&record.key))
+    }
 }

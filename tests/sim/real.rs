@@ -19,7 +19,7 @@ use tallyhouse::book::{Name, Record};
 use tallyhouse::engine::{Core, Crash, Failure, Follower, Job, Point, Setup, StateFollower, Stores};
 use tallyhouse::log::LogSigner;
 use tallyhouse::machine::{Answer, Command, Request};
-use tallyhouse::sign::PublicKey;
+use tallyhouse::sign::{PublicKey, Verifier};
 use tallyhouse::store::{Faces, Read, StoredPart};
 use tallyhouse::types::{Hash, Kid, Refusal, Refused, Time};
 
@@ -133,7 +133,7 @@ impl Real<'_> {
 
     fn read(&self, request: &Request, model: Option<&Model>) -> Result<Command, Refused> {
         let registered = |kid: Kid| model.is_none_or(|model| model.keys.contains_key(&kid));
-        let key = |kid| self.keys.get(&kid).copied().filter(|_| registered(kid));
+        let key = |kid| self.keys.get(&kid).filter(|_| registered(kid)).map(Verifier::new);
         if self.world.signing {
             return Command::read(request, self.world.net, &key);
         }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::cli::tests::tallyhouse;
 use crate::machine::{Body, Command, Request};
+use crate::sign::Verifier;
 use std::path::Path;
 
 const NET: &str = "00000000000000000000000000000000000000000000000000000000000000aa";
@@ -19,7 +20,7 @@ fn read(data: &Path, printed: &str) -> Command {
     let all: Vec<PublicKey> =
         keys.list().expect("keys").iter().map(|(o, n)| keys.load(o, n).expect("a key").public()).collect();
     let request = Request::of(printed.lines().map(str::to_owned).collect());
-    let find = |kid| all.iter().find(|key| key.kid() == kid).copied();
+    let find = |kid| all.iter().find(|key| key.kid() == kid).map(Verifier::new);
     Command::read(&request, net(NET).expect("a network"), &find).expect("a command")
 }
 

@@ -165,7 +165,8 @@ impl Purpose {
     /// if there is one. So does what follows the log: a server that crashes must not take back a step that its
     /// follower was told of, or the follower finds its cursor moved. The lease is judged anew by whoever comes.
     /// What this node holds is given up soon after the server heard from it last. Statements that are prepared once
-    /// are planned once: a look-up of many keys takes its index, and is not planned anew for each number of keys.
+    /// are planned once: a look-up of many keys takes its index, and is not planned anew for each number of keys. All
+    /// that is asked has an index, and no plan is to think better of it once tables are large.
     ///
     /// Those who follow the log share a lock, by which whoever takes over finds their connections and ends them.
     fn settings(self) -> String {
@@ -188,6 +189,7 @@ impl Purpose {
         };
         format!(
             "{more}SET search_path TO {path}; SET plan_cache_mode TO force_generic_plan; \
+             SET enable_seqscan TO off; SET max_parallel_workers_per_gather TO 0; SET jit TO off; \
              SET idle_in_transaction_session_timeout TO '30s'; SET lock_timeout TO '60s'; \
              SET tcp_keepalives_idle TO 30; SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 4"
         )
