@@ -193,6 +193,9 @@ pub(super) enum Ask<'a> {
     After(&'a str, i64),
 }
 
+/// How a page begins; [`first`] goes on.
+const PAGE: &str = "SELECT * FROM (SELECT *, 1 AS at FROM (SELECT key, value, seq, due FROM state WHERE ";
+
 impl QueryId for Ask<'_> {
     // Three texts, so the cache of prepared statements goes by the text.
     type QueryId = ();
@@ -218,16 +221,18 @@ impl QueryFragment<Pg> for Ask<'_> {
                 );
             }
             Self::Due(through, limit) => {
-                out.push_sql("SELECT *, 1 AS at FROM (SELECT key, value, seq, due FROM state WHERE due <= ");
+                out.push_sql(PAGE);
+                out.push_sql("due <= ");
                 out.push_bind_param::<BigInt, _>(through)?;
                 first(" ORDER BY due, key", limit, &mut out)?;
-                out.push_sql(") AS r ORDER BY at, due, key");
+                out.push_sql(") AS d) AS r ORDER BY at, due, key");
             }
             Self::After(after, limit) => {
-                out.push_sql("SELECT *, 1 AS at FROM (SELECT key, value, seq, due FROM state WHERE key > ");
+                out.push_sql(PAGE);
+                out.push_sql("key > ");
                 out.push_bind_param::<Text, str>(after)?;
                 first(" ORDER BY key", limit, &mut out)?;
-                out.push_sql(") AS r ORDER BY at, key");
+                out.push_sql(") AS d) AS r ORDER BY at, key");
             }
         }
         Ok(())
