@@ -553,6 +553,12 @@ impl Record {
 mod tests {
     use super::*;
 
+    /// A kind that is larger than an account is boxed.
+    #[test]
+    fn a_record_takes_no_more_room_than_an_account() {
+        assert!(size_of::<Record>() <= size_of::<Account>() + size_of::<usize>());
+    }
+
     /// Policy, day of earning, last day.
     const EXPIRY: &[(Expiry, &str, &str)] = &[
         (Expiry::Never, "2026-01-31", "never"),
