@@ -372,7 +372,7 @@ pub(super) fn verify(
     keys: Keys,
 ) -> Result<(), Refused> {
     let find = |kid: Kid| {
-        let key = own.iter().map(Verifier::new).find(|key| key.kid() == kid).or_else(|| keys(kid));
+        let key = own.iter().find(|key| key.kid() == kid).map(Verifier::new).or_else(|| keys(kid));
         key.ok_or_else(|| Refused::about(Refusal::KeyUnknown, kid))
     };
     if let Some(one) = http {
